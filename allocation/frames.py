@@ -1,0 +1,144 @@
+"""The three wide frames that pass between the packages, checked once, at the door.
+
+Index: sorted, unique, tz-naive session dates. Columns: asset tickers. Row t is what is known at the close
+of session t. `prices` are positive (NaN: not traded that session), `signal` lies in [-1, 1] (NaN: no news,
+never the same as 0), `weights` are fractions of NAV (NaN: hold, no trade that session).
+
+Each check returns a float64 copy whose columns are sorted, so that the order in which a caller lists the
+assets can never change a result, not even its last bit.
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from allocation.errors import FrameError, MissingPrice
+
+log = logging.getLogger(__name__)
+
+MOST_NAMED = 5  # labels written out in an error before "and n more"
+
+
+def check_prices(prices: pd.DataFrame, name: str = "prices") -> pd.DataFrame:
+    """Return prices (sessions × assets) as checked float64, columns sorted; every value > 0 or NaN."""
+    checked = _check_wide(prices, name)
+    _refuse(checked, checked <= 0, name, "is not a price: prices are > 0, or NaN where nothing traded")
+    _refuse(checked, np.isinf(checked), name, "is not a price: mend the source")
+    return checked
+
+
+def check_signal(signal: pd.DataFrame) -> pd.DataFrame:
+    """Return a signal (sessions × assets) as checked float64, columns sorted; every value in [-1, 1] or NaN."""
+    checked = _check_wide(signal, "signal")
+    _refuse(checked, checked.abs() > 1, "signal", "lies outside [-1, 1]: scale the signal")
+    return checked
+
+
+def check_weights(weights: pd.DataFrame) -> pd.DataFrame:
+    """Return target weights (sessions × assets) as checked float64, columns sorted; finite, or NaN for hold."""
+    checked = _check_wide(weights, "weights")
+    _refuse(checked, np.isinf(checked), "weights", "is not a weight: weights are finite fractions of NAV")
+    return checked
+
+
+def align(prices: pd.DataFrame, signal: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return both frames on the sessions and assets of `prices`, matched by label.
+
+    An asset without any signal gets a column of NaN. Signal rows before the first or after the last price
+    row are left out, and the count is logged.
+
+    Raises:
+        MissingPrice: a signal column has no price column, or a signal row inside the price history falls
+            on a date that has no price row (the calendars differ).
+    """
+    prices, signal = check_prices(prices), check_signal(signal)
+    strangers = signal.columns.difference(prices.columns)
+    if len(strangers):
+        raise MissingPrice(
+            f"signal has {named(strangers)} without a price column: add the prices or drop the column"
+        )
+    inside = signal.loc[prices.index[0] : prices.index[-1]]
+    unmatched = inside.index.difference(prices.index)
+    if len(unmatched):
+        days = named(unmatched.strftime("%Y-%m-%d"))
+        raise MissingPrice(f"signal has rows on {days} where prices has none: use one calendar for both")
+    if len(inside) < len(signal):
+        log.warning(
+            "%d of %d signal rows lie outside the price history %s to %s and are not used",
+            len(signal) - len(inside), len(signal), prices.index[0].date(), prices.index[-1].date(),
+        )  # fmt: skip
+    return prices, signal.reindex(index=prices.index, columns=prices.columns)
+
+
+def frame_digest(frame: pd.DataFrame) -> str:
+    """SHA-256 of a frame's dates, tickers and values; the order of its columns does not matter."""
+    canonical = frame.sort_index(axis=1)
+    digest = hashlib.sha256()
+    digest.update("\x1f".join(map(str, canonical.columns)).encode())
+    digest.update(canonical.index.to_numpy().astype("datetime64[ns]").tobytes())
+    digest.update(np.ascontiguousarray(canonical.to_numpy(dtype=np.float64)).tobytes())
+    return digest.hexdigest()
+
+
+def named(labels: Iterable[object]) -> str:
+    """Write a few labels for an error message: `AAPL, MSFT and 3 more`."""
+    words = [str(label) for label in labels]
+    more = len(words) - MOST_NAMED
+    return ", ".join(words[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _check_wide(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    if not isinstance(frame, pd.DataFrame):
+        raise FrameError(f"{name} is a {type(frame).__name__}: pass a DataFrame of sessions × assets")
+    if frame.empty:
+        raise FrameError(f"{name} is empty ({frame.shape[0]} sessions × {frame.shape[1]} assets)")
+    _check_sessions(frame.index, name)
+    _check_assets(frame.columns, name)
+    try:
+        checked = frame.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        bad = named(column for column in frame.columns if not pd.api.types.is_numeric_dtype(frame[column]))
+        raise FrameError(f"{name} holds text, not numbers, in {bad}: {error}") from error
+    return checked.sort_index(axis=1)
+
+
+def _check_sessions(index: pd.Index, name: str) -> None:
+    if not isinstance(index, pd.DatetimeIndex):
+        raise FrameError(f"{name} is indexed by {index.dtype}, not by dates: set a DatetimeIndex of sessions")
+    if index.tz is not None:
+        raise FrameError(f"{name} has a time zone ({index.tz}): sessions are plain dates, use .tz_localize(None)")
+    if index.hasnans:
+        raise FrameError(f"{name} has {int(index.isna().sum())} rows without a date: drop or date them")
+    clocked = index[index != index.normalize()]
+    if len(clocked):
+        raise FrameError(f"{name} has a time of day at {clocked[0]}: sessions are plain dates, use .normalize()")
+    if index.has_duplicates:
+        twice = index[index.duplicated()][0]
+        raise FrameError(f"{name} has {twice.date()} twice: keep one row per session")
+    if not index.is_monotonic_increasing:
+        later = int(np.flatnonzero(np.diff(index.asi8) < 0)[0])
+        raise FrameError(
+            f"{name} is not sorted: {index[later + 1].date()} follows {index[later].date()}; use .sort_index()"
+        )
+
+
+def _check_assets(columns: pd.Index, name: str) -> None:
+    if columns.has_duplicates:
+        raise FrameError(f"{name} has the asset {columns[columns.duplicated()][0]!r} twice: keep one column")
+    strange = [column for column in columns if not isinstance(column, str)]
+    if strange:
+        raise FrameError(f"{name} has the column {strange[0]!r}: assets are named by text tickers")
+
+
+def _refuse(frame: pd.DataFrame, wrong: pd.DataFrame, name: str, complaint: str) -> None:
+    """Raise on the first cell of `frame` that is `wrong`, naming its value, asset and session."""
+    rows, columns = np.nonzero(wrong.to_numpy())
+    if len(rows):
+        row, column = rows[0], columns[0]
+        raise FrameError(
+            f"{name}: {frame.iat[row, column]:g} for {frame.columns[column]} at {frame.index[row].date()} "
+            f"{complaint} ({len(rows)} such cells)"
+        )

@@ -1,0 +1,212 @@
+"""The charts of a report: plotly figures without colours of the page, each with a summary in words.
+
+Colours of text and grid belong to the page's theme and are added in the browser; lines and areas use hues
+that can be told apart on white and on near-black alike.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from backtest.result import Result
+from backtest.signal_quality import InformationCoefficient
+
+HUES = (
+    "#3b82c4", "#d9822b", "#3a9d6a", "#cf4f57", "#8f6cc9", "#2c9aa6", "#c39b1f", "#c9609f",
+    "#6d9150", "#5f73d6", "#a5794b", "#e0785f", "#4aa3d8", "#93962e", "#b06fb6",
+)  # fmt: skip
+REST, CASH = "#7d8590", "#a9b1ba"
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash")  # lines must differ in print without colour
+MOST_ASSETS = 15  # more areas than this cannot be told apart
+DUST = 5e-5  # a weight below half a basis point is the solver's residue
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure, what it shows in one paragraph, and the dates its traces share.
+
+    Traces without an x of their own are drawn over `dates`: written once, not once per trace, which would be
+    half the size of a long report. `height` in pixels.
+    """
+
+    key: str
+    title: str
+    summary: str
+    figure: Any
+    dates: list[str]
+    height: int = 340
+
+    def spec(self) -> dict[str, object]:
+        """What the browser needs to draw it, ready for plotly's JSON encoder."""
+        return {"dates": self.dates, "height": self.height, **self.figure.to_plotly_json()}
+
+
+def nav_chart(results: Sequence[Result]) -> Chart:
+    """NAV of all results, each 100 at its own first session, over the drawdown of the first in percent."""
+    strategy = results[0]
+    growth = pd.concat([_growth(result) for result in results], axis=1).sort_index()
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.7, 0.3], vertical_spacing=0.06)
+    for number, result in enumerate(results):
+        figure.add_trace(_line(result.name, growth.iloc[:, number], number, "%{y:.1f}"), row=1, col=1)
+    fall = 100.0 * strategy.drawdown.reindex(growth.index)
+    figure.add_trace(_area(f"drawdown of {strategy.name}", fall, HUES[0], "%{y:.1f} %"), row=2, col=1)
+    _title_y(figure, "NAV (start = 100)", "drawdown, %")
+    figure.update_xaxes(showticklabels=False, row=1, col=1)
+    return Chart("nav", "Net asset value", _nav_words(results), _dressed(figure), _dates(growth.index), 480)
+
+
+def weights_chart(result: Result) -> Chart:
+    """Weights at each close as stacked areas up to 100 % with cash on top; as lines where any is short."""
+    weights = largest_weights(result.weights)
+    short = bool((weights < -DUST).any(axis=None))
+    figure = go.Figure()
+    for (name, weight), hue in zip(weights.items(), _weight_hues(weights), strict=True):
+        figure.add_trace(_weight(str(name), 100.0 * weight, hue, stacked=not short))
+    _title_y(figure, "% of NAV")
+    if not short:
+        figure.update_yaxes(range=[0, 100])
+    return Chart("weights", "Weights over time", _weights_words(result), _dressed(figure), _dates(weights.index), 460)
+
+
+def largest_weights(weights: pd.DataFrame) -> pd.DataFrame:
+    """Return the assets ever held, by mean absolute weight, then cash; beyond fifteen the small ones as one."""
+    size = weights.abs()
+    order = size.mean().sort_values(ascending=False, kind="stable").index
+    held = [asset for asset in order if size[asset].max() > DUST]
+    shown = held if len(held) <= MOST_ASSETS else held[: MOST_ASSETS - 1]
+    parts = [weights[shown].rename(columns=str)]
+    if len(shown) < len(held):
+        parts.append(weights[held[len(shown) :]].sum(axis=1).rename(f"{len(held) - len(shown)} others"))
+    return pd.concat([*parts, (1.0 - weights.sum(axis=1)).rename("cash")], axis=1)
+
+
+def signal_chart(signal: pd.DataFrame) -> Chart:
+    """Share of assets that have a signal, over the mean signal across those assets."""
+    coverage, mean = 100.0 * signal.notna().mean(axis=1), signal.mean(axis=1)
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08)
+    figure.add_trace(_area("coverage", coverage, HUES[5], "%{y:.0f} %"), row=1, col=1)
+    figure.add_trace(_line("mean signal", mean, 0, "%{y:+.3f}"), row=2, col=1)
+    _title_y(figure, "assets with one, %", "mean signal")
+    figure.update_yaxes(rangemode="tozero", row=1, col=1)
+    figure.update_xaxes(showticklabels=False, row=1, col=1)
+    words = (
+        f"On average {coverage.mean():.0f} % of the {signal.shape[1]} assets have a signal, in the leanest session "
+        f"{coverage.min():.0f} %. The mean across assets averages {mean.mean():+.3f} and moves between "
+        f"{mean.min():+.3f} and {mean.max():+.3f}."
+    )
+    return Chart("signal", "Signal", words, _dressed(figure, legend=False), _dates(signal.index), 360)
+
+
+def ic_chart(coefficients: Sequence[InformationCoefficient]) -> Chart:
+    """Running sum of each per-session rank IC: steady skill is a straight line, none wanders around 0."""
+    table = pd.concat([each.per_session.rename(each.name) for each in coefficients], axis=1).sort_index()
+    sums = table.cumsum()  # skips sessions without one
+    figure = go.Figure()
+    for number, each in enumerate(coefficients):
+        line = _line(each.name, sums.iloc[:, number], number, "%{y:.2f}")
+        figure.add_trace(line.update(connectgaps=True))
+    _title_y(figure, "sum of rank IC so far")
+    last = sums.ffill().iloc[-1]
+    ends = "; ".join(f"{name} {value:+.1f}" for name, value in zip(table.columns, last, strict=True))
+    words = f"Sum over all sessions: {ends}. Steady skill rises as a straight line; no skill wanders around zero."
+    return Chart("ic", "Information coefficient", words, _dressed(figure), _dates(table.index))
+
+
+def cost_chart(result: Result) -> Chart:
+    """Trading costs of each month, in basis points of the NAV before each fill."""
+    paid = 1e4 * (result.costs / result.nav.shift(1)).iloc[1:]
+    months = paid.groupby(paid.index.to_period("M")).sum()
+    labels = [str(month) for month in months.index]
+    bar = go.Bar(x=labels, y=_short(months), marker={"color": HUES[0]}, name="costs",
+                 hovertemplate="%{x|%b %Y}: %{y:.1f} bp<extra></extra>", xperiod="M1")  # fmt: skip
+    figure = go.Figure(bar)
+    _title_y(figure, "basis points")
+    words = (
+        f"Trading cost {months.mean():.1f} basis points of NAV in an average month, most in {months.idxmax()} "
+        f"with {months.max():.1f}; {result.costs.sum():,.0f} in money over all sessions."
+    )
+    return Chart("costs", "Costs per month", words, _dressed(figure, legend=False, hover="closest"), [], 280)
+
+
+def _growth(result: Result) -> pd.Series:
+    return 100.0 * result.nav / result.nav.iloc[0]
+
+
+def _nav_words(results: Sequence[Result]) -> str:
+    strategy, fall = results[0], results[0].drawdown
+    ends = ", ".join(f"{result.name} at {100.0 * (1.0 + result.total_return):.1f}" for result in results)
+    return (
+        f"From 100 at its first session each ends: {ends}. {strategy.name} fell deepest on "
+        f"{fall.idxmin().date()}, {-fall.min():.1%} below its highest value before."
+    )
+
+
+def _weights_words(result: Result) -> str:
+    invested = (result.weights.abs() > DUST).sum(axis=1)
+    means = result.weights.abs().mean().nlargest(3)
+    largest = ", ".join(f"{name} {mean:.0%}" for name, mean in means.items() if mean > DUST)
+    cash = float((1.0 - result.weights.sum(axis=1)).mean())
+    return (
+        f"{result.name} holds {invested.median():.0f} assets in its median session; largest on average: "
+        f"{largest or 'none'}. Cash averages {cash:.0%} of NAV."
+    )
+
+
+def _line(name: str, values: pd.Series, number: int, template: str) -> Any:
+    stroke = {"color": HUES[number % len(HUES)], "dash": DASHES[number % len(DASHES)], "width": 2.2 if number == 0 else 1.6}
+    return go.Scatter(name=_label(name), y=_short(values), mode="lines", line=stroke, hovertemplate=template)
+
+
+def _area(name: str, values: pd.Series, hue: str, template: str) -> Any:
+    return go.Scatter(name=_label(name), y=_short(values), mode="lines", line={"color": hue, "width": 1},
+                      fill="tozeroy", hovertemplate=template, showlegend=False)  # fmt: skip
+
+
+def _weight(name: str, values: pd.Series, hue: str, *, stacked: bool) -> Any:
+    # Four decimals of a percent: what is left of a weight after a solver's tolerance.
+    trace = go.Scatter(name=_label(name), y=_short(values.round(4)), mode="lines", hovertemplate="%{y:.1f} %")
+    line = {"color": hue, "width": 0 if stacked else 1.4}
+    return trace.update(line=line, stackgroup="weights", fillcolor=hue) if stacked else trace.update(line=line)
+
+
+def _weight_hues(weights: pd.DataFrame) -> list[str]:
+    assets = [REST if str(name).endswith(" others") else hue for name, hue in zip(weights.columns[:-1], HUES, strict=False)]
+    return [*assets, CASH]
+
+
+def _title_y(figure: Any, *titles: str) -> None:
+    for row, title in enumerate(titles, start=1):
+        figure.update_layout({f"yaxis{row if row > 1 else ''}": {"title": {"text": title, "standoff": 8}}})
+
+
+def _dressed(figure: Any, *, legend: bool = True, hover: str = "x unified") -> Any:
+    figure.update_layout(
+        template="none",
+        showlegend=legend,
+        hovermode=hover,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"},
+    )
+    figure.update_yaxes(automargin=True)
+    figure.update_xaxes(type="date", automargin=True, hoverformat="%a %d %b %Y", tickangle=0, nticks=8)
+    return figure
+
+
+def _label(text: str) -> str:
+    """A trace's name as plain text: plotly reads tags such as <a> and <b> in it."""
+    return escape(text, quote=False)
+
+
+def _short(values: pd.Series) -> list[float | None]:
+    """Six significant digits: more than a screen has pixels, a third of the bytes."""
+    return [float(f"{value:.6g}") if np.isfinite(value) else None for value in values.to_numpy(dtype=np.float64)]
+
+
+def _dates(sessions: pd.Index) -> list[str]:
+    return [f"{session:%Y-%m-%d}" for session in sessions]

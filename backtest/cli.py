@@ -1,0 +1,131 @@
+"""`newsfolio study` and `backtest`: thin skins over the package's functions."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from allocation.errors import AllocationError, SourceError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from allocation.policy import Policy
+    from allocation.prices import Bars
+
+Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
+PricesFile = Annotated[Path, typer.Option(help="Prices: wide closes, or long with date, ticker, close, open.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this package's commands to `app`."""
+    for command in (study, backtest):
+        app.command()(command)
+
+
+def study(
+    signal: Annotated[Path, typer.Argument(help="A signal: sessions × assets.")],
+    prices: Annotated[Path, typer.Argument(help="Prices: wide closes, or long with date, ticker, close.")],
+    seed: Annotated[int, typer.Option(help="Seed of the placebo.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Say what a signal explains and what it predicts, beside a placebo."""
+    from allocation.files import read_frame
+    from allocation.prices import load_prices
+    from backtest.signal_quality import next_session_ic, same_session_ic, shuffled_across_assets
+
+    values, closes = read_frame(signal), load_prices(prices).close
+    placebo = shuffled_across_assets(values, seed)
+    found = [
+        same_session_ic(values, closes),
+        next_session_ic(values, closes),
+        next_session_ic(placebo, closes, name="next session, shuffled"),
+    ]
+    if as_json:
+        typer.echo(json.dumps({ic.name: {"ic": ic.mean, "interval": list(ic.interval), "t": ic.t} for ic in found}))
+    else:
+        typer.echo("\n".join(map(str, found)))
+
+
+def backtest(
+    strategy: Annotated[Path, typer.Argument(help="A Python file with a function policy().")],
+    prices: PricesFile,
+    out: Annotated[Path, typer.Option(help="Folder for report.html, weights.parquet and figures.json.")],
+    signal: Annotated[Path | None, typer.Option(help="A signal: sessions × assets.")] = None,
+    every: Annotated[str, typer.Option(help="daily, weekly, monthly, or a number of sessions.")] = "weekly",
+    calendar: Annotated[str, typer.Option(help="Exchange calendar of the prices.")] = "XNYS",
+    fill: Annotated[str, typer.Option(help="open or close of the session after the decision.")] = "open",
+    warmup: Annotated[int, typer.Option(help="Sessions before the first decision.")] = 60,
+    cost_bp: Annotated[float, typer.Option(help="Cost of trading, basis points of the traded value.")] = 10.0,
+    as_json: Json = False,
+) -> None:
+    """Walk a strategy forward, simulate it beside equal weights and buy-and-hold, and write a report."""
+    from allocation.files import read_frame, write_frame, write_text
+    from allocation.policy import EqualWeight, Hold
+    from backtest.book import Costs
+    from backtest.report import write_report
+    from backtest.result import comparison
+    from backtest.run import run
+
+    policies = {strategy.stem: load_policy(strategy), "equal weight": EqualWeight(), "buy and hold": Hold()}
+    bars = _bars_to_fill(prices, fill)
+    values = read_frame(signal) if signal else None
+    dates = _dates(bars.close.index, every, calendar, warmup)
+    costs = Costs(commission=cost_bp / 2e4, half_spread=cost_bp / 2e4)
+    results = [run(policy, bars, values, dates, costs=costs, name=name, progress=True) for name, policy in policies.items()]
+    write_frame(results[0].targets, out / "weights.parquet")
+    figures = {result.name: result.figures() for result in results}
+    write_text(json.dumps(figures, indent=2) + "\n", out / "figures.json")
+    write_report(out / "report.html", results, title=strategy.stem, signal=values)
+    text = "\n".join([comparison(results), *(f"note: {note}" for note in results[0].notes), f"written to {out}"])
+    typer.echo(json.dumps(figures) if as_json else text)
+
+
+def _bars_to_fill(prices: Path, fill: str) -> "Bars":
+    if fill not in ("open", "close"):
+        raise AllocationError(f"fill {fill!r} is not known: use open or close")
+    from allocation.prices import Bars, load_prices
+
+    bars = load_prices(prices)
+    if fill == "close":
+        return Bars(bars.close)
+    if bars.open is None:
+        raise SourceError(f"{prices}: has no open prices to fill at: add a column open, or pass --fill close")
+    return bars
+
+
+def _dates(sessions: "pd.DatetimeIndex", every: str, calendar: str, warmup: int) -> "pd.DatetimeIndex":
+    from backtest.schedule import rebalance_dates
+
+    dates = rebalance_dates(sessions, int(every) if every.isdigit() else every, calendar)  # type: ignore[arg-type]
+    dates = dates[dates >= sessions[min(warmup, len(sessions) - 1)]]
+    if not len(dates):
+        raise AllocationError(f"no rebalancing date after {warmup} of {len(sessions)} sessions: lower --warmup")
+    return dates
+
+
+def load_policy(path: Path) -> "Policy":
+    """Run a strategy file, the user's own code, and return what its policy() gives.
+
+    Raises:
+        SourceError: no such file, no function policy(), or the file or function fails.
+    """
+    import importlib.util
+
+    if not path.is_file():
+        raise SourceError(f"{path}: no such file")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise SourceError(f"{path}: is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        policy = module.policy()
+    except AttributeError as error:
+        raise SourceError(f"{path}: needs a function policy() that returns the policy ({error})") from error
+    except Exception as error:  # noqa: BLE001 - whatever the user's file raises is what is wrong with it
+        raise SourceError(f"{path}: {type(error).__name__}: {error}") from error
+    if not callable(policy):
+        raise SourceError(f"{path}: policy() returned a {type(policy).__name__}: return a callable from View to weights")
+    return policy  # type: ignore[no-any-return]

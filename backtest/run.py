@@ -1,0 +1,30 @@
+"""run(): walk a policy forward and simulate what it decided, with the same fills and costs in both."""
+
+import pandas as pd
+
+from allocation.policy import Policy
+from allocation.prices import Bars
+from backtest.book import Costs
+from backtest.result import Result
+from backtest.simulate import simulate
+from backtest.walk import walk_forward
+
+
+def run(
+    policy: Policy,
+    bars: Bars,
+    signal: pd.DataFrame | None,
+    dates: pd.DatetimeIndex,
+    *,
+    costs: Costs | None = None,
+    name: str = "portfolio",
+    progress: bool = False,
+) -> Result:
+    """Return the Result of asking `policy` at the close of each of `dates`.
+
+    Orders are filled in the session after, at `bars.open` where known, else at the close. See walk_forward
+    and simulate for what they raise.
+    """
+    costs = Costs() if costs is None else costs
+    weights = walk_forward(policy, bars.close, signal, dates, opens=bars.open, costs=costs, progress=progress)
+    return simulate(bars.close, weights, costs, opens=bars.open, name=name)

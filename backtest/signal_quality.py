@@ -1,0 +1,94 @@
+"""What a signal is worth before any portfolio: its information coefficient, and that of its placebo."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from allocation.frames import align
+from backtest.significance import Interval, newey_west_error
+
+NORMAL_95 = 1.959963984540054
+FEWEST_NAMES = 3  # two names always correlate perfectly
+
+
+@dataclass(frozen=True)
+class InformationCoefficient:
+    """Per-session correlations of a signal with a return across assets, and their mean with a t-value."""
+
+    name: str
+    per_session: pd.Series
+    lags: int | None = None
+
+    @property
+    def mean(self) -> float:
+        """Mean over the sessions that have one."""
+        return float(self.per_session.mean())
+
+    @property
+    def error(self) -> float:
+        """Newey-West standard error of the mean."""
+        return newey_west_error(self.per_session, self.lags)
+
+    @property
+    def t(self) -> float:
+        """Mean over its standard error."""
+        return self.mean / self.error if self.error > 0 else float("nan")
+
+    @property
+    def interval(self) -> Interval:
+        """95 % interval of the mean, normal approximation."""
+        return Interval(self.mean - NORMAL_95 * self.error, self.mean + NORMAL_95 * self.error)
+
+    def __str__(self) -> str:
+        """One line: mean, interval, t and how many sessions."""
+        low, high = self.interval
+        n = int(self.per_session.notna().sum())
+        return f"{self.name}: rank IC {self.mean:+.4f} (95 % {low:+.4f} to {high:+.4f}), t = {self.t:.1f}, {n} sessions"
+
+
+def rank_ic(signal: pd.DataFrame, returns: pd.DataFrame) -> pd.Series:
+    """Spearman correlation across assets, per session, over the assets that have both; NaN below three.
+
+    Row t of `returns` is whatever return the signal of row t is held against; ties share their mean rank.
+    """
+    both = signal.notna() & returns.notna()
+    ranks = signal.where(both).rank(axis=1), returns.where(both).rank(axis=1)
+    return _correlation(*ranks).where(both.sum(axis=1) >= FEWEST_NAMES).rename("rank_ic")
+
+
+def linear_ic(signal: pd.DataFrame, returns: pd.DataFrame) -> pd.Series:
+    """Pearson correlation across assets, per session, over the assets that have both; NaN below three."""
+    both = signal.notna() & returns.notna()
+    enough = both.sum(axis=1) >= FEWEST_NAMES
+    return _correlation(signal.where(both), returns.where(both)).where(enough).rename("linear_ic")
+
+
+def _correlation(first: pd.DataFrame, second: pd.DataFrame) -> pd.Series:
+    a = first.sub(first.mean(axis=1), axis=0)
+    b = second.sub(second.mean(axis=1), axis=0)
+    spread = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
+    return (a * b).sum(axis=1) / spread.where(spread > 1e-12)
+
+
+def same_session_ic(signal: pd.DataFrame, prices: pd.DataFrame) -> InformationCoefficient:
+    """Association with the return of the signal's own session: it explains, and cannot be traded on."""
+    prices, signal = align(prices, signal)
+    return InformationCoefficient("same session", rank_ic(signal, prices.pct_change(fill_method=None)))
+
+
+def next_session_ic(signal: pd.DataFrame, prices: pd.DataFrame, name: str = "next session") -> InformationCoefficient:
+    """Skill: correlation with the close-to-close return of the session after the signal's."""
+    prices, signal = align(prices, signal)
+    following = prices.pct_change(fill_method=None).shift(-1)
+    return InformationCoefficient(name, rank_ic(signal, following))
+
+
+def shuffled_across_assets(signal: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """A placebo: each session's values dealt out anew among the assets that have one."""
+    random = np.random.default_rng(seed)
+    values = signal.to_numpy().copy()
+    for row in values:
+        known = np.flatnonzero(np.isfinite(row))
+        row[known] = row[random.permutation(known)]
+    return pd.DataFrame(values, index=signal.index, columns=signal.columns)

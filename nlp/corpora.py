@@ -1,0 +1,103 @@
+"""Labelled texts: read them, map their labels, split them without leaks."""
+
+import logging
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from nlp.errors import CorpusError
+from nlp.tables import need_columns, read_table
+
+log = logging.getLogger(__name__)
+
+LABELS = ("negative", "neutral", "positive")
+LABEL_MAP: Mapping[str, str] = {
+    "negative": "negative", "neutral": "neutral", "positive": "positive",
+    "bearish": "negative", "bullish": "positive",
+}  # fmt: skip
+
+
+def read_labelled(source: str | Path | pd.DataFrame, *, label_map: Mapping[str, str] = LABEL_MAP) -> pd.DataFrame:
+    """Return rows with `text` and `label` (negative, neutral, positive), all other columns as given.
+
+    source: CSV, Parquet, JSON lines or a frame with the columns text and label. Labels are looked up in
+    `label_map`, lower case; rows without a text are dropped and counted, as are exact repeats of one text with one
+    label. A text with two labels keeps the commoner one, or is dropped on a tie.
+
+    Raises:
+        CorpusError: a column is missing, a label is unknown, texts are not text, or nothing is left.
+    """
+    table, where = read_table(source, CorpusError)
+    need_columns(table, ("text", "label"), where, CorpusError)
+    if pd.api.types.is_numeric_dtype(table["text"]) and len(table):
+        raise CorpusError(f"{where}: the column text holds numbers: name the column of sentences text")
+    usable = table["text"].map(lambda value: isinstance(value, str) and bool(value.strip())).astype(bool)
+    labelled = table[usable].assign(label=_mapped(table["label"][usable], label_map, where))
+    kept = _one_label_per_text(labelled)
+    if len(kept) < len(table):
+        log.warning("%s: %d rows without text, %d repeats or contradictions dropped, %d kept",
+                    where, int((~usable).sum()), len(labelled) - len(kept), len(kept))  # fmt: skip
+    if kept.empty:
+        raise CorpusError(f"{where}: holds no labelled text")
+    return kept.reset_index(drop=True)
+
+
+def _mapped(labels: pd.Series, label_map: Mapping[str, str], where: str) -> pd.Series:
+    mapped = labels.astype(str).str.strip().str.lower().map(dict(label_map))
+    unknown = labels[mapped.isna()]
+    if len(unknown):
+        raise CorpusError(
+            f"{where}: row {unknown.index[0] + 1}: label {unknown.iloc[0]!r} is not known; known are "
+            f"{', '.join(label_map)}: pass a label_map ({len(unknown)} such rows)"
+        )
+    return mapped
+
+
+def _one_label_per_text(labelled: pd.DataFrame) -> pd.DataFrame:
+    votes = labelled.groupby(["text", "label"], sort=True).size()
+    best = votes.groupby("text").transform("max")
+    leading = votes[votes == best].reset_index()
+    winner = leading.drop_duplicates("text", keep=False).set_index("text")["label"]
+    first = labelled.drop_duplicates("text")
+    return first.assign(label=first["text"].map(winner)).dropna(subset=["label"])
+
+
+def split(labelled: pd.DataFrame, *, valid: float = 0.1, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return (train, valid), stratified by label; texts that differ in numbers or case only stay together.
+
+    Raises:
+        CorpusError: too few rows for a split of that size.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    if not 0.0 < valid <= 0.5:
+        raise CorpusError(f"valid is {valid:g}: give the share to hold out, in (0, 0.5]")
+    folds = round(1.0 / valid)
+    smallest = int(labelled["label"].value_counts().min())
+    if smallest < folds:
+        raise CorpusError(f"the rarest label has {smallest} texts, a split into {folds} needs {folds}: hold out more")
+    groups = labelled["text"].map(normalised)
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    train, held = next(splitter.split(np.zeros(len(labelled)), labelled["label"], groups))
+    return labelled.iloc[train].reset_index(drop=True), labelled.iloc[held].reset_index(drop=True)
+
+
+def normalised(text: str) -> str:
+    """Lower case, digits as 0, everything but letters and digits as one space."""
+    return re.sub(r"[^\w]+", " ", re.sub(r"\d+", "0", text.lower())).strip()
+
+
+def label_codes(labels: pd.Series) -> np.ndarray:
+    """Positions of labels in LABELS, as int64."""
+    return pd.Index(LABELS).get_indexer(labels).astype(np.int64)
+
+
+def embedded_corpus() -> pd.DataFrame:
+    """The labelled headlines that ship with the package: text, label, kind (see nlp/data/README.md)."""
+    from importlib.resources import as_file, files
+
+    with as_file(files("nlp.data") / "headlines.csv") as path:
+        return read_labelled(path)

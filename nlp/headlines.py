@@ -1,0 +1,108 @@
+"""Read news rows, check them, and drop exact repeats, saying how many."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from nlp.errors import NewsError
+from nlp.tables import need_columns, read_table
+
+log = logging.getLogger(__name__)
+
+COLUMNS = ("published", "asset", "text")
+DATE_ONLY = r"\s*\d{4}-\d{1,2}-\d{1,2}\s*"
+
+
+def read_headlines(source: str | Path | pd.DataFrame, *, timezone: str | None = None) -> pd.DataFrame:
+    """Return news rows with `published` (UTC), `asset`, `text`, `time_known`, and all other columns as given.
+
+    source: CSV, Parquet, JSON lines or a frame with the columns published, asset and text. Publication times
+    without a time zone need `timezone` ("UTC", "America/New_York"): a guess would move news across a close.
+    A row with a date but no time gets `time_known` False and midnight of that date; it counts as known only
+    at the next session. Rows with an empty text or no asset, and rows that repeat asset, text and time of
+    another, are dropped and counted in the log. The order of rows is kept.
+
+    Raises:
+        NewsError: a column is missing, a time cannot be read or has no zone, or no row is left.
+    """
+    table, where = read_table(source, NewsError)
+    need_columns(table, COLUMNS, where, NewsError)
+    if table.empty:
+        raise NewsError(f"{where}: holds no news rows")
+    published, time_known = _publication(table["published"], timezone, where)
+    if "time_known" in table.columns:
+        time_known &= table["time_known"].fillna(False).astype(bool)
+    news = table.assign(published=published, time_known=time_known).reset_index(drop=True)
+    return _cleaned(news, where)
+
+
+def _cleaned(news: pd.DataFrame, where: str) -> pd.DataFrame:
+    asset, text = news["asset"], news["text"]
+    usable = asset.notna() & text.notna() & text.map(lambda value: isinstance(value, str) and bool(value.strip()))
+    news = news[usable].astype({"asset": str, "text": str})
+    fresh = ~news.duplicated(["published", "asset", "text"])
+    empty, repeats = int((~usable).sum()), int((~fresh).sum())
+    if empty or repeats:
+        log.warning("%s: %d rows without text or asset and %d exact repeats dropped, %d kept", where, empty, repeats,
+                    int(fresh.sum()))  # fmt: skip
+    if not fresh.any():
+        raise NewsError(f"{where}: no row has both a text and an asset")
+    return news[fresh].reset_index(drop=True)
+
+
+def _publication(published: pd.Series, timezone: str | None, where: str) -> tuple[pd.Series, pd.Series]:
+    """Return the instants in UTC, and whether each row gave a time of day."""
+    if pd.api.types.is_datetime64_any_dtype(published):
+        instants, dated = published, _all_midnight(published)
+    else:
+        dated = published.astype(str).str.fullmatch(DATE_ONLY)
+        instants = _parsed(published, dated)
+    _refuse_undated(published, instants, where)
+    if isinstance(instants.dtype, pd.DatetimeTZDtype):
+        return instants.dt.tz_convert("UTC"), ~dated
+    if not dated.all() and timezone is None:
+        row = int(np.flatnonzero(~dated)[0])
+        raise NewsError(
+            f"{where}: row {row + 1}: {published.iloc[row]} has no time zone: name the one it is in "
+            "(timezone='UTC', on the command line --timezone UTC)"
+        )
+    clocked = _localised(instants.where(~dated), timezone or "UTC", where)
+    # A bare date is a label, not an instant: midnight UTC only keeps it; sessions.py reads it as the date.
+    return clocked.fillna(instants.where(dated).dt.tz_localize("UTC")), ~dated
+
+
+def _all_midnight(published: pd.Series) -> pd.Series:
+    naive = not isinstance(published.dtype, pd.DatetimeTZDtype)
+    only_dates = naive and bool((published.dropna() == published.dropna().dt.normalize()).all())
+    return pd.Series(only_dates, index=published.index)
+
+
+def _parsed(published: pd.Series, dated: pd.Series) -> pd.Series:
+    """Parse text; where some rows carry an offset, all are brought to UTC, bare dates excepted."""
+    text = published.astype(str).where(published.notna()).str.strip()
+    zoned = text.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$", regex=True, na=False) & ~dated
+    if not zoned.any():
+        return pd.to_datetime(text, errors="coerce", format="ISO8601")
+    if (~zoned & ~dated & text.notna()).any():  # some rows with an offset, some without: which zone is theirs?
+        text = text.where(zoned | dated)
+    return pd.to_datetime(text, errors="coerce", format="ISO8601", utc=True)
+
+
+def _refuse_undated(published: pd.Series, instants: pd.Series, where: str) -> None:
+    bad = np.flatnonzero(instants.isna())
+    if len(bad):
+        raise NewsError(
+            f"{where}: row {bad[0] + 1}: published {published.iloc[bad[0]]!r} is not a time in the form of the "
+            f"other rows: write 2014-03-07T15:30:00+00:00, or 2014-03-07 where the time is not known ({len(bad)} such rows)"
+        )
+
+
+def _localised(instants: pd.Series, timezone: str, where: str) -> pd.Series:
+    try:
+        # An hour that happens twice in autumn: the later instant, so that nothing is known too early.
+        local = instants.dt.tz_localize(timezone, ambiguous=np.zeros(len(instants), bool), nonexistent="shift_forward")
+    except (KeyError, ValueError) as error:  # zoneinfo raises a KeyError
+        raise NewsError(f"{where}: time zone {timezone!r} is not known: use UTC, America/New_York, ...") from error
+    return local.dt.tz_convert("UTC")

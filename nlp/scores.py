@@ -1,0 +1,18 @@
+"""Headlines -> headlines with probabilities and a score."""
+
+import numpy as np
+import pandas as pd
+
+from nlp.classifier import SentimentClassifier
+from nlp.corpora import LABELS
+
+
+def score_headlines(headlines: pd.DataFrame, classifier: SentimentClassifier, *, progress: bool = False) -> pd.DataFrame:
+    """Return the rows with columns negative, neutral, positive (probabilities) and score, in [-1, 1].
+
+    score = p(positive) - p(negative). Each distinct text is computed once.
+    """
+    probabilities = classifier.predict_proba(list(headlines["text"]), progress=progress)
+    columns = {label: probabilities[:, code] for code, label in enumerate(LABELS)}
+    score = probabilities[:, 2].astype(np.float64) - probabilities[:, 0]
+    return headlines.assign(**columns, score=score)

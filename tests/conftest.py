@@ -1,0 +1,48 @@
+"""Shared fixtures: the shared real data where there is some, a tiny random model."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "newsfolio", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
+settings.load_profile("newsfolio")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of public data sets that are not part of the project."""
+    folder = os.environ.get("NEWSFOLIO_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("NEWSFOLIO_DATA does not name a folder of data sets")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a two-layer random BERT classifier and a small WordPiece vocabulary, saved as safetensors."""
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("tiny") / "model"
+    folder.mkdir()
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789$%.,'-&:;()"
+    words = ["profit", "loss", "rises", "falls", "sales", "shares", "net", "of", "to", "the", "in", "said"]
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, *letters, *(f"##{c}" for c in letters)]
+    (folder / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf-8")
+    tokenizer = BertTokenizerFast(vocab_file=str(folder / "vocab.txt"), model_max_length=64)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=64, max_position_embeddings=64,
+        id2label={0: "positive", 1: "negative", 2: "neutral"},
+        label2id={"positive": 0, "negative": 1, "neutral": 2},
+        initializer_range=0.5,
+    )  # fmt: skip
+    model = BertForSequenceClassification(config)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
