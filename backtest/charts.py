@@ -4,6 +4,7 @@ Colours of text and grid belong to the page's theme and are added in the browser
 that can be told apart on white and on near-black alike.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -24,7 +25,14 @@ HUES = (
 REST, CASH = "#7d8590", "#a9b1ba"
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")  # lines must differ in print without colour
 MOST_ASSETS = 15  # more areas than this cannot be told apart
+MONTH = 21  # sessions
+MINUS = "\u2212"
 DUST = 5e-5  # a weight below half a basis point is the solver's residue
+
+
+def signed(value: float, form: str, unit: str = "") -> str:
+    """Return `value` formatted for readers, with a true minus sign; n/a where it is not finite."""
+    return format(value, form).replace("-", MINUS) + unit if math.isfinite(value) else "n/a"
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ def nav_chart(results: Sequence[Result]) -> Chart:
     for number, result in enumerate(results):
         figure.add_trace(_line(result.name, growth.iloc[:, number], number, "%{y:.1f}"), row=1, col=1)
     fall = 100.0 * strategy.drawdown.reindex(growth.index)
-    figure.add_trace(_area(f"drawdown of {strategy.name}", fall, HUES[0], "%{y:.1f} %"), row=2, col=1)
+    figure.add_trace(_area(f"drawdown of {strategy.name}", fall, HUES[0], "%{y:.1f}%"), row=2, col=1)
     _title_y(figure, "NAV (start = 100)", "drawdown, %")
     figure.update_xaxes(showticklabels=False, row=1, col=1)
     return Chart("nav", "Net asset value", _nav_words(results), _dressed(figure), _dates(growth.index), 480)
@@ -71,34 +79,38 @@ def weights_chart(result: Result) -> Chart:
     _title_y(figure, "% of NAV")
     if not short:
         figure.update_yaxes(range=[0, 100])
-    return Chart("weights", "Weights over time", _weights_words(result), _dressed(figure), _dates(weights.index), 460)
+    words = _weights_words(result)
+    return Chart("weights", "Weights over time", words, _dressed(figure), _dates(weights.index), 460)
 
 
 def largest_weights(weights: pd.DataFrame) -> pd.DataFrame:
-    """Return the assets ever held, by mean absolute weight, then cash; beyond fifteen the small ones as one."""
+    """Return the assets ever held, by mean absolute weight, then cash; past fifteen the rest as one."""
     size = weights.abs()
     order = size.mean().sort_values(ascending=False, kind="stable").index
     held = [asset for asset in order if size[asset].max() > DUST]
     shown = held if len(held) <= MOST_ASSETS else held[: MOST_ASSETS - 1]
-    parts = [weights[shown].rename(columns=str)]
+    parts: list[pd.DataFrame | pd.Series] = [weights[shown].rename(columns=str)]
     if len(shown) < len(held):
         parts.append(weights[held[len(shown) :]].sum(axis=1).rename(f"{len(held) - len(shown)} others"))
     return pd.concat([*parts, (1.0 - weights.sum(axis=1)).rename("cash")], axis=1)
 
 
 def signal_chart(signal: pd.DataFrame) -> Chart:
-    """Share of assets that have a signal, over the mean signal across those assets."""
+    """Share of assets that have a signal, over the mean across those assets and its average over a month."""
     coverage, mean = 100.0 * signal.notna().mean(axis=1), signal.mean(axis=1)
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08)
-    figure.add_trace(_area("coverage", coverage, HUES[5], "%{y:.0f} %"), row=1, col=1)
-    figure.add_trace(_line("mean signal", mean, 0, "%{y:+.3f}"), row=2, col=1)
-    _title_y(figure, "assets with one, %", "mean signal")
+    figure.add_trace(_area("coverage", coverage, HUES[5], "%{y:.0f}%"), row=1, col=1)
+    each = _line("mean signal", mean, 0, "%{y:+.3f}").update(opacity=0.4, line_width=1)
+    figure.add_trace(each, row=2, col=1)
+    smooth = mean.rolling(MONTH, min_periods=1).mean()
+    figure.add_trace(_line(f"its {MONTH}-session average", smooth, 0, "%{y:+.3f}"), row=2, col=1)
+    _title_y(figure, "coverage, %", "mean signal")
     figure.update_yaxes(rangemode="tozero", row=1, col=1)
     figure.update_xaxes(showticklabels=False, row=1, col=1)
     words = (
-        f"On average {coverage.mean():.0f} % of the {signal.shape[1]} assets have a signal, in the leanest session "
-        f"{coverage.min():.0f} %. The mean across assets averages {mean.mean():+.3f} and moves between "
-        f"{mean.min():+.3f} and {mean.max():+.3f}."
+        f"On average {coverage.mean():.0f}% of the {signal.shape[1]} assets have a signal, in the leanest "
+        f"session {coverage.min():.0f}%. The mean across assets averages {signed(mean.mean(), '+z.3f')} and "
+        f"moves between {signed(mean.min(), '+z.3f')} and {signed(mean.max(), '+z.3f')}."
     )
     return Chart("signal", "Signal", words, _dressed(figure, legend=False), _dates(signal.index), 360)
 
@@ -113,37 +125,37 @@ def ic_chart(coefficients: Sequence[InformationCoefficient]) -> Chart:
         figure.add_trace(line.update(connectgaps=True))
     _title_y(figure, "sum of rank IC so far")
     last = sums.ffill().iloc[-1]
-    ends = "; ".join(f"{name} {value:+.1f}" for name, value in zip(table.columns, last, strict=True))
-    words = f"Sum over all sessions: {ends}. Steady skill rises as a straight line; no skill wanders around zero."
+    ends = "; ".join(f"{name} {signed(value, '+z.1f')}" for name, value in last.items())
+    words = f"Sum over all sessions: {ends}. Steady skill is a straight line; none wanders around zero."
     return Chart("ic", "Information coefficient", words, _dressed(figure), _dates(table.index))
 
 
 def cost_chart(result: Result) -> Chart:
     """Trading costs of each month, in basis points of the NAV before each fill."""
-    paid = 1e4 * (result.costs / result.nav.shift(1)).iloc[1:]
-    months = paid.groupby(paid.index.to_period("M")).sum()
-    labels = [str(month) for month in months.index]
-    bar = go.Bar(x=labels, y=_short(months), marker={"color": HUES[0]}, name="costs",
+    paid = 1e4 * (result.costs / result.nav.shift(1)).fillna(0.0)  # nothing is filled in the first session
+    months = paid.resample("MS").sum()
+    bar = go.Bar(x=_dates(months.index), y=_short(months), marker={"color": HUES[0]}, name="costs",
                  hovertemplate="%{x|%b %Y}: %{y:.1f} bp<extra></extra>", xperiod="M1")  # fmt: skip
     figure = go.Figure(bar)
     _title_y(figure, "basis points")
     words = (
-        f"Trading cost {months.mean():.1f} basis points of NAV in an average month, most in {months.idxmax()} "
-        f"with {months.max():.1f}; {result.costs.sum():,.0f} in money over all sessions."
+        f"Trading costs {months.mean():.1f} basis points of NAV a month on average, most in "
+        f"{months.idxmax():%B %Y} with {months.max():.1f}; in money {result.costs.sum():,.0f} in all."
     )
     return Chart("costs", "Costs per month", words, _dressed(figure, legend=False, hover="closest"), [], 280)
 
 
 def _growth(result: Result) -> pd.Series:
-    return 100.0 * result.nav / result.nav.iloc[0]
+    return result.nav.mul(100.0 / float(result.nav.iloc[0]))
 
 
 def _nav_words(results: Sequence[Result]) -> str:
     strategy, fall = results[0], results[0].drawdown
+    bottom = fall.index[int(fall.argmin())]
     ends = ", ".join(f"{result.name} at {100.0 * (1.0 + result.total_return):.1f}" for result in results)
     return (
         f"From 100 at its first session each ends: {ends}. {strategy.name} fell deepest on "
-        f"{fall.idxmin().date()}, {-fall.min():.1%} below its highest value before."
+        f"{bottom:%Y-%m-%d}, {-fall.min():.1%} below its highest value before."
     )
 
 
@@ -159,8 +171,9 @@ def _weights_words(result: Result) -> str:
 
 
 def _line(name: str, values: pd.Series, number: int, template: str) -> Any:
-    stroke = {"color": HUES[number % len(HUES)], "dash": DASHES[number % len(DASHES)], "width": 2.2 if number == 0 else 1.6}
-    return go.Scatter(name=_label(name), y=_short(values), mode="lines", line=stroke, hovertemplate=template)
+    hue, dash = HUES[number % len(HUES)], DASHES[number % len(DASHES)]
+    return go.Scatter(name=_label(name), y=_short(values), mode="lines", hovertemplate=template,
+                      line={"color": hue, "dash": dash, "width": 2.2 if number == 0 else 1.6})  # fmt: skip
 
 
 def _area(name: str, values: pd.Series, hue: str, template: str) -> Any:
@@ -170,14 +183,15 @@ def _area(name: str, values: pd.Series, hue: str, template: str) -> Any:
 
 def _weight(name: str, values: pd.Series, hue: str, *, stacked: bool) -> Any:
     # Four decimals of a percent: what is left of a weight after a solver's tolerance.
-    trace = go.Scatter(name=_label(name), y=_short(values.round(4)), mode="lines", hovertemplate="%{y:.1f} %")
-    line = {"color": hue, "width": 0 if stacked else 1.4}
-    return trace.update(line=line, stackgroup="weights", fillcolor=hue) if stacked else trace.update(line=line)
+    trace = go.Scatter(name=_label(name), y=_short(values.round(4)), mode="lines", hovertemplate="%{y:.1f}%")
+    if stacked:
+        return trace.update(stackgroup="weights", fillcolor=hue, line={"color": hue, "width": 0})
+    return trace.update(line={"color": hue, "width": 1.4})
 
 
 def _weight_hues(weights: pd.DataFrame) -> list[str]:
-    assets = [REST if str(name).endswith(" others") else hue for name, hue in zip(weights.columns[:-1], HUES, strict=False)]
-    return [*assets, CASH]
+    named = zip(weights.columns[:-1], HUES, strict=False)
+    return [*(REST if str(name).endswith(" others") else hue for name, hue in named), CASH]
 
 
 def _title_y(figure: Any, *titles: str) -> None:
@@ -194,7 +208,7 @@ def _dressed(figure: Any, *, legend: bool = True, hover: str = "x unified") -> A
         legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"},
     )
     figure.update_yaxes(automargin=True)
-    figure.update_xaxes(type="date", automargin=True, hoverformat="%a %d %b %Y", tickangle=0, nticks=8)
+    figure.update_xaxes(type="date", automargin=True, hoverformat="%a %d %b %Y", tickangle=0)
     return figure
 
 
@@ -205,7 +219,8 @@ def _label(text: str) -> str:
 
 def _short(values: pd.Series) -> list[float | None]:
     """Six significant digits: more than a screen has pixels, a third of the bytes."""
-    return [float(f"{value:.6g}") if np.isfinite(value) else None for value in values.to_numpy(dtype=np.float64)]
+    numbers = values.to_numpy(dtype=np.float64).tolist()
+    return [float(f"{number:.6g}") if math.isfinite(number) else None for number in numbers]
 
 
 def _dates(sessions: pd.Index) -> list[str]:

@@ -54,7 +54,7 @@ class Market:
 
     prices and opens (sessions × assets); headlines (published in UTC, asset, text, tone: the planted one);
     tone (sessions × assets): the decayed tone known at each close, unit variance; idiosyncratic: the part
-    of each session's return that is the company's own.
+    of each session's return that is the company's own; closes: the instant in UTC at which each session ends.
     """
 
     config: MarketConfig
@@ -64,6 +64,7 @@ class Market:
     tone: pd.DataFrame
     idiosyncratic: pd.DataFrame
     sectors: pd.Series
+    closes: pd.Series
 
 
 def simulate_market(config: MarketConfig | None = None) -> Market:
@@ -82,8 +83,10 @@ def simulate_market(config: MarketConfig | None = None) -> Market:
     prices, opens = _prices(random, returns, sessions, sectors.index)
     headlines = _headlines(random, news, sessions, closes, sectors, names)
     frame = {"index": sessions, "columns": sectors.index}
-    return Market(config, prices, opens, headlines, pd.DataFrame(tone, **frame), pd.DataFrame(idiosyncratic, **frame),
-                  sectors)  # fmt: skip
+    return Market(
+        config, prices, opens, headlines, pd.DataFrame(tone, **frame), pd.DataFrame(idiosyncratic, **frame),
+        sectors, pd.Series(closes[1:], index=sessions),
+    )  # fmt: skip
 
 
 def _calendar(config: MarketConfig) -> tuple[pd.DatetimeIndex, pd.DatetimeIndex]:

@@ -7,24 +7,30 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 import pandas as pd
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
+from numpy.typing import NDArray
+from plotly.io.json import to_json_plotly
 
 from allocation.errors import FrameError
 from allocation.files import write_text
-from backtest.charts import Chart, cost_chart, ic_chart, nav_chart, signal_chart, weights_chart
+from allocation.frames import named
+from backtest.charts import Chart, cost_chart, ic_chart, nav_chart, signal_chart, signed, weights_chart
 from backtest.result import HEADER, Result
 from backtest.signal_quality import InformationCoefficient
+
+Values = NDArray[np.float64]
 
 MOST_DRAWDOWNS, MOST_HEADLINES = 5, 3
 DAYS_BEFORE, DAYS_AFTER = 3, 1  # three days, so that a Monday's bottom sees Friday's news
 HEADLINE_COLUMNS = ("published", "asset", "text")
 IC_HEADER = ("", "mean", "95 % interval", "t", "sessions")
-UNKNOWN = "n/a"
 
 
 def write_report(
@@ -106,8 +112,8 @@ def _asset(name: str) -> str:
 
 
 def _template() -> Template:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(_asset("report.html.jinja"))
+    strict = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return strict.from_string(_asset("report.html.jinja"))
 
 
 def _content_security_policy(*scripts: bytes) -> str:
@@ -123,9 +129,7 @@ def _content_security_policy(*scripts: bytes) -> str:
 
 
 def _figures_json(charts: Sequence[Chart]) -> Markup:
-    """Figures as JSON that no text in them can break out of: a script element ends at the first `</script`."""
-    from plotly.io.json import to_json_plotly
-
+    """Figures as JSON that no text in them can break out of: the first `</script` would end the element."""
     text = str(to_json_plotly({chart.key: chart.spec() for chart in charts}))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -140,27 +144,28 @@ def _span(result: Result) -> str:
 def _lead(name: str, figures: Mapping[str, float]) -> str:
     """One sentence that says what was earned and whether chance alone could explain it."""
     low, high = figures["sharpe_low"], figures["sharpe_high"]
+    earned = f"{name} returned {signed(figures['annual_return'], '+z.1%')} a year"
     if math.isnan(low):
-        return f"{name} returned {_number(figures['annual_return'], '+.1%')} a year; its Sharpe ratio is undefined."
+        return f"{earned}; its Sharpe ratio is undefined."
     verdict = "includes zero: chance alone could explain it" if low <= 0 <= high else "does not include zero"
     return (
-        f"{name} returned {_number(figures['annual_return'], '+.1%')} a year at {figures['volatility']:.1%} "
-        f"volatility. The 95 % interval of its Sharpe ratio, {_number(low, '.2f')} to {_number(high, '.2f')}, {verdict}."
+        f"{earned} at {figures['volatility']:.1%} volatility. The 95 % interval of its Sharpe ratio, "
+        f"{signed(low, '.2f')} to {signed(high, '.2f')}, {verdict}."
     )
 
 
 def _headline_row(name: str, figures: Mapping[str, float]) -> tuple[str, ...]:
-    interval = (_number(figures[end], ".2f") for end in ("sharpe_low", "sharpe_high"))
+    interval = (signed(figures[end], ".2f") for end in ("sharpe_low", "sharpe_high"))
     return (
         name,
-        _number(figures["total_return"], "+.1%"),
-        _number(figures["annual_return"], "+.1%"),
-        _number(figures["volatility"], ".1%"),
-        _number(figures["sharpe"], ".2f"),
+        signed(figures["total_return"], "+z.1%"),
+        signed(figures["annual_return"], "+z.1%"),
+        signed(figures["volatility"], ".1%"),
+        signed(figures["sharpe"], ".2f"),
         " to ".join(interval),
-        _number(figures["max_drawdown"], ".1%"),
-        f"{_number(figures['annual_turnover'], '.1f')}x",
-        f"{_number(1e4 * figures['annual_cost'], '.0f')} bp",
+        signed(figures["max_drawdown"], ".1%"),
+        signed(figures["annual_turnover"], ".1f", "x"),
+        signed(1e4 * figures["annual_cost"], ".0f", " bp"),
     )
 
 
@@ -168,15 +173,11 @@ def _ic_row(coefficient: InformationCoefficient) -> tuple[str, ...]:
     low, high = coefficient.interval
     return (
         coefficient.name,
-        _number(coefficient.mean, "+.4f"),
-        f"{_number(low, '+.4f')} to {_number(high, '+.4f')}",
-        _number(coefficient.t, ".1f"),
+        signed(coefficient.mean, "+z.4f"),
+        f"{signed(low, '+z.4f')} to {signed(high, '+z.4f')}",
+        signed(coefficient.t, ".1f"),
         f"{coefficient.per_session.notna().sum()}",
     )
-
-
-def _number(value: float, form: str) -> str:
-    return format(value, form).replace("-", "−") if math.isfinite(value) else UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -189,19 +190,22 @@ class Cell:
 
 
 def monthly_returns(nav: pd.Series) -> dict[int, tuple[list[Cell | None], str]]:
-    """Return, by year, twelve cells (None: no session) and the year's return; the first month starts at nav[0]."""
-    months = _period_returns(nav, "M")
-    years = _period_returns(nav, "Y")
+    """Return, by year, twelve cells (None: no session) and the year's return, from nav[0] on."""
+    months, years = _returns(nav, "ME"), _returns(nav, "YE")
     most = float(months.abs().max()) or 1.0
-    table: dict[int, list[Cell | None]] = {period.year: [None] * 12 for period in years.index}
-    for period, value in months.items():
+    table: dict[int, tuple[list[Cell | None], str]] = {
+        day.year: ([None] * 12, signed(100 * value, "+z.1f"))
+        for day, value in zip(pd.DatetimeIndex(years.index), years, strict=True)
+    }
+    for day, value in zip(pd.DatetimeIndex(months.index), months, strict=True):
         sign = "up" if value > 0 else "down" if value < 0 else "flat"
-        table[period.year][period.month - 1] = Cell(_number(100 * value, "+.1f"), sign, round(abs(value) / most, 2))
-    return {year: (cells, _number(100 * years[str(year)], "+.1f")) for year, cells in table.items()}
+        cell = Cell(signed(100 * value, "+z.1f"), sign, round(abs(value) / most, 2))
+        table[day.year][0][day.month - 1] = cell
+    return table
 
 
-def _period_returns(nav: pd.Series, frequency: str) -> pd.Series:
-    ends = nav.groupby(nav.index.to_period(frequency)).last()
+def _returns(nav: pd.Series, frequency: str) -> pd.Series:
+    ends = nav.resample(frequency).last().dropna()
     return ends / ends.shift(1, fill_value=nav.iloc[0]) - 1.0
 
 
@@ -218,7 +222,7 @@ class Headline:
 
 @dataclass(frozen=True)
 class Drawdown:
-    """A fall below the highest NAV so far: when it started from there, was deepest and recovered (or not yet)."""
+    """A fall below the highest NAV so far: the last day there, the lowest, the first back (None: not yet)."""
 
     start: pd.Timestamp
     bottom: pd.Timestamp
@@ -229,21 +233,24 @@ class Drawdown:
 
 def worst_drawdowns(drawdown: pd.Series, headlines: pd.DataFrame | None) -> list[Drawdown]:
     """Return the deepest falls, deepest first, each with the headlines published around its bottom."""
-    peaks = (drawdown == 0.0).cumsum()
-    parts = [part for _, part in drawdown.groupby(peaks) if len(part) > 1]
-    deepest = sorted(parts, key=lambda part: float(part.min()))[:MOST_DRAWDOWNS]
-    return [_drawdown(part, drawdown.index, headlines) for part in deepest]
+    values, days = drawdown.to_numpy(), pd.DatetimeIndex(drawdown.index)
+    peaks = np.append(np.flatnonzero(values == 0.0), len(values))
+    spans = [(first, after) for first, after in pairwise(peaks.tolist()) if after - first > 1]
+    deepest = sorted(spans, key=lambda span: float(values[slice(*span)].min()))[:MOST_DRAWDOWNS]
+    return [_drawdown(values, days, span, headlines) for span in deepest]
 
 
-def _drawdown(part: pd.Series, sessions: pd.Index, headlines: pd.DataFrame | None) -> Drawdown:
-    after = sessions.get_loc(part.index[-1]) + 1
-    bottom = part.idxmin()
+def _drawdown(
+    values: Values, days: pd.DatetimeIndex, span: tuple[int, int], headlines: pd.DataFrame | None
+) -> Drawdown:
+    first, after = span
+    lowest = first + int(values[first:after].argmin())
     return Drawdown(
-        start=part.index[0],
-        bottom=bottom,
-        recovered=sessions[after] if after < len(sessions) else None,
-        depth=_number(float(part.min()), ".1%"),
-        headlines=() if headlines is None else tuple(_around(bottom, headlines)),
+        start=days[first],
+        bottom=days[lowest],
+        recovered=days[after] if after < len(days) else None,
+        depth=signed(float(values[lowest]), ".1%"),
+        headlines=() if headlines is None else tuple(_around(days[lowest], headlines)),
     )
 
 
@@ -253,7 +260,7 @@ def _checked(headlines: pd.DataFrame | None) -> pd.DataFrame | None:
         return None
     absent = [column for column in HEADLINE_COLUMNS if column not in headlines.columns]
     if absent:
-        raise FrameError(f"headlines lacks {', '.join(absent)}: give the columns {', '.join(HEADLINE_COLUMNS)}")
+        raise FrameError(f"headlines lacks {named(absent)}: give the columns {named(HEADLINE_COLUMNS)}")
     published = pd.to_datetime(headlines["published"], utc=True)
     score = pd.to_numeric(headlines["score"]) if "score" in headlines.columns else float("nan")
     return headlines.assign(published=published, score=score)
@@ -264,13 +271,14 @@ def _around(bottom: pd.Timestamp, headlines: pd.DataFrame) -> Iterator[Headline]
     day = bottom.tz_localize("UTC")
     since, until = day - pd.Timedelta(days=DAYS_BEFORE), day + pd.Timedelta(days=DAYS_AFTER + 1)
     near = headlines[(headlines["published"] >= since) & (headlines["published"] < until)]
-    near = near.assign(distance=(near["published"] - day).abs()).sort_values(["score", "distance"], kind="stable")
-    for row in near.head(MOST_HEADLINES).to_dict("records"):
+    near = near.assign(distance=(near["published"] - day).abs())
+    worst = near.sort_values(["score", "distance"], kind="stable").head(MOST_HEADLINES)
+    for row in worst.to_dict("records"):
         yield Headline(
             published=f"{row['published']:%Y-%m-%d %H:%M}",
             asset=str(row["asset"]),
             text=str(row["text"]),
-            score="" if math.isnan(row["score"]) else _number(row["score"], "+.2f"),
+            score="" if math.isnan(row["score"]) else signed(row["score"], "+z.2f"),
             url=_web_address(row.get("url")),
         )
 

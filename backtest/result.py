@@ -30,7 +30,7 @@ class Result:
     @property
     def sessions_per_year(self) -> int:
         """252, or 365 where sessions fall on weekends: an asset that trades all week."""
-        return DAYS_A_YEAR if (self.nav.index.dayofweek >= 5).any() else WEEKDAYS_A_YEAR
+        return DAYS_A_YEAR if (self.nav.index.day_of_week >= 5).any() else WEEKDAYS_A_YEAR
 
     @property
     def returns(self) -> pd.Series:

@@ -1,4 +1,4 @@
-"""Texts -> logits: length-sorted batches of about equal token counts through a transformer."""
+"""Texts -> logits: batches of like lengths and fixed shapes through a transformer."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -25,14 +25,27 @@ def tokenize(tokenizer: Any, texts: Sequence[str], max_length: int) -> tuple[lis
     return [encoding.ids for encoding in encodings], sum(bool(encoding.overflowing) for encoding in encodings)
 
 
-def token_batches(lengths: NDArray[np.int64], tokens_per_batch: int) -> Iterator[NDArray[np.int64]]:
-    """Yield positions of texts, longest first, so that longest × count stays within the budget (or count is 1)."""
-    order = np.argsort(-lengths, kind="stable")
-    start = 0
-    while start < len(order):
-        fitting = max(1, tokens_per_batch // max(int(lengths[order[start]]), 1))
-        yield order[start : start + fitting]
-        start += fitting
+def padded_length(length: int) -> int:
+    """Return the length a text is padded to: the next step of a ladder that depends on the text alone."""
+    step = 4 if length <= 64 else 8 if length <= 128 else 32
+    return -(-length // step) * step
+
+
+def token_batches(lengths: NDArray[np.int64], tokens_per_batch: int) -> Iterator[tuple[NDArray[np.int64], int, int]]:
+    """Yield (positions of texts, number of rows, padded length) per batch, longest texts first.
+
+    The shape of the batch a text is computed in follows from its own length alone, and a batch that has too
+    few texts is filled with blank rows. Matrix kernels round by the shape of their input, so this is what
+    keeps the last bit of a score free of which other texts, later news among them, are scored beside it.
+    """
+    padded = np.array([padded_length(int(length)) for length in lengths], dtype=np.int64)
+    order = np.argsort(-padded, kind="stable")
+    starts = np.flatnonzero(np.diff(padded[order], prepend=-1))
+    for group in np.split(order, starts[1:]):
+        longest = int(padded[group[0]])
+        rows = max(1, tokens_per_batch // longest)
+        for start in range(0, len(group), rows):
+            yield group[start : start + rows], rows, longest
 
 
 def logits_of(
@@ -48,23 +61,24 @@ def logits_of(
     places: list[NDArray[np.int64]] = []
     bar = tqdm(total=len(ids), desc="scoring", unit="text", disable=None if progress else True)
     with torch.inference_mode(), bar:
-        for rows in token_batches(lengths, tokens_per_batch):
-            inputs, mask = _padded([ids[row] for row in rows], pad_id)
+        for texts, rows, longest in token_batches(lengths, tokens_per_batch):
+            inputs, mask = _padded([ids[text] for text in texts], pad_id, (rows, longest))
             answer = model(
                 input_ids=torch.from_numpy(inputs).to(device), attention_mask=torch.from_numpy(mask).to(device)
             )
-            results.append(answer.logits.float().cpu().numpy())
-            places.append(rows)
-            bar.update(len(rows))
+            results.append(answer.logits[: len(texts)].float().cpu().numpy())
+            places.append(texts)
+            bar.update(len(texts))
     ordered = np.empty((len(ids), results[0].shape[1]), dtype=np.float32)
     ordered[np.concatenate(places)] = np.concatenate(results)
     return ordered
 
 
-def _padded(ids: Sequence[Sequence[int]], pad_id: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    longest = max(map(len, ids))
-    inputs = np.full((len(ids), longest), pad_id, dtype=np.int64)
-    mask = np.zeros((len(ids), longest), dtype=np.int64)
+def _padded(
+    ids: Sequence[Sequence[int]], pad_id: int, shape: tuple[int, int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    inputs, mask = np.full(shape, pad_id, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    mask[:, 0] = 1  # a blank row must attend to something, or its softmax is 0/0
     for row, tokens in enumerate(ids):
         inputs[row, : len(tokens)] = tokens
         mask[row, : len(tokens)] = 1

@@ -1,6 +1,7 @@
 "use strict";
 (() => {
-  const PRINT_WIDTH = 680; // pixels: A4 between its margins
+  const SCREEN = { width: undefined, scale: 1 };
+  const PRINT = { width: 680, scale: 0.75 }; // pixels of A4 between its margins; two charts a page
   const root = document.documentElement;
   const boxes = [...document.querySelectorAll(".chart")];
   const notice = document.getElementById("no-charts");
@@ -23,17 +24,15 @@
       hoverlabel: { bgcolor: raised, bordercolor: rule, font: { color: ink } },
       modebar: { bgcolor: "rgba(0,0,0,0)", color: quiet, activecolor: ink },
     };
-    return { ...figure.layout, template: { layout }, height: figure.height };
+    return { ...figure.layout, template: { layout } };
   }
 
-  function draw(box, figure, width) {
+  function draw(box, figure, { width, scale }) {
     const data = figure.data.map((trace) => ({ x: figure.dates, ...trace }));
-    const fingers = matchMedia("(pointer: coarse)").matches; // a drag must scroll the page there
+    const fingers = matchMedia("(pointer: coarse)").matches; // there a drag must scroll the page, not zoom
     const layout = { ...themed(figure), dragmode: fingers ? false : "zoom", width };
-    const config = {
-      responsive: true, displaylogo: false, displayModeBar: fingers ? false : "hover",
-      modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
-    };
+    layout.height = scale * figure.height;
+    const config = { responsive: true, displayModeBar: false };
     return Plotly.react(box, data, layout, config);
   }
 
@@ -52,12 +51,12 @@
 
   async function start() {
     const figures = JSON.parse(text("figures-json"));
-    const drawAll = (width) => Promise.all(boxes.map((box) => draw(box, figures[box.dataset.chart], width)));
+    const drawAll = (size) => Promise.all(boxes.map((box) => draw(box, figures[box.dataset.chart], size)));
     await loadPlotly();
-    await drawAll();
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAll());
-    addEventListener("beforeprint", () => { root.classList.add("printing"); drawAll(PRINT_WIDTH); });
-    addEventListener("afterprint", () => { root.classList.remove("printing"); drawAll(); });
+    await drawAll(SCREEN);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAll(SCREEN));
+    addEventListener("beforeprint", () => { root.classList.add("printing"); drawAll(PRINT); });
+    addEventListener("afterprint", () => { root.classList.remove("printing"); drawAll(SCREEN); });
   }
 
   notice.hidden = true;

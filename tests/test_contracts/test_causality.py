@@ -1,0 +1,129 @@
+"""Whatever changes after the close of t, no weight decided at or before t moves, to the last bit."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import random_prices, random_signal
+
+from allocation import EqualWeight, Grinold, Hold, LedoitWolf, SentimentPolicy
+from backtest import Costs, rebalance_dates, simulate, simulate_market, walk_forward
+from nlp import SentimentClassifier, daily_signal, read_headlines, score_headlines
+
+N_SESSIONS = 110
+POLICIES = {
+    "sentiment": SentimentPolicy(
+        forecast=Grinold(window=60), risk=LedoitWolf(window=60, min_returns=30), min_history=30
+    ),
+    "equal weight": EqualWeight(),
+    "hold": Hold(),
+}
+
+
+@pytest.mark.parametrize("name", POLICIES)
+@settings(max_examples=25)
+@given(seed=st.integers(0, 10_000), cut=st.integers(40, N_SESSIONS - 2), future=st.integers(0, 10_000))
+def test_future_prices_and_signals_move_no_past_weight(name, seed, cut, future):
+    prices = random_prices(seed, N_SESSIONS)
+    signal = random_signal(seed, prices)
+    opens = prices.shift(1).bfill() * 1.001
+    dates = prices.index[35::5]
+
+    other_prices, other_opens, other_signal = prices.copy(), opens.copy(), signal.copy()
+    other_prices.iloc[cut + 1 :] = random_prices(future + 1, N_SESSIONS).iloc[cut + 1 :] * 3.0
+    other_opens.iloc[cut + 1 :] = random_prices(future + 2, N_SESSIONS).iloc[cut + 1 :]
+    other_signal.iloc[cut + 1 :] = random_signal(future + 3, prices, covered=0.9).iloc[cut + 1 :]
+
+    costs = Costs()
+    before = walk_forward(POLICIES[name], prices, signal, dates, opens=opens, costs=costs)
+    after = walk_forward(POLICIES[name], other_prices, other_signal, dates, opens=other_opens, costs=costs)
+    known = before.index <= prices.index[cut]
+    assert known.any()
+    assert before[known].to_numpy().tobytes() == after[known].to_numpy().tobytes()
+
+
+@settings(max_examples=25)
+@given(seed=st.integers(0, 10_000), cut=st.integers(10, 90))
+def test_future_prices_move_no_past_nav(seed, cut):
+    prices = random_prices(seed, N_SESSIONS)
+    weights = random_signal(seed, prices).abs() / 4
+    changed = prices.copy()
+    changed.iloc[cut + 1 :] *= np.linspace(0.5, 2.0, prices.shape[1])
+    before, after = simulate(prices, weights), simulate(changed, weights)
+    now = prices.index[cut]
+    assert len(before.nav.loc[:now]) > 5
+    assert before.nav.loc[:now].to_numpy().tobytes() == after.nav.loc[:now].to_numpy().tobytes()
+
+
+@pytest.fixture(scope="module")
+def news_market():
+    market = simulate_market()
+    sessions = market.prices.index[:N_SESSIONS]
+    closes = pd.DatetimeIndex(sessions).tz_localize("America/New_York") + pd.Timedelta(hours=16)
+    inside = market.headlines["published"] < closes[-1].tz_convert("UTC")
+    return market, sessions, read_headlines(market.headlines[inside])
+
+
+@settings(max_examples=20)
+@given(cut=st.integers(40, N_SESSIONS - 2), seed=st.integers(0, 1000))
+def test_future_headlines_move_no_past_weight(news_market, tiny_model, cut, seed):
+    """Texts, times and assets of all later headlines change, and some are taken away; then all are scored anew."""
+    market, sessions, news = news_market
+    classifier = SentimentClassifier.load(tiny_model, device="cpu", dtype="float32")
+    close = market.closes[sessions[cut]]
+    later = (news["published"] >= close).to_numpy()
+    random = np.random.default_rng(seed)
+    changed = news.copy()
+    changed.loc[later, "text"] = [f"loss of {random.integers(1, 99)} {'x' * random.integers(1, 40)}" for _ in range(later.sum())]
+    changed.loc[later, "asset"] = random.permutation(changed.loc[later, "asset"])
+    changed = changed[~later | (random.random(len(changed)) < 0.8)]
+
+    def weights_of(rows: pd.DataFrame) -> pd.DataFrame:
+        signal = daily_signal(score_headlines(rows, classifier), sessions)
+        signal = signal.reindex(columns=market.prices.columns)
+        return walk_forward(
+            POLICIES["sentiment"], market.prices.loc[sessions], signal, sessions[35::5], opens=market.opens.loc[sessions]
+        )
+
+    before, after = weights_of(news), weights_of(changed)
+    known = before.index <= sessions[cut]
+    assert before[known].to_numpy().tobytes() == after[known].to_numpy().tobytes()
+
+
+def test_a_policy_cannot_reach_the_future_through_its_view():
+    prices = random_prices(1)
+    seen = []
+
+    def greedy(view):
+        for frame in (view.prices, view.signal):
+            array = frame.to_numpy()
+            while array.base is not None and isinstance(array.base, np.ndarray):
+                array = array.base
+            rows = array if array.shape[1] == prices.shape[1] else array.T
+            seen.append(np.isfinite(rows[len(view.prices) :]).any())
+        return pd.Series(0.25, index=view.prices.columns)
+
+    walk_forward(greedy, prices, random_signal(1, prices), prices.index[10::10])
+    assert len(seen) > 10
+    assert not any(seen)
+
+
+def test_a_view_cannot_be_written_to():
+    prices = random_prices(2)
+
+    def vandal(view):
+        with pytest.raises(ValueError, match="read-only"):
+            view.prices.to_numpy()[0, 0] = 1e9
+        return pd.Series(0.25, index=view.prices.columns)
+
+    walk_forward(vandal, prices, None, prices.index[10::20])
+
+
+def test_a_date_in_the_middle_of_a_week_is_the_weeks_last_only_by_the_calendar():
+    """A price file that ends on a Wednesday must not make that Wednesday a weekly rebalancing date."""
+    sessions = simulate_market().prices.index
+    whole = rebalance_dates(sessions, "weekly")
+    for end in range(60, 90):
+        cut = rebalance_dates(sessions[:end], "weekly")
+        assert cut.equals(whole[whole <= sessions[end - 1]])
