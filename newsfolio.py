@@ -109,11 +109,12 @@ class _DemoRun:
 
 def _judge(market: "Market", classifier: "SentimentClassifier") -> _DemoRun:
     """Score the market's headlines, make the signal, and backtest it beside policies that cannot see it."""
+    from allocation.frames import sessions_of
     from backtest import next_session_ic, same_session_ic, shuffled_across_assets
     from nlp import daily_signal, read_headlines, score_headlines
 
     scored = score_headlines(read_headlines(market.headlines), classifier, progress=True)
-    signal = daily_signal(scored, market.prices.index)
+    signal = daily_signal(scored, sessions_of(market.prices))
     coefficients = [
         same_session_ic(signal, market.prices),
         next_session_ic(signal, market.prices),
@@ -123,16 +124,17 @@ def _judge(market: "Market", classifier: "SentimentClassifier") -> _DemoRun:
 
 
 def _backtests(market: "Market", signal: "pd.DataFrame") -> "list[Result]":
-    from allocation import Bars, EqualWeight, Hold, NoView, SentimentPolicy
+    from allocation import Bars, EqualWeight, Hold, NoView, Policy, SentimentPolicy
+    from allocation.frames import sessions_of
     from backtest import rebalance_dates, run
 
-    policies = {
+    policies: dict[str, Policy] = {
         "sentiment": SentimentPolicy(),
         "same without signal": SentimentPolicy(forecast=NoView()),
         "equal weight": EqualWeight(),
         "buy and hold": Hold(),
     }
-    dates = rebalance_dates(market.prices.index, "weekly")
+    dates = rebalance_dates(sessions_of(market.prices), "weekly")
     dates = dates[dates >= market.prices.index[WARMUP]]
     bars = Bars(market.prices, market.opens)
     return [run(policy, bars, signal, dates, name=name, progress=True) for name, policy in policies.items()]

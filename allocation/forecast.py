@@ -49,7 +49,7 @@ class Grinold:
         ic = past_information_coefficient(score, residual, horizon=self.horizon, prior_sd=self.prior_sd)
         # An IC at horizon h speaks of the sum of h returns, whose volatility grows with sqrt(h); per session:
         alpha = ic * volatility / np.sqrt(self.horizon) * score.iloc[-1]
-        return alpha.fillna(0.0)
+        return pd.Series(alpha.fillna(0.0))
 
 
 def standardised_score(signal: pd.DataFrame) -> pd.DataFrame:
@@ -99,7 +99,7 @@ def _following(standardised: np.ndarray, horizon: int) -> np.ndarray:
     sums = np.zeros((n_rows, standardised.shape[1]))
     for step in range(horizon):
         sums += standardised[2 + step : 2 + step + n_rows]
-    return sums / np.sqrt(horizon)
+    return np.asarray(sums / np.sqrt(horizon))
 
 
 def equilibrium_return(risk: RiskModel, reference: pd.Series, risk_aversion: float) -> pd.Series:

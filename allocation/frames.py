@@ -19,6 +19,7 @@ from allocation.errors import FrameError, MissingPrice
 
 log = logging.getLogger(__name__)
 
+INFINITE = (np.inf, -np.inf)
 MOST_NAMED = 5  # labels written out in an error before "and n more"
 
 
@@ -26,7 +27,7 @@ def check_prices(prices: pd.DataFrame, name: str = "prices") -> pd.DataFrame:
     """Return prices (sessions × assets) as checked float64, columns sorted; every value > 0 or NaN."""
     checked = _check_wide(prices, name)
     _refuse(checked, checked <= 0, name, "is not a price: prices are > 0, or NaN where nothing traded")
-    _refuse(checked, np.isinf(checked), name, "is not a price: mend the source")
+    _refuse(checked, checked.isin(INFINITE), name, "is not a price: mend the source")
     return checked
 
 
@@ -40,7 +41,7 @@ def check_signal(signal: pd.DataFrame) -> pd.DataFrame:
 def check_weights(weights: pd.DataFrame) -> pd.DataFrame:
     """Return target weights (sessions × assets) as checked float64, columns sorted; finite, or NaN for hold."""
     checked = _check_wide(weights, "weights")
-    _refuse(checked, np.isinf(checked), "weights", "is not a weight: weights are finite fractions of NAV")
+    _refuse(checked, checked.isin(INFINITE), "weights", "is not a weight: weights are finite fractions of NAV")
     return checked
 
 
@@ -57,13 +58,11 @@ def align(prices: pd.DataFrame, signal: pd.DataFrame) -> tuple[pd.DataFrame, pd.
     prices, signal = check_prices(prices), check_signal(signal)
     strangers = signal.columns.difference(prices.columns)
     if len(strangers):
-        raise MissingPrice(
-            f"signal has {named(strangers)} without a price column: add the prices or drop the column"
-        )
+        raise MissingPrice(f"signal has {named(strangers)} without a price column: add the prices or drop the column")
     inside = signal.loc[prices.index[0] : prices.index[-1]]
     unmatched = inside.index.difference(prices.index)
     if len(unmatched):
-        days = named(unmatched.strftime("%Y-%m-%d"))
+        days = named(day.date() for day in pd.DatetimeIndex(unmatched))
         raise MissingPrice(f"signal has rows on {days} where prices has none: use one calendar for both")
     if len(inside) < len(signal):
         log.warning(
@@ -81,6 +80,11 @@ def frame_digest(frame: pd.DataFrame) -> str:
     digest.update(canonical.index.to_numpy().astype("datetime64[ns]").tobytes())
     digest.update(np.ascontiguousarray(canonical.to_numpy(dtype=np.float64)).tobytes())
     return digest.hexdigest()
+
+
+def sessions_of(frame: pd.DataFrame | pd.Series) -> pd.DatetimeIndex:
+    """Return the index of a checked frame as what it is: dates."""
+    return pd.DatetimeIndex(frame.index)
 
 
 def named(labels: Iterable[object]) -> str:
@@ -111,7 +115,7 @@ def _check_sessions(index: pd.Index, name: str) -> None:
     if index.tz is not None:
         raise FrameError(f"{name} has a time zone ({index.tz}): sessions are plain dates, use .tz_localize(None)")
     if index.hasnans:
-        raise FrameError(f"{name} has {int(index.isna().sum())} rows without a date: drop or date them")
+        raise FrameError(f"{name} has {int(np.sum(index.isna()))} rows without a date: drop or date them")
     clocked = index[index != index.normalize()]
     if len(clocked):
         raise FrameError(f"{name} has a time of day at {clocked[0]}: sessions are plain dates, use .normalize()")
@@ -139,6 +143,6 @@ def _refuse(frame: pd.DataFrame, wrong: pd.DataFrame, name: str, complaint: str)
     if len(rows):
         row, column = rows[0], columns[0]
         raise FrameError(
-            f"{name}: {frame.iat[row, column]:g} for {frame.columns[column]} at {frame.index[row].date()} "
+            f"{name}: {frame.to_numpy()[row, column]:g} for {frame.columns[column]} at {frame.index[row].date()} "
             f"{complaint} ({len(rows)} such cells)"
         )

@@ -27,9 +27,7 @@ class MeanVariance:
     compiled problem is kept per number of risk factors.
     """
 
-    def __init__(
-        self, assets: Sequence[str], objective: Objective, constraints: Sequence[Constraint] = ()
-    ) -> None:
+    def __init__(self, assets: Sequence[str], objective: Objective, constraints: Sequence[Constraint] = ()) -> None:
         """Raise OptimizationError where an asset is named twice."""
         self.assets = tuple(sorted(assets))
         if len(set(self.assets)) < len(self.assets):
@@ -92,9 +90,7 @@ class _Program:
         self.held = cp.Parameter(n_assets, name="held")
         self.budget = cp.Parameter(name="budget")
         variance = cp.sum_squares(self.factors_t @ weights) + cp.sum_squares(cp.multiply(self.specific_sd, weights))
-        symbols = Symbols(
-            assets, weights, self.held, self.mu @ weights, variance, self.budget - cp.sum(weights)
-        )
+        symbols = Symbols(assets, weights, self.held, self.mu @ weights, variance, self.budget - cp.sum(weights))
         self.weights = weights
         self.problem = cp.Problem(
             cp.Maximize(OBJECTIVE_SCALE * objective(symbols)),

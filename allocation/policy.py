@@ -71,9 +71,7 @@ class SentimentPolicy:
     horizon: int = 5
     constraints: tuple[Constraint, ...] = (LongOnly(), MaxWeight(0.25))
     min_history: int = 60
-    _programs: dict[tuple[str, ...], MeanVariance] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    _programs: dict[tuple[str, ...], MeanVariance] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __call__(self, view: View) -> pd.Series:
         """Return target weights; NaN (hold) for every asset outside the program.

@@ -46,8 +46,8 @@ def load_prices(
         bars = _from_file(Path(source))
     else:
         bars = _from_yahoo(tuple(sorted(source)), start, end, Path(cache) if cache else None)
-    opens = None if bars.open is None else bars.open.loc[start:end]  # type: ignore[misc]
-    return Bars(bars.close.loc[start:end], opens)  # type: ignore[misc]
+    opens = None if bars.open is None else bars.open.loc[start:end]
+    return Bars(bars.close.loc[start:end], opens)
 
 
 def _from_file(path: Path) -> Bars:
@@ -65,7 +65,9 @@ def bars_from_long(table: pd.DataFrame, where: str = "prices") -> Bars:
     keys = pd.MultiIndex.from_arrays([parse_dates(table["date"], where), table["ticker"].astype(str)])
     if keys.has_duplicates:
         date, ticker = keys[keys.duplicated()][0]
-        raise SourceError(f"{where}: has {ticker} on {date.date()} twice: keep one row per ticker and date")
+        raise SourceError(
+            f"{where}: has {ticker} on {str(date)[:10]} twice: keep one row per ticker and date"
+        )
     adjusted = "adj_close" if "adj_close" in table.columns else "close"
     factor = table[adjusted] / table["close"]
     close = _widen(table[adjusted], keys, f"{where}: {adjusted}")
@@ -119,11 +121,17 @@ def _download(
     after_end = None if end is None else pd.Timestamp(end) + pd.Timedelta(days=1)  # yfinance's end is exclusive
     try:
         answer = yfinance.download(
-            list(tickers), start=start, end=after_end, auto_adjust=True, progress=False, multi_level_index=True
+            list(tickers),
+            start=start,
+            end=after_end,
+            auto_adjust=True,
+            progress=False,
+            multi_level_index=True,
         )
-    except Exception as error:  # noqa: BLE001 - the client raises whatever its transport raises
+    except Exception as error:  # the client raises whatever its transport raises
         raise SourceError(f"Yahoo Finance did not answer: {type(error).__name__}: {error}") from error
     if answer is None or answer.empty:
         raise SourceError(f"Yahoo Finance has no prices of {named(tickers)} from {start} to {end}")
     long = answer[["Open", "Close"]].stack(level="Ticker").dropna(subset=["Close"]).reset_index()
-    return long.rename(columns={"Date": "date", "Ticker": "ticker", "Open": "open", "Close": "close"})
+    renamed: pd.DataFrame = long.rename(columns={"Date": "date", "Ticker": "ticker", "Open": "open", "Close": "close"})
+    return renamed

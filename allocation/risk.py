@@ -32,8 +32,10 @@ class RiskModel:
                 "drop these assets or give them more history"
             )
         if (self.specific < 0).any():
-            worst = self.specific.idxmin()
-            raise RiskError(f"specific variance of {worst} is {self.specific[worst]:g}: a variance is >= 0")
+            worst = int(self.specific.argmin())
+            raise RiskError(
+                f"specific variance of {self.assets[worst]} is {self.specific.iloc[worst]:g}: it must be >= 0"
+            )
 
     @property
     def assets(self) -> pd.Index:
@@ -48,7 +50,7 @@ class RiskModel:
 
     def volatility(self) -> pd.Series:
         """Standard deviation of each asset's return per session."""
-        return np.sqrt((self.factors**2).sum(axis=1) + self.specific)
+        return ((self.factors**2).sum(axis=1) + self.specific) ** 0.5
 
     def times(self, weights: pd.Series) -> pd.Series:
         """Sigma @ weights, matched by label, without forming Sigma."""
@@ -97,7 +99,7 @@ def _demeaned(returns: pd.DataFrame) -> np.ndarray:
     """Returns less their means, gaps at the mean, each column scaled up for its gaps."""
     centred = (returns - returns.mean()).to_numpy()
     known = np.isfinite(centred)
-    return np.where(known, centred, 0.0) * np.sqrt(len(centred) / known.sum(axis=0))
+    return np.asarray(np.where(known, centred, 0.0) * np.sqrt(len(centred) / known.sum(axis=0)))
 
 
 def _shrunk(centred: np.ndarray, assets: pd.Index) -> RiskModel:
@@ -108,7 +110,7 @@ def _shrunk(centred: np.ndarray, assets: pd.Index) -> RiskModel:
     shrinkage = float(ledoit_wolf_shrinkage(centred / scale, assume_centered=True))
     mean_variance = np.sum(centred**2) / (n_sessions * n_assets)
     # R'R = X'X with R from a QR decomposition: a factor form without squaring the condition number.
-    triangular = np.linalg.qr(centred, mode="r")
+    triangular = np.asarray(np.linalg.qr(centred, mode="r"))
     factors = triangular.T * np.sqrt((1.0 - shrinkage) / n_sessions)
     return RiskModel(
         pd.DataFrame(factors, index=assets),

@@ -62,18 +62,25 @@ def backtest(
 ) -> None:
     """Walk a strategy forward, simulate it beside equal weights and buy-and-hold, and write a report."""
     from allocation.files import read_frame, write_frame, write_text
+    from allocation.frames import sessions_of
     from allocation.policy import EqualWeight, Hold
     from backtest.book import Costs
     from backtest.report import write_report
     from backtest.result import comparison
     from backtest.run import run
 
-    policies = {strategy.stem: load_policy(strategy), "equal weight": EqualWeight(), "buy and hold": Hold()}
+    policies: dict[str, Policy] = {
+        strategy.stem: load_policy(strategy),
+        "equal weight": EqualWeight(),
+        "buy and hold": Hold(),
+    }
     bars = _bars_to_fill(prices, fill)
     values = read_frame(signal) if signal else None
-    dates = _dates(bars.close.index, every, calendar, warmup)
+    dates = _dates(sessions_of(bars.close), every, calendar, warmup)
     costs = Costs(commission=cost_bp / 2e4, half_spread=cost_bp / 2e4)
-    results = [run(policy, bars, values, dates, costs=costs, name=name, progress=True) for name, policy in policies.items()]
+    results = [
+        run(policy, bars, values, dates, costs=costs, name=name, progress=True) for name, policy in policies.items()
+    ]
     write_frame(results[0].targets, out / "weights.parquet")
     figures = {result.name: result.figures() for result in results}
     write_text(json.dumps(figures, indent=2) + "\n", out / "figures.json")
@@ -124,8 +131,10 @@ def load_policy(path: Path) -> "Policy":
         policy = module.policy()
     except AttributeError as error:
         raise SourceError(f"{path}: needs a function policy() that returns the policy ({error})") from error
-    except Exception as error:  # noqa: BLE001 - whatever the user's file raises is what is wrong with it
+    except Exception as error:  # whatever the user's file raises is what is wrong with it
         raise SourceError(f"{path}: {type(error).__name__}: {error}") from error
     if not callable(policy):
-        raise SourceError(f"{path}: policy() returned a {type(policy).__name__}: return a callable from View to weights")
+        raise SourceError(
+            f"{path}: policy() returned a {type(policy).__name__}: return a callable from View to weights"
+        )
     return policy  # type: ignore[no-any-return]

@@ -82,9 +82,10 @@ def simulate_market(config: MarketConfig | None = None) -> Market:
     returns = idiosyncratic + _common(random, sectors, len(sessions), config)
     prices, opens = _prices(random, returns, sessions, sectors.index)
     headlines = _headlines(random, news, sessions, closes, sectors, names)
-    frame = {"index": sessions, "columns": sectors.index}
+    planted = pd.DataFrame(tone, index=sessions, columns=sectors.index)
+    own = pd.DataFrame(idiosyncratic, index=sessions, columns=sectors.index)
     return Market(
-        config, prices, opens, headlines, pd.DataFrame(tone, **frame), pd.DataFrame(idiosyncratic, **frame),
+        config, prices, opens, headlines, planted, own,
         sectors, pd.Series(closes[1:], index=sessions),
     )  # fmt: skip
 
@@ -118,7 +119,7 @@ def _decayed(fresh: Values, config: MarketConfig) -> Values:
     for row, news in enumerate(fresh):
         state = keep * state + news
         tone[row] = state
-    return tone / tone.std()
+    return np.asarray(tone / tone.std())
 
 
 def _idiosyncratic(random: np.random.Generator, fresh: Values, tone: Values, config: MarketConfig) -> Values:
@@ -132,7 +133,7 @@ def _idiosyncratic(random: np.random.Generator, fresh: Values, tone: Values, con
     planted = np.vstack([np.zeros(fresh.shape[1]), tone[:-1]])
     reaction = fresh / fresh.std()
     spread = config.idiosyncratic_volatility * random.uniform(0.7, 1.3, fresh.shape[1])
-    return spread * (ic * planted + same * reaction + np.sqrt(1.0 - ic**2 - same**2) * noise)
+    return np.asarray(spread * (ic * planted + same * reaction + np.sqrt(1.0 - ic**2 - same**2) * noise))
 
 
 def _common(random: np.random.Generator, sectors: pd.Series, n_sessions: int, config: MarketConfig) -> Values:
@@ -144,7 +145,7 @@ def _common(random: np.random.Generator, sectors: pd.Series, n_sessions: int, co
     codes, labels = pd.factorize(sectors)
     sector = config.sector_volatility * random.standard_t(dof, (n_sessions, len(labels))) / unit
     beta = random.uniform(0.8, 1.2, len(sectors))
-    return market * beta + sector[:, codes]
+    return np.asarray(market * beta + sector[:, codes])
 
 
 def _prices(
@@ -157,8 +158,10 @@ def _prices(
     previous = np.vstack([start, closes[:-1]])
     share = random.uniform(0.1, 0.5, returns.shape)
     opens = previous * (1.0 + share * returns + 0.002 * random.standard_normal(returns.shape))
-    frame = {"index": sessions, "columns": assets}
-    return pd.DataFrame(closes, **frame).round(4), pd.DataFrame(opens, **frame).round(4)
+    return (
+        pd.DataFrame(closes, index=sessions, columns=assets).round(4),
+        pd.DataFrame(opens, index=sessions, columns=assets).round(4),
+    )
 
 
 def _headlines(
@@ -177,12 +180,19 @@ def _headlines(
     ]
     published = _publication_times(random, news["row"].to_numpy(), closes)
     headlines = pd.DataFrame(
-        {"published": published, "asset": tickers, "text": texts, "tone": [TONES[tone] for tone in news["tone"]]}
+        {
+            "published": published,
+            "asset": tickers,
+            "text": texts,
+            "tone": [TONES[tone] for tone in news["tone"]],
+        }
     )
     return headlines.sort_values(["published", "asset", "text"], ignore_index=True)
 
 
-def _publication_times(random: np.random.Generator, rows: NDArray[np.int64], closes: pd.DatetimeIndex) -> pd.DatetimeIndex:
+def _publication_times(
+    random: np.random.Generator, rows: NDArray[np.int64], closes: pd.DatetimeIndex
+) -> pd.DatetimeIndex:
     """Most news comes just after a close, before an open or during the session; little at night.
 
     A moment is drawn as hours before the close of the session it is known in, and thrown again uniformly
@@ -205,7 +215,10 @@ def _write(random: np.random.Generator, tone: str, company: str, sector: str, se
     patterns = _patterns()
     slots = patterns["slots"]
     percent, amount = random.uniform(1.2, 9.0), random.uniform(2.0, 400.0)
-    pick = lambda options: str(options[random.integers(len(options))])  # noqa: E731 - a name for one line of use
+
+    def pick(options: list[str]) -> str:
+        return options[random.integers(len(options))]
+
     return pick(patterns[tone]).format(
         company=company,
         product=pick(slots["product"][sector]),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from allocation.frames import sessions_of
 from backtest.significance import Interval, sharpe_interval
 
 WEEKDAYS_A_YEAR, DAYS_A_YEAR = 252, 365
@@ -30,7 +31,7 @@ class Result:
     @property
     def sessions_per_year(self) -> int:
         """252, or 365 where sessions fall on weekends: an asset that trades all week."""
-        return DAYS_A_YEAR if (self.nav.index.day_of_week >= 5).any() else WEEKDAYS_A_YEAR
+        return DAYS_A_YEAR if (sessions_of(self.nav).day_of_week >= 5).any() else WEEKDAYS_A_YEAR
 
     @property
     def returns(self) -> pd.Series:
@@ -109,7 +110,9 @@ class Result:
     def __str__(self) -> str:
         """The figures as a person reads them."""
         first, last = self.nav.index[0].date(), self.nav.index[-1].date()
-        head = f"{self.name}, {first} to {last}, {len(self.nav)} sessions, {self.sessions_per_year} a year, net of costs"
+        head = (
+            f"{self.name}, {first} to {last}, {len(self.nav)} sessions, {self.sessions_per_year} a year, net of costs"
+        )
         notes = [f"  note: {note}" for note in self.notes]
         return "\n".join([head, comparison([self]), *notes])
 
@@ -127,7 +130,17 @@ def comparison(results: Iterable[Result]) -> str:
     return "\n".join(lines)
 
 
-HEADER = ("", "total", "a year", "volatility", "Sharpe", "95 % interval", "worst fall", "turnover/y", "costs/y")
+HEADER = (
+    "",
+    "total",
+    "a year",
+    "volatility",
+    "Sharpe",
+    "95 % interval",
+    "worst fall",
+    "turnover/y",
+    "costs/y",
+)
 
 
 def _row(result: Result) -> tuple[str, ...]:

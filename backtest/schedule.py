@@ -13,7 +13,9 @@ from allocation.errors import FrameError
 Every = Literal["daily", "weekly", "monthly"]
 
 
-def rebalance_dates(sessions: pd.DatetimeIndex, every: Every | int = "weekly", calendar: str = "XNYS") -> pd.DatetimeIndex:
+def rebalance_dates(
+    sessions: pd.DatetimeIndex, every: Every | int = "weekly", calendar: str = "XNYS"
+) -> pd.DatetimeIndex:
     """Return the sessions after whose close to rebalance.
 
     every: "daily"; "weekly" and "monthly" for the last session of the exchange's week and month; or an
@@ -44,7 +46,9 @@ def next_sessions(sessions: pd.DatetimeIndex, calendar: str = "XNYS") -> pd.Date
     try:
         exchange = exchange_calendars.get_calendar(calendar, start=sessions[0] - margin, end=sessions[-1] + margin)
     except exchange_calendars.errors.InvalidCalendarName as error:
-        raise FrameError(f"calendar {calendar!r} is not known to exchange_calendars: use XNYS, XLON, 24/7, ...") from error
+        raise FrameError(
+            f"calendar {calendar!r} is not known to exchange_calendars: use XNYS, XLON, 24/7, ..."
+        ) from error
     known = pd.DatetimeIndex(exchange.sessions.as_unit(sessions.unit))
     strangers = sessions.difference(known)
     if len(strangers):

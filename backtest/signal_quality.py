@@ -67,8 +67,9 @@ def linear_ic(signal: pd.DataFrame, returns: pd.DataFrame) -> pd.Series:
 def _correlation(first: pd.DataFrame, second: pd.DataFrame) -> pd.Series:
     a = first.sub(first.mean(axis=1), axis=0)
     b = second.sub(second.mean(axis=1), axis=0)
-    spread = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
-    return (a * b).sum(axis=1) / spread.where(spread > 1e-12)
+    spread = ((a**2).sum(axis=1) * (b**2).sum(axis=1)) ** 0.5
+    correlation: pd.Series = (a * b).sum(axis=1) / spread.where(spread > 1e-12)
+    return correlation
 
 
 def same_session_ic(signal: pd.DataFrame, prices: pd.DataFrame) -> InformationCoefficient:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from allocation.errors import FrameError, MissingPrice
-from allocation.frames import check_prices, check_weights, named
+from allocation.frames import check_prices, check_weights, named, sessions_of
 from backtest.book import Book, Costs, Mask, Vector, fill
 from backtest.result import Result
 from backtest.walk import price_paths
@@ -47,7 +47,7 @@ def simulate(
     closes, fills, fill_marks = price_paths(prices, opens)
     start = int(np.flatnonzero(targets.notna().any(axis=1))[0]) if targets.notna().any(axis=None) else 0
     plan = _plan(targets.to_numpy()[start:], fills[start:], fill_marks[start:], costs, cash)
-    sessions = prices.index[start:]
+    sessions = sessions_of(prices)[start:]
     _refuse_stranded(prices.iloc[start:], plan)
     portfolio = _run(pd.DataFrame(closes[start:], sessions, prices.columns), fills[start:], plan, costs, cash)
     return Result(
@@ -69,10 +69,10 @@ def _on_sessions(weights: pd.DataFrame, prices: pd.DataFrame) -> pd.DataFrame:
         raise MissingPrice(f"weights has a row on {unpriced[0].date()} where prices has none: decide on sessions")
     total = weights.sum(axis=1)
     if (total > FULL).any():
-        day = total.idxmax()
+        worst = int(total.argmax())
         raise FrameError(
-            f"weights sum to {total[day]:.6g} at {day.date()}: more than 1 would borrow cash, which this "
-            "simulation refuses; scale the row to at most 1"
+            f"weights sum to {total.iloc[worst]:.6g} at {weights.index[worst].date()}: more than 1 would borrow cash, "
+            "which this simulation refuses; scale the row to at most 1"
         )
     return weights.reindex(index=prices.index, columns=prices.columns)
 

@@ -8,7 +8,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from allocation.errors import AllocationError, FrameError, PolicyError
-from allocation.frames import align, check_prices, named
+from allocation.frames import align, check_prices, named, sessions_of
 from allocation.policy import Policy, View
 from backtest.book import FREE, Book, Costs, Vector, fill
 
@@ -40,7 +40,7 @@ def walk_forward(
         AllocationError: what the policy itself raised, with the date in front.
     """
     prices, signal = align(prices, _blank_like(prices) if signal is None else signal)
-    steps = _positions(prices.index, dates)
+    steps = _positions(sessions_of(prices), dates)
     ledger = _Ledger.start(prices, opens, costs)
     past = _Past(prices, signal)
     rows = []
@@ -138,10 +138,15 @@ def price_paths(prices: pd.DataFrame, opens: pd.DataFrame | None) -> tuple[Vecto
 def matching_opens(opens: pd.DataFrame, prices: pd.DataFrame) -> pd.DataFrame:
     """Return opens on exactly the sessions and assets of `prices`."""
     opens = check_prices(opens, "opens")
-    for kind, wanted, given in (("assets", prices.columns, opens.columns), ("sessions", prices.index, opens.index)):
+    for kind, wanted, given in (
+        ("assets", prices.columns, opens.columns),
+        ("sessions", prices.index, opens.index),
+    ):
         absent = wanted.difference(given)
         if len(absent):
-            raise FrameError(f"opens lacks {len(absent)} {kind} of prices, such as {named(absent[:1])}: give both or none")
+            raise FrameError(
+                f"opens lacks {len(absent)} {kind} of prices, such as {named(absent[:1])}: give both or none"
+            )
     return opens.loc[prices.index, prices.columns]
 
 

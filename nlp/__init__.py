@@ -42,11 +42,11 @@ _HOME = {
 }
 
 __all__ = [
+    "LABELS",
     "CorpusError",
     "Evaluation",
     "FinetuneConfig",
     "FinetuneReport",
-    "LABELS",
     "ModelError",
     "NewsError",
     "NlpError",

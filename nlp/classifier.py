@@ -39,7 +39,9 @@ class SentimentClassifier:
         self._weights_digest = _tensors_digest(self._stored)
         self.model = _cast(model, _compute_dtype(dtype, model)).eval()
         self.max_length = min(
-            LONGEST, int(tokenizer.model_max_length), int(getattr(model.config, "max_position_embeddings", LONGEST))
+            LONGEST,
+            int(tokenizer.model_max_length),
+            int(getattr(model.config, "max_position_embeddings", LONGEST)),
         )
 
     @classmethod
@@ -90,7 +92,7 @@ class SentimentClassifier:
         logits = logits_of(self.model, ids, self.tokenizer.pad_token_id or 0, tokens_per_batch, progress)
         probabilities = softmax(logits[:, self.column_order] / self.temperature)
         place = {text: row for row, text in enumerate(distinct)}
-        return probabilities[[place[text] for text in texts]]
+        return np.asarray(probabilities[[place[text] for text in texts]])
 
     @property
     def fingerprint(self) -> str:
@@ -170,10 +172,10 @@ def embedded_encoder() -> Path:
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Row-wise softmax, computed in float64 so that rows sum to 1 within float32."""
     shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    return (shifted / shifted.sum(axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
-class quiet_transformers:  # noqa: N801 - used as a context manager, reads like one
+class quiet_transformers:  # used as a context manager, reads like one
     """Keep transformers from reporting head weights that are new on purpose, and from drawing loading bars."""
 
     def __enter__(self) -> None:
@@ -182,8 +184,8 @@ class quiet_transformers:  # noqa: N801 - used as a context manager, reads like 
 
         self._verbosity = hf_logging.get_verbosity()
         self._bars = hf_logging.is_progress_bar_enabled()
-        hf_logging.set_verbosity_error()
-        hf_logging.disable_progress_bar()
+        hf_logging.set_verbosity(logging.ERROR)
+        hf_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
     def __exit__(self, *_: object) -> None:
         """Put it back."""
@@ -191,7 +193,7 @@ class quiet_transformers:  # noqa: N801 - used as a context manager, reads like 
 
         hf_logging.set_verbosity(self._verbosity)
         if self._bars:
-            hf_logging.enable_progress_bar()
+            hf_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _device(device: str) -> str:

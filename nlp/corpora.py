@@ -92,7 +92,7 @@ def normalised(text: str) -> str:
 
 def label_codes(labels: pd.Series) -> np.ndarray:
     """Positions of labels in LABELS, as int64."""
-    return pd.Index(LABELS).get_indexer(labels).astype(np.int64)
+    return pd.Index(LABELS).get_indexer(pd.Index(labels)).astype(np.int64)
 
 
 def embedded_corpus() -> pd.DataFrame:

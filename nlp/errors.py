@@ -1,9 +1,9 @@
 """What can go wrong with texts and models, as one tree; every message names what, where and the remedy.
 
-    NlpError(ValueError)
-    ├── NewsError       headlines that cannot be read: columns, dates, time zones, nothing left
-    ├── CorpusError     labelled texts that cannot be trained or tested on: unknown labels, one class
-    └── ModelError      a model folder that cannot be used: no safetensors, other labels, wrong digest
+NlpError(ValueError)
+├── NewsError       headlines that cannot be read: columns, dates, time zones, nothing left
+├── CorpusError     labelled texts that cannot be trained or tested on: unknown labels, one class
+└── ModelError      a model folder that cannot be used: no safetensors, other labels, wrong digest
 """
 
 

@@ -39,7 +39,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON; confusion[truth][guess] is a count."""
-        counts = {truth: {guess: int(self.confusion.at[truth, guess]) for guess in LABELS} for truth in LABELS}
+        counts = {str(truth): row.to_dict() for truth, row in self.confusion.iterrows()}
         return {
             "n": self.n,
             "accuracy": self.accuracy, "accuracy_interval": list(self.accuracy_interval),

@@ -66,8 +66,8 @@ class FinetuneReport:
     def __str__(self) -> str:
         """One line that a person can read."""
         return (
-            f"fine-tuned {self.config.base} on {self.train_rows:,} texts in {self.seconds:.0f} s; on {self.valid_rows:,} "
-            f"held-out texts: accuracy {self.valid_accuracy:.3f}, macro-F1 {self.valid_macro_f1:.3f}"
+            f"fine-tuned {self.config.base} on {self.train_rows:,} texts in {self.seconds:.0f} s; "
+            f"on {self.valid_rows:,} held-out texts: accuracy {self.valid_accuracy:.3f}, macro-F1 {self.valid_macro_f1:.3f}"
         )
 
 

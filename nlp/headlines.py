@@ -95,7 +95,8 @@ def _refuse_undated(published: pd.Series, instants: pd.Series, where: str) -> No
     if len(bad):
         raise NewsError(
             f"{where}: row {bad[0] + 1}: published {published.iloc[bad[0]]!r} is not a time in the form of the "
-            f"other rows: write 2014-03-07T15:30:00+00:00, or 2014-03-07 where the time is not known ({len(bad)} such rows)"
+            f"other rows: write 2014-03-07T15:30:00+00:00, or 2014-03-07 where only the date is known "
+            f"({len(bad)} such rows)"
         )
 
 
@@ -105,4 +106,5 @@ def _localised(instants: pd.Series, timezone: str, where: str) -> pd.Series:
         local = instants.dt.tz_localize(timezone, ambiguous=np.zeros(len(instants), bool), nonexistent="shift_forward")
     except (KeyError, ValueError) as error:  # zoneinfo raises a KeyError
         raise NewsError(f"{where}: time zone {timezone!r} is not known: use UTC, America/New_York, ...") from error
-    return local.dt.tz_convert("UTC")
+    converted: pd.Series = local.dt.tz_convert("UTC")
+    return converted

@@ -64,7 +64,8 @@ def logits_of(
         for texts, rows, longest in token_batches(lengths, tokens_per_batch):
             inputs, mask = _padded([ids[text] for text in texts], pad_id, (rows, longest))
             answer = model(
-                input_ids=torch.from_numpy(inputs).to(device), attention_mask=torch.from_numpy(mask).to(device)
+                input_ids=torch.from_numpy(inputs).to(device),
+                attention_mask=torch.from_numpy(mask).to(device),
             )
             results.append(answer.logits[: len(texts)].float().cpu().numpy())
             places.append(texts)

@@ -7,7 +7,9 @@ from nlp.classifier import SentimentClassifier
 from nlp.corpora import LABELS
 
 
-def score_headlines(headlines: pd.DataFrame, classifier: SentimentClassifier, *, progress: bool = False) -> pd.DataFrame:
+def score_headlines(
+    headlines: pd.DataFrame, classifier: SentimentClassifier, *, progress: bool = False
+) -> pd.DataFrame:
     """Return the rows with columns negative, neutral, positive (probabilities) and score, in [-1, 1].
 
     score = p(positive) - p(negative). Each distinct text is computed once.

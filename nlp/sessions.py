@@ -51,7 +51,9 @@ def _sessions_and_closes(
     try:
         exchange = exchange_calendars.get_calendar(calendar, start=start.normalize(), end=end.normalize())
     except exchange_calendars.errors.InvalidCalendarName as error:
-        raise NewsError(f"calendar {calendar!r} is not known to exchange_calendars: use XNYS, XLON, 24/7, ...") from error
+        raise NewsError(
+            f"calendar {calendar!r} is not known to exchange_calendars: use XNYS, XLON, 24/7, ..."
+        ) from error
     return pd.DatetimeIndex(exchange.sessions), pd.DatetimeIndex(exchange.closes.array)
 
 

@@ -7,7 +7,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
-    "newsfolio", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+    "newsfolio",
+    deadline=None,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=True,
 )
 settings.load_profile("newsfolio")
 
@@ -31,7 +35,16 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.mkdir()
     letters = "abcdefghijklmnopqrstuvwxyz0123456789$%.,'-&:;()"
     words = ["profit", "loss", "rises", "falls", "sales", "shares", "net", "of", "to", "the", "in", "said"]
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, *letters, *(f"##{c}" for c in letters)]
+    vocabulary = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        *words,
+        *letters,
+        *(f"##{c}" for c in letters),
+    ]
     (folder / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf-8")
     tokenizer = BertTokenizerFast(vocab_file=str(folder / "vocab.txt"), model_max_length=64)
     torch.manual_seed(0)

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 
 
-def random_prices(seed: int, n_sessions: int = 120, assets: tuple[str, ...] = ("AAA", "BBB", "CCC", "DDD")) -> pd.DataFrame:
+def random_prices(
+    seed: int, n_sessions: int = 120, assets: tuple[str, ...] = ("AAA", "BBB", "CCC", "DDD")
+) -> pd.DataFrame:
     """Random-walk closes on XNYS-like weekdays."""
     random = np.random.default_rng(seed)
     steps = 1.0 + 0.01 * random.standard_normal((n_sessions, len(assets)))

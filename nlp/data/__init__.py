@@ -1,0 +1,1 @@
+"""Data files of the package; see README.md beside this file."""

@@ -75,7 +75,9 @@ def test_future_headlines_move_no_past_weight(news_market, tiny_model, cut, seed
     later = (news["published"] >= close).to_numpy()
     random = np.random.default_rng(seed)
     changed = news.copy()
-    changed.loc[later, "text"] = [f"loss of {random.integers(1, 99)} {'x' * random.integers(1, 40)}" for _ in range(later.sum())]
+    changed.loc[later, "text"] = [
+        f"loss of {random.integers(1, 99)} {'x' * random.integers(1, 40)}" for _ in range(later.sum())
+    ]
     changed.loc[later, "asset"] = random.permutation(changed.loc[later, "asset"])
     changed = changed[~later | (random.random(len(changed)) < 0.8)]
 
@@ -83,7 +85,11 @@ def test_future_headlines_move_no_past_weight(news_market, tiny_model, cut, seed
         signal = daily_signal(score_headlines(rows, classifier), sessions)
         signal = signal.reindex(columns=market.prices.columns)
         return walk_forward(
-            POLICIES["sentiment"], market.prices.loc[sessions], signal, sessions[35::5], opens=market.opens.loc[sessions]
+            POLICIES["sentiment"],
+            market.prices.loc[sessions],
+            signal,
+            sessions[35::5],
+            opens=market.opens.loc[sessions],
         )
 
     before, after = weights_of(news), weights_of(changed)

@@ -153,7 +153,12 @@ def test_an_unknown_cutoff_is_named_with_the_known_one():
 
 
 @pytest.mark.parametrize(
-    "times", [pd.DatetimeIndex(["2019-07-03"]), pd.DatetimeIndex(["2019-07-03", None], tz="UTC"), pd.DatetimeIndex([])]
+    "times",
+    [
+        pd.DatetimeIndex(["2019-07-03"]),
+        pd.DatetimeIndex(["2019-07-03", None], tz="UTC"),
+        pd.DatetimeIndex([]),
+    ],
 )
 def test_times_without_a_zone_or_missing_are_refused(times):
     with pytest.raises(NewsError, match="must all be known and carry a time zone: see read_headlines"):
@@ -198,7 +203,11 @@ def test_time_known_must_have_one_value_per_row():
 
 
 def test_calendar_sessions_are_those_of_the_exchange_both_ends_included():
-    for first, last in (("2019-07-01", "2019-07-08"), ("2019-07-04", "2019-07-07"), ("2012-10-26", "2012-10-31")):
+    for first, last in (
+        ("2019-07-01", "2019-07-08"),
+        ("2019-07-04", "2019-07-07"),
+        ("2012-10-26", "2012-10-31"),
+    ):
         sessions = calendar_sessions("XNYS", pd.Timestamp(first), pd.Timestamp(last))
         assert sessions.tolist() == calendar_of("XNYS").sessions_in_range(first, last).tolist()
         assert sessions.name == "date"

@@ -20,12 +20,16 @@ FIRST, LAST = pd.Timestamp("2021-01-04", tz="UTC"), pd.Timestamp("2021-03-31", t
 SPAN = int((LAST - FIRST) / pd.Timedelta(minutes=1))
 
 headline = st.tuples(
-    st.integers(0, SPAN).map(lambda minutes: FIRST + pd.Timedelta(minutes=minutes)) | st.sampled_from(list(CLOSES[:-1])),
+    st.integers(0, SPAN).map(lambda minutes: FIRST + pd.Timedelta(minutes=minutes))
+    | st.sampled_from(list(CLOSES[:-1])),
     st.sampled_from(["AAA", "BBB", "CCC"]),
     st.floats(-1, 1) | st.sampled_from([-1.0, -0.0, 0.0, 1.0]),
     st.booleans(),
 )
-ENDS = [(FIRST, "AAA", 0.25, True), (LAST, "AAA", -0.5, True)]  # the same span each time: one calendar serves all
+ENDS = [
+    (FIRST, "AAA", 0.25, True),
+    (LAST, "AAA", -0.5, True),
+]  # the same span each time: one calendar serves all
 many = st.lists(headline, max_size=60)
 
 
@@ -33,7 +37,9 @@ def scored_from(rows, ends=ENDS):
     return pd.DataFrame([*ends, *rows], columns=["published", "asset", "score", "time_known"])
 
 
-CLOSED = [(close.value, session.value) for close, session in zip(CLOSES.as_unit("ns"), SESSIONS.as_unit("ns"), strict=True)]
+CLOSED = [
+    (close.value, session.value) for close, session in zip(CLOSES.as_unit("ns"), SESSIONS.as_unit("ns"), strict=True)
+]
 DAY = pd.Timedelta(days=1).value
 
 
@@ -48,7 +54,9 @@ def known_on(published, time_known):
 
 def reference(scored, halflife, prior_strength, silence):
     """The docstring's formula, term by term."""
-    rows = [(known_on(p, k), s, a) for p, s, a, k in zip(*(scored[c] for c in scored.columns[[0, 2, 1, 3]]), strict=True)]
+    rows = [
+        (known_on(p, k), s, a) for p, s, a, k in zip(*(scored[c] for c in scored.columns[[0, 2, 1, 3]]), strict=True)
+    ]
     signal = {}
     for asset in sorted({a for _, _, a in rows}):
         signal[asset] = [math.nan] * len(SESSIONS)
@@ -172,13 +180,17 @@ def test_news_inside_the_sessions_leaves_the_log_empty(caplog):
 
 
 def test_another_calendar_decides_when_news_is_known():
-    saturday = pd.DataFrame({"published": [pd.Timestamp("2021-01-09 12:00", tz="UTC")], "asset": ["BTC"], "score": [1.0]})
+    saturday = pd.DataFrame(
+        {"published": [pd.Timestamp("2021-01-09 12:00", tz="UTC")], "asset": ["BTC"], "score": [1.0]}
+    )
     days = pd.date_range("2021-01-04", "2021-01-15")
     assert daily_signal(saturday, days, calendar="24/7")["BTC"].first_valid_index() == pd.Timestamp("2021-01-09")
 
 
 def test_a_session_left_out_on_which_news_is_known_is_named():
-    with pytest.raises(NewsError, match=r"news is known on 2021-01-08, which is not among.*\(1 headlines\).*every session"):
+    with pytest.raises(
+        NewsError, match=r"news is known on 2021-01-08, which is not among.*\(1 headlines\).*every session"
+    ):
         daily_signal(scored_from([(pd.Timestamp("2021-01-08 12:00", tz="UTC"), "AAA", 0.1, True)]), SESSIONS.delete(4))
 
 

@@ -7,7 +7,7 @@ import pytest
 from nlp.errors import CorpusError, NewsError, NlpError
 from nlp.tables import need_columns, read_table, write_indexed, write_table
 
-TABLE = pd.DataFrame({"text": ["NA", "a,\r\n\"b\"", "日本"], "score": [1 / 3, -1.0, 0.25], "n": [1, 2, 3]})
+TABLE = pd.DataFrame({"text": ["NA", 'a,\r\n"b"', "日本"], "score": [1 / 3, -1.0, 0.25], "n": [1, 2, 3]})
 
 
 def signal():
@@ -53,7 +53,7 @@ def test_a_failure_leaves_the_old_file_whole_and_nothing_else(tmp_path, monkeypa
     path = write(signal(), tmp_path / f"t.{ending}")
     before = path.read_bytes()
 
-    def fail(self, target, *_, **__):  # noqa: ARG001
+    def fail(self, target, *_, **__):
         with open(target, "wb") as file:
             file.write(b"half")
         raise OSError(28, "No space left on device")
@@ -73,7 +73,9 @@ def test_a_written_file_is_readable_by_others_and_replaces_the_old(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize(("write", "known"), [(write_table, ".csv, .parquet, .jsonl"), (write_indexed, ".csv, .parquet")])
+@pytest.mark.parametrize(
+    ("write", "known"), [(write_table, ".csv, .parquet, .jsonl"), (write_indexed, ".csv, .parquet")]
+)
 @pytest.mark.parametrize("name", ["t.xlsx", "t", "t.CSV.gz"])
 def test_an_unknown_ending_is_refused_before_anything_is_written(tmp_path, write, known, name):
     with pytest.raises(NlpError, match=rf"{name}: the ending '.*' is not known: use {known}$"):

@@ -1,0 +1,257 @@
+"""Fine-tuning a tiny model: it learns, repeats itself to the bit, and groups its parameters as it says."""
+
+import json
+import logging
+import tempfile
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nlp.corpora import LABELS
+from nlp.errors import CorpusError, ModelError
+from nlp.evaluate import evaluate
+from nlp.finetune import FinetuneConfig, _arguments, _optimizer, class_weights, finetune, load_base
+
+SENTENCES = {
+    "positive": "profit rises",
+    "negative": "loss said to the shares of net loss",
+    "neutral": "sales in the net",
+}
+ROWS = pd.DataFrame(
+    [(f"{text} {n}", label) for n in range(10) for label, text in SENTENCES.items()],
+    columns=["text", "label"],
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Threads cost more than they bring on a model this small; the CPU keeps runs alike on every machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def config(tiny_model):
+    return FinetuneConfig(
+        base=str(tiny_model), epochs=1, batch_size=8, learning_rate=1e-3, head_factor=1.0, max_length=64
+    )
+
+
+@pytest.fixture(scope="module")
+def overfitted(config):
+    return finetune(ROWS, ROWS, replace(config, epochs=12, dropout=0.0, weight_decay=0.0))
+
+
+def weights_of(classifier):
+    return b"".join(tensor.float().numpy().tobytes() for _, tensor in sorted(classifier._stored.items()))
+
+
+def test_thirty_short_texts_are_learnt_by_heart(overfitted):
+    classifier, report = overfitted
+    assert report.valid_accuracy == 1.0
+    assert report.valid_macro_f1 == 1.0
+    assert evaluate(classifier, ROWS).accuracy == 1.0
+
+
+def test_the_loss_falls_with_more_passes(overfitted, config):
+    _, once = finetune(ROWS, ROWS, config)
+    assert overfitted[1].train_loss < 0.6 * once.train_loss
+
+
+def test_the_report_says_what_was_done_and_goes_through_json(overfitted):
+    _, report = overfitted
+    assert (report.train_rows, report.valid_rows, report.steps) == (30, 30, 12 * 4)
+    assert json.loads(json.dumps(report.to_dict()))["config"]["epochs"] == 12
+    assert "on 30 texts" in str(report)
+    assert "accuracy 1.000" in str(report)
+
+
+def test_what_was_learnt_survives_save_and_load(overfitted, tmp_path):
+    from nlp.classifier import SentimentClassifier
+
+    classifier, _ = overfitted
+    wide = SentimentClassifier(classifier.model.float(), classifier.tokenizer, dtype="float32")
+    again = SentimentClassifier.load(wide.save(tmp_path / "model"), device="cpu", dtype="float32")
+    assert again.fingerprint == wide.fingerprint
+    assert again.model.config.id2label == dict(enumerate(LABELS))
+    assert evaluate(again, ROWS).accuracy == 1.0
+
+
+def test_the_same_seed_gives_the_same_bits_another_seed_others(config):
+    one, again, other = (weights_of(finetune(ROWS, ROWS, replace(config, seed=seed))[0]) for seed in (3, 3, 4))
+    assert one == again
+    assert one != other
+
+
+@given(st.lists(st.integers(0, 2), max_size=60), st.floats(0, 2))
+def test_class_weights_are_inverse_frequencies_to_a_power_with_mean_one(drawn, power):
+    codes = np.array([0, 1, 2, *drawn])
+    weights = class_weights(codes, power).astype(np.float64)
+    assert weights[codes].mean() == pytest.approx(1.0, rel=1e-5)
+    frequency = np.bincount(codes) / len(codes)
+    np.testing.assert_allclose(weights / weights[0], (frequency[0] / frequency) ** power, rtol=1e-5)
+
+
+def test_class_weights_by_hand():
+    assert class_weights(np.array([0, 1, 1, 2]), 1.0).tolist() == pytest.approx([4 / 3, 2 / 3, 4 / 3])
+    assert class_weights(np.array([0, 1, 1, 2]), 0.0).tolist() == [1.0, 1.0, 1.0]
+
+
+def test_the_head_learns_faster_and_biases_and_norms_do_not_decay(config):
+    settings = replace(config, learning_rate=1e-4, head_factor=10.0, weight_decay=0.05)
+    model, _ = load_base(config.base, 0)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    seen = []
+    for group in _optimizer(model, settings).param_groups:
+        for name in (names[id(parameter)] for parameter in group["params"]):
+            seen.append(name)
+            in_head = name.startswith("classifier.") or "pooler" in name
+            plain = name.endswith(".bias") or "LayerNorm" in name
+            assert group["lr"] == pytest.approx(1e-3 if in_head else 1e-4), name
+            assert group["weight_decay"] == (0.0 if plain else 0.05), name
+    assert sorted(seen) == sorted(names.values())
+    assert any(name.startswith("classifier.") for name in seen)
+
+
+def test_the_learning_rate_rises_over_the_share_of_warmup_and_falls_linearly(config):
+    arguments = _arguments(replace(config, warmup=0.25), progress=False)
+    assert arguments.get_warmup_steps(200) == 50
+    assert arguments.lr_scheduler_type == "linear"
+    assert arguments.save_strategy == "no"
+
+
+def test_dropout_applies_between_layers_and_not_to_attention(config):
+    model, _ = load_base(config.base, 0, dropout=0.3)
+    rates = {name: module.p for name, module in model.named_modules() if isinstance(module, torch.nn.Dropout)}
+    attention = {name for name in rates if name.endswith("attention.self.dropout")}
+    assert len(attention) == 2
+    assert {rates[name] for name in attention} == {0.0}
+    assert {rates[name] for name in rates.keys() - attention} == {0.3}
+
+
+def test_a_base_gets_our_labels_and_is_trained_in_float32(config):
+    model, _ = load_base(config.base, 0)
+    assert model.config.id2label == dict(enumerate(LABELS))
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+
+
+@pytest.mark.xfail(strict=True, reason="the head is kept where its shape fits: the base's labels under our names")
+def test_the_head_of_a_base_with_other_labels_is_not_taken_over(config):
+    from transformers import AutoModelForSequenceClassification
+
+    base = AutoModelForSequenceClassification.from_pretrained(config.base)
+    fresh, _ = load_base(config.base, 0)
+    assert base.config.id2label != fresh.config.id2label
+    assert not torch.equal(base.classifier.weight, fresh.classifier.weight)
+
+
+def test_nothing_is_left_on_disk(config, tmp_path, monkeypatch):
+    for name in ("cwd", "temp"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "cwd")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temp"))
+    finetune(ROWS, ROWS, config)
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not left
+
+
+def test_the_trained_model_is_ready_to_use(overfitted):
+    model = overfitted[0].model
+    assert not model.training
+    assert not list(acting_dropout(model))
+
+
+def acting_dropout(model):
+    """Dropout modules that would still act."""
+    return (module for module in model.modules() if isinstance(module, torch.nn.Dropout) and module.training)
+
+
+def test_long_texts_are_cut_and_counted(config, caplog):
+    rows = ROWS.assign(text=[f"{text} {'a ' * 20}" if n < 3 else text for n, text in enumerate(ROWS["text"])])
+    with caplog.at_level(logging.WARNING):
+        finetune(rows, ROWS, replace(config, max_length=16))
+    assert "3 of 30 training texts are longer than 16 tokens and were cut" in caplog.text
+
+
+@pytest.mark.parametrize("missing", LABELS)
+def test_a_label_without_training_texts_is_named(config, missing):
+    with pytest.raises(
+        CorpusError, match=f"no training text is labelled {missing}: all of negative, neutral, positive"
+    ):
+        finetune(ROWS[ROWS["label"] != missing], ROWS, config)
+
+
+def test_no_training_texts_name_all_labels(config):
+    with pytest.raises(CorpusError, match="no training text is labelled negative, neutral, positive"):
+        finetune(ROWS.head(0), ROWS, config)
+
+
+def test_an_unknown_base_is_named():
+    with pytest.raises(ModelError, match="/nowhere: no such model folder"):
+        finetune(ROWS, ROWS, FinetuneConfig(base="/nowhere"))
+
+
+@pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory. Tried to allocate"), MemoryError()])
+def test_running_out_of_memory_says_what_to_lower(config, monkeypatch, error):
+    import transformers
+
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(transformers.Trainer, "train", fail)
+    with pytest.raises(ModelError, match="out of memory at batch size 8: lower batch_size or max_length"):
+        finetune(ROWS, ROWS, config)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="no checks: raw errors of NumPy, scikit-learn and tokenizers, the last after the training",
+)
+@pytest.mark.parametrize(
+    ("train", "valid", "message"),
+    [
+        (pd.concat([ROWS, pd.DataFrame({"text": ["a"], "label": ["bullish"]})]), ROWS, "bullish"),
+        (ROWS, ROWS.head(0), "valid"),
+        (ROWS.assign(text=1), ROWS, "text"),
+        (ROWS.drop(columns="text"), ROWS, "text"),
+    ],
+)
+def test_rows_that_cannot_be_used_are_named(config, train, valid, message):
+    with pytest.raises(CorpusError, match=message):
+        finetune(train, valid, config)
+
+
+@pytest.mark.xfail(
+    strict=True, reason="FinetuneConfig checks nothing: most of these train nothing, or backwards, in silence"
+)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epochs": 0}, {"epochs": -1}, {"batch_size": 0}, {"learning_rate": -1e-3}, {"dropout": 1.5}, {"warmup": 2.0},
+        {"max_length": 0}, {"head_factor": 0.0}, {"weight_decay": -1.0},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_settings_that_make_no_sense_are_named(config, wrong):
+    with pytest.raises(ModelError, match=next(iter(wrong))):
+        finetune(ROWS, ROWS, replace(config, **wrong))
+
+
+@pytest.mark.xfail(strict=True, reason="max_length is not held to the model's own limit: raw RuntimeError of torch")
+def test_texts_longer_than_the_base_can_read_are_cut_too(config):
+    rows = ROWS.assign(text=ROWS["text"] + " a" * 100)
+    finetune(rows, ROWS, replace(config, max_length=128))
+
+
+@pytest.mark.xfail(strict=True, reason="_figures averages F1 over the labels present, evaluate over all three")
+def test_the_report_has_the_figures_that_evaluate_gives(overfitted, config):
+    valid = ROWS[ROWS["label"] != "neutral"]
+    classifier, report = finetune(ROWS, valid, replace(config, epochs=12, dropout=0.0, weight_decay=0.0))
+    assert report.valid_macro_f1 == pytest.approx(evaluate(classifier, valid).macro_f1)
