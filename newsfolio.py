@@ -1,6 +1,5 @@
 """The command `newsfolio`: the three packages' commands under one name, and the demo that joins them all."""
 
-import json
 import logging
 import platform
 import sys
@@ -165,7 +164,7 @@ def _write(run: _DemoRun, report: "FinetuneReport", classifier: "SentimentClassi
         write_frame(frame, out / f"{name}.parquet")
     write_table(run.scored, out / "headlines.csv")
     classifier.save(out / "model")
-    write_text(json.dumps(manifest, indent=2) + "\n", out / "manifest.json")
+    write_text(backtest.cli.json_text(manifest, indent=2) + "\n", out / "manifest.json")
     write_report(
         out / "report.html", run.results, title="newsfolio demo", notice=SIMULATED, coefficients=run.coefficients,
         signal=run.signal, headlines=run.scored, manifest=manifest,
@@ -187,9 +186,6 @@ def main(arguments: list[str] | None = None) -> Any:
     except (AllocationError, NlpError, OSError) as error:
         reason = " ".join(str(error).split())
         typer.echo(f"error: {reason}", err=True)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        typer.echo("error: interrupted; files that were being written are as they were before", err=True)
         sys.exit(1)
 
 

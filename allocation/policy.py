@@ -61,7 +61,9 @@ class SentimentPolicy:
     The expected return is the forecast plus the equilibrium return of equal weights, so that without a view
     the portfolio is equal weight within the constraints. risk_aversion is per unit of one-session variance;
     cost is the fraction of the traded value, spread over `horizon` sessions, the time until the next
-    rebalancing. Assets without a price now, or with too short a history for the risk model, are held.
+    rebalancing; idle cash counts as already in equal weights, as a cost spread over days must not keep a
+    lasting position from being opened. Assets without a price now, or with too short a history for the risk
+    model, are held.
     """
 
     forecast: Forecast = field(default_factory=Grinold)
@@ -86,7 +88,9 @@ class SentimentPolicy:
         risk = self.risk(view.prices[assets])
         reference = pd.Series((1.0 - locked) / len(assets), index=assets)
         expected = self.forecast(view)[assets] + equilibrium_return(risk, reference, self.risk_aversion)
-        weights = self._program(tuple(assets)).weights(expected, risk, view.held[assets], locked=locked)
+        held = view.held[assets]
+        invested = held + max(0.0, 1.0 - locked - float(held.sum())) / len(assets)
+        weights = self._program(tuple(assets)).weights(expected, risk, invested, locked=locked)
         return weights.reindex(view.held.index)
 
     def _investable(self, view: View) -> pd.Index:

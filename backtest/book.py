@@ -21,10 +21,10 @@ class Costs:
     half_spread: float = 0.0005
 
     def __post_init__(self) -> None:
-        """A negative cost would pay for trading; a whole one leaves nothing to trade."""
+        """A negative cost would pay for trading; beyond a tenth somebody gave percent or basis points."""
         for name, value in (("commission", self.commission), ("half_spread", self.half_spread)):
-            if not 0.0 <= value < 0.5:
-                raise AllocationError(f"costs: {name} is {value:g}: give a fraction in [0, 0.5), 0.001 for 10 bp")
+            if not 0.0 <= value <= 0.1:
+                raise AllocationError(f"costs: {name} is {value:g}: give a fraction in [0, 0.1], 0.001 for 10 bp")
 
     @property
     def rate(self) -> float:
@@ -97,7 +97,8 @@ def fill(book: Book, targets: Vector, prices: Vector, marks: Vector, costs: Cost
     traded = shares - book.shares
     paid = traded[trading] * prices[trading]
     cost = costs.rate * float(np.abs(paid).sum())
-    return Fill(Book(shares, book.cash - float(paid.sum()) - cost), traded, cost, asked & ~trading, scale)
+    untraded = asked & ~trading & ((targets != 0.0) | (book.shares != 0.0))
+    return Fill(Book(shares, book.cash - float(paid.sum()) - cost), traded, cost, untraded, scale)
 
 
 def _affordable(aimed: float, locked: float) -> float:

@@ -118,6 +118,7 @@ def signal_chart(signal: pd.DataFrame) -> Chart:
 def ic_chart(coefficients: Sequence[InformationCoefficient]) -> Chart:
     """Running sum of each per-session rank IC: steady skill is a straight line, none wanders around 0."""
     table = pd.concat([each.per_session.rename(each.name) for each in coefficients], axis=1).sort_index()
+    table = table.loc[table.first_valid_index() :]  # the signal may begin long after the prices
     sums = table.cumsum()  # skips sessions without one
     figure = go.Figure()
     for number, each in enumerate(coefficients):

@@ -1,8 +1,13 @@
 """`newsfolio study` and `backtest`: thin skins over the package's functions."""
 
+import importlib.util
 import json
+import math
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -43,7 +48,7 @@ def study(
         next_session_ic(placebo, closes, name="next session, shuffled"),
     ]
     if as_json:
-        typer.echo(json.dumps({ic.name: {"ic": ic.mean, "interval": list(ic.interval), "t": ic.t} for ic in found}))
+        typer.echo(json_text({ic.name: {"ic": ic.mean, "interval": list(ic.interval), "t": ic.t} for ic in found}))
     else:
         typer.echo("\n".join(map(str, found)))
 
@@ -56,7 +61,7 @@ def backtest(
     every: Annotated[str, typer.Option(help="daily, weekly, monthly, or a number of sessions.")] = "weekly",
     calendar: Annotated[str, typer.Option(help="Exchange calendar of the prices.")] = "XNYS",
     fill: Annotated[str, typer.Option(help="open or close of the session after the decision.")] = "open",
-    warmup: Annotated[int, typer.Option(help="Sessions before the first decision.")] = 60,
+    warmup: Annotated[int, typer.Option(min=0, help="Sessions before the first decision.")] = 60,
     cost_bp: Annotated[float, typer.Option(help="Cost of trading, basis points of the traded value.")] = 10.0,
     as_json: Json = False,
 ) -> None:
@@ -69,24 +74,35 @@ def backtest(
     from backtest.result import comparison
     from backtest.run import run
 
-    policies: dict[str, Policy] = {
-        strategy.stem: load_policy(strategy),
-        "equal weight": EqualWeight(),
-        "buy and hold": Hold(),
-    }
+    policies: list[tuple[str, Policy]] = [
+        (f"{strategy.name}", load_policy(strategy)),
+        ("equal weight", EqualWeight()),
+        ("buy and hold", Hold()),
+    ]
     bars = _bars_to_fill(prices, fill)
     values = read_frame(signal) if signal else None
     dates = _dates(sessions_of(bars.close), every, calendar, warmup)
     costs = Costs(commission=cost_bp / 2e4, half_spread=cost_bp / 2e4)
-    results = [
-        run(policy, bars, values, dates, costs=costs, name=name, progress=True) for name, policy in policies.items()
-    ]
+    results = [run(policy, bars, values, dates, costs=costs, name=name, progress=True) for name, policy in policies]
     write_frame(results[0].targets, out / "weights.parquet")
     figures = {result.name: result.figures() for result in results}
-    write_text(json.dumps(figures, indent=2) + "\n", out / "figures.json")
+    write_text(json_text(figures, indent=2) + "\n", out / "figures.json")
     write_report(out / "report.html", results, title=strategy.stem, signal=values)
     text = "\n".join([comparison(results), *(f"note: {note}" for note in results[0].notes), f"written to {out}"])
-    typer.echo(json.dumps(figures) if as_json else text)
+    typer.echo(json_text(figures) if as_json else text)
+
+
+def json_text(figures: object, indent: int | None = None) -> str:
+    """As JSON, where a figure that is not a number (NaN, infinite) becomes null: JSON has no word for it."""
+    return json.dumps(_finite(figures), indent=indent, allow_nan=False)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _bars_to_fill(prices: Path, fill: str) -> "Bars":
@@ -105,7 +121,7 @@ def _bars_to_fill(prices: Path, fill: str) -> "Bars":
 def _dates(sessions: "pd.DatetimeIndex", every: str, calendar: str, warmup: int) -> "pd.DatetimeIndex":
     from backtest.schedule import rebalance_dates
 
-    dates = rebalance_dates(sessions, int(every) if every.isdigit() else every, calendar)  # type: ignore[arg-type]
+    dates = rebalance_dates(sessions, int(every) if every.isascii() and every.isdecimal() else every, calendar)  # type: ignore[arg-type]
     dates = dates[dates >= sessions[min(warmup, len(sessions) - 1)]]
     if not len(dates):
         raise AllocationError(f"no rebalancing date after {warmup} of {len(sessions)} sessions: lower --warmup")
@@ -118,23 +134,38 @@ def load_policy(path: Path) -> "Policy":
     Raises:
         SourceError: no such file, no function policy(), or the file or function fails.
     """
-    import importlib.util
-
-    if not path.is_file():
-        raise SourceError(f"{path}: no such file")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise SourceError(f"{path}: is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-        policy = module.policy()
-    except AttributeError as error:
-        raise SourceError(f"{path}: needs a function policy() that returns the policy ({error})") from error
-    except Exception as error:  # whatever the user's file raises is what is wrong with it
-        raise SourceError(f"{path}: {type(error).__name__}: {error}") from error
+    module = _executed(path)
+    if not hasattr(module, "policy"):
+        raise SourceError(f"{path}: needs a function policy() that returns the policy")
+    policy = _guarded(module.policy, str(path))()
     if not callable(policy):
         raise SourceError(
             f"{path}: policy() returned a {type(policy).__name__}: return a callable from View to weights"
         )
-    return policy  # type: ignore[no-any-return]
+    return _guarded(policy, str(path))
+
+
+def _executed(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise SourceError(f"{path}: no such file")
+    spec = importlib.util.spec_from_file_location(f"strategy_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise SourceError(f"{path}: is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up by name
+    _guarded(spec.loader.exec_module, str(path))(module)
+    return module
+
+
+def _guarded(function: Callable[..., Any], where: str) -> Callable[..., Any]:
+    """Whatever the user's own code raises is told in one line; our errors pass as they are."""
+
+    def guarded(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except AllocationError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise SourceError(f"{where}: {type(error).__name__}: {error}") from error
+
+    return guarded

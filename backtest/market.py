@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from allocation.errors import AllocationError
+
 Values = NDArray[np.float64]
 
 COMPANIES = {
@@ -46,6 +48,24 @@ class MarketConfig:
     sector_volatility: float = 0.006
     idiosyncratic_volatility: float = 0.015
     degrees_of_freedom: float = 4.0
+
+    def __post_init__(self) -> None:
+        """Refuse what no market can be made of."""
+        checks = {
+            "start must not lie after end": pd.Timestamp(self.start) <= pd.Timestamp(self.end),
+            "the squared correlations must sum to less than 1": self.information_coefficient**2 + self.same_session**2
+            < 1.0,
+            "half_life must be > 0": self.half_life > 0,
+            "headlines_per_session must be > 0": self.headlines_per_session > 0,
+            "degrees_of_freedom must be > 2, or the variance is infinite": self.degrees_of_freedom > 2,
+            "volatilities must be >= 0": min(
+                self.market_volatility, self.sector_volatility, self.idiosyncratic_volatility
+            )
+            >= 0,
+        }
+        broken = [rule for rule, holds in checks.items() if not holds]
+        if broken:
+            raise AllocationError(f"no market from {self}: {'; '.join(broken)}")
 
 
 @dataclass(frozen=True)

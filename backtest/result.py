@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from allocation.frames import sessions_of
-from backtest.significance import Interval, sharpe_interval
+from backtest.significance import Interval, sharpe_interval, sharpe_ratio
 
 WEEKDAYS_A_YEAR, DAYS_A_YEAR = 252, 365
 
@@ -30,8 +30,8 @@ class Result:
 
     @property
     def sessions_per_year(self) -> int:
-        """252, or 365 where sessions fall on weekends: an asset that trades all week."""
-        return DAYS_A_YEAR if (sessions_of(self.nav).day_of_week >= 5).any() else WEEKDAYS_A_YEAR
+        """252, or 365 where every day of the week has sessions: an asset that never stops trading."""
+        return DAYS_A_YEAR if sessions_of(self.nav).day_of_week.nunique() == 7 else WEEKDAYS_A_YEAR
 
     @property
     def returns(self) -> pd.Series:
@@ -57,7 +57,9 @@ class Result:
 
     @property
     def annual_return(self) -> float:
-        """Geometric: the constant yearly return that gives the total return."""
+        """Geometric: the constant yearly return that gives the total return; -1 where nothing is left."""
+        if self.total_return <= -1.0:
+            return -1.0
         years = max(len(self.nav) - 1, 1) / self.sessions_per_year
         return float((1.0 + self.total_return) ** (1.0 / years) - 1.0)
 
@@ -69,8 +71,7 @@ class Result:
     @property
     def sharpe(self) -> float:
         """Mean over standard deviation of session returns, annualised; cash is taken to earn nothing."""
-        spread = self.returns.std(ddof=1)
-        return float(self.returns.mean() / spread * np.sqrt(self.sessions_per_year)) if spread > 0 else float("nan")
+        return sharpe_ratio(self.returns, self.sessions_per_year)
 
     def sharpe_interval(self, level: float = 0.95, seed: int = 0) -> Interval:
         """Stationary-bootstrap interval of the annualised Sharpe ratio."""

@@ -4,11 +4,13 @@ A week or month ends on its last session of the exchange's calendar, which is pu
 the last row a price file happens to have: a schedule run live today and one run in a backtest agree.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
 from allocation.errors import FrameError
+
+MARGIN = pd.Timedelta(days=31)  # no exchange closes for a month
 
 Every = Literal["daily", "weekly", "monthly"]
 
@@ -24,33 +26,52 @@ def rebalance_dates(
     Raises:
         FrameError: `every` is unknown, or a session is not one of the calendar's.
     """
+    _check_sessions(sessions)
     if every == "daily":
         return sessions
     if isinstance(every, int) and every > 0:
         return sessions[::every]
     if every not in ("weekly", "monthly"):
         raise FrameError(f"schedule {every!r} is not known: use daily, weekly, monthly or a number of sessions >= 1")
-    period = "W" if every == "weekly" else "M"
-    return sessions[_periods(sessions, period) != _periods(next_sessions(sessions, calendar), period)]
+    following = next_sessions(sessions, calendar)
+    period = "M" if every == "monthly" else _week(_calendar(sessions, calendar).weekmask)
+    return sessions[sessions.to_period(period) != following.to_period(period)]
 
 
-def _periods(sessions: pd.DatetimeIndex, period: str) -> pd.PeriodIndex:
-    return sessions.to_period(period)
+def _check_sessions(sessions: pd.DatetimeIndex) -> None:
+    if not len(sessions) or sessions.tz is not None or not sessions.is_monotonic_increasing:
+        raise FrameError("sessions must be tz-naive dates, at least one, in increasing order")
+
+
+def _week(weekmask: str) -> str:
+    """Weeks end on Sunday, or on Saturday where the exchange trades on Sundays but not on Saturdays."""
+    return "W-SAT" if weekmask[5:] == "01" else "W-SUN"
+
+
+def _calendar(sessions: pd.DatetimeIndex, name: str) -> Any:
+    """The exchange's calendar a month around `sessions`, or as far as it is recorded."""
+    import exchange_calendars  # half a second to load
+
+    try:
+        kind = type(exchange_calendars.get_calendar(name))
+        lower, upper = kind.bound_min(), kind.bound_max()
+        start, end = sessions[0] - MARGIN, sessions[-1] + MARGIN
+        start, end = max(start, lower) if lower else start, min(end, upper) if upper else end
+        return exchange_calendars.get_calendar(name, start=start, end=end)
+    except exchange_calendars.errors.InvalidCalendarName as error:
+        raise FrameError(f"calendar {name!r} is not known to exchange_calendars: use XNYS, XLON, 24/7, ...") from error
+    except ValueError as error:
+        raise FrameError(
+            f"calendar {name} does not cover {sessions[0].date()} to {sessions[-1].date()}: {error}"
+        ) from error
 
 
 def next_sessions(sessions: pd.DatetimeIndex, calendar: str = "XNYS") -> pd.DatetimeIndex:
-    """Return the exchange's session after each of `sessions`."""
-    import exchange_calendars  # half a second to load
-
-    margin = pd.Timedelta(days=30)  # no exchange closes for a month
-    try:
-        exchange = exchange_calendars.get_calendar(calendar, start=sessions[0] - margin, end=sessions[-1] + margin)
-    except exchange_calendars.errors.InvalidCalendarName as error:
-        raise FrameError(
-            f"calendar {calendar!r} is not known to exchange_calendars: use XNYS, XLON, 24/7, ..."
-        ) from error
-    known = pd.DatetimeIndex(exchange.sessions.as_unit(sessions.unit))
-    strangers = sessions.difference(known)
+    """Return the exchange's session after each of `sessions`; after the last one recorded, a day a month later."""
+    _check_sessions(sessions)
+    recorded = pd.DatetimeIndex(_calendar(sessions, calendar).sessions)
+    strangers = sessions.difference(recorded)
     if len(strangers):
         raise FrameError(f"{strangers[0].date()} is not a session of {calendar}: name the calendar of these prices")
+    known = recorded.append(pd.DatetimeIndex([recorded[-1] + MARGIN]))
     return known[known.searchsorted(sessions, side="right")]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from allocation.frames import align
-from backtest.significance import Interval, newey_west_error
+from backtest.significance import ROUNDING, Interval, newey_west_error
 
 NORMAL_95 = 1.959963984540054
 FEWEST_NAMES = 3  # two names always correlate perfectly
@@ -68,14 +68,15 @@ def _correlation(first: pd.DataFrame, second: pd.DataFrame) -> pd.Series:
     a = first.sub(first.mean(axis=1), axis=0)
     b = second.sub(second.mean(axis=1), axis=0)
     spread = ((a**2).sum(axis=1) * (b**2).sum(axis=1)) ** 0.5
-    correlation: pd.Series = (a * b).sum(axis=1) / spread.where(spread > 1e-12)
+    size = ((first**2).sum(axis=1) * (second**2).sum(axis=1)) ** 0.5
+    correlation: pd.Series = (a * b).sum(axis=1) / spread.where(spread > ROUNDING * size)
     return correlation
 
 
-def same_session_ic(signal: pd.DataFrame, prices: pd.DataFrame) -> InformationCoefficient:
+def same_session_ic(signal: pd.DataFrame, prices: pd.DataFrame, name: str = "same session") -> InformationCoefficient:
     """Association with the return of the signal's own session: it explains, and cannot be traded on."""
     prices, signal = align(prices, signal)
-    return InformationCoefficient("same session", rank_ic(signal, prices.pct_change(fill_method=None)))
+    return InformationCoefficient(name, rank_ic(signal, prices.pct_change(fill_method=None)))
 
 
 def next_session_ic(signal: pd.DataFrame, prices: pd.DataFrame, name: str = "next session") -> InformationCoefficient:
@@ -88,8 +89,9 @@ def next_session_ic(signal: pd.DataFrame, prices: pd.DataFrame, name: str = "nex
 def shuffled_across_assets(signal: pd.DataFrame, seed: int) -> pd.DataFrame:
     """A placebo: each session's values dealt out anew among the assets that have one."""
     random = np.random.default_rng(seed)
-    values = signal.to_numpy().copy()
+    ordered = signal.sort_index(axis=1)  # else the order of columns would choose the placebo
+    values = ordered.to_numpy().copy()
     for row in values:
         known = np.flatnonzero(np.isfinite(row))
         row[known] = row[random.permutation(known)]
-    return pd.DataFrame(values, index=signal.index, columns=signal.columns)
+    return pd.DataFrame(values, index=ordered.index, columns=ordered.columns)[signal.columns]

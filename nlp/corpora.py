@@ -3,7 +3,9 @@
 import logging
 import re
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,18 +22,19 @@ LABEL_MAP: Mapping[str, str] = {
 }  # fmt: skip
 
 
-def read_labelled(source: str | Path | pd.DataFrame, *, label_map: Mapping[str, str] = LABEL_MAP) -> pd.DataFrame:
+def read_labelled(source: str | Path | pd.DataFrame, *, label_map: Mapping[Any, str] = LABEL_MAP) -> pd.DataFrame:
     """Return rows with `text` and `label` (negative, neutral, positive), all other columns as given.
 
     source: CSV, Parquet, JSON lines or a frame with the columns text and label. Labels are looked up in
-    `label_map`, lower case; rows without a text are dropped and counted, as are exact repeats of one text with one
-    label. A text with two labels keeps the commoner one, or is dropped on a tie.
+    `label_map` whatever their case, numbers as their digits; rows without a text are dropped and counted, as are
+    exact repeats of one text with one label. A text with two labels keeps the commoner one, or is dropped on a tie.
 
     Raises:
         CorpusError: a column is missing, a label is unknown, texts are not text, or nothing is left.
     """
     table, where = read_table(source, CorpusError)
     need_columns(table, ("text", "label"), where, CorpusError)
+    table = table.reset_index(drop=True)  # rows are named by position
     if pd.api.types.is_numeric_dtype(table["text"]) and len(table):
         raise CorpusError(f"{where}: the column text holds numbers: name the column of sentences text")
     usable = table["text"].map(lambda value: isinstance(value, str) and bool(value.strip())).astype(bool)
@@ -45,15 +48,26 @@ def read_labelled(source: str | Path | pd.DataFrame, *, label_map: Mapping[str, 
     return kept.reset_index(drop=True)
 
 
-def _mapped(labels: pd.Series, label_map: Mapping[str, str], where: str) -> pd.Series:
-    mapped = labels.astype(str).str.strip().str.lower().map(dict(label_map))
+def _mapped(labels: pd.Series, label_map: Mapping[Any, str], where: str) -> pd.Series:
+    known = {_key(label): ours for label, ours in label_map.items()}
+    strange = sorted(set(map(str, known.values())) - set(LABELS))
+    if strange:
+        raise CorpusError(f"label_map leads to {', '.join(strange)}: map to {', '.join(LABELS)}")
+    mapped = labels.map(_key).map(known)
     unknown = labels[mapped.isna()]
     if len(unknown):
         raise CorpusError(
             f"{where}: row {unknown.index[0] + 1}: label {unknown.iloc[0]!r} is not known; known are "
-            f"{', '.join(label_map)}: pass a label_map ({len(unknown)} such rows)"
+            f"{', '.join(known)}: pass a label_map ({len(unknown)} such rows)"
         )
     return mapped
+
+
+def _key(label: object) -> str:
+    """A label as lower-case text; 1.0 is 1, as missing values turn a column of whole numbers into floats."""
+    if isinstance(label, float) and label.is_integer():
+        label = int(label)
+    return str(label).strip().lower()
 
 
 def _one_label_per_text(labelled: pd.DataFrame) -> pd.DataFrame:
@@ -68,31 +82,53 @@ def _one_label_per_text(labelled: pd.DataFrame) -> pd.DataFrame:
 def split(labelled: pd.DataFrame, *, valid: float = 0.1, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return (train, valid), stratified by label; texts that differ in numbers or case only stay together.
 
+    valid: the share of rows to hold out, rounded to a fraction of small whole numbers.
+
     Raises:
-        CorpusError: too few rows for a split of that size.
+        CorpusError: too few different texts for a split of that size.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
     if not 0.0 < valid <= 0.5:
         raise CorpusError(f"valid is {valid:g}: give the share to hold out, in (0, 0.5]")
-    folds = round(1.0 / valid)
-    smallest = int(labelled["label"].value_counts().min())
-    if smallest < folds:
-        raise CorpusError(f"the rarest label has {smallest} texts, a split into {folds} needs {folds}: hold out more")
+    need_columns(labelled, ("text", "label"), "labelled texts", CorpusError)
+    share = Fraction(valid).limit_denominator(max(20, round(1.0 / valid)))
     groups = labelled["text"].map(normalised)
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    train, held = next(splitter.split(np.zeros(len(labelled)), labelled["label"], groups))
-    return labelled.iloc[train].reset_index(drop=True), labelled.iloc[held].reset_index(drop=True)
+    _need_enough(groups.groupby(labelled["label"].to_numpy()).nunique(), share.denominator)
+    folds = StratifiedGroupKFold(share.denominator, shuffle=True, random_state=seed)
+    parts = [held for _, held in folds.split(np.zeros(len(labelled)), labelled["label"], groups)]
+    held = np.isin(np.arange(len(labelled)), np.concatenate(parts[: share.numerator]))
+    return labelled[~held].reset_index(drop=True), labelled[held].reset_index(drop=True)
+
+
+def _need_enough(texts_per_label: pd.Series, folds: int) -> None:
+    smallest = 0 if texts_per_label.empty else int(texts_per_label.min())
+    if smallest < folds:
+        raise CorpusError(
+            f"the rarest label has {smallest} texts that differ in more than numbers and case, a split into {folds} "
+            f"needs {folds}: hold out more, or collect more"
+        )
 
 
 def normalised(text: str) -> str:
-    """Lower case, digits as 0, everything but letters and digits as one space."""
-    return re.sub(r"[^\w]+", " ", re.sub(r"\d+", "0", text.lower())).strip()
+    """Lower case, numbers as 0, everything but letters and digits as one space."""
+    return re.sub(r"[^\w]+", " ", re.sub(r"\d+(?:[.,]\d+)*", "0", text.lower())).strip()
 
 
-def label_codes(labels: pd.Series) -> np.ndarray:
-    """Positions of labels in LABELS, as int64."""
-    return pd.Index(LABELS).get_indexer(pd.Index(labels)).astype(np.int64)
+def label_codes(labels: pd.Series, where: str = "labels") -> np.ndarray:
+    """Positions of labels in LABELS, as int64.
+
+    Raises:
+        CorpusError: a label is none of them.
+    """
+    codes = pd.Index(LABELS).get_indexer(pd.Index(labels)).astype(np.int64)
+    unknown = np.flatnonzero(codes < 0)
+    if len(unknown):
+        raise CorpusError(
+            f"{where}: row {unknown[0] + 1}: label {pd.Index(labels)[unknown[0]]!r} is none of {', '.join(LABELS)}: "
+            "see read_labelled"
+        )
+    return codes
 
 
 def embedded_corpus() -> pd.DataFrame:

@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nlp.classifier import EMBEDDED, SentimentClassifier, checked_source, quiet_transformers
+from nlp.classifier import SentimentClassifier
 from nlp.corpora import LABELS, label_codes
 from nlp.errors import CorpusError, ModelError
-from nlp.inference import tokenize
+from nlp.evaluate import accuracy_of, confusion_of, f1_per_label
+from nlp.inference import checked_texts, longest_text, tokenize
+from nlp.model_files import EMBEDDED, absent_weights, checked_source, load_tokenizer, reading, refuse_absent
+from nlp.tables import need_columns
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +28,10 @@ class FinetuneConfig:
     learns `head_factor` times as fast. warmup is the share of steps over which both rise; they then fall
     linearly to 0. class_weight_power: loss weights are (1 / label frequency) to this power, mean 1.
     dropout applies between layers; attention dropout is off, as it shuts out the fused attention kernels.
-    max_length is in tokens; longer texts are cut and counted.
+    max_length is in tokens, at most those the base can read; longer texts are cut and counted.
+
+    Raises:
+        ModelError: a setting makes no sense.
     """
 
     base: str = EMBEDDED
@@ -39,6 +45,22 @@ class FinetuneConfig:
     class_weight_power: float = 0.5
     max_length: int = 128
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, sensible, needed in (
+            ("epochs", 0 < self.epochs < np.inf, "> 0"),
+            ("learning_rate", 0 < self.learning_rate < np.inf, "> 0"),
+            ("head_factor", 0 < self.head_factor < np.inf, "> 0"),
+            ("batch_size", self.batch_size >= 1, "at least 1"),
+            ("warmup", 0 <= self.warmup < 1, "in [0, 1)"),
+            ("dropout", 0 <= self.dropout < 1, "in [0, 1)"),
+            ("weight_decay", 0 <= self.weight_decay < np.inf, ">= 0"),
+            ("class_weight_power", 0 <= self.class_weight_power < np.inf, ">= 0"),
+            ("max_length", self.max_length >= 3, "at least 3: one word between two marks"),
+            ("seed", 0 <= self.seed < 2**32, "in [0, 2^32)"),
+        ):
+            if not sensible:
+                raise ModelError(f"{name} is {getattr(self, name)}: it must be {needed}")
 
     @classmethod
     def small_corpus(cls, seed: int = 0) -> "FinetuneConfig":
@@ -67,7 +89,8 @@ class FinetuneReport:
         """One line that a person can read."""
         return (
             f"fine-tuned {self.config.base} on {self.train_rows:,} texts in {self.seconds:.0f} s; "
-            f"on {self.valid_rows:,} held-out texts: accuracy {self.valid_accuracy:.3f}, macro-F1 {self.valid_macro_f1:.3f}"
+            f"on {self.valid_rows:,} held-out texts: accuracy {self.valid_accuracy:.3f}, "
+            f"macro-F1 {self.valid_macro_f1:.3f}"
         )
 
 
@@ -79,50 +102,85 @@ def finetune(
     The same data, config and machine give the same weights.
 
     Raises:
-        CorpusError: a label is missing from the training rows.
+        CorpusError: a column, a text or a label is missing or unknown; seen before the training starts.
         ModelError: the base model cannot be loaded, or the training ran out of memory.
     """
     config = FinetuneConfig() if config is None else config
-    _need_all_labels(train)
+    texts, codes = _checked(train, "training")
+    held_texts, held_codes = _checked(valid, "validation")
+    _need_all_labels(codes)
+    if not held_texts:
+        raise CorpusError("there are no validation texts: hold some out (split)")
     model, tokenizer = load_base(config.base, config.seed, dropout=config.dropout)
-    trainer = _trainer(model, tokenizer, train, config, progress)
-    try:
-        outcome = trainer.train()
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error).lower():
-            raise
-        raise ModelError(f"out of memory at batch size {config.batch_size}: lower batch_size or max_length") from error
+    trainer = _trainer(model, tokenizer, _encoded(model, tokenizer, texts, codes, config), config, progress)
+    outcome = _train(trainer, config)
     classifier = SentimentClassifier(trainer.model, tokenizer)
-    accuracy, macro_f1 = _figures(classifier, valid)
+    confusion = confusion_of(held_codes, classifier.predict_proba(held_texts).argmax(axis=1))
     return classifier, FinetuneReport(
-        config, len(train), len(valid), int(trainer.state.global_step), float(outcome.metrics["train_runtime"]),
-        float(outcome.training_loss), accuracy, macro_f1,
+        config, len(texts), len(held_texts), int(trainer.state.global_step), float(outcome.metrics["train_runtime"]),
+        float(outcome.training_loss), float(accuracy_of(confusion)), float(f1_per_label(confusion).mean()),
     )  # fmt: skip
 
 
+def _checked(rows: pd.DataFrame, role: str) -> tuple[list[str], NDArray[np.int64]]:
+    """Texts and label codes of the rows."""
+    need_columns(rows, ("text", "label"), f"{role} texts", CorpusError)
+    try:
+        return checked_texts(list(rows["text"]), CorpusError), label_codes(rows["label"])
+    except CorpusError as error:
+        raise CorpusError(f"{role} texts: {error}") from error
+
+
+def _need_all_labels(codes: NDArray[np.int64]) -> None:
+    missing = [label for code, label in enumerate(LABELS) if code not in codes]
+    if missing:
+        raise CorpusError(f"no training text is labelled {', '.join(missing)}: all of {', '.join(LABELS)} are needed")
+
+
 def load_base(base: str, seed: int, *, dropout: float = 0.1) -> tuple[Any, Any]:
-    """Return a pretrained encoder with a fresh three-way head, in float32, and its tokenizer."""
+    """Return a pretrained encoder with a fresh three-way head, in float32, and its tokenizer.
+
+    A pooler is kept where there is one. A head never is, even one of three labels: its order need not be ours.
+    """
     import transformers
 
     where = checked_source(base)
     transformers.set_seed(seed)  # the head is drawn at random
-    with quiet_transformers():
-        try:
-            model = transformers.AutoModelForSequenceClassification.from_pretrained(
-                where,
-                num_labels=len(LABELS),
-                id2label=dict(enumerate(LABELS)),
-                label2id={label: code for code, label in enumerate(LABELS)},
-                ignore_mismatched_sizes=True,
-                use_safetensors=True,
-                dtype="float32",  # an fp16 checkpoint would else be trained in fp16
-            )
-            tokenizer = transformers.AutoTokenizer.from_pretrained(where, use_fast=True)
-        except (OSError, ValueError, KeyError) as error:
-            reason = str(error).strip().partition("\n")[0]
-            raise ModelError(f"{base}: cannot be loaded as a base model: {reason}") from error
+    with reading(base, "a base model"):
+        model, report = transformers.AutoModelForSequenceClassification.from_pretrained(
+            where,
+            num_labels=len(LABELS),
+            id2label=dict(enumerate(LABELS)),
+            label2id={label: code for code, label in enumerate(LABELS)},
+            ignore_mismatched_sizes=True,
+            use_safetensors=True,
+            dtype="float32",  # an fp16 checkpoint would else be trained in fp16
+            output_loading_info=True,
+        )
+        absent = absent_weights(report)
+        refuse_absent([name for name in absent if not _in_head(model, name)])
+        tokenizer = load_tokenizer(where)
+    _draw_head(model, set(absent))
     _set_dropout(model, dropout)
     return model, tokenizer
+
+
+def _in_head(model: Any, name: str) -> bool:
+    """Whether a weight is in the pooler or the classifier, nearly or wholly new in fine-tuning."""
+    return not name.startswith(f"{model.base_model_prefix}.") or ".pooler." in name
+
+
+def _draw_head(model: Any, drawn: set[str]) -> None:
+    """Draw the layers above the encoder anew, those apart that transformers has drawn already."""
+    import torch
+
+    spread = getattr(model.config, "initializer_range", 0.02)
+    for name, layer in model.named_modules():
+        above = not name.startswith(f"{model.base_model_prefix}.")
+        if above and isinstance(layer, torch.nn.Linear) and f"{name}.weight" not in drawn:
+            torch.nn.init.normal_(layer.weight, std=spread)
+            if layer.bias is not None:
+                torch.nn.init.zeros_(layer.bias)
 
 
 def _set_dropout(model: Any, dropout: float) -> None:
@@ -134,21 +192,22 @@ def _set_dropout(model: Any, dropout: float) -> None:
             module.p = 0.0 if name.endswith(("attention.self.dropout", "attention.dropout")) else dropout
 
 
-def _need_all_labels(train: pd.DataFrame) -> None:
-    missing = [label for label in LABELS if label not in set(train["label"])]
-    if missing:
-        raise CorpusError(f"no training text is labelled {', '.join(missing)}: all of {', '.join(LABELS)} are needed")
+def _encoded(
+    model: Any, tokenizer: Any, texts: list[str], codes: NDArray[np.int64], config: FinetuneConfig
+) -> list[dict[str, Any]]:
+    """Rows as the Trainer takes them: token ids and the code of the label."""
+    limit = min(config.max_length, longest_text(model, tokenizer))
+    ids, cut = tokenize(tokenizer, texts, limit)
+    if cut:
+        log.warning("%d of %d training texts are longer than %d tokens and were cut", cut, len(ids), limit)
+    return [{"input_ids": tokens, "labels": int(code)} for tokens, code in zip(ids, codes, strict=True)]
 
 
-def _trainer(model: Any, tokenizer: Any, train: pd.DataFrame, config: FinetuneConfig, progress: bool) -> Any:
+def _trainer(model: Any, tokenizer: Any, rows: list[dict[str, Any]], config: FinetuneConfig, progress: bool) -> Any:
     import torch
     import transformers
 
-    ids, cut = tokenize(tokenizer, list(train["text"]), config.max_length)
-    if cut:
-        log.warning("%d of %d training texts are longer than %d tokens and were cut", cut, len(ids), config.max_length)
-    codes = label_codes(train["label"])
-    rows = [{"input_ids": tokens, "labels": int(code)} for tokens, code in zip(ids, codes, strict=True)]
+    codes = np.array([row["labels"] for row in rows])
     weights = torch.tensor(class_weights(codes, config.class_weight_power))
 
     def weighted_loss(outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:  # noqa: ARG001 - Trainer passes it
@@ -167,14 +226,22 @@ def _trainer(model: Any, tokenizer: Any, train: pd.DataFrame, config: FinetuneCo
     return trainer
 
 
+def _train(trainer: Any, config: FinetuneConfig) -> Any:
+    try:
+        return trainer.train()
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error).lower():
+            raise
+        raise ModelError(f"out of memory at batch size {config.batch_size}: lower batch_size or max_length") from error
+
+
 def _optimizer(model: Any, config: FinetuneConfig) -> Any:
     """AdamW over four groups: head or encoder, with weight decay or (biases and norms) without."""
     import torch
 
     groups: dict[tuple[bool, bool], list[Any]] = {}
     for name, parameter in model.named_parameters():
-        in_head = not name.startswith(f"{model.base_model_prefix}.") or ".pooler." in name
-        groups.setdefault((in_head, parameter.ndim > 1), []).append(parameter)
+        groups.setdefault((_in_head(model, name), parameter.ndim > 1), []).append(parameter)
     return torch.optim.AdamW(
         [
             {
@@ -219,11 +286,3 @@ def class_weights(codes: NDArray[np.int64], power: float) -> NDArray[np.float32]
     counts = np.bincount(codes, minlength=len(LABELS))
     weights = (len(codes) / counts) ** power
     return np.asarray(weights / (weights * counts).sum() * len(codes), dtype=np.float32)
-
-
-def _figures(classifier: SentimentClassifier, valid: pd.DataFrame) -> tuple[float, float]:
-    from sklearn.metrics import accuracy_score, f1_score
-
-    truth = label_codes(valid["label"])
-    guess = classifier.predict_proba(list(valid["text"])).argmax(axis=1)
-    return float(accuracy_score(truth, guess)), float(f1_score(truth, guess, average="macro"))

@@ -7,12 +7,15 @@ import numpy as np
 import pandas as pd
 
 from nlp.errors import NewsError
+from nlp.sessions import known_flags
 from nlp.tables import need_columns, read_table
 
 log = logging.getLogger(__name__)
 
 COLUMNS = ("published", "asset", "text")
-DATE_ONLY = r"\s*\d{4}-\d{1,2}-\d{1,2}\s*"
+DATE = r"(?:\d{4}-\d{1,2}-\d{1,2}|\d{4}/\d{1,2}/\d{1,2}|\d{8})"
+OFFSET = r"(?:Z|[+-]\d{2}(?::?\d{2})?)"
+DAY = pd.Timedelta(hours=24)
 
 
 def read_headlines(source: str | Path | pd.DataFrame, *, timezone: str | None = None) -> pd.DataFrame:
@@ -21,8 +24,9 @@ def read_headlines(source: str | Path | pd.DataFrame, *, timezone: str | None = 
     source: CSV, Parquet, JSON lines or a frame with the columns published, asset and text. Publication times
     without a time zone need `timezone` ("UTC", "America/New_York"): a guess would move news across a close.
     A row with a date but no time gets `time_known` False and midnight of that date; it counts as known only
-    at the next session. Rows with an empty text or no asset, and rows that repeat asset, text and time of
-    another, are dropped and counted in the log. The order of rows is kept.
+    at the next session. So does every row where all times are midnights without a zone: dates in disguise. A
+    column `time_known` can take a time away, never add one. Rows with an empty text or asset, and rows that
+    repeat asset, text and time of another, are dropped and counted in the log. The order of rows is kept.
 
     Raises:
         NewsError: a column is missing, a time cannot be read or has no zone, or no row is left.
@@ -33,14 +37,14 @@ def read_headlines(source: str | Path | pd.DataFrame, *, timezone: str | None = 
         raise NewsError(f"{where}: holds no news rows")
     published, time_known = _publication(table["published"], timezone, where)
     if "time_known" in table.columns:
-        time_known &= table["time_known"].fillna(False).astype(bool)
+        time_known &= known_flags(table["time_known"], len(table))
     news = table.assign(published=published, time_known=time_known).reset_index(drop=True)
     return _cleaned(news, where)
 
 
 def _cleaned(news: pd.DataFrame, where: str) -> pd.DataFrame:
     asset, text = news["asset"], news["text"]
-    usable = asset.notna() & text.notna() & text.map(lambda value: isinstance(value, str) and bool(value.strip()))
+    usable = asset.notna() & (asset.astype(str).str.strip() != "") & text.map(_is_worded).astype(bool)
     news = news[usable].astype({"asset": str, "text": str})
     fresh = ~news.duplicated(["published", "asset", "text"])
     empty, repeats = int((~usable).sum()), int((~fresh).sum())
@@ -52,16 +56,18 @@ def _cleaned(news: pd.DataFrame, where: str) -> pd.DataFrame:
     return news[fresh].reset_index(drop=True)
 
 
+def _is_worded(text: object) -> bool:
+    return isinstance(text, str) and bool(text.strip())
+
+
 def _publication(published: pd.Series, timezone: str | None, where: str) -> tuple[pd.Series, pd.Series]:
     """Return the instants in UTC, and whether each row gave a time of day."""
-    if pd.api.types.is_datetime64_any_dtype(published):
-        instants, dated = published, _all_midnight(published)
-    else:
-        dated = published.astype(str).str.fullmatch(DATE_ONLY)
-        instants = _parsed(published, dated)
-    _refuse_undated(published, instants, where)
+    instants, dated = _parsed(published)
+    _refuse_unread(published, instants, where)
     if isinstance(instants.dtype, pd.DatetimeTZDtype):
         return instants.dt.tz_convert("UTC"), ~dated
+    if (instants == instants.dt.normalize()).all():
+        dated = pd.Series(True, index=instants.index)
     if not dated.all() and timezone is None:
         row = int(np.flatnonzero(~dated)[0])
         raise NewsError(
@@ -73,24 +79,25 @@ def _publication(published: pd.Series, timezone: str | None, where: str) -> tupl
     return clocked.fillna(instants.where(dated).dt.tz_localize("UTC")), ~dated
 
 
-def _all_midnight(published: pd.Series) -> pd.Series:
-    naive = not isinstance(published.dtype, pd.DatetimeTZDtype)
-    only_dates = naive and bool((published.dropna() == published.dropna().dt.normalize()).all())
-    return pd.Series(only_dates, index=published.index)
+def _parsed(published: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Parse times, NaT where one cannot be read; also return where there is a date only.
 
-
-def _parsed(published: pd.Series, dated: pd.Series) -> pd.Series:
-    """Parse text; where some rows carry an offset, all are brought to UTC, bare dates excepted."""
+    Where some rows carry an offset, all are brought to UTC, bare dates excepted: for a time without one
+    among them, which zone would be its own?
+    """
+    if pd.api.types.is_datetime64_any_dtype(published):
+        return published, pd.Series(False, index=published.index)
     text = published.astype(str).where(published.notna()).str.strip()
-    zoned = text.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$", regex=True, na=False) & ~dated
-    if not zoned.any():
-        return pd.to_datetime(text, errors="coerce", format="ISO8601")
-    if (~zoned & ~dated & text.notna()).any():  # some rows with an offset, some without: which zone is theirs?
+    # pandas would read a month, a year or a date with an offset as its first midnight: known too early.
+    text = text.where(text.str.match(rf"{DATE}(?:[T ]|$)", na=False))
+    dated = text.str.fullmatch(DATE, na=False)
+    zoned = text.str.contains(rf"[T ].*{OFFSET}$", na=False)
+    if zoned.any():
         text = text.where(zoned | dated)
-    return pd.to_datetime(text, errors="coerce", format="ISO8601", utc=True)
+    return pd.to_datetime(text, errors="coerce", format="ISO8601", utc=bool(zoned.any())), dated
 
 
-def _refuse_undated(published: pd.Series, instants: pd.Series, where: str) -> None:
+def _refuse_unread(published: pd.Series, instants: pd.Series, where: str) -> None:
     bad = np.flatnonzero(instants.isna())
     if len(bad):
         raise NewsError(
@@ -101,10 +108,16 @@ def _refuse_undated(published: pd.Series, instants: pd.Series, where: str) -> No
 
 
 def _localised(instants: pd.Series, timezone: str, where: str) -> pd.Series:
+    """Bring local times to UTC; where the clock was changed over one, to the latest instant it can mean."""
     try:
-        # An hour that happens twice in autumn: the later instant, so that nothing is known too early.
-        local = instants.dt.tz_localize(timezone, ambiguous=np.zeros(len(instants), bool), nonexistent="shift_forward")
-    except (KeyError, ValueError) as error:  # zoneinfo raises a KeyError
+        return _utc(instants, timezone).fillna(_utc(instants - DAY, timezone) + DAY)
+    except (KeyError, ValueError, OSError) as error:  # zoneinfo raises a KeyError, or opens a folder of zones
         raise NewsError(f"{where}: time zone {timezone!r} is not known: use UTC, America/New_York, ...") from error
+
+
+def _utc(instants: pd.Series, timezone: str) -> pd.Series:
+    """NaT where the clock skips the time: a day earlier it does not, and has not yet been set forward."""
+    late = np.zeros(len(instants), bool)  # of the hour that comes twice in autumn, the second
+    local = instants.dt.tz_localize(timezone, ambiguous=late, nonexistent="NaT")
     converted: pd.Series = local.dt.tz_convert("UTC")
     return converted

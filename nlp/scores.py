@@ -5,6 +5,8 @@ import pandas as pd
 
 from nlp.classifier import SentimentClassifier
 from nlp.corpora import LABELS
+from nlp.errors import NewsError
+from nlp.tables import need_columns
 
 
 def score_headlines(
@@ -13,7 +15,12 @@ def score_headlines(
     """Return the rows with columns negative, neutral, positive (probabilities) and score, in [-1, 1].
 
     score = p(positive) - p(negative). Each distinct text is computed once.
+
+    Raises:
+        NewsError: there is no column text.
+        NlpError: a text is not a string.
     """
+    need_columns(headlines, ("text",), "headlines", NewsError)
     probabilities = classifier.predict_proba(list(headlines["text"]), progress=progress)
     columns = {label: probabilities[:, code] for code, label in enumerate(LABELS)}
     score = probabilities[:, 2].astype(np.float64) - probabilities[:, 0]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from nlp.errors import NewsError
-from nlp.sessions import assign_session
+from nlp.sessions import assign_session, calendar_sessions
 from nlp.tables import need_columns
 
 log = logging.getLogger(__name__)
@@ -27,23 +27,23 @@ def daily_signal(
     from its session (`assign_session`) on; the signal is sum(decay × score) / (prior_strength + sum(decay)),
     a mean shrunk towards 0 as if `prior_strength` neutral headlines had been read, where decay halves every
     `halflife` sessions. NaN before an asset's first news and from `silence` sessions after its last on.
-    sessions: the rows wanted, consecutive sessions of `calendar`. News of earlier sessions is dropped, as is
-    news known only after the last; both are counted in the log.
+    sessions: the rows wanted, every session of `calendar` from the first to the last. News of earlier sessions
+    is dropped, as is news known only after the last; both are counted in the log.
 
     Raises:
-        NewsError: a column is missing, a score is outside [-1, 1], or a parameter makes no sense.
+        NewsError: a column is missing, an asset is no text, a score is outside [-1, 1], sessions are not those of
+            the calendar, or a parameter makes no sense.
     """
     _check(scored, sessions, halflife, prior_strength, silence)
-    known = scored.get("time_known")
-    session = assign_session(scored["published"], calendar, time_known=known)
+    _check_sessions(sessions, calendar)
+    score = _scores(scored)
+    session = assign_session(scored["published"], calendar, time_known=scored.get("time_known"))
     row = sessions.get_indexer(session.as_unit(sessions.unit))
-    _refuse_gaps(session, row, sessions)
     if (row < 0).any():
         log.warning("%d of %d headlines are known only outside the sessions %s to %s and are not used",
                     int((row < 0).sum()), len(row), sessions[0].date(), sessions[-1].date())  # fmt: skip
     assets = pd.Index(sorted(set(scored["asset"])))
     column = assets.get_indexer(scored["asset"])
-    score = scored["score"].to_numpy(dtype=np.float64)
     inside = row >= 0
     count, total = _sums(row[inside], column[inside], score[inside], (len(sessions), len(assets)))
     values = _decayed_mean(count, total, keep=0.5 ** (1.0 / halflife), prior=prior_strength)
@@ -60,20 +60,37 @@ def _check(
             raise NewsError(f"{name} is {value:g}: it must be > 0")
     if scored.empty or not len(sessions):
         raise NewsError(f"no signal from {len(scored)} headlines on {len(sessions)} sessions: both must be > 0")
+    unnamed = ~scored["asset"].map(lambda asset: isinstance(asset, str)).to_numpy(dtype=bool)
+    if unnamed.any():
+        row = int(np.flatnonzero(unnamed)[0])
+        raise NewsError(f"row {row + 1}: asset {scored['asset'].iloc[row]!r} is not text: name it or drop the row")
+
+
+def _check_sessions(sessions: pd.DatetimeIndex, calendar: str) -> None:
+    """A session too few or too many would let the news fade too slowly or too fast."""
     if not sessions.is_monotonic_increasing or sessions.has_duplicates:
         raise NewsError("sessions are not increasing: sort them and keep each once")
-    wrong = ~(scored["score"].abs() <= 1)
-    if wrong.any():
-        raise NewsError(f"score {scored['score'][wrong].iloc[0]:g} lies outside [-1, 1] ({int(wrong.sum())} such rows)")
-
-
-def _refuse_gaps(session: pd.DatetimeIndex, row: np.ndarray, sessions: pd.DatetimeIndex) -> None:
-    lost = (row < 0) & (session >= sessions[0]) & (session <= sessions[-1])
-    if lost.any():
+    expected = calendar_sessions(calendar, sessions[0], sessions[-1])
+    strange, lacking = sessions.difference(expected), expected.difference(sessions)
+    if len(strange):
+        raise NewsError(f"{strange[0]} is no session of {calendar} ({len(strange)} such): drop it or name the calendar")
+    if len(lacking):
         raise NewsError(
-            f"news is known on {session[lost][0].date()}, which is not among the sessions asked for "
-            f"({int(lost.sum())} headlines): pass every session of the calendar"
+            f"sessions lack {lacking[0].date()}, a session of {calendar} ({len(lacking)} such): pass every one "
+            "from the first to the last (calendar_sessions)"
         )
+
+
+def _scores(scored: pd.DataFrame) -> np.ndarray:
+    score = pd.to_numeric(scored["score"], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    wrong = ~(np.abs(score) <= 1)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise NewsError(
+            f"row {row + 1}: score {scored['score'].iloc[row]} lies outside [-1, 1] ({int(wrong.sum())} such rows): "
+            "give p(positive) - p(negative), as score_headlines does, or drop the row"
+        )
+    return score
 
 
 def _sums(
@@ -84,7 +101,8 @@ def _sums(
     order = np.lexsort((score, cell))
     cell, score, size = cell[order], score[order], shape[0] * shape[1]
     count = np.bincount(cell, minlength=size).astype(np.float64).reshape(shape)
-    return count, np.bincount(cell, weights=score, minlength=size).reshape(shape)
+    total = np.bincount(cell, weights=score, minlength=size).astype(np.float64)  # integers where there is no news
+    return count, total.reshape(shape)
 
 
 def _decayed_mean(count: np.ndarray, total: np.ndarray, keep: float, prior: float) -> np.ndarray:

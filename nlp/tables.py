@@ -1,18 +1,36 @@
 """Tables of texts on disk: read by file ending, write all or nothing."""
 
+import json
 import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from nlp.errors import NlpError
 
+WORDS = {"asset": str, "text": str, "label": str}  # 0005 and TRUE are tickers, 2014 can be a headline
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=WORDS)  # "None" and "NA" are words
+
+
+def _read_jsonl(path: Path) -> pd.DataFrame:
+    """As the json module reads it: pandas' own reader guesses at dates and numbers and loses digits."""
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+    wrong = [number for number, row in enumerate(rows, 1) if not isinstance(row, dict)]
+    if wrong:
+        raise ValueError(f"row {wrong[0]} is not an object: write one object per line")
+    return pd.DataFrame(rows)
+
+
 READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
-    ".csv": lambda path: pd.read_csv(path, keep_default_na=False, na_values=[""]),  # "None" and "NA" are words
+    ".csv": _read_csv,
     ".parquet": pd.read_parquet,
-    ".jsonl": lambda path: pd.read_json(path, lines=True, convert_dates=False, dtype=False),
+    ".jsonl": _read_jsonl,
 }
 
 
@@ -33,7 +51,10 @@ def read_table(source: str | Path | pd.DataFrame, error: type[NlpError]) -> tupl
 
 
 def need_columns(table: pd.DataFrame, columns: tuple[str, ...], where: str, error: type[NlpError]) -> None:
-    """Raise `error` naming the columns that are missing and those that are there."""
+    """Raise `error` naming the columns that are missing and those that are there, or one that is there twice."""
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
+        raise error(f"{where}: has the column {twice[0]} twice: drop or rename one")
     missing = [column for column in columns if column not in table.columns]
     if missing:
         have = ", ".join(map(str, table.columns)) or "none"
@@ -45,9 +66,20 @@ def write_table(table: pd.DataFrame, path: str | Path) -> Path:
     writers: dict[str, Callable[[Path], object]] = {
         ".csv": lambda temporary: table.to_csv(temporary, index=False),
         ".parquet": lambda temporary: table.to_parquet(temporary, index=False),
-        ".jsonl": lambda temporary: table.to_json(temporary, orient="records", lines=True, date_format="iso"),
+        ".jsonl": lambda temporary: temporary.write_text(_jsonl(table), encoding="utf-8"),
     }
     return _write_whole(Path(path), writers)
+
+
+def _jsonl(table: pd.DataFrame) -> str:
+    """One object per row; every digit and nanosecond is kept, which DataFrame.to_json does not."""
+    plain = table.astype(object).where(table.notna(), None)
+    return "".join(json.dumps(row, default=_jsonable) + "\n" for row in plain.to_dict("records"))
+
+
+def _jsonable(value: Any) -> Any:
+    """Dates as ISO text, NumPy scalars and arrays as Python's own."""
+    return value.isoformat() if hasattr(value, "isoformat") else value.tolist()
 
 
 def write_indexed(frame: pd.DataFrame, path: str | Path) -> Path:
@@ -64,14 +96,21 @@ def _write_whole(path: Path, writers: dict[str, Callable[[Path], object]]) -> Pa
     """Fill a temporary file beside `path`, then rename it there: readers see all or nothing."""
     if path.suffix not in writers:
         raise NlpError(f"{path}: the ending {path.suffix!r} is not known: use {', '.join(writers)}")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _fill_and_rename(path, writers[path.suffix])
+    except OSError as error:
+        raise NlpError(f"{path}: cannot be written: {error.strerror or error}: name another place") from error
+    return path
+
+
+def _fill_and_rename(path: Path, write: Callable[[Path], object]) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
-        writers[path.suffix](temporary)
+        write(temporary)
         temporary.chmod(0o644)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    return path

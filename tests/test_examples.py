@@ -45,7 +45,7 @@ def test_stocknet_on_a_few_stocks(real_data, tiny_model, tmp_path, monkeypatch, 
         table = pd.read_parquet(real_data / f"{name}.parquet")
         table = table[table["ticker"].isin(few)]
         table.iloc[:: 4 if name == "stocknet_news" else 1].to_parquet(tmp_path / f"{name}.parquet")
-    (tmp_path / "phrasebank.parquet").touch()
+    (tmp_path / "twitter_financial_news.parquet").touch()
     module = example("stocknet")
     monkeypatch.setattr(module, "train", lambda data: SentimentClassifier.load(tiny_model, device="cpu"))
     monkeypatch.setattr(module, "MOST_PER_STOCK", 0.4)
@@ -57,7 +57,7 @@ def test_stocknet_on_a_few_stocks(real_data, tiny_model, tmp_path, monkeypatch, 
 
 
 def test_stocknet_says_which_files_are_missing(tmp_path):
-    with pytest.raises(SystemExit, match="lacks phrasebank.parquet, stocknet_news.parquet, stocknet_prices.parquet"):
+    with pytest.raises(SystemExit, match="lacks twitter_financial_news.parquet, stocknet_news.parquet, stocknet_prices.parquet"):
         example("stocknet").main(tmp_path / "out", tmp_path)
 
 

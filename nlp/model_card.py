@@ -1,0 +1,206 @@
+"""The card of a fine-tuned classifier: what it was trained on, how good it is, where it must not be trusted."""
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from nlp.corpora import LABELS
+from nlp.errors import CorpusError
+from nlp.evaluate import Evaluation
+
+LONGEST = 300  # characters of any one value that came from outside
+
+LIMITS = (
+    "English financial news only; other languages, long documents and irony were not tested.",
+    "The label is the tone of a text towards the company it is about, not a forecast of a return.",
+    "Probabilities are of labels as the annotators gave them, not of prices moving.",
+    "A backtest must start after the last date of the training texts, and after the base model's own.",
+)
+
+
+@dataclass(frozen=True)
+class CorpusFacts:
+    """One set of labelled texts: its name, SHA-256, rows per label, licence as given, dates (YYYY-MM-DD) if known."""
+
+    name: str
+    digest: str
+    counts: Mapping[str, int]
+    licence: str = "not stated"
+    first_date: str | None = None
+    last_date: str | None = None
+
+    @property
+    def rows(self) -> int:
+        """Number of texts."""
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """Everything a card is written from; config is the run's, as plain values, limits are added to the usual ones."""
+
+    name: str
+    base: str
+    fingerprint: str
+    training: tuple[CorpusFacts, ...]
+    evaluated_on: CorpusFacts
+    evaluation: Evaluation
+    split: str
+    temperature: float
+    config: Mapping[str, object] = field(default_factory=dict)
+    limits: tuple[str, ...] = ()
+
+
+def corpus_facts(
+    labelled: pd.DataFrame, *, name: str, licence: str = "not stated", dates: str | None = None
+) -> CorpusFacts:
+    """Gather the facts of rows of text and label (see read_labelled).
+
+    dates: the column of publication times, where there is one; a row without a time is passed over. The digest is
+    over texts and labels, whatever the order of rows and the other columns.
+
+    Raises:
+        CorpusError: there is no such column of dates, or it holds something else.
+    """
+    first, last = (None, None) if dates is None else _date_range(labelled, dates)
+    counted = labelled["label"].value_counts()
+    counts = {label: int(counted.get(label, 0)) for label in LABELS}
+    return CorpusFacts(name, corpus_digest(labelled), counts, licence, first, last)
+
+
+def corpus_digest(labelled: pd.DataFrame) -> str:
+    """SHA-256 over the sorted pairs of text and label, each as a line of JSON."""
+    digest = hashlib.sha256()
+    for pair in sorted(zip(labelled["text"].astype(str), labelled["label"].astype(str), strict=True)):
+        digest.update(json.dumps(pair).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _date_range(labelled: pd.DataFrame, column: str) -> tuple[str | None, str | None]:
+    if column not in labelled.columns:
+        raise CorpusError(f"there is no column {column} of dates, only {', '.join(map(str, labelled.columns))}")
+    try:
+        times = pd.to_datetime(labelled[column], utc=True, format="ISO8601").dropna()
+    except (ValueError, TypeError) as error:
+        raise CorpusError(f"the column {column} holds something that is not a date (2014-03-07): {error}") from error
+    return (None, None) if times.empty else (f"{times.min():%Y-%m-%d}", f"{times.max():%Y-%m-%d}")
+
+
+def training_period(training: tuple[CorpusFacts, ...]) -> tuple[str, str] | None:
+    """First and last date (YYYY-MM-DD) of the training texts; None where any corpus does not tell."""
+    dates = [(corpus.first_date, corpus.last_date) for corpus in training]
+    first = [start for start, _ in dates if start]
+    last = [end for _, end in dates if end]
+    known = bool(training) and len(first) == len(last) == len(dates)
+    return (min(first), max(last)) if known else None
+
+
+def escaped(text: object) -> str:
+    """Return text from outside as one line that Markdown shows as it stands: no links, tags, tables or code.
+
+    Control and other invisible characters become blanks, and what is longer than 300 characters is cut with "…".
+    """
+    visible = "".join(" " if unicodedata.category(c)[0] == "C" or c in "\u2028\u2029" else c for c in str(text))
+    line = " ".join(visible.split())
+    line = line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
+    plain = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    plain = re.sub(r"([\\`*_\[\]#|!~$@])", r"\\\1", plain)
+    plain = re.sub(r"(?i)(://|www\.)", lambda found: found[0].replace(":", "&#58;").replace(".", "&#46;"), plain)
+    return re.sub(r"^(\d*)([-+=.)])(?=[-=\s]|$)", r"\1\\\2", plain)  # nor a list, a rule or a heading's underline
+
+
+def model_card(facts: CardFacts) -> str:
+    """Return the card in Markdown, with a front matter that the model hub reads.
+
+    Every name, licence, setting and limit in it is taken for foreign text and escaped. Figures carry their 95 %
+    intervals. The same facts give the same card: no clock is read.
+    """
+    sections = (
+        _front_matter(facts),
+        f"# {escaped(facts.name)}",
+        _introduction(facts),
+        _data(facts),
+        _figures(facts),
+        _settings(facts),
+        _limits(facts),
+    )
+    return "\n\n".join(sections) + "\n"
+
+
+def _front_matter(facts: CardFacts) -> str:
+    period = training_period(facts.training)
+    values = {
+        "language": "en", "library_name": "transformers", "pipeline_tag": "text-classification",
+        "tags": ["finance", "sentiment", "newsfolio"], "base_model": facts.base,
+        "training_texts_from": period and period[0], "training_texts_until": period and period[1],
+    }  # fmt: skip
+    # JSON is YAML, and no text can break out of a JSON string.
+    return "\n".join(["---", *(f"{key}: {json.dumps(value)}" for key, value in values.items()), "---"])
+
+
+def _introduction(facts: CardFacts) -> str:
+    return (
+        f"Financial news sentiment: {', '.join(LABELS)}. Fine-tuned from {escaped(facts.base)} with newsfolio.\n\n"
+        f"Fingerprint: `{_hexadecimal(facts.fingerprint)}`. Temperature by which `predict_proba` divides the logits: "
+        f"{facts.temperature:.4f} (1 where none was fitted)."
+    )
+
+
+def _data(facts: CardFacts) -> str:
+    rows = [_corpus_row("training", corpus) for corpus in facts.training]
+    rows.append(_corpus_row("evaluation", facts.evaluated_on))
+    period = training_period(facts.training)
+    told = f"The training texts were published from {period[0]} to {period[1]}." if period else (
+        "When the training texts were published is not known for all of them: a backtest cannot be sure that it "
+        "starts after them."
+    )  # fmt: skip
+    head = _row("use", "corpus", "texts", *LABELS, "licence", "published", "SHA-256")
+    return "\n".join(["## Data", "", head, _row(*["---"] * 9), *rows, "", f"Split: {escaped(facts.split)}. {told}"])
+
+
+def _corpus_row(use: str, corpus: CorpusFacts) -> str:
+    dates = f"{corpus.first_date} to {corpus.last_date}" if corpus.first_date and corpus.last_date else "not known"
+    counts = [f"{corpus.counts.get(label, 0):,}" for label in LABELS]
+    return _row(use, escaped(corpus.name), f"{corpus.rows:,}", *counts, escaped(corpus.licence), escaped(dates),
+                f"`{_hexadecimal(corpus.digest)}`")  # fmt: skip
+
+
+def _figures(facts: CardFacts) -> str:
+    evaluation = facts.evaluation
+    rows = [
+        _row(name, f"{value:.3f}", f"{low:.3f} to {high:.3f}")
+        for name, value, (low, high) in (
+            ("accuracy", evaluation.accuracy, evaluation.accuracy_interval),
+            ("macro-F1", evaluation.macro_f1, evaluation.macro_f1_interval),
+            ("ECE", evaluation.ece, evaluation.ece_interval),
+        )
+    ]
+    rows += [_row(f"F1 {label}", f"{evaluation.f1[label]:.3f}", "") for label in LABELS]
+    title = f"Measured on {evaluation.n:,} texts of {escaped(facts.evaluated_on.name)}."
+    return "\n".join(["## Figures", "", title, "", _row("figure", "value", "95 % interval"), _row(*["---"] * 3), *rows])
+
+
+def _settings(facts: CardFacts) -> str:
+    rows = [_row(escaped(name), escaped(value)) for name, value in facts.config.items()]
+    return "\n".join(["## Settings", "", _row("setting", "value"), _row("---", "---"), *rows])
+
+
+def _limits(facts: CardFacts) -> str:
+    licences = sorted({escaped(corpus.licence) for corpus in facts.training})
+    of_data = f"The training data's licences ({'; '.join(licences)}) may bind what the model may be used for."
+    return "\n".join(["## Known limits", "", *(f"- {line}" for line in (*LIMITS, of_data)),
+                      *(f"- {escaped(line)}" for line in facts.limits)])  # fmt: skip
+
+
+def _hexadecimal(digest: str) -> str:
+    """What of a digest may stand between backticks, where a backslash would not escape."""
+    return re.sub(r"[^0-9a-fA-F]", "", digest)
+
+
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(cells) + " |"

@@ -1,0 +1,200 @@
+"""Further masked-language-model training of an encoder on unlabelled texts, before it sees a label."""
+
+import hashlib
+import json
+import logging
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nlp.errors import ModelError, NlpError
+from nlp.inference import checked_texts, longest_text, tokenize
+from nlp.model_files import (
+    absent_weights,
+    checked_source,
+    load_tokenizer,
+    quiet_transformers,
+    reading,
+    refuse_absent,
+    whole_folder,
+)
+
+log = logging.getLogger(__name__)
+
+SIDECAR = "pretraining.json"  # what was done, beside the encoder
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """How to train on.
+
+    mask_share: the share of tokens to be guessed; of these 80 % are masked, 10 % replaced, 10 % left. warmup: the
+    share of steps over which the rate rises; it then falls linearly to 0. max_length is in tokens.
+    """
+
+    epochs: float = 1.0
+    learning_rate: float = 5e-5
+    batch_size: int = 32
+    mask_share: float = 0.15
+    max_length: int = 128
+    warmup: float = 0.06
+    weight_decay: float = 0.01
+    seed: int = 0
+
+
+def pretrain(
+    texts: Sequence[str], base: str | Path, folder: str | Path, config: PretrainConfig | None = None,
+    *, progress: bool = False,
+) -> Path:  # fmt: skip
+    """Train `base` to guess masked words of `texts`, write the encoder, return its folder.
+
+    base: a folder, a hub name or "minilm", as for finetune. What is written holds safetensors, config, tokenizer and
+    what was done (pretraining.json: losses, digest of the texts), and serves as the base of a fine-tuning. The pooler
+    of the base, which this training has no use for, is kept as it was; where the base has none, none is made up.
+    Equal texts count once; blank ones are left out. Texts that the classifier will be measured on do not belong here.
+
+    The same texts, config and machine give the same weights.
+
+    Raises:
+        NlpError: `texts` is one string, holds something else than strings, or nothing.
+        ModelError: the base cannot be loaded, has no mask token or its kind no masked language model; a setting
+            makes no sense; `folder` holds anything but a saved model.
+    """
+    config = PretrainConfig() if config is None else config
+    _check(config)
+    kept = _usable(texts)
+    model, tokenizer = _masked_model(base, config.seed)
+    trainer = _trainer(model, tokenizer, kept, config, progress)
+    trainer.train()
+    record = {"base": str(base), "config": asdict(config), "texts": len(kept), "texts_sha256": _digest(kept),
+              "steps": int(trainer.state.global_step), **_losses(trainer.state.log_history)}  # fmt: skip
+    with whole_folder(Path(folder)) as fresh:
+        _save(fresh, base, trainer.model, tokenizer, record)
+    return Path(folder)
+
+
+def _check(config: PretrainConfig) -> None:
+    checks = {
+        f"epochs is {config.epochs:g}: give a number above 0": config.epochs > 0,
+        f"learning_rate is {config.learning_rate:g}: give a rate above 0": config.learning_rate > 0,
+        f"batch_size is {config.batch_size}: give 1 or more": config.batch_size >= 1,
+        f"mask_share is {config.mask_share:g}: give a share in (0, 1), 0.15 is usual": 0 < config.mask_share < 1,
+        f"max_length is {config.max_length}: give 3 tokens or more": config.max_length >= 3,
+        f"warmup is {config.warmup:g}: give a share of the steps in [0, 1)": 0 <= config.warmup < 1,
+        f"weight_decay is {config.weight_decay:g}: give 0 or more": config.weight_decay >= 0,
+    }
+    for message, holds in checks.items():
+        if not holds:
+            raise ModelError(message)
+
+
+def _usable(texts: Sequence[str]) -> list[str]:
+    kept = [text for text in dict.fromkeys(checked_texts(texts)) if text.strip()]
+    if not kept:
+        raise NlpError("there is no text to train on: pass at least one that is not blank")
+    return kept
+
+
+def _masked_model(base: str | Path, seed: int) -> tuple[Any, Any]:
+    """Return the base under a head that guesses words (fresh where the base has none), in float32; its tokenizer."""
+    import transformers
+
+    where = checked_source(base)
+    transformers.set_seed(seed)  # a head that the base lacks is drawn at random
+    with reading(base, "a masked language model"):
+        model, report = transformers.AutoModelForMaskedLM.from_pretrained(
+            where,
+            use_safetensors=True,
+            dtype="float32",  # an fp16 checkpoint would else be trained in fp16
+            output_loading_info=True,
+        )
+        refuse_absent([name for name in absent_weights(report) if name.startswith(f"{model.base_model_prefix}.")])
+        tokenizer = load_tokenizer(where)
+    if tokenizer.mask_token_id is None:
+        raise ModelError(f"{base}: its tokenizer has no mask token: pass a BERT-like base")
+    return model, tokenizer
+
+
+def _trainer(model: Any, tokenizer: Any, texts: list[str], config: PretrainConfig, progress: bool) -> Any:
+    import transformers
+
+    limit = min(config.max_length, longest_text(model, tokenizer), _positions(model, tokenizer))
+    ids, cut = tokenize(tokenizer, texts, limit)
+    if cut:
+        log.warning("%d of %d texts are longer than %d tokens and were cut", cut, len(texts), limit)
+    trainer = transformers.Trainer(
+        model=model,
+        args=_arguments(config, progress),
+        train_dataset=[{"input_ids": tokens} for tokens in ids],
+        data_collator=transformers.DataCollatorForLanguageModeling(tokenizer, mlm_probability=config.mask_share),
+    )
+    trainer.remove_callback(transformers.PrinterCallback)  # it prints a dict per logging step
+    return trainer
+
+
+def _positions(model: Any, tokenizer: Any) -> int:
+    """RoBERTa counts positions from the padding token's number + 1, so its last ones do not exist."""
+    positions = int(getattr(model.config, "max_position_embeddings", tokenizer.model_max_length))
+    return positions - (tokenizer.pad_token_id + 1 if "roberta" in str(model.config.model_type) else 0)
+
+
+def _arguments(config: PretrainConfig, progress: bool) -> Any:
+    import sys
+
+    import torch
+    import transformers
+
+    on_cpu = not (torch.cuda.is_available() or torch.backends.mps.is_available())
+    return transformers.TrainingArguments(
+        output_dir=tempfile.gettempdir(),  # nothing is written there: saving is off
+        num_train_epochs=config.epochs,
+        learning_rate=config.learning_rate,
+        per_device_train_batch_size=config.batch_size,
+        warmup_steps=config.warmup,  # below 1: a share of all steps
+        weight_decay=config.weight_decay,
+        train_sampling_strategy="group_by_length",  # batches of like lengths waste little padding
+        seed=config.seed,
+        use_cpu=on_cpu,
+        bf16=not on_cpu and torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
+        save_strategy="no",
+        logging_steps=0.05,  # below 1: a share of all steps
+        report_to=[],
+        disable_tqdm=not (progress and sys.stderr.isatty()),
+        dataloader_pin_memory=not on_cpu,
+    )
+
+
+def _losses(history: list[dict[str, float]]) -> dict[str, float]:
+    """Mean cross-entropy per masked token, in nats, over the first and the last twentieth of the steps."""
+    losses = [entry["loss"] for entry in history if "loss" in entry]
+    return {"first_loss": losses[0], "last_loss": losses[-1]} if losses else {}
+
+
+def _digest(texts: list[str]) -> str:
+    return hashlib.sha256("\0".join(sorted(texts)).encode()).hexdigest()
+
+
+def _save(folder: Path, base: str | Path, model: Any, tokenizer: Any, record: dict[str, Any]) -> None:
+    encoder = _encoder_of(base, model)
+    tokenizer.backend_tokenizer.no_truncation()  # the limit of this training is not the tokenizer's
+    with quiet_transformers():
+        encoder.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    (folder / SIDECAR).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _encoder_of(base: str | Path, model: Any) -> Any:
+    """Return the base's own encoder, its pooler included, with the weights that were trained."""
+    import transformers
+
+    with quiet_transformers():
+        encoder, found = transformers.AutoModel.from_pretrained(
+            checked_source(base), use_safetensors=True, dtype="float32", output_loading_info=True
+        )
+    trained = model.base_model.cpu().state_dict()  # the masked model is built without a pooler
+    encoder.load_state_dict(trained, strict=False)
+    if any(name.startswith("pooler.") for name in found["missing_keys"]):
+        encoder.pooler = None  # drawn at random just now
+    return encoder

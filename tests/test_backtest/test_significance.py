@@ -1,0 +1,139 @@
+"""Newey-West against loops, the bootstrap against its own definition, the Sharpe interval against its promise."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backtest import newey_west_t, sharpe_interval
+from backtest.significance import newey_west_error, stationary_bootstrap
+
+
+def looped_variance(x, lags):
+    """Variance of the mean, one product at a time."""
+    n, mean = len(x), sum(x) / len(x)
+    long_run = sum((v - mean) ** 2 for v in x) / n
+    for lag in range(1, min(lags, n - 1) + 1):
+        covariance = sum((x[t] - mean) * (x[t - lag] - mean) for t in range(lag, n)) / n
+        long_run += 2 * (1 - lag / (lags + 1)) * covariance
+    return max(long_run, 0.0) / n
+
+
+def series(seed, n):
+    shocks = np.random.default_rng(seed).standard_normal(n)
+    return pd.Series(0.1 + shocks + 0.5 * np.r_[0.0, shocks[:-1]])
+
+
+@given(seed=st.integers(0, 10**6), n=st.integers(2, 150), lags=st.none() | st.integers(0, 200))
+def test_newey_west_against_loops(seed, n, lags):
+    x = series(seed, n)
+    rule = int(np.floor(4 * (n / 100) ** (2 / 9))) if lags is None else lags
+    expected = looped_variance(x.tolist(), rule)
+    assert newey_west_error(x, lags) ** 2 == pytest.approx(expected, rel=1e-9, abs=1e-15)
+    if lags is None and expected > 1e-12:
+        assert newey_west_t(x) == pytest.approx(x.mean() / expected**0.5, rel=1e-9)
+
+
+@given(seed=st.integers(0, 10**6), n=st.integers(2, 100))
+def test_without_lags_it_is_the_textbook_error(seed, n):
+    x = series(seed, n)
+    assert newey_west_error(x, 0) == pytest.approx(x.std(ddof=0) / n**0.5)
+
+
+@given(seed=st.integers(0, 1000), scale=st.floats(1e-6, 1e6))
+def test_t_has_no_unit_and_skips_nan(seed, scale):
+    x = series(seed, 60)
+    gaps = pd.concat([pd.Series([np.nan]), scale * x, pd.Series([np.nan] * 3)])
+    assert newey_west_t(gaps) == pytest.approx(newey_west_t(x), rel=1e-9)
+
+
+def test_positive_serial_correlation_widens_the_error():
+    x = pd.Series(np.random.default_rng(1).standard_normal(2000)).ewm(alpha=0.2).mean()
+    assert newey_west_error(x) > 1.5 * newey_west_error(x, 0)
+
+
+@pytest.mark.parametrize("values", [[], [1.0], [np.nan, 2.0]])
+def test_too_few_values_have_no_error(values):
+    assert np.isnan(newey_west_error(pd.Series(values, dtype=float)))
+    assert np.isnan(newey_west_t(pd.Series(values, dtype=float)))
+
+
+def test_a_constant_has_no_t():
+    assert newey_west_error(pd.Series([2.0] * 9)) == 0.0
+    assert np.isnan(newey_west_t(pd.Series([2.0] * 9)))
+
+
+@given(n=st.integers(1, 200), block=st.floats(1.0, 50.0), seed=st.integers(0, 1000))
+def test_drawn_rows_are_in_range_and_seeded(n, block, seed):
+    rows = stationary_bootstrap(n, 7, block, seed)
+    assert rows.shape == (7, n)
+    assert rows.min() >= 0
+    assert rows.max() < n
+    assert (rows == stationary_bootstrap(n, 7, block, seed)).all()
+    if n > 20:
+        assert (rows != stationary_bootstrap(n, 7, block, seed + 1)).any()
+
+
+@pytest.mark.parametrize("block", [1.0, 3.0, 10.0, 25.0])
+def test_blocks_run_on_wrap_and_are_of_geometric_length(block):
+    """A row that is not its predecessor's successor begins a block; 1 in 500 begins where the last one ended."""
+    n = 500
+    rows = stationary_bootstrap(n, 400, block, 3)
+    begins = rows[:, 1:] != (rows[:, :-1] + 1) % n
+    assert begins.mean() == pytest.approx((1 / block) * (1 - 1 / n), abs=4 * (1 / block / begins.size) ** 0.5)
+    wraps = rows[:, 1:][rows[:, :-1] == n - 1] == 0
+    assert wraps.mean() == pytest.approx(1 - (1 / block) * (1 - 1 / n), abs=0.1)
+
+
+def test_every_row_is_drawn_equally_often():
+    counts = np.bincount(stationary_bootstrap(50, 4000, 4.0, 1).ravel(), minlength=50)
+    assert counts / 4000 == pytest.approx(np.ones(50), abs=0.15)
+
+
+def returns(seed, n=250, mean=0.0005, spread=0.01):
+    return pd.Series(mean + spread * np.random.default_rng(seed).standard_normal(n))
+
+
+def test_the_interval_covers_the_true_sharpe_ratio_as_often_as_it_says():
+    true = 0.05 * 252**0.5
+    hits = [low <= true <= high for low, high in (sharpe_interval(returns(seed), 252) for seed in range(200))]
+    assert 0.88 <= np.mean(hits) <= 0.99
+
+
+def test_the_interval_is_seeded_nested_and_scales_with_the_year():
+    x = returns(5)
+    wide, narrow = sharpe_interval(x, 252, level=0.99), sharpe_interval(x, 252, level=0.5)
+    assert sharpe_interval(x, 252) == sharpe_interval(x, 252)
+    assert sharpe_interval(x, 252) != sharpe_interval(x, 252, seed=1)
+    assert wide.low < sharpe_interval(x, 252).low < narrow.low < narrow.high < sharpe_interval(x, 252).high < wide.high
+    assert sharpe_interval(x, 1008) == pytest.approx([2 * end for end in sharpe_interval(x, 252)])
+    assert sharpe_interval(1000 * x, 252) == pytest.approx(sharpe_interval(x, 252))
+
+
+def test_it_narrows_with_the_root_of_the_length():
+    short, long = (np.mean([np.subtract(*sharpe_interval(returns(s, n), 252)) for s in range(10)]) for n in (250, 4000))
+    assert short / long == pytest.approx(4.0, rel=0.25)
+
+
+@pytest.mark.parametrize("values", [[], [0.01], [0.0] * 5, [0.01, np.nan, 0.02]])
+def test_no_spread_no_interval(values):
+    assert np.isnan(sharpe_interval(pd.Series(values, dtype=float), 252)).all()
+
+
+def test_a_constant_return_has_no_interval():
+    assert np.isnan(sharpe_interval(pd.Series([0.01] * 20), 252)).all()
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("n", [2, 3])
+def test_a_short_series_has_finite_ends_or_none_at_all(n):
+    """Infinity ends up in figures.json, and in the report, as a figure."""
+    low, high = sharpe_interval(returns(1, n), 252)
+    assert (np.isfinite(low) and np.isfinite(high)) or (np.isnan(low) and np.isnan(high))
+
+
+def test_the_middle_of_the_interval_is_the_annualised_ratio():
+    x = returns(2, 4000)
+    ratio = x.mean() / x.std() * 252**0.5
+    assert sharpe_interval(x, 252, level=0.02) == pytest.approx((ratio, ratio), abs=0.1)

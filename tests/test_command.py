@@ -1,0 +1,638 @@
+"""The command: good runs of each sub-command, and for each bad input one line, exit code 1, nothing written."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from support import random_prices, random_signal
+
+import newsfolio
+
+SESSIONS = pd.bdate_range("2022-09-06", periods=55, name="date")  # without a holiday of XNYS: it ends in November
+PRICES = random_prices(1, 55).set_axis(SESSIONS)
+SIGNAL = random_signal(1, PRICES)
+TONES = {"positive": "profit rises", "negative": "loss falls", "neutral": "shares of the net"}
+
+STUDY = "study signal.csv prices.csv"
+BACKTEST = "backtest strategy.py --prices bars.csv --signal signal.csv --out out --warmup 30"
+SCORE = "score news.csv --model MODEL --out scored.parquet"
+EVALUATE = "evaluate MODEL labelled.csv"
+TO_SIGNAL = "signal scored.csv --out made.csv"
+FINETUNE = "finetune labelled.csv --base MODEL --out fresh --epochs 1"
+FETCH = "prices AAA BBB --start 2022-09-06 --end 2022-09-30 --out fetched.csv"
+
+
+def bars(prices=PRICES):
+    """The long table that `load_prices` reads."""
+    closes = prices.stack().rename_axis(["date", "ticker"]).rename("close").reset_index()
+    return closes.assign(open=closes["close"] * 1.001)
+
+
+def news():
+    published = SESSIONS[:24].tz_localize("UTC") + pd.Timedelta(hours=15)
+    texts = [f"AAA said {text}, {'x' * n}" for n in range(8) for text in TONES.values()]
+    return pd.DataFrame({"published": published, "asset": ["AAA", "BBB"] * 12, "text": texts})
+
+
+def labelled():
+    letters = "abcdefghijkl"  # numbers would not tell texts apart: `split` keeps those together
+    return pd.DataFrame([(f"{text} {letter}", label) for letter in letters for label, text in TONES.items()],
+                        columns=["text", "label"])  # fmt: skip
+
+
+STRATEGY = "from allocation import EqualWeight\n\ndef policy():\n    return EqualWeight()\n"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working directory with one good file of each kind."""
+    PRICES.to_csv(tmp_path / "prices.csv")
+    SIGNAL.to_csv(tmp_path / "signal.csv")
+    bars().to_csv(tmp_path / "bars.csv", index=False)
+    news().to_csv(tmp_path / "news.csv", index=False)
+    news().assign(score=np.linspace(-1, 1, 24)).to_csv(tmp_path / "scored.csv", index=False)
+    labelled().to_csv(tmp_path / "labelled.csv", index=False)
+    (tmp_path / "strategy.py").write_text(STRATEGY)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # no __pycache__ beside the strategy
+    return tmp_path
+
+
+@pytest.fixture
+def command(capsys, request):
+    """Run a command line; return its exit code, output and errors."""
+
+    def run(line, *more):
+        arguments = [*line.split(), *more]
+        if "MODEL" in arguments:
+            model = str(request.getfixturevalue("tiny_model"))
+            arguments = [model if word == "MODEL" else word for word in arguments]
+        with pytest.raises(SystemExit) as ended:
+            newsfolio.main(arguments)
+        return int(ended.value.code or 0), *capsys.readouterr()
+
+    return run
+
+
+def strict_json(text):
+    """Parse one JSON document as every parser does: NaN is not JSON."""
+
+    def refuse(constant):
+        raise ValueError(f"{constant} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def contents(folder):
+    return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+def succeeds(command, line, *more):
+    code, out, err = command(line, *more)
+    assert (code, err) == (0, "")
+    return out
+
+
+# Good runs
+
+
+def test_help_lists_the_commands(command):
+    out = succeeds(command, "--help")
+    for name in ("demo", "finetune", "evaluate", "score", "signal", "prices", "study", "backtest"):
+        assert name in out
+
+
+@pytest.mark.parametrize("name", ["demo", "finetune", "evaluate", "score", "signal", "prices", "study", "backtest"])
+def test_each_command_has_help(command, name):
+    assert "Usage" in succeeds(command, f"{name} --help")
+
+
+def test_signal(command, folder):
+    out = succeeds(command, TO_SIGNAL)
+    made = pd.read_csv(folder / "made.csv", index_col="date", parse_dates=True)
+    assert list(made.columns) == ["AAA", "BBB"]
+    assert made.index.isin(SESSIONS).all()
+    assert made.abs().max(axis=None) <= 1
+    assert f"24 headlines -> {len(made)} sessions × 2 assets" in out
+    succeeds(command, "study made.csv prices.csv")
+
+
+def test_signal_passes_its_options_on(command, folder):
+    succeeds(command, TO_SIGNAL, "--halflife", "1", "--prior-strength", "9", "--silence", "3", "--calendar", "XLON")
+    succeeds(command, "signal scored.csv --out plain.csv")
+    made, plain = (pd.read_csv(folder / f"{name}.csv", index_col="date") for name in ("made", "plain"))
+    assert made.abs().sum(axis=None) < plain.abs().sum(axis=None)
+    assert "2022-09-19" not in made.index  # a funeral closed London
+    assert "2022-09-19" in plain.index
+
+
+def test_study_prints_three_coefficients(command, folder):
+    out = succeeds(command, STUDY)
+    assert [line.split(":")[0] for line in out.splitlines()] == [
+        "same session", "next session", "next session, shuffled",
+    ]  # fmt: skip
+
+
+def test_study_as_json(command, folder):
+    found = strict_json(succeeds(command, STUDY, "--json"))
+    assert list(found) == ["same session", "next session", "next session, shuffled"]
+    for figures in found.values():
+        assert set(figures) == {"ic", "interval", "t"}
+        assert figures["interval"][0] <= figures["ic"] <= figures["interval"][1]
+
+
+def test_the_seed_of_a_study_moves_the_placebo_only(command, folder):
+    one, other = (strict_json(succeeds(command, STUDY, "--json", "--seed", seed)) for seed in "12")
+    assert {name for name in one if one[name] != other[name]} == {"next session, shuffled"}
+
+
+def test_backtest_writes_figures_weights_and_report(command, folder):
+    printed = strict_json(succeeds(command, BACKTEST, "--json"))
+    assert list(printed) == ["strategy", "equal weight", "buy and hold"]
+    assert {"total_return", "annual_return", "sharpe", "sharpe_low", "max_drawdown"} <= set(printed["strategy"])
+    assert printed["strategy"] == printed["equal weight"]
+    assert strict_json((folder / "out" / "figures.json").read_text()) == printed
+    weights = pd.read_parquet(folder / "out" / "weights.parquet")
+    assert (weights == 0.25).all(axis=None)
+    assert (weights.index.day_of_week == 4).all()
+    assert weights.index[0] >= SESSIONS[30]
+    assert "strategy" in (folder / "out" / "report.html").read_text()
+
+
+def test_backtest_prints_a_table(command, folder):
+    out = succeeds(command, "backtest strategy.py --prices prices.csv --fill close --out out --every 5 --warmup 0")
+    lines = out.splitlines()
+    assert lines[2].startswith("strategy ")
+    assert lines[3].startswith("equal weight ")
+    assert lines[4].startswith("buy and hold ")
+    assert lines[-1] == "written to out"
+
+
+def test_costs_and_fills_of_a_backtest_are_those_asked_for(command, folder):
+    def total(*more):
+        return strict_json(succeeds(command, BACKTEST, "--json", *more))["buy and hold"]
+
+    free, dear = total("--cost-bp", "0"), total("--cost-bp", "100")
+    assert free["annual_cost"] == 0.0
+    ratio = (1 + dear["total_return"]) / (1 + free["total_return"])
+    assert ratio == pytest.approx(1 / 1.01, rel=1e-9)
+    assert total("--fill", "close")["total_return"] != total()["total_return"]
+
+
+def test_a_strategy_sees_the_signal(command, folder):
+    (folder / "strategy.py").write_text(
+        "def policy():\n    return lambda view: (view.signal.iloc[-1] > 0) * 0.25 + view.held * 0\n"
+    )
+    succeeds(command, BACKTEST)
+    weights = pd.read_parquet(folder / "out" / "weights.parquet")
+    assert weights.equals((SIGNAL.loc[weights.index] > 0) * 0.25)
+
+
+def test_score_then_signal(command, folder):
+    assert "24 headlines scored, mean score" in succeeds(command, SCORE)
+    scored = pd.read_parquet(folder / "scored.parquet")
+    assert scored[["negative", "neutral", "positive"]].sum(axis=1).to_numpy() == pytest.approx(np.ones(24), abs=1e-6)
+    assert scored["score"].to_numpy() == pytest.approx((scored["positive"] - scored["negative"]).to_numpy(), abs=1e-6)
+    succeeds(command, "signal scored.parquet --out made.parquet")
+    assert list(pd.read_parquet(folder / "made.parquet").columns) == ["AAA", "BBB"]
+
+
+def test_evaluate(command, folder):
+    figures = strict_json(succeeds(command, EVALUATE, "--json"))
+    assert figures["n"] == 36
+    for name in ("accuracy", "macro_f1", "ece"):
+        low, high = figures[f"{name}_interval"]
+        assert 0.0 <= low <= high <= 1.0
+        assert 0.0 <= figures[name] <= 1.0
+    assert "accuracy" in succeeds(command, EVALUATE)
+
+
+def test_finetune_then_evaluate(command, folder):
+    report = strict_json(succeeds(command, FINETUNE, "--json"))
+    assert report["train_rows"] + report["valid_rows"] == 36
+    assert report["config"]["epochs"] == 1.0
+    assert (folder / "fresh" / "model.safetensors").is_file()
+    assert "36 texts" in succeeds(command, "evaluate fresh labelled.csv")
+
+
+def test_finetune_on_a_validation_file_of_its_own(command, folder):
+    out = succeeds(command, FINETUNE, "--valid", "labelled.csv")
+    assert "on 36 texts" in out
+    assert out.endswith("saved in fresh\n")
+
+
+@pytest.fixture
+def vendor(monkeypatch):
+    """yfinance without a network: what `download` was asked for, and what it answers."""
+    import yfinance
+
+    asked = []
+
+    def download(tickers, **options):
+        asked.append((tickers, options))
+        columns = pd.MultiIndex.from_product([["Open", "Close"], tickers], names=["Price", "Ticker"])
+        rows = SESSIONS[(options["start"] <= SESSIONS) & (options["end"] > SESSIONS)].rename("Date")
+        values = 50.0 + np.arange(len(rows) * len(columns)).reshape(len(rows), -1)
+        return pd.DataFrame(values, rows, columns)
+
+    monkeypatch.setattr(yfinance, "download", download)
+    return asked
+
+
+def test_prices_are_fetched_once_and_written(command, folder, vendor):
+    out = succeeds(command, FETCH, "--cache", "kept")
+    assert "2 tickers, 19 sessions from 2022-09-06 to 2022-09-30; written to fetched.csv" in out
+    (tickers, options), = vendor  # fmt: skip
+    assert tickers == ["AAA", "BBB"]
+    assert options["auto_adjust"]
+    assert pd.Timestamp(options["end"]) == pd.Timestamp("2022-10-01")  # yfinance leaves its end out
+    table = pd.read_csv(folder / "fetched.csv")
+    assert set(table.columns) == {"date", "ticker", "close", "open"}
+    succeeds(command, FETCH, "--cache", "kept")
+    assert len(vendor) == 1
+    succeeds(command, "backtest strategy.py --prices fetched.csv --out out --warmup 3 --every daily")
+
+
+def test_the_console_script_runs_from_anywhere(folder):
+    script = Path(sys.executable).with_name("newsfolio")
+    done = subprocess.run([script, "study", "signal.csv", "prices.csv", "--json"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(strict_json(done.stdout)) == ["same session", "next session", "next session, shuffled"]
+
+
+def test_the_console_script_fails_in_one_line(folder):
+    script = Path(sys.executable).with_name("newsfolio")
+    done = subprocess.run([script, "study", "nowhere.csv", "prices.csv"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: nowhere.csv: no such file\n"
+
+
+# Wrong usage
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "", "nonsense", "study", "study signal.csv", "study signal.csv prices.csv --nonsense", "prices AAA",
+        "backtest strategy.py --out out", f"{BACKTEST} --warmup many", f"{BACKTEST} --cost-bp dear",
+        f"{STUDY} --seed 1.5", "score news.csv --model m", "evaluate m",
+    ],
+)  # fmt: skip
+def test_wrong_usage_exits_2(command, folder, line):
+    before = contents(folder)
+    code, out, err = command(line)
+    assert code == 2
+    assert "Usage" in out + err
+    assert contents(folder) == before
+
+
+# Bad inputs
+
+
+def wide(name, change):
+    """Write a changed frame of prices or a signal."""
+    frame = {"prices": PRICES, "signal": SIGNAL}[name].copy()
+    return lambda folder: change(frame).to_csv(folder / f"{name}.csv")
+
+
+def long(change):
+    return lambda folder: change(bars()).to_csv(folder / "bars.csv", index=False)
+
+
+def text(name, content):
+    return lambda folder: (folder / name).write_text(content)
+
+
+def strategy(*lines):
+    return text("strategy.py", "\n".join(lines) + "\n")
+
+
+def cell(row, column, value):
+    def change(frame):
+        frame = frame.astype(object)
+        frame.loc[frame.index[row], column] = value
+        return frame
+
+    return change
+
+
+def redated(row, value):
+    def change(frame):
+        return frame.set_axis(pd.Index([value if n == row else f"{day:%Y-%m-%d}" for n, day in enumerate(frame.index)],
+                                       name="date"))  # fmt: skip
+
+    return change
+
+
+def without_safetensors(folder):
+    (folder / "pickled").mkdir()
+    (folder / "pickled" / "config.json").write_text("{}")
+    (folder / "pickled" / "pytorch_model.bin").write_bytes(b"\x80")
+
+
+NAN_RISK = strategy(
+    "import numpy as np, pandas as pd", "from allocation import RiskModel, SentimentPolicy", "",
+    "def risk(prices):", "    factors = pd.DataFrame(0.01, prices.columns, ['f'])", "    factors.iloc[1] = np.nan",
+    "    return RiskModel(factors, pd.Series(1e-4, prices.columns))", "",
+    "def policy():", "    return SentimentPolicy(risk=risk, min_history=20)",
+)  # fmt: skip
+CONTRADICTION = strategy(
+    "from allocation import LedoitWolf, LongOnly, SentimentPolicy", "", "def policy():",
+    "    return SentimentPolicy(risk=LedoitWolf(min_returns=20), min_history=20,",
+    "                           constraints=(LongOnly(), lambda s: [s.cash >= 2]))",
+)  # fmt: skip
+
+BAD = {
+    "no signal file": ("study nowhere.csv prices.csv", None, "nowhere.csv: no such file"),
+    "no price file": ("study signal.csv nowhere.csv", None, "nowhere.csv: no such file"),
+    "no news file": ("score nowhere.csv --model MODEL --out scored.parquet", None, "nowhere.csv: no such file"),
+    "no labelled file": ("evaluate MODEL nowhere.csv", None, "nowhere.csv: no such file"),
+    "no training file": ("finetune nowhere.csv --out fresh", None, "nowhere.csv: no such file"),
+    "no model folder": ("evaluate ./nowhere labelled.csv", None, "./nowhere: no such model folder"),
+    "unknown ending": ("study signal.xlsx prices.csv", None, "signal.xlsx: the ending '.xlsx' is not known: use .csv"),
+    "unknown ending of the signal": ("signal scored.csv --out made.txt", None, "the ending '.txt' is not known: use"),
+    "no file but a folder": ("study . prices.csv", None, "the ending '' is not known"),
+    "empty signal file": (STUDY, text("signal.csv", ""), "signal.csv: cannot be read as csv"),
+    "binary as Parquet": ("study signal.parquet prices.csv", text("signal.parquet", "x" * 99), "cannot be read as par"),
+    "signal of dates only": (STUDY, wide("signal", lambda frame: frame[[]]), r"signal is empty \(55 sessions × 0"),
+    "unparsable dates": (STUDY, wide("signal", redated(4, "someday")), "signal.csv: row 5: 'someday' is not a date"),
+    "unparsable price dates": (
+        BACKTEST, long(lambda table: table.astype({"date": str}).replace({"date": {"2022-09-07": "07.09.2022"}})),
+        r"bars.csv: row 5: '07.09.2022' is not a date: write dates as YYYY-MM-DD \(4 such rows\)",
+    ),
+    "price of 0": (STUDY, wide("prices", cell(3, "CCC", 0.0)), "prices.csv: 0 for CCC at 2022-09-09 is not a price"),
+    "negative close": (
+        BACKTEST, long(lambda table: table.assign(close=-table["close"])), "close: -.* for AAA at 2022-09-06 is not",
+    ),
+    "negative open": (
+        BACKTEST, long(lambda table: table.assign(open=-table["open"])), "bars.csv: open: -.* for AAA at 2022-09-06",
+    ),
+    "text for a price": (STUDY, wide("prices", cell(3, "CCC", "dear")), "holds text, not numbers, in CCC"),
+    "duplicate dates": (STUDY, wide("signal", redated(4, "2022-09-06")), "signal has 2022-09-06 twice: keep one row"),
+    "duplicate rows of a ticker": (
+        BACKTEST, long(lambda table: pd.concat([table, table[5:6]])), "bars.csv: has BBB on 2022-09-07 twice: keep one",
+    ),
+    "unsorted index": (STUDY, wide("prices", lambda frame: frame[::-1]), "is not sorted: .* follows .*sort_index"),
+    "signal above 1": (STUDY, wide("signal", cell(3, "CCC", 1.5)), r"1.5 for CCC at 2022-09-09 lies outside \[-1, 1\]"),
+    "ticker without a price": (
+        STUDY, wide("signal", lambda frame: frame.rename(columns={"BBB": "ZZZ"})), "signal has ZZZ without a price col",
+    ),
+    "ticker without a price in a backtest": (
+        BACKTEST, wide("signal", lambda frame: frame.rename(columns={"BBB": "ZZZ"})), "signal has ZZZ without a price",
+    ),
+    "sessions without a price": (
+        STUDY, wide("prices", lambda frame: frame.drop(frame.index[9])), "signal has rows on 2022-09-19 where prices",
+    ),
+    "news without a column": (SCORE, text("news.csv", "published,text\n2022-09-06T15:00:00Z,a\n"), "no column asset"),
+    "scores without a column": (
+        TO_SIGNAL, lambda folder: news().to_csv(folder / "scored.csv", index=False), "has no column score",
+    ),
+    "labels without a column": (EVALUATE, text("labelled.csv", "sentence,label\na,neutral\n"), "has no column text"),
+    "unparsable news time": (
+        SCORE, text("news.csv", "published,asset,text\nlater,AAA,a\n"), "news.csv: row 1: published 'later' is not a",
+    ),
+    "news time without a zone": (
+        SCORE, text("news.csv", "published,asset,text\n2022-09-06 15:00,AAA,a\n"), "no time zone: .* --timezone UTC",
+    ),
+    "empty news file": (SCORE, text("news.csv", ""), "news.csv: cannot be read as csv"),
+    "news file with a header only": (SCORE, text("news.csv", "published,asset,text\n"), "holds no news rows"),
+    "score above 1": (
+        TO_SIGNAL, text("scored.csv", "published,asset,text,score\n2022-09-06T15:00:00Z,AAA,a,7\n"), "score 7 lies out",
+    ),
+    "text for a score": (
+        TO_SIGNAL, text("scored.csv", "published,asset,text,score\n2022-09-06T15:00:00Z,AAA,a,high\n"), "high",
+    ),
+    "news before the calendar begins": (
+        f"{TO_SIGNAL} --calendar XTKS",
+        text("scored.csv", "published,asset,text,score\n1990-01-05T15:00:00Z,AAA,a,0.5\n"), "19(89|90)",
+    ),
+    "news of the far future": (
+        TO_SIGNAL, text("scored.csv", "published,asset,text,score\n2290-01-05T15:00:00Z,AAA,a,0.5\n"), "22(89|90)",
+    ),
+    "unknown calendar of news": (f"{TO_SIGNAL} --calendar MARS", None, "calendar 'MARS' is not known to exchange"),
+    "halflife of 0": (f"{TO_SIGNAL} --halflife 0", None, "halflife is 0: it must be > 0"),
+    "unknown label": (EVALUATE, text("labelled.csv", "text,label\na,neutral\nb,great\n"), "row 2: label 'great' is no"),
+    "unknown label to train on": (FINETUNE, text("labelled.csv", "text,label\na,great\n"), "label 'great' is not"),
+    "too few texts to split": (FINETUNE, text("labelled.csv", "text,label\na,neutral\n"), "rarest label has 1 texts"),
+    "a label without texts": (
+        f"{FINETUNE} --valid labelled.csv", text("labelled.csv", "text,label\na,neutral\nb,positive\n"),
+        "no training text is labelled negative: all of",
+    ),
+    "no safetensors": (
+        "evaluate pickled labelled.csv", without_safetensors, "pickled: has no safetensors file: pickled weights",
+    ),
+    "no safetensors as base": (
+        "finetune labelled.csv --base pickled --out fresh", without_safetensors, "pickled: has no safetensors file",
+    ),
+    "NaN covariance": (BACKTEST, NAN_RISK, "2022-10-21: the covariance of BBB is NaN or infinite: drop these assets"),
+    "no optimum": (BACKTEST, CONTRADICTION, "2022-10-21: no optimal weights .*infeasible.*: the constraints"),
+    "too little history": (
+        BACKTEST, strategy("from allocation import *", "def policy():", "    return SentimentPolicy(min_history=20)"),
+        "2022-10-21: AAA, BBB, CCC, DDD has .* returns in the window, 60 are needed: start later, lower min_returns",
+    ),
+    "no strategy file": (BACKTEST, lambda folder: (folder / "strategy.py").unlink(), "strategy.py: no such file"),
+    "strategy without policy()": (BACKTEST, strategy("x = 1"), r"strategy.py: needs a function policy\(\)"),
+    "strategy that raises": (BACKTEST, strategy("raise RuntimeError('on\\ntwo lines')"), "RuntimeError: on two lines"),
+    "policy() that raises": (BACKTEST, strategy("def policy():", "    return {}['x']"), "strategy.py: KeyError: 'x'"),
+    "policy() of nothing": (BACKTEST, strategy("def policy():", "    pass"), "returned a NoneType: return a callable"),
+    "strategy of bad syntax": (BACKTEST, strategy("def policy(:"), "strategy.py: SyntaxError"),
+    "no Python": ("backtest prices.csv --prices bars.csv --out out", None, "prices.csv: is not a Python file"),
+    "policy of wrong labels": (
+        BACKTEST, strategy("def policy():", "    return lambda view: view.held.iloc[:2]"),
+        "2022-10-21: the policy's weights and the assets differ in CCC, DDD: return one weight per asset",
+    ),
+    "policy of too much": (
+        BACKTEST, strategy("def policy():", "    return lambda view: view.held * 0 + 0.5"), "weights sum to 2 at ",
+    ),
+    "wide prices filled at the open": (
+        f"{BACKTEST} --prices prices.csv --fill open", None,
+        "prices.csv: has no open prices to fill at: add a column open, or pass --fill close",
+    ),
+    "unknown fill": (f"{BACKTEST} --fill noon", None, "fill 'noon' is not known: use open or close"),
+    "unknown schedule": (f"{BACKTEST} --every hour", None, "schedule 'hour' is not known: use daily, weekly"),
+    "schedule of 0": (f"{BACKTEST} --every 0", None, "schedule 0 is not known: use .* a number of sessions >= 1"),
+    "unknown calendar": (f"{BACKTEST} --calendar MARS", None, "calendar 'MARS' is not known to exchange_calendars"),
+    "another calendar": (f"{BACKTEST} --calendar XLON", None, "2022-09-19 is not a session of XLON: name the calendar"),
+    "warmup past the end": (f"{BACKTEST} --warmup 999", None, "no rebalancing date after 999 of 55 sessions: lower"),
+    "negative cost": (f"{BACKTEST} --cost-bp -1", None, r"costs: commission is -5e-05: give a fraction in \[0, 0.5\)"),
+    "out is a file": (f"{BACKTEST} --out labelled.csv", None, "File exists: 'labelled.csv'"),
+}  # fmt: skip
+
+
+def fails(command, folder, line, spoil, message):
+    """Exit code 1, one line that starts with `error:`, nothing on stdout, not a byte changed on disk."""
+    if spoil is not None:
+        spoil(folder)
+    before = contents(folder)
+    code, out, err = command(line)
+    assert (code, out) == (1, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert re.search(message, err), err
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_input_is_told_in_one_line_and_leaves_nothing(command, folder, name):
+    fails(command, folder, *BAD[name])
+
+
+def test_a_vendor_without_the_ticker_is_told(command, folder, vendor, monkeypatch):
+    import yfinance
+
+    monkeypatch.setattr(yfinance, "download", lambda *_, **__: pd.DataFrame())
+    fails(command, folder, FETCH, None, "Yahoo Finance has no prices of AAA, BBB from 2022-09-06 to 2022-09-30")
+
+
+def test_a_vendor_that_does_not_answer_is_told(command, folder, monkeypatch):
+    import yfinance
+
+    def download(*_, **__):
+        raise TimeoutError("after 30 s")
+
+    monkeypatch.setattr(yfinance, "download", download)
+    fails(command, folder, FETCH, None, "Yahoo Finance did not answer: TimeoutError: after 30 s")
+
+
+# Bugs: each a traceback, a wrong message or a wrong result
+
+
+def xfail(reason):
+    return pytest.mark.xfail(strict=True, reason=reason)
+
+
+BUGS = {
+    "text for a close": (
+        BACKTEST, long(lambda table: cell(3, "close", "dear")(table)), "dear",
+        "TypeError: bars_from_long divides text by text",
+    ),
+    "text for an open": (
+        BACKTEST, long(lambda table: cell(3, "open", "dear")(table)), "dear",
+        "TypeError: bars_from_long multiplies text",
+    ),
+    "long prices without a close": (
+        BACKTEST, long(lambda table: table.rename(columns={"close": "price"})), "column close",
+        "read as wide: 'has 2022-09-06 twice'",
+    ),
+    "long prices without a ticker": (
+        "backtest strategy.py --prices bars.csv --out out --fill close --warmup 30",
+        long(lambda table: table.query("ticker == 'AAA'").drop(columns="ticker")),
+        "column ticker", "read as wide: 'close' and 'open' become two assets, and the backtest of them succeeds",
+    ),
+    "dates in two zones": (
+        STUDY, wide("signal", lambda frame: redated(4, "2022-09-12T00:00+01:00")(frame)), "zone",
+        "ValueError of pandas: mixed time zones pass errors='coerce'",
+    ),
+    "policy that raises when asked": (
+        BACKTEST, strategy("def policy():", "    return lambda view: {}['x']"), "KeyError",
+        "the user's own code fails with a traceback through ours, unlike policy() itself",
+    ),
+    "policy of text": (
+        BACKTEST, strategy("def policy():", "    return lambda view: view.held.astype(str) + 'x'"), "2022-10-21",
+        "ValueError of numpy without the date",
+    ),
+    "constraint that raises": (
+        BACKTEST,
+        strategy("from allocation import *", "def policy():",
+                 "    return SentimentPolicy(risk=LedoitWolf(min_returns=20), constraints=(lambda s: [s.wight >= 0],),",
+                 "                           min_history=20)"), "wight",
+        "AttributeError passes",
+    ),
+    "strategy that leaves": (BACKTEST, strategy("import sys", "sys.exit(0)"), "strategy.py", "exits 0, nothing done"),
+    "negative warmup": (f"{BACKTEST} --warmup -5", None, "warmup", "sessions[-5]: only the last five are used"),
+    "schedule in superscript": (f"{BACKTEST} --every ²", None, "schedule '²'", "'²'.isdigit(), but int() raises"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=xfail(reason)) for name, (*_, reason) in BUGS.items()])
+def test_a_bad_input_that_is_not_told_yet(command, folder, name):
+    fails(command, folder, *BUGS[name][:3])
+
+
+@xfail("IndexError, TypeError and DateParseError: the dates are used before they are looked at")
+@pytest.mark.parametrize(
+    ("start", "end", "message"),
+    [
+        ("2022-09-06", "tomorrowish", "tomorrowish"),
+        ("2022-13-45", "2022-09-30", "2022-13-45"),
+        ("2023-01-01", "2022-01-01", "2023-01-01.*2022-01-01"),
+    ],
+)
+def test_dates_of_prices_that_make_no_sense_are_told(command, folder, vendor, start, end, message, monkeypatch):
+    import yfinance
+
+    answer = yfinance.download(["AAA"], start="2022-09-06", end="2022-09-30")
+    monkeypatch.setattr(yfinance, "download", lambda *_, **__: answer)
+    fails(command, folder, f"prices AAA --start {start} --end {end} --out fetched.csv", None, message)
+
+
+@xfail("write_bars knows .csv only: every other ending is Parquet, which load_prices then refuses to read")
+def test_prices_of_an_unknown_ending_are_refused(command, folder, vendor):
+    fails(command, folder, FETCH.replace("fetched.csv", "fetched.txt"), None, "the ending '.txt' is not known")
+
+
+@xfail("read_csv takes the tickers NA, NaN and null for gaps")
+def test_a_ticker_may_be_called_na(command, folder):
+    """NA is listed in Toronto; nlp.tables keeps it, allocation.files does not."""
+    SIGNAL.rename(columns={"AAA": "NA"}).to_csv(folder / "signal.csv")
+    bars(PRICES.rename(columns={"AAA": "NA"})).to_csv(folder / "bars.csv", index=False)
+    succeeds(command, "study signal.csv bars.csv")
+
+
+@xfail("the module is not in sys.modules while it runs, where dataclasses look for it")
+def test_a_strategy_may_hold_a_dataclass_with_postponed_annotations(command, folder):
+    strategy(
+        "from __future__ import annotations", "from dataclasses import dataclass",
+        "from allocation import EqualWeight", "",
+        "@dataclass(frozen=True)", "class Mine:", "    n: int = 1", "",
+        "    def __call__(self, view):", "        return EqualWeight()(view)", "",
+        "def policy():", "    return Mine()",
+    )(folder)  # fmt: skip
+    succeeds(command, BACKTEST)
+
+
+@xfail("every AttributeError in the file is reported as a missing policy()")
+def test_an_attribute_error_in_a_strategy_is_not_a_missing_policy(command, folder):
+    strategy("import numpy", "def policy():", "    return numpy.nonsense")(folder)
+    assert "needs a function policy()" not in command(BACKTEST)[1:][1]
+
+
+@xfail("policies are keyed by name: the peer takes the place of the user's strategy")
+def test_a_strategy_named_like_a_peer_is_still_run(command, folder):
+    (folder / "equal weight.py").write_text("def policy():\n    return lambda view: view.held * 0\n")
+    code, _, _ = command("backtest", "equal weight.py", *BACKTEST.split()[2:])
+    assert code == 1 or (pd.read_parquet(folder / "out" / "weights.parquet") == 0).all(axis=None)
+
+
+@xfail("NaN in --json and figures.json: JSON.parse and jq refuse it; write null")
+@pytest.mark.parametrize("what", ["study of two assets", "backtest in cash"])
+def test_a_figure_without_a_value_is_json_too(command, folder, what):
+    if what == "study of two assets":
+        SIGNAL[["AAA", "BBB"]].to_csv(folder / "signal.csv")
+        strict_json(succeeds(command, STUDY, "--json"))
+    else:
+        strategy("def policy():", "    return lambda view: view.held * 0")(folder)
+        strict_json(succeeds(command, BACKTEST, "--json"))
+
+
+@xfail("click turns it into an exit with 130 and no word: the branch in main() is never reached")
+def test_an_interrupt_is_told(command, folder, vendor, monkeypatch):
+    import yfinance
+
+    def download(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(yfinance, "download", download)
+    code, _, err = command(FETCH)
+    assert code == 1
+    assert err.startswith("error: interrupted")
+
+
+@pytest.mark.parametrize("option", ["--batch-size 0", "--epochs 0", "--epochs -1", "--learning-rate 0"])
+def test_settings_that_train_nothing_are_told(command, folder, option):
+    fails(command, folder, f"{FINETUNE} {option}", None, option.split()[0].strip("-").replace("-", ".") + ".* is ")
