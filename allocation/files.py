@@ -10,7 +10,20 @@ import pandas as pd
 
 from allocation.errors import SourceError
 
-READERS: dict[str, Callable[[Path], pd.DataFrame]] = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Tickers stay text: 0005 keeps its zeros, and NA is a company. pandas would rename a second AAA to AAA.1."""
+    header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0]
+    twice = header[header.duplicated()]
+    if len(twice):
+        raise ValueError(f"the column {twice.iloc[0]} is there twice: keep one")
+    table = pd.read_csv(path, dtype={"ticker": str})
+    if "ticker" in table.columns and table["ticker"].hasnans:
+        table["ticker"] = pd.read_csv(path, usecols=["ticker"], dtype=str, keep_default_na=False)["ticker"]
+    return table
+
+
+READERS: dict[str, Callable[[Path], pd.DataFrame]] = {".csv": _read_csv, ".parquet": pd.read_parquet}
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
@@ -20,7 +33,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
         SourceError: no such file, an unknown ending, or a content that the reader refuses.
     """
     path = Path(path)
-    _check_ending(path)
+    check_ending(path)
     if not path.is_file():
         raise SourceError(f"{path}: no such file")
     try:
@@ -37,6 +50,8 @@ def read_frame(path: str | Path) -> pd.DataFrame:
         return table
     if not len(table.columns):
         raise SourceError(f"{path}: is empty")
+    if "date" not in table.columns and not pd.api.types.is_integer_dtype(table.index):
+        table = table.reset_index()  # Parquet keeps plain dates in the index as objects
     date = "date" if "date" in table.columns else table.columns[0]
     return table.set_index(parse_dates(table[date], where=str(path))).drop(columns=date)
 
@@ -45,9 +60,13 @@ def parse_dates(dates: pd.Series, where: str) -> pd.DatetimeIndex:
     """Turn a column of dates into an index.
 
     Raises:
-        SourceError: an entry is no date; the message names the first such row and counts them.
+        SourceError: an entry is no date (the message names the first such row and counts them), or the dates
+            are of several time zones.
     """
-    parsed = dates if pd.api.types.is_datetime64_any_dtype(dates) else _parse_text(dates)
+    try:
+        parsed = dates if pd.api.types.is_datetime64_any_dtype(dates) else _parse_text(dates)
+    except ValueError as error:  # even with errors="coerce"
+        raise SourceError(f"{where}: has dates of several time zones: write dates as YYYY-MM-DD") from error
     bad = np.flatnonzero(parsed.isna())
     if len(bad):
         raise SourceError(
@@ -66,7 +85,7 @@ def _parse_text(dates: pd.Series) -> pd.Series:
 def write_frame(frame: pd.DataFrame, path: str | Path) -> Path:
     """Write a wide frame as CSV or Parquet by the file's ending; a crash leaves the old file whole."""
     path = Path(path)
-    _check_ending(path)
+    check_ending(path)
     dated = frame.rename_axis(index="date", columns=None)
     if path.suffix == ".csv":
         return write_whole(path, lambda temporary: dated.to_csv(temporary, date_format="%Y-%m-%d"))
@@ -93,6 +112,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
     return path
 
 
-def _check_ending(path: Path) -> None:
+def check_ending(path: Path) -> None:
+    """Raise SourceError where no reader knows the file's ending."""
     if path.suffix not in READERS:
         raise SourceError(f"{path}: the ending {path.suffix!r} is not known: use .csv or .parquet")

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from allocation.errors import AllocationError
 from allocation.newey_west import newey_west_variance
 from allocation.risk import RiskModel
 
 if TYPE_CHECKING:
     from allocation.policy import View
+
+# Beside signals of size 1: equal signals less their mean are not always exactly 0.
+ROUNDING = 1e-12
 
 Forecast = Callable[["View"], pd.Series]  # what is known now -> expected return per session, by asset
 
@@ -34,11 +38,21 @@ class Grinold:
     square over the last `window` sessions. Residual return: an asset's return less the mean of all assets.
     The IC is estimated by `past_information_coefficient` on the same window and shrunk with `prior_sd`.
     An asset without a signal has score 0; when the estimated IC is 0 the forecast is exactly 0.
+
+    Raises:
+        AllocationError: a setting with which every forecast would be 0, whatever the signal.
     """
 
     horizon: int = 5
     window: int = 252
     prior_sd: float = 0.03
+
+    def __post_init__(self) -> None:
+        """An IC needs two scores whose `horizon` sessions, after the one of the fill, are over."""
+        if not (self.horizon >= 1 and self.window >= self.horizon + 3 and self.prior_sd > 0):
+            raise AllocationError(
+                f"{self} never forecasts anything: pass horizon >= 1, window >= horizon + 3 and prior_sd > 0"
+            )
 
     def __call__(self, view: "View") -> pd.Series:
         """Return the expected residual return per session, averaged over the next `horizon` sessions."""
@@ -58,7 +72,7 @@ def standardised_score(signal: pd.DataFrame) -> pd.DataFrame:
     values = centred.to_numpy()
     known = np.isfinite(values)
     scale = np.sqrt(np.mean(values[known] ** 2)) if known.any() else 0.0
-    return centred / scale if scale > 0 else centred * 0.0
+    return centred / scale if scale > ROUNDING else centred * 0.0
 
 
 def residual_returns(prices: pd.DataFrame) -> pd.DataFrame:
@@ -90,7 +104,7 @@ def past_information_coefficient(
     coverage = per_session / per_session.mean()  # sessions weigh by the number of assets with news
     daily = np.where(counted, products, 0.0).sum(axis=1) / np.maximum(per_session, 1) * coverage
     mean, variance = daily.mean(), newey_west_variance(daily, lags=horizon - 1)
-    return float(max(0.0, mean * prior_sd**2 / (prior_sd**2 + variance)))
+    return float(max(0.0, mean / (1.0 + variance / prior_sd**2)))  # so written, an infinite prior shrinks nothing
 
 
 def _following(standardised: np.ndarray, horizon: int) -> np.ndarray:

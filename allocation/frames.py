@@ -11,6 +11,8 @@ assets can never change a result, not even its last bit.
 import hashlib
 import logging
 from collections.abc import Iterable
+from decimal import Decimal
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,7 @@ from allocation.errors import FrameError, MissingPrice
 
 log = logging.getLogger(__name__)
 
+NUMBER_KINDS = "iuf"  # numpy's letters for whole and real numbers
 INFINITE = (np.inf, -np.inf)
 MOST_NAMED = 5  # labels written out in an error before "and n more"
 
@@ -78,7 +81,9 @@ def frame_digest(frame: pd.DataFrame) -> str:
     digest = hashlib.sha256()
     digest.update("\x1f".join(map(str, canonical.columns)).encode())
     digest.update(canonical.index.to_numpy().astype("datetime64[ns]").tobytes())
-    digest.update(np.ascontiguousarray(canonical.to_numpy(dtype=np.float64)).tobytes())
+    values = np.array(canonical.to_numpy(dtype=np.float64), order="C")
+    values[np.isnan(values)] = np.nan  # 0/0 sets the sign bit of its NaN: one kind of gap, one digest
+    digest.update(values.tobytes())
     return digest.hexdigest()
 
 
@@ -101,12 +106,21 @@ def _check_wide(frame: pd.DataFrame, name: str) -> pd.DataFrame:
         raise FrameError(f"{name} is empty ({frame.shape[0]} sessions × {frame.shape[1]} assets)")
     _check_sessions(frame.index, name)
     _check_assets(frame.columns, name)
-    try:
-        checked = frame.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        bad = named(column for column in frame.columns if not pd.api.types.is_numeric_dtype(frame[column]))
-        raise FrameError(f"{name} holds text, not numbers, in {bad}: {error}") from error
-    return checked.sort_index(axis=1)
+    for column in frame.columns:
+        if frame[column].dtype.kind not in NUMBER_KINDS:
+            _refuse_strangers(frame[column], name)
+    return frame.astype(np.float64).sort_index(axis=1)
+
+
+def _refuse_strangers(values: pd.Series, name: str) -> None:
+    """Raise on what is no number, even where `astype` would make one of it: of '0.1', True or 1+2j."""
+    for day, value in values.dropna().items():
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, (Real, Decimal)):
+            kind = "text" if isinstance(value, str) else type(value).__name__
+            raise FrameError(
+                f"{name} holds {kind}, not numbers, in {values.name}: {value!r} at {day.date()}: "  # type: ignore[attr-defined]
+                "convert the column to float64"
+            )
 
 
 def _check_sessions(index: pd.Index, name: str) -> None:

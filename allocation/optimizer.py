@@ -17,7 +17,12 @@ OBJECTIVE_SCALE = 252.0
 # Solver dust below a hundredth of a basis point of NAV: not a position, not a trade.
 DUST = 1e-6
 # Interior point first, as it is exact and knows nothing of the last solve; a first-order second opinion.
-SOLVERS = (cp.CLARABEL, cp.OSQP)
+# A gap is in units of the objective, and where a bound or a cost binds only just, weights are off by its square
+# root: a gap of 1e-8 is a trade of 1e-4.
+SOLVERS: dict[str, dict[str, float]] = {
+    cp.CLARABEL: {"tol_gap_abs": 1e-14, "tol_gap_rel": 1e-14, "tol_feas": 1e-12},
+    cp.OSQP: {"eps_abs": 1e-9, "eps_rel": 1e-9, "max_iter": 100_000, "polishing": True},
+}
 
 
 class MeanVariance:
@@ -28,8 +33,10 @@ class MeanVariance:
     """
 
     def __init__(self, assets: Sequence[str], objective: Objective, constraints: Sequence[Constraint] = ()) -> None:
-        """Raise OptimizationError where an asset is named twice."""
+        """Raise OptimizationError where no asset is named, or one is named twice."""
         self.assets = tuple(sorted(assets))
+        if not self.assets:
+            raise OptimizationError("no asset was named: pass at least one")
         if len(set(self.assets)) < len(self.assets):
             raise OptimizationError(f"an asset is named twice among {named(self.assets)}")
         self.objective = objective
@@ -48,10 +55,13 @@ class MeanVariance:
         Raises:
             OptimizationError: an input lacks an asset or is not finite, or no solver found an optimum.
         """
-        program = self._program(risk.factors.shape[1])
+        if not np.isfinite(locked):
+            raise OptimizationError(f"locked is {locked}: give the fraction of NAV in assets outside the program")
+        loadings = self._loadings(risk)
+        program = self._program(loadings.shape[1])
         program.update(
             self._vector(expected_return, "expected return"),
-            risk.factors.loc[list(self.assets)].to_numpy(),
+            loadings,
             self._vector(risk.specific, "specific variance"),
             self._vector(held, "held weight"),
             1.0 - locked,
@@ -67,7 +77,22 @@ class MeanVariance:
             self._compiled[n_factors] = _Program(self.assets, n_factors, self.objective, self.constraints)
         return self._compiled[n_factors]
 
+    def __getstate__(self) -> dict[str, object]:
+        """Compiled programs hold solver handles, which no process can pass on: a copy compiles its own."""
+        return self.__dict__ | {"_compiled": {}}
+
+    def _loadings(self, risk: RiskModel) -> np.ndarray:
+        missing = pd.Index(self.assets).difference(risk.assets)
+        if len(missing):
+            raise OptimizationError(f"the risk model lacks {named(missing)}: estimate it on all assets of the program")
+        loadings = risk.factors.loc[list(self.assets)].to_numpy(dtype=np.float64)
+        # cvxpy knows no parameter without rows: a diagonal covariance has one factor that carries nothing.
+        return loadings if loadings.shape[1] else np.zeros((len(self.assets), 1))
+
     def _vector(self, values: pd.Series, what: str) -> np.ndarray:
+        if values.index.has_duplicates:
+            twice = values.index[values.index.duplicated()][0]
+            raise OptimizationError(f"{what} of {twice} is there twice: keep one")
         vector = values.reindex(list(self.assets)).to_numpy(dtype=np.float64)
         broken = ~np.isfinite(vector)
         if broken.any():
@@ -93,8 +118,8 @@ class _Program:
         symbols = Symbols(assets, weights, self.held, self.mu @ weights, variance, self.budget - cp.sum(weights))
         self.weights = weights
         self.problem = cp.Problem(
-            cp.Maximize(OBJECTIVE_SCALE * objective(symbols)),
-            [each for constraint in constraints for each in constraint(symbols)],
+            _goal(objective, symbols),
+            [rule for constraint in constraints for rule in _rules(constraint, symbols)],
         )
         if not self.problem.is_dcp():
             raise OptimizationError(
@@ -126,10 +151,25 @@ class _Program:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # inaccurate solutions: the status says it too
             try:
-                self.problem.solve(solver=solver, warm_start=False)
+                self.problem.solve(solver=solver, warm_start=False, **SOLVERS[solver])
             except cp.SolverError as error:
                 return f"failed ({error})"
         return str(self.problem.status)
+
+
+def _goal(objective: Objective, symbols: Symbols) -> cp.Maximize:
+    utility = objective(symbols)
+    try:
+        return cp.Maximize(OBJECTIVE_SCALE * utility)
+    except (TypeError, ValueError) as error:
+        raise OptimizationError(f"the objective returned {utility}, which is not one number: sum it up") from error
+
+
+def _rules(constraint: Constraint, symbols: Symbols) -> list[cp.Constraint]:
+    rules = constraint(symbols)
+    if not isinstance(rules, (list, tuple)) or not all(isinstance(rule, (cp.Constraint, bool)) for rule in rules):
+        raise OptimizationError(f"a constraint returned {rules}: return a list of cvxpy constraints, [{rules}]")
+    return list(rules)
 
 
 def _remedy(failures: list[str]) -> str:
@@ -141,6 +181,8 @@ def _remedy(failures: list[str]) -> str:
 
 
 def _without_dust(weights: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """Snap to zero, then to what is held, so that solver noise neither shorts nor trades."""
+    """Snap to zero, then to what is held, so that solver noise neither shorts nor trades, nor borrows."""
     clean = np.where(np.abs(weights) < DUST, 0.0, weights)
-    return np.where(np.abs(clean - held) < DUST, held, clean)
+    kept = np.where(np.abs(clean - held) < DUST, held, clean)
+    # A hundred assets, each moved up by a little less than DUST, together spend what is not there.
+    return kept if kept.sum() - weights.sum() < DUST / 2 else clean

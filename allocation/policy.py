@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from allocation.errors import RiskError
 from allocation.forecast import Forecast, Grinold, equilibrium_return
 from allocation.optimizer import MeanVariance
-from allocation.risk import LedoitWolf, RiskEstimator
+from allocation.risk import LedoitWolf, RiskEstimator, recent_returns
 from allocation.terms import Constraint, LongOnly, MaxWeight, NetUtility
 
 
@@ -61,9 +62,12 @@ class SentimentPolicy:
     The expected return is the forecast plus the equilibrium return of equal weights, so that without a view
     the portfolio is equal weight within the constraints. risk_aversion is per unit of one-session variance;
     cost is the fraction of the traded value, spread over `horizon` sessions, the time until the next
-    rebalancing; idle cash counts as already in equal weights, as a cost spread over days must not keep a
-    lasting position from being opened. Assets without a price now, or with too short a history for the risk
-    model, are held.
+    rebalancing; rotation from one asset into another pays it, opening positions from idle cash does not
+    (see NetUtility). Assets without a price now, or with fewer than `min_history` returns in the window of
+    the risk model, are held.
+
+    Raises:
+        RiskError: the risk model's window is shorter than `min_history`: nothing would ever be traded.
     """
 
     forecast: Forecast = field(default_factory=Grinold)
@@ -74,6 +78,15 @@ class SentimentPolicy:
     constraints: tuple[Constraint, ...] = (LongOnly(), MaxWeight(0.25))
     min_history: int = 60
     _programs: dict[tuple[str, ...], MeanVariance] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a history that the risk model never looks at."""
+        window = getattr(self.risk, "window", self.min_history)
+        if window < self.min_history:
+            raise RiskError(
+                f"min_history is {self.min_history}, but the risk model looks at {window} returns: "
+                "lower min_history or widen the window"
+            )
 
     def __call__(self, view: View) -> pd.Series:
         """Return target weights; NaN (hold) for every asset outside the program.
@@ -88,18 +101,17 @@ class SentimentPolicy:
         risk = self.risk(view.prices[assets])
         reference = pd.Series((1.0 - locked) / len(assets), index=assets)
         expected = self.forecast(view)[assets] + equilibrium_return(risk, reference, self.risk_aversion)
-        held = view.held[assets]
-        invested = held + max(0.0, 1.0 - locked - float(held.sum())) / len(assets)
-        weights = self._program(tuple(assets)).weights(expected, risk, invested, locked=locked)
+        weights = self._program(tuple(assets)).weights(expected, risk, view.held[assets], locked=locked)
         return weights.reindex(view.held.index)
 
     def _investable(self, view: View) -> pd.Index:
-        enough = view.prices.notna().sum() > self.min_history
+        window = getattr(self.risk, "window", len(view.prices))  # a plain function may look at every price
+        enough = recent_returns(view.prices, window).notna().sum() >= self.min_history
         return view.tradable[enough[view.tradable]]
 
     def _program(self, assets: tuple[str, ...]) -> MeanVariance:
         if assets not in self._programs:
-            utility = NetUtility(self.risk_aversion, self.cost, self.horizon)
+            utility = NetUtility(self.risk_aversion, self.cost, self.horizon, idle_cash_is_free=True)
             self._programs[assets] = MeanVariance(assets, utility, self.constraints)
         return self._programs[assets]
 

@@ -15,7 +15,7 @@ class RiskModel:
     """Covariance of one session's returns, as `factors` F (assets × k) and `specific` variances d (assets).
 
     Raises:
-        RiskError: labels differ, a value is NaN or infinite, or a specific variance is negative.
+        RiskError: labels differ or repeat, a value is NaN or infinite, or a specific variance is negative.
     """
 
     factors: pd.DataFrame
@@ -25,6 +25,9 @@ class RiskModel:
         """Refuse what no optimizer can use."""
         if not self.factors.index.equals(self.specific.index):
             raise RiskError("factors and specific variances name different assets: build both on one index")
+        if self.assets.has_duplicates:
+            twice = self.assets[self.assets.duplicated()][0]
+            raise RiskError(f"the risk model has {twice} twice: keep one row per asset")
         broken = ~(np.isfinite(self.factors).all(axis=1) & np.isfinite(self.specific))
         if broken.any():
             raise RiskError(
@@ -54,6 +57,9 @@ class RiskModel:
 
     def times(self, weights: pd.Series) -> pd.Series:
         """Sigma @ weights, matched by label, without forming Sigma."""
+        missing = self.assets.difference(weights.index)
+        if len(missing):
+            raise RiskError(f"no weight of {named(missing)} was given: pass one for each asset of the risk model")
         w = weights.reindex(self.assets).to_numpy()
         loadings = self.factors.to_numpy()
         return pd.Series(loadings @ (loadings.T @ w) + self.specific.to_numpy() * w, index=self.assets)
@@ -72,7 +78,7 @@ class LedoitWolf:
     variance stays that of the returns it has; the matrix stays positive semidefinite.
 
     Raises:
-        RiskError: an asset has fewer than `min_returns` returns in the window.
+        RiskError: an asset has fewer than `min_returns` returns (and never fewer than 2) in the window.
     """
 
     window: int = 252
@@ -80,9 +86,14 @@ class LedoitWolf:
 
     def __call__(self, prices: pd.DataFrame) -> RiskModel:
         """Estimate from prices (sessions × assets), all of them known; only the last rows are used."""
-        returns = prices.iloc[-self.window - 1 :].pct_change(fill_method=None).iloc[1:]
-        _need_returns(returns, self.min_returns)
+        returns = recent_returns(prices, self.window)
+        _need_returns(returns, max(self.min_returns, 2))  # one return is its own mean: no variance
         return _shrunk(_demeaned(returns), returns.columns)
+
+
+def recent_returns(prices: pd.DataFrame, window: int) -> pd.DataFrame:
+    """Return the last `window` simple returns (sessions × assets); NaN beside a gap in the prices."""
+    return prices.iloc[-window - 1 :].pct_change(fill_method=None).iloc[1:]
 
 
 def _need_returns(returns: pd.DataFrame, least: int) -> None:

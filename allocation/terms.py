@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import cvxpy as cp
+import numpy as np
 
 from allocation.errors import OptimizationError
 
@@ -50,16 +51,28 @@ class NetUtility:
     """Expected return less risk and trading cost, per session.
 
     risk_aversion (per unit of variance) and cost (fraction of the traded value, paid once and spread over
-    `horizon` sessions until the next rebalancing).
+    `horizon` sessions until the next rebalancing). With `idle_cash_is_free` only rotation is charged: what is
+    sold, twice, as it is bought again elsewhere. Buying from idle cash is then free, since a cost spread over
+    days must not keep a lasting position from being opened.
+
+    Raises:
+        OptimizationError: a horizon of zero or less, or a number that is not finite.
     """
 
     risk_aversion: float = 5.0
     cost: float = 0.001
     horizon: int = 1
+    idle_cash_is_free: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that mean nothing; a negative cost is left to the rules of convexity."""
+        if not (self.horizon > 0 and np.isfinite([self.risk_aversion, self.cost, self.horizon]).all()):
+            raise OptimizationError(f"{self} means nothing: pass a horizon > 0, finite risk_aversion and cost")
 
     def __call__(self, s: Symbols) -> cp.Expression:
         """Mean-variance utility of H. Markowitz (1952) with a linear cost of trading."""
-        return s.expected_return - self.risk_aversion * s.variance - self.cost / self.horizon * s.turnover
+        traded = 2 * cp.sum(cp.neg(s.trades)) if self.idle_cash_is_free else s.turnover
+        return s.expected_return - self.risk_aversion * s.variance - self.cost / self.horizon * traded
 
 
 @dataclass(frozen=True)
@@ -92,6 +105,11 @@ class MinCash:
     """Keep at least this fraction of NAV in cash."""
 
     fraction: float
+
+    def __post_init__(self) -> None:
+        """NaN would only fail inside the solver."""
+        if not np.isfinite(self.fraction):
+            raise OptimizationError(f"MinCash({self.fraction}) is no fraction of NAV: pass a number below 1")
 
     def __call__(self, s: Symbols) -> list[cp.Constraint]:
         """cash >= fraction."""

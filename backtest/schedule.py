@@ -74,4 +74,4 @@ def next_sessions(sessions: pd.DatetimeIndex, calendar: str = "XNYS") -> pd.Date
     if len(strangers):
         raise FrameError(f"{strangers[0].date()} is not a session of {calendar}: name the calendar of these prices")
     known = recorded.append(pd.DatetimeIndex([recorded[-1] + MARGIN]))
-    return known[known.searchsorted(sessions, side="right")]
+    return pd.DatetimeIndex(known[known.searchsorted(sessions, side="right")])

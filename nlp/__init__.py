@@ -9,40 +9,69 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nlp.augment import AugmentConfig, augment
+    from nlp.baselines import fit_majority, fit_word_weights, read_word_list
+    from nlp.breakdown import breakdown, length_quarter, scorecard
+    from nlp.calibration import fit_temperature
     from nlp.classifier import SentimentClassifier
+    from nlp.compare import Comparison, compare
     from nlp.corpora import LABELS, embedded_corpus, read_labelled, split
+    from nlp.ensemble import SentimentEnsemble, load_classifier
     from nlp.errors import CorpusError, ModelError, NewsError, NlpError
     from nlp.evaluate import Evaluation, evaluate, evaluate_probabilities
-    from nlp.finetune import FinetuneConfig, FinetuneReport, finetune
+    from nlp.finetune import FinetuneReport, finetune
     from nlp.headlines import read_headlines
+    from nlp.near_duplicates import duplicate_groups, group_split
+    from nlp.pretrain import PretrainConfig, pretrain
+    from nlp.recipe import FinetuneConfig
     from nlp.scores import score_headlines
-    from nlp.sessions import assign_session
+    from nlp.sessions import assign_session, calendar_sessions
     from nlp.signals import daily_signal
 
 _HOME = {
+    "AugmentConfig": "augment",
+    "Comparison": "compare",
     "CorpusError": "errors",
     "Evaluation": "evaluate",
-    "FinetuneConfig": "finetune",
+    "FinetuneConfig": "recipe",
     "FinetuneReport": "finetune",
     "LABELS": "corpora",
     "ModelError": "errors",
     "NewsError": "errors",
     "NlpError": "errors",
+    "PretrainConfig": "pretrain",
     "SentimentClassifier": "classifier",
+    "SentimentEnsemble": "ensemble",
     "assign_session": "sessions",
+    "augment": "augment",
+    "breakdown": "breakdown",
+    "calendar_sessions": "sessions",
+    "compare": "compare",
     "daily_signal": "signals",
+    "duplicate_groups": "near_duplicates",
     "embedded_corpus": "corpora",
     "evaluate": "evaluate",
     "evaluate_probabilities": "evaluate",
     "finetune": "finetune",
+    "fit_majority": "baselines",
+    "fit_temperature": "calibration",
+    "fit_word_weights": "baselines",
+    "group_split": "near_duplicates",
+    "length_quarter": "breakdown",
+    "load_classifier": "ensemble",
+    "pretrain": "pretrain",
     "read_headlines": "headlines",
     "read_labelled": "corpora",
+    "read_word_list": "baselines",
     "score_headlines": "scores",
+    "scorecard": "breakdown",
     "split": "corpora",
 }
 
 __all__ = [
     "LABELS",
+    "AugmentConfig",
+    "Comparison",
     "CorpusError",
     "Evaluation",
     "FinetuneConfig",
@@ -50,22 +79,38 @@ __all__ = [
     "ModelError",
     "NewsError",
     "NlpError",
+    "PretrainConfig",
     "SentimentClassifier",
+    "SentimentEnsemble",
     "assign_session",
+    "augment",
+    "breakdown",
+    "calendar_sessions",
+    "compare",
     "daily_signal",
+    "duplicate_groups",
     "embedded_corpus",
     "evaluate",
     "evaluate_probabilities",
     "finetune",
+    "fit_majority",
+    "fit_temperature",
+    "fit_word_weights",
+    "group_split",
+    "length_quarter",
+    "load_classifier",
+    "pretrain",
     "read_headlines",
     "read_labelled",
+    "read_word_list",
     "score_headlines",
+    "scorecard",
     "split",
 ]
 
 
 class _Face(ModuleType):
-    """Keeps the functions named like their file in sight: importing `nlp.evaluate` must not hide `evaluate()`."""
+    """Keeps the functions named like their file in sight: importing `nlp.augment` must not hide `augment()`."""
 
     def __setattr__(self, name: str, value: object) -> None:
         if not (name in _HOME and isinstance(value, ModuleType)):

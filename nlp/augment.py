@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from nlp.corpora import normalised
 from nlp.errors import CorpusError
+from nlp.near_duplicates import normalised
 from nlp.tables import need_columns
 
 Random = np.random.Generator

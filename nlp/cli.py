@@ -28,7 +28,8 @@ def finetune(
 ) -> None:
     """Fine-tune a classifier on labelled texts and save it."""
     from nlp.corpora import read_labelled, split
-    from nlp.finetune import FinetuneConfig, finetune
+    from nlp.finetune import finetune
+    from nlp.recipe import FinetuneConfig
 
     rows = read_labelled(train)
     parts = (rows, read_labelled(valid)) if valid else split(rows, seed=seed)
@@ -44,12 +45,12 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure accuracy, macro-F1 and calibration, with 95 % intervals."""
-    from nlp.classifier import SentimentClassifier
     from nlp.corpora import read_labelled
+    from nlp.ensemble import load_classifier
     from nlp.evaluate import evaluate
 
     labelled = read_labelled(test)
-    evaluation = evaluate(SentimentClassifier.load(model), labelled)
+    evaluation = evaluate(load_classifier(model), labelled)
     typer.echo(json.dumps(evaluation.to_dict()) if as_json else str(evaluation))
 
 
@@ -60,13 +61,13 @@ def score(
     timezone: Annotated[str | None, typer.Option(help="Zone of publication times that name none.")] = None,
 ) -> None:
     """Add the columns negative, neutral, positive and score to headlines."""
-    from nlp.classifier import SentimentClassifier
+    from nlp.ensemble import load_classifier
     from nlp.headlines import read_headlines
     from nlp.scores import score_headlines
     from nlp.tables import write_table
 
     headlines = read_headlines(news, timezone=timezone)
-    scored = score_headlines(headlines, SentimentClassifier.load(model), progress=True)
+    scored = score_headlines(headlines, load_classifier(model), progress=True)
     write_table(scored, out)
     typer.echo(f"{len(scored):,} headlines scored, mean score {scored['score'].mean():+.3f}; written to {out}")
 

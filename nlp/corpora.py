@@ -1,9 +1,7 @@
 """Labelled texts: read them, map their labels, split them without leaks."""
 
 import logging
-import re
 from collections.abc import Mapping
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nlp.errors import CorpusError
+from nlp.near_duplicates import duplicate_groups, group_split
 from nlp.tables import need_columns, read_table
 
 log = logging.getLogger(__name__)
@@ -80,39 +79,29 @@ def _one_label_per_text(labelled: pd.DataFrame) -> pd.DataFrame:
 
 
 def split(labelled: pd.DataFrame, *, valid: float = 0.1, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return (train, valid), stratified by label; texts that differ in numbers or case only stay together.
+    """Return (train, valid), stratified by label; near-duplicates (see nlp/near_duplicates.py) stay on one side.
 
-    valid: the share of rows to hold out, rounded to a fraction of small whole numbers.
+    valid: the share of rows to hold out.
 
     Raises:
         CorpusError: too few different texts for a split of that size.
     """
-    from sklearn.model_selection import StratifiedGroupKFold
-
     if not 0.0 < valid <= 0.5:
         raise CorpusError(f"valid is {valid:g}: give the share to hold out, in (0, 0.5]")
     need_columns(labelled, ("text", "label"), "labelled texts", CorpusError)
-    share = Fraction(valid).limit_denominator(max(20, round(1.0 / valid)))
-    groups = labelled["text"].map(normalised)
-    _need_enough(groups.groupby(labelled["label"].to_numpy()).nunique(), share.denominator)
-    folds = StratifiedGroupKFold(share.denominator, shuffle=True, random_state=seed)
-    parts = [held for _, held in folds.split(np.zeros(len(labelled)), labelled["label"], groups)]
-    held = np.isin(np.arange(len(labelled)), np.concatenate(parts[: share.numerator]))
-    return labelled[~held].reset_index(drop=True), labelled[held].reset_index(drop=True)
+    groups = duplicate_groups(list(labelled["text"]))
+    _need_enough(pd.Series(groups).groupby(labelled["label"].to_numpy()).nunique(), round(1.0 / valid))
+    train, held = group_split(labelled, groups, valid=valid, seed=seed)
+    return train.reset_index(drop=True), held.reset_index(drop=True)
 
 
 def _need_enough(texts_per_label: pd.Series, folds: int) -> None:
     smallest = 0 if texts_per_label.empty else int(texts_per_label.min())
     if smallest < folds:
         raise CorpusError(
-            f"the rarest label has {smallest} texts that differ in more than numbers and case, a split into {folds} "
-            f"needs {folds}: hold out more, or collect more"
+            f"the rarest label has {smallest} texts that are no near-duplicates, a split into {folds} needs {folds}: "
+            "hold out more, or collect more"
         )
-
-
-def normalised(text: str) -> str:
-    """Lower case, numbers as 0, everything but letters and digits as one space."""
-    return re.sub(r"[^\w]+", " ", re.sub(r"\d+(?:[.,]\d+)*", "0", text.lower())).strip()
 
 
 def label_codes(labels: pd.Series, where: str = "labels") -> np.ndarray:

@@ -1,16 +1,18 @@
 """How good a classifier is: accuracy, macro-F1 and calibration, each with an interval."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nlp.classifier import SentimentClassifier
 from nlp.corpora import LABELS, label_codes
 from nlp.errors import CorpusError
 from nlp.tables import need_columns
+
+if TYPE_CHECKING:
+    from nlp.ensemble import Classifier
 
 BINS = 15
 DRAWS = 1000
@@ -64,7 +66,7 @@ class Evaluation:
         return "\n".join([*lines, "confusion (rows: truth, columns: guess)", self.confusion.to_string()])
 
 
-def evaluate(classifier: SentimentClassifier, labelled: pd.DataFrame, *, seed: int = 0) -> Evaluation:
+def evaluate(classifier: "Classifier", labelled: pd.DataFrame, *, seed: int = 0) -> Evaluation:
     """Score the rows of `labelled` (text, label: see read_labelled) and compare.
 
     Raises:

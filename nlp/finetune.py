@@ -1,6 +1,7 @@
 """Fine-tune a pretrained encoder into a sentiment classifier with the transformers Trainer."""
 
 import logging
+import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -9,63 +10,22 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nlp.adversarial import adversarial_step
+from nlp.augment import AugmentConfig, augment
+from nlp.calibration import fit_temperature
 from nlp.classifier import SentimentClassifier
 from nlp.corpora import LABELS, label_codes
 from nlp.errors import CorpusError, ModelError
 from nlp.evaluate import accuracy_of, confusion_of, f1_per_label
 from nlp.inference import checked_texts, longest_text, tokenize
-from nlp.model_files import EMBEDDED, absent_weights, checked_source, load_tokenizer, reading, refuse_absent
+from nlp.learning_rates import parameter_groups
+from nlp.lora import adapt, merged
+from nlp.loss import trainer_loss
+from nlp.model_files import absent_weights, checked_source, load_tokenizer, reading, refuse_absent
+from nlp.recipe import FinetuneConfig
 from nlp.tables import need_columns
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class FinetuneConfig:
-    """How to fine-tune.
-
-    learning_rate is that of the pretrained encoder; the head (pooler and classifier, nearly or wholly new)
-    learns `head_factor` times as fast. warmup is the share of steps over which both rise; they then fall
-    linearly to 0. class_weight_power: loss weights are (1 / label frequency) to this power, mean 1.
-    dropout applies between layers; attention dropout is off, as it shuts out the fused attention kernels.
-    max_length is in tokens, at most those the base can read; longer texts are cut and counted.
-
-    Raises:
-        ModelError: a setting makes no sense.
-    """
-
-    base: str = EMBEDDED
-    epochs: float = 4.0
-    learning_rate: float = 5e-5
-    head_factor: float = 10.0
-    batch_size: int = 32
-    warmup: float = 0.1
-    dropout: float = 0.1
-    weight_decay: float = 0.01
-    class_weight_power: float = 0.5
-    max_length: int = 128
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name, sensible, needed in (
-            ("epochs", 0 < self.epochs < np.inf, "> 0"),
-            ("learning_rate", 0 < self.learning_rate < np.inf, "> 0"),
-            ("head_factor", 0 < self.head_factor < np.inf, "> 0"),
-            ("batch_size", self.batch_size >= 1, "at least 1"),
-            ("warmup", 0 <= self.warmup < 1, "in [0, 1)"),
-            ("dropout", 0 <= self.dropout < 1, "in [0, 1)"),
-            ("weight_decay", 0 <= self.weight_decay < np.inf, ">= 0"),
-            ("class_weight_power", 0 <= self.class_weight_power < np.inf, ">= 0"),
-            ("max_length", self.max_length >= 3, "at least 3: one word between two marks"),
-            ("seed", 0 <= self.seed < 2**32, "in [0, 2^32)"),
-        ):
-            if not sensible:
-                raise ModelError(f"{name} is {getattr(self, name)}: it must be {needed}")
-
-    @classmethod
-    def small_corpus(cls, seed: int = 0) -> "FinetuneConfig":
-        """For about a thousand texts: smaller batches, faster learning, more passes."""
-        return cls(epochs=8.0, learning_rate=1e-4, batch_size=16, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -80,6 +40,7 @@ class FinetuneReport:
     train_loss: float
     valid_accuracy: float
     valid_macro_f1: float
+    temperature: float
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON."""
@@ -99,27 +60,37 @@ def finetune(
 ) -> tuple[SentimentClassifier, FinetuneReport]:
     """Train on rows of `text` and `label` (see read_labelled), measure on `valid`, return both.
 
-    The same data, config and machine give the same weights.
+    The same data, config and machine give the same weights. The temperature is fitted on `valid` too, which
+    training never saw: it moves no figure of the report, as it never changes which label comes first.
 
     Raises:
         CorpusError: a column, a text or a label is missing or unknown; seen before the training starts.
         ModelError: the base model cannot be loaded, or the training ran out of memory.
     """
     config = FinetuneConfig() if config is None else config
-    texts, codes = _checked(train, "training")
     held_texts, held_codes = _checked(valid, "validation")
-    _need_all_labels(codes)
+    _need_all_labels(_checked(train, "training")[1])
     if not held_texts:
         raise CorpusError("there are no validation texts: hold some out (split)")
+    texts, codes = _checked(_augmented(train, held_texts, config), "training")
     model, tokenizer = load_base(config.base, config.seed, dropout=config.dropout)
     trainer = _trainer(model, tokenizer, _encoded(model, tokenizer, texts, codes, config), config, progress)
     outcome = _train(trainer, config)
-    classifier = SentimentClassifier(trainer.model, tokenizer)
-    confusion = confusion_of(held_codes, classifier.predict_proba(held_texts).argmax(axis=1))
+    classifier = SentimentClassifier(_without_adapters(trainer.model, config), tokenizer)
+    probabilities = classifier.predict_proba(held_texts)
+    classifier.temperature = fit_temperature(probabilities, valid["label"])
+    confusion = confusion_of(held_codes, probabilities.argmax(axis=1))
     return classifier, FinetuneReport(
         config, len(texts), len(held_texts), int(trainer.state.global_step), float(outcome.metrics["train_runtime"]),
         float(outcome.training_loss), float(accuracy_of(confusion)), float(f1_per_label(confusion).mean()),
+        classifier.temperature,
     )  # fmt: skip
+
+
+def _augmented(train: pd.DataFrame, held: list[str], config: FinetuneConfig) -> pd.DataFrame:
+    if not config.augmented_copies:
+        return train
+    return augment(train, AugmentConfig(copies=config.augmented_copies, seed=config.seed), held_out=held)
 
 
 def _checked(rows: pd.DataFrame, role: str) -> tuple[list[str], NDArray[np.int64]]:
@@ -207,23 +178,34 @@ def _trainer(model: Any, tokenizer: Any, rows: list[dict[str, Any]], config: Fin
     import torch
     import transformers
 
+    from nlp.averaging import AveragingCallback
+
     codes = np.array([row["labels"] for row in rows])
     weights = torch.tensor(class_weights(codes, config.class_weight_power))
-
-    def weighted_loss(outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:  # noqa: ARG001 - Trainer passes it
-        return torch.nn.functional.cross_entropy(outputs.logits.float(), labels, weight=weights.to(labels.device))
-
+    trained = _with_adapters(model, config)
     trainer = transformers.Trainer(
-        model=model,
+        model=trained,
         args=_arguments(config, progress),
         train_dataset=rows,
         data_collator=transformers.DataCollatorWithPadding(tokenizer),
-        compute_loss_func=weighted_loss,
-        optimizers=(_optimizer(model, config), None),
+        compute_loss_func=trainer_loss(weights, smoothing=config.label_smoothing, gamma=config.focal_gamma),
+        optimizers=(_optimizer(trained, config), None),
+        callbacks=[AveragingCallback(config.average_decay)] if config.average_decay else [],
     )
-    trainer.model_accepts_loss_kwargs = False  # our loss is a mean: let Trainer divide by accumulation steps
     trainer.remove_callback(transformers.PrinterCallback)  # it prints a dict per logging step
+    if config.adversarial_norm:
+        trainer.training_step = adversarial_step(  # type: ignore[method-assign] - callbacks do not see the inputs
+            trainer.training_step, config.adversarial_norm
+        )
     return trainer
+
+
+def _with_adapters(model: Any, config: FinetuneConfig) -> Any:
+    return adapt(model, rank=config.lora_rank) if config.lora_rank else model
+
+
+def _without_adapters(model: Any, config: FinetuneConfig) -> Any:
+    return merged(model) if config.lora_rank else model
 
 
 def _train(trainer: Any, config: FinetuneConfig) -> Any:
@@ -236,28 +218,19 @@ def _train(trainer: Any, config: FinetuneConfig) -> Any:
 
 
 def _optimizer(model: Any, config: FinetuneConfig) -> Any:
-    """AdamW over four groups: head or encoder, with weight decay or (biases and norms) without."""
     import torch
 
-    groups: dict[tuple[bool, bool], list[Any]] = {}
-    for name, parameter in model.named_parameters():
-        groups.setdefault((_in_head(model, name), parameter.ndim > 1), []).append(parameter)
-    return torch.optim.AdamW(
-        [
-            {
-                "params": parameters,
-                "lr": config.learning_rate * (config.head_factor if in_head else 1.0),
-                "weight_decay": config.weight_decay if decays else 0.0,
-            }
-            for (in_head, decays), parameters in groups.items()
-        ],
-        fused=True,  # a twentieth of the step's time; the plain loop takes a third
+    groups = parameter_groups(
+        model,
+        learning_rate=config.learning_rate,
+        layer_decay=config.layer_decay,
+        head_factor=config.head_factor,
+        weight_decay=config.weight_decay,
     )
+    return torch.optim.AdamW(groups, fused=True)  # a twentieth of the step's time; the plain loop takes a third
 
 
 def _arguments(config: FinetuneConfig, progress: bool) -> Any:
-    import sys
-
     import torch
     import transformers
 
@@ -267,6 +240,7 @@ def _arguments(config: FinetuneConfig, progress: bool) -> Any:
         num_train_epochs=config.epochs,
         learning_rate=config.learning_rate,
         per_device_train_batch_size=config.batch_size,
+        gradient_accumulation_steps=config.accumulation,
         warmup_steps=config.warmup,  # below 1: a share of all steps
         train_sampling_strategy="group_by_length",  # batches of like lengths waste little padding
         seed=config.seed,

@@ -153,7 +153,8 @@ def _refuse_other_files(folder: Path) -> None:
         raise ModelError(f"{folder}: the working directory lies in it: name a new folder")
     if folder.is_dir():
         saved_model = (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
-        if saved_model or not any(folder.iterdir()):
+        saved_ensemble = (folder / "ensemble.json").is_file()
+        if saved_model or saved_ensemble or not any(folder.iterdir()):
             return
     if folder.exists():
         raise ModelError(f"{folder}: holds other files: name a new folder")

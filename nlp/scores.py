@@ -1,17 +1,19 @@
 """Headlines -> headlines with probabilities and a score."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
-from nlp.classifier import SentimentClassifier
 from nlp.corpora import LABELS
 from nlp.errors import NewsError
 from nlp.tables import need_columns
 
+if TYPE_CHECKING:
+    from nlp.ensemble import Classifier
 
-def score_headlines(
-    headlines: pd.DataFrame, classifier: SentimentClassifier, *, progress: bool = False
-) -> pd.DataFrame:
+
+def score_headlines(headlines: pd.DataFrame, classifier: "Classifier", *, progress: bool = False) -> pd.DataFrame:
     """Return the rows with columns negative, neutral, positive (probabilities) and score, in [-1, 1].
 
     score = p(positive) - p(negative). Each distinct text is computed once.

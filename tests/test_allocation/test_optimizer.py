@@ -150,7 +150,6 @@ def test_a_change_of_the_number_of_factors_is_a_change_of_form_only():
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-@pytest.mark.xfail(strict=True, raises=AttributeError, reason="cvxpy makes a Constant of a parameter of shape (0, n)")
 def test_a_diagonal_covariance_needs_no_factor():
     case = Case(1)
     diagonal = RiskModel(case.risk.factors.iloc[:, :0], case.risk.specific)
@@ -212,20 +211,17 @@ def test_an_input_that_lacks_an_asset_names_it(name, what):
         failing(**{name: NOTHING})
 
 
-@pytest.mark.xfail(strict=True, raises=KeyError, reason="factors are taken with .loc before labels are compared")
 def test_a_risk_model_that_lacks_an_asset_names_it():
     risk = Case(1).risk
     with pytest.raises(OptimizationError, match="A3"):
         failing(risk=RiskModel(risk.factors.drop("A3"), risk.specific.drop("A3")))
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="NaN goes into the parameter: cvxpy's bare ValueError")
 def test_a_locked_weight_that_is_nan_is_named():
     with pytest.raises(OptimizationError, match="locked"):
         failing(locked=np.nan)
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="pandas refuses to reindex before anything is said")
 def test_an_input_that_names_an_asset_twice_is_refused():
     mu = Case(1).mu
     with pytest.raises(OptimizationError, match="A0.* twice"):
@@ -237,13 +233,11 @@ def test_an_asset_named_twice_is_refused():
         MeanVariance(["A", "B", "A"], NetUtility())
 
 
-@pytest.mark.xfail(strict=True, raises=AttributeError, reason="an empty universe fails inside cvxpy")
 def test_no_asset_at_all_is_refused():
     with pytest.raises(OptimizationError, match="no asset"):
         MeanVariance([], NetUtility()).weights(NOTHING, RiskModel(pd.DataFrame({"f": NOTHING}), NOTHING), NOTHING)
 
 
-@pytest.mark.xfail(strict=True, raises=(TypeError, ValueError), reason="cvxpy and Python answer instead of us")
 @pytest.mark.parametrize(
     ("objective", "rules"),
     [(lambda s: s.weights, []), (lambda s: s.expected_return, [lambda s: s.cash >= 0])],
@@ -275,10 +269,6 @@ def without_view(n_assets):
     return program.weights(equilibrium_return(case.risk, equal, 5.0), case.risk, equal * 0)
 
 
-LOOSE = "Clarabel's default gap of 1e-8 leaves weights 1e-4 off wherever a bound or a cost binds only just"
-
-
-@pytest.mark.xfail(strict=True, reason=LOOSE)
 @pytest.mark.parametrize("cost", [2e-4, 2e-3])
 def test_at_the_edge_of_the_no_trade_region_nothing_trades(cost):
     """The marginal gain of each trade is its cost: what is held is optimal, and a trade of 1e-4 is solver dust."""
@@ -290,15 +280,11 @@ def test_at_the_edge_of_the_no_trade_region_nothing_trades(cost):
     assert found.equals(case.held)
 
 
-@pytest.mark.xfail(strict=True, reason=LOOSE)
 @pytest.mark.parametrize("n_assets", [6, 100])
 def test_a_budget_that_binds_only_just_is_spent(n_assets):
     assert np.abs(without_view(n_assets) * n_assets - 1).max() < 1e-4
 
 
-@pytest.mark.xfail(
-    strict=True, reason="OSQP's default tolerance of 1e-5: shorts of 1e-5 and 1 + 3e-5 of the budget spent"
-)
 def test_the_second_solver_keeps_the_rules_too(monkeypatch):
     """simulate() would refuse such rows, and a live account borrow or short."""
     solve = cp.Problem.solve
@@ -315,7 +301,6 @@ def test_the_second_solver_keeps_the_rules_too(monkeypatch):
         assert found.sum() <= 1 - case.locked - case.kept + 1e-6
 
 
-@pytest.mark.xfail(strict=True, reason="60 weights, each moved up by 9e-7, together borrow half a basis point")
 def test_dust_never_breaks_the_budget():
     """simulate() refuses rows that sum to more than 1 + 1e-6."""
     assets = [f"A{i:02}" for i in range(60)]

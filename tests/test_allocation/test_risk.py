@@ -124,8 +124,6 @@ def test_too_short_a_history_names_the_asset_its_count_and_the_remedy():
     assert LedoitWolf(min_returns=9)(prices).assets.equals(prices.columns)
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="min_returns may be 0 or 1: scikit-learn is handed NaN")
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_an_asset_without_any_return_has_no_risk_whatever_min_returns_says():
     with pytest.raises(RiskError, match="BBB"):
         LedoitWolf(min_returns=0)(random_prices(1).assign(BBB=np.nan))
@@ -151,13 +149,11 @@ def test_labels_that_differ_are_refused(labels):
         RiskModel(model().factors, pd.Series(1e-4, index=labels))
 
 
-@pytest.mark.xfail(strict=True, reason="an asset named twice passes, and fails deep inside cvxpy")
 def test_an_asset_named_twice_is_refused():
     with pytest.raises(RiskError, match="AAA.* twice"):
         model(labels=["AAA", "AAA"])
 
 
-@pytest.mark.xfail(strict=True, reason="reindex gives NaN, which spreads from one missing label over every asset")
 def test_times_refuses_weights_that_lack_an_asset():
     with pytest.raises(RiskError, match="BBB"):
         model().times(pd.Series({"AAA": 1.0}))

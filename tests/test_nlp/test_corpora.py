@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlp.corpora import LABELS, embedded_corpus, label_codes, normalised, read_labelled, split
+from nlp.corpora import LABELS, embedded_corpus, label_codes, read_labelled, split
 from nlp.errors import CorpusError
+from nlp.near_duplicates import normalised
 from nlp.tables import write_table
 
 

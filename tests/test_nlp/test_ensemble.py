@@ -132,12 +132,10 @@ def test_a_failed_save_leaves_nothing(members, tmp_path, monkeypatch):
 REFUSED = "model_files.whole_folder does not know ensemble.json: it takes a saved ensemble for other files"
 
 
-@pytest.mark.xfail(strict=True, reason=REFUSED)
 def test_an_ensemble_takes_the_place_of_an_older_one(members, saved):
     assert load(SentimentEnsemble(members[:2]).save(saved)).fingerprint == SentimentEnsemble(members[:2]).fingerprint
 
 
-@pytest.mark.xfail(strict=True, reason=REFUSED)
 def test_a_failed_save_leaves_the_old_one(members, saved, monkeypatch):
     before = load(saved).fingerprint
     monkeypatch.setattr(members[1], "save", fails)

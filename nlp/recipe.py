@@ -1,0 +1,78 @@
+"""FinetuneConfig: every choice of a fine-tuning run, in one place."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nlp.errors import ModelError
+from nlp.model_files import EMBEDDED
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """How to fine-tune.
+
+    learning_rate is that of the pretrained encoder; the head (pooler and classifier, nearly or wholly new)
+    learns `head_factor` times as fast. warmup is the share of steps over which both rise; they then fall
+    linearly to 0. class_weight_power: loss weights are (1 / label frequency) to this power, mean 1.
+    dropout applies between layers; attention dropout is off, as it shuts out the fused attention kernels.
+    max_length is in tokens, at most those the base can read; longer texts are cut and counted.
+
+    Off by default: layer_decay, the factor from each layer's learning rate to the one below (1: none);
+    accumulation, micro-batches of batch_size per step; label_smoothing and focal_gamma (nlp/loss.py);
+    average_decay of a moving average of weights, 0.99 for one over about a hundred steps (nlp/averaging.py);
+    adversarial_norm of a perturbation of word embeddings (nlp/adversarial.py); augmented_copies of each
+    training text (nlp/augment.py); lora_rank (nlp/lora.py).
+
+    Raises:
+        ModelError: a setting makes no sense.
+    """
+
+    base: str = EMBEDDED
+    epochs: float = 4.0
+    learning_rate: float = 5e-5
+    head_factor: float = 10.0
+    batch_size: int = 32
+    warmup: float = 0.1
+    dropout: float = 0.1
+    weight_decay: float = 0.01
+    class_weight_power: float = 0.5
+    max_length: int = 128
+    seed: int = 0
+    layer_decay: float = 1.0
+    accumulation: int = 1
+    label_smoothing: float = 0.0
+    focal_gamma: float = 0.0
+    average_decay: float = 0.0
+    adversarial_norm: float = 0.0
+    augmented_copies: int = 0
+    lora_rank: int = 0
+
+    def __post_init__(self) -> None:
+        for name, sensible, needed in (
+            ("epochs", 0 < self.epochs < np.inf, "> 0"),
+            ("learning_rate", 0 < self.learning_rate < np.inf, "> 0"),
+            ("head_factor", 0 < self.head_factor < np.inf, "> 0"),
+            ("batch_size", self.batch_size >= 1, "at least 1"),
+            ("warmup", 0 <= self.warmup < 1, "in [0, 1)"),
+            ("dropout", 0 <= self.dropout < 1, "in [0, 1)"),
+            ("weight_decay", 0 <= self.weight_decay < np.inf, ">= 0"),
+            ("class_weight_power", 0 <= self.class_weight_power < np.inf, ">= 0"),
+            ("max_length", self.max_length >= 3, "at least 3: one word between two marks"),
+            ("seed", 0 <= self.seed < 2**32, "in [0, 2^32)"),
+            ("layer_decay", 0 < self.layer_decay <= 1, "in (0, 1]"),
+            ("accumulation", self.accumulation >= 1, "at least 1"),
+            ("label_smoothing", 0 <= self.label_smoothing < 1, "in [0, 1)"),
+            ("focal_gamma", 0 <= self.focal_gamma < np.inf, ">= 0"),
+            ("average_decay", 0 <= self.average_decay < 1, "in [0, 1)"),
+            ("adversarial_norm", 0 <= self.adversarial_norm < np.inf, ">= 0"),
+            ("augmented_copies", self.augmented_copies >= 0, ">= 0"),
+            ("lora_rank", self.lora_rank >= 0, ">= 0"),
+        ):
+            if not sensible:
+                raise ModelError(f"{name} is {getattr(self, name)}: it must be {needed}")
+
+    @classmethod
+    def small_corpus(cls, seed: int = 0) -> "FinetuneConfig":
+        """For about a thousand texts: smaller batches, faster learning, more passes."""
+        return cls(epochs=8.0, learning_rate=1e-4, batch_size=16, seed=seed)
