@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from allocation.errors import SourceError
+from allocation.errors import FrameError, SourceError
 from allocation.files import check_ending, parse_dates, read_frame, read_table, write_whole
 from allocation.frames import check_prices, named
 
 log = logging.getLogger(__name__)
 
 LONG_COLUMNS = ("date", "ticker", "close")
+MARKS_OF_LONG = {"ticker", "close", "open", "adj_close"}  # no wide file has assets of these names
 RETRY = "check the ticker, or try again later: the vendor limits requests"
 
 
@@ -81,7 +82,7 @@ def _range(first: pd.Timestamp | None, last: pd.Timestamp | None) -> str:
 
 def _from_file(path: Path) -> Bars:
     table = read_table(path)
-    if set(LONG_COLUMNS) <= set(table.columns):
+    if MARKS_OF_LONG & set(table.columns):
         return bars_from_long(table, where=str(path))
     return Bars(check_prices(read_frame(path), name=str(path)))
 
@@ -115,9 +116,20 @@ def _keys(table: pd.DataFrame, where: str) -> pd.MultiIndex:
 
 
 def _widen(values: pd.Series, keys: pd.MultiIndex, name: str) -> pd.DataFrame:
-    wide = values.set_axis(keys).unstack().sort_index()
+    wide = _numbers(values, name).set_axis(keys).unstack().sort_index()
     wide.index.name, wide.columns.name = "date", None
     return check_prices(wide, name)
+
+
+def _numbers(values: pd.Series, name: str) -> pd.Series:
+    numbers = pd.to_numeric(values, errors="coerce")
+    lost = np.flatnonzero(numbers.isna() & values.notna())
+    if len(lost):
+        raise FrameError(
+            f"{name}: row {lost[0] + 1}: {values.iloc[lost[0]]!r} is not a number: correct it, or leave it empty "
+            f"where nothing traded ({len(lost)} such rows)"
+        )
+    return numbers
 
 
 def write_bars(bars: Bars, path: str | Path) -> Path:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from allocation.prices import Bars
 
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
+PEERS = ("equal weight", "buy and hold")
 PricesFile = Annotated[Path, typer.Option(help="Prices: wide closes, or long with date, ticker, close, open.")]
 
 
@@ -75,9 +76,9 @@ def backtest(
     from backtest.run import run
 
     policies: list[tuple[str, Policy]] = [
-        (f"{strategy.name}", load_policy(strategy)),
-        ("equal weight", EqualWeight()),
-        ("buy and hold", Hold()),
+        (_name(strategy), load_policy(strategy)),
+        (PEERS[0], EqualWeight()),
+        (PEERS[1], Hold()),
     ]
     bars = _bars_to_fill(prices, fill)
     values = read_frame(signal) if signal else None
@@ -90,6 +91,10 @@ def backtest(
     write_report(out / "report.html", results, title=strategy.stem, signal=values)
     text = "\n".join([comparison(results), *(f"note: {note}" for note in results[0].notes), f"written to {out}"])
     typer.echo(json_text(figures) if as_json else text)
+
+
+def _name(strategy: Path) -> str:
+    return f"{strategy.stem} (yours)" if strategy.stem in PEERS else strategy.stem
 
 
 def json_text(figures: object, indent: int | None = None) -> str:

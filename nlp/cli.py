@@ -1,10 +1,17 @@
 """`newsfolio finetune`, `evaluate`, `score` and `signal`: thin skins over one public function each."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nlp.classifier import SentimentClassifier
+    from nlp.finetune import FinetuneReport
 
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
 
@@ -26,17 +33,45 @@ def finetune(
     seed: Annotated[int, typer.Option(help="Seed of split, head and order.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Fine-tune a classifier on labelled texts and save it."""
+    """Fine-tune a classifier on labelled texts and save it, with a card that says what it was trained on."""
     from nlp.corpora import read_labelled, split
     from nlp.finetune import finetune
     from nlp.recipe import FinetuneConfig
 
+    config = FinetuneConfig(base=base, epochs=epochs, learning_rate=learning_rate, batch_size=batch_size, seed=seed)
     rows = read_labelled(train)
     parts = (rows, read_labelled(valid)) if valid else split(rows, seed=seed)
-    config = FinetuneConfig(base=base, epochs=epochs, learning_rate=learning_rate, batch_size=batch_size, seed=seed)
     classifier, report = finetune(*parts, config, progress=True)
     classifier.save(out)
+    split_by = f"texts of {valid.name}" if valid else f"a tenth, near-duplicates on one side, seed {seed}"
+    (out / "README.md").write_text(_card(out.name, train.name, classifier, parts, report, split_by), encoding="utf-8")
     typer.echo(json.dumps(report.to_dict()) if as_json else f"{report}\nsaved in {out}")
+
+
+def _card(
+    name: str,
+    corpus: str,
+    classifier: "SentimentClassifier",
+    parts: "tuple[pd.DataFrame, pd.DataFrame]",
+    report: "FinetuneReport",
+    split: str,
+) -> str:
+    from nlp.evaluate import evaluate
+    from nlp.model_card import CardFacts, corpus_facts, model_card
+
+    facts = CardFacts(
+        name=name,
+        base=report.config.base,
+        fingerprint=classifier.fingerprint,
+        training=(corpus_facts(parts[0], name=corpus),),
+        evaluated_on=corpus_facts(parts[1], name=f"{corpus}, held out"),
+        evaluation=evaluate(classifier, parts[1]),
+        split=split,
+        temperature=classifier.temperature,
+        config=asdict(report.config),
+        limits=("The temperature was fitted on the held-out texts: their calibration error is a little too good.",),
+    )
+    return model_card(facts)
 
 
 def evaluate(

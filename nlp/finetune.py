@@ -194,9 +194,9 @@ def _trainer(model: Any, tokenizer: Any, rows: list[dict[str, Any]], config: Fin
     )
     trainer.remove_callback(transformers.PrinterCallback)  # it prints a dict per logging step
     if config.adversarial_norm:
-        trainer.training_step = adversarial_step(  # type: ignore[method-assign] - callbacks do not see the inputs
-            trainer.training_step, config.adversarial_norm
-        )
+        # Callbacks do not see the inputs and the loss does not see the model: only the step itself sees both.
+        step = adversarial_step(trainer.training_step, config.adversarial_norm)
+        trainer.training_step = step  # type: ignore[method-assign]
     return trainer
 
 

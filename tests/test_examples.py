@@ -57,7 +57,9 @@ def test_stocknet_on_a_few_stocks(real_data, tiny_model, tmp_path, monkeypatch, 
 
 
 def test_stocknet_says_which_files_are_missing(tmp_path):
-    with pytest.raises(SystemExit, match="lacks twitter_financial_news.parquet, stocknet_news.parquet, stocknet_prices.parquet"):
+    with pytest.raises(
+        SystemExit, match="lacks twitter_financial_news.parquet, stocknet_news.parquet, stocknet_prices.parquet"
+    ):
         example("stocknet").main(tmp_path / "out", tmp_path)
 
 

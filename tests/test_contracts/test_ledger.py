@@ -24,8 +24,7 @@ def ledger(prices, weights, fills, rate):
     for session in prices.index:
         if pending is not None:
             marks = {
-                a: fills.at[session, a] if np.isfinite(fills.at[session, a]) else last.get(a, np.nan)
-                for a in shares
+                a: fills.at[session, a] if np.isfinite(fills.at[session, a]) else last.get(a, np.nan) for a in shares
             }
             worth = {a: shares[a] * marks[a] if shares[a] else 0.0 for a in shares}
             trading = [a for a in shares if np.isfinite(pending[a]) and np.isfinite(fills.at[session, a])]
@@ -73,9 +72,7 @@ def test_random_books(seed, rate, gross, at_open, shorts):
     weights = prices * 0 + targets
     weights = weights.mask(prices.isna() & False).where(np.isfinite(targets))
     weights = weights.dropna(how="all")
-    weights = weights.reindex(
-        prices.index[:1].union(weights.index), fill_value=0.0
-    )  # begin with the first session
+    weights = weights.reindex(prices.index[:1].union(weights.index), fill_value=0.0)  # begin with the first session
 
     costs = Costs(commission=rate / 2, half_spread=rate / 2)
     result = simulate(prices, weights, costs, opens=opens if at_open else None, cash=CASH)
@@ -94,9 +91,7 @@ def test_fully_invested_weights_are_reached_after_costs(seed):
     weights = prices * 0 + targets
     result = simulate(prices, weights, Costs(0.01, 0.01))
     np.testing.assert_allclose(result.weights.iloc[1:].to_numpy(), targets[:-1], atol=1e-12)
-    assert result.notes == (
-        f"the decision of {prices.index[-1].date()} has no session after it to be filled in",
-    )
+    assert result.notes == (f"the decision of {prices.index[-1].date()} has no session after it to be filled in",)
 
 
 @given(seed=st.integers(0, 1000), rate=st.sampled_from([0.0, 0.002]))

@@ -10,9 +10,7 @@ from allocation import Grinold, LedoitWolf, SentimentPolicy
 from backtest import Costs, next_session_ic, simulate, simulate_market, walk_forward
 from nlp import daily_signal
 
-POLICY = SentimentPolicy(
-    forecast=Grinold(window=60), risk=LedoitWolf(window=60, min_returns=30), min_history=30
-)
+POLICY = SentimentPolicy(forecast=Grinold(window=60), risk=LedoitWolf(window=60, min_returns=30), min_history=30)
 
 
 @settings(max_examples=20)

@@ -27,9 +27,7 @@ def test_the_planted_correlation_is_what_was_asked_for(markets):
 
 def test_a_planted_signal_is_recovered(markets):
     """Its rank IC lies above zero in nearly every market, and below the planted one: other risks blur it."""
-    found = [
-        next_session_ic(market.tone / market.tone.abs().max().max(), market.prices) for market in markets
-    ]
+    found = [next_session_ic(market.tone / market.tone.abs().max().max(), market.prices) for market in markets]
     assert sum(ic.t > 2 for ic in found) >= len(SEEDS) - 3
     assert 0.02 < np.mean([ic.mean for ic in found]) < MarketConfig().information_coefficient + 0.01
 

@@ -23,9 +23,7 @@ def loaded_after(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize(
-    "statement", ["import nlp", "import allocation", "import backtest", "import newsfolio"]
-)
+@pytest.mark.parametrize("statement", ["import nlp", "import allocation", "import backtest", "import newsfolio"])
 def test_importing_a_package_loads_nothing_heavy(statement):
     assert loaded_after(statement) == set()
 

@@ -273,3 +273,38 @@ def test_the_report_has_the_figures_that_evaluate_gives(overfitted, config):
     valid = ROWS[ROWS["label"] != "neutral"]
     classifier, report = finetune(ROWS, valid, replace(config, epochs=12, dropout=0.0, weight_decay=0.0))
     assert report.valid_macro_f1 == pytest.approx(evaluate(classifier, valid).macro_f1)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"layer_decay": 0.5},
+        {"label_smoothing": 0.1},
+        {"focal_gamma": 2.0},
+        {"average_decay": 0.5},
+        {"adversarial_norm": 0.5},
+        {"lora_rank": 2},
+    ],
+    ids=lambda choice: next(iter(choice)),
+)
+def test_each_choice_reaches_the_training(config, choice):
+    """Anything that is off by default gives other weights when it is on."""
+    plain, _ = finetune(ROWS, ROWS, replace(config, epochs=1))
+    other, _ = finetune(ROWS, ROWS, replace(config, epochs=1, **choice))
+    assert weights_of(plain) != weights_of(other)
+
+
+def test_accumulated_micro_batches_train_like_the_big_batch(config):
+    """Weights after two epochs agree; the micro-batches are other ones only in how they are cut."""
+    settings = replace(config, epochs=2, dropout=0.0, max_length=16)
+    whole, _ = finetune(ROWS, ROWS, replace(settings, batch_size=len(ROWS)))
+    parts, _ = finetune(ROWS, ROWS, replace(settings, batch_size=len(ROWS) // 2, accumulation=2))
+    np.testing.assert_allclose(
+        whole.predict_proba(list(ROWS["text"])), parts.predict_proba(list(ROWS["text"])), atol=1e-5
+    )
+
+
+def test_the_temperature_is_fitted_on_the_held_out_texts(config):
+    classifier, report = finetune(ROWS, ROWS, config)
+    assert classifier.temperature == report.temperature
+    assert classifier.temperature != 1.0
