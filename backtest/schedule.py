@@ -4,6 +4,7 @@ A week or month ends on its last session of the exchange's calendar, which is pu
 the last row a price file happens to have: a schedule run live today and one run in a backtest agree.
 """
 
+from functools import lru_cache
 from typing import Any, Literal
 
 import pandas as pd
@@ -49,21 +50,25 @@ def _week(weekmask: str) -> str:
 
 
 def _calendar(sessions: pd.DatetimeIndex, name: str) -> Any:
-    """The exchange's calendar a month around `sessions`, or as far as it is recorded."""
+    """The exchange's calendar around `sessions`, in whole years so that windows of one history share it."""
+    return _calendar_of_years(name, sessions[0].year - 1, sessions[-1].year + 1)
+
+
+@lru_cache(maxsize=16)
+def _calendar_of_years(name: str, first: int, last: int) -> Any:
+    """The calendar of these years, or as much of them as is recorded."""
     import exchange_calendars  # half a second to load
 
     try:
         kind = type(exchange_calendars.get_calendar(name))
         lower, upper = kind.bound_min(), kind.bound_max()
-        start, end = sessions[0] - MARGIN, sessions[-1] + MARGIN
+        start, end = pd.Timestamp(first, 1, 1), pd.Timestamp(last, 12, 31)
         start, end = max(start, lower) if lower else start, min(end, upper) if upper else end
         return exchange_calendars.get_calendar(name, start=start, end=end)
     except exchange_calendars.errors.InvalidCalendarName as error:
         raise FrameError(f"calendar {name!r} is not known to exchange_calendars: use XNYS, XLON, 24/7, ...") from error
     except ValueError as error:
-        raise FrameError(
-            f"calendar {name} does not cover {sessions[0].date()} to {sessions[-1].date()}: {error}"
-        ) from error
+        raise FrameError(f"calendar {name} does not cover the years {first} to {last}: {error}") from error
 
 
 def next_sessions(sessions: pd.DatetimeIndex, calendar: str = "XNYS") -> pd.DatetimeIndex:

@@ -40,9 +40,10 @@ def news():
 
 
 def labelled():
-    letters = "abcdefghijkl"  # numbers would not tell texts apart: `split` keeps those together
-    return pd.DataFrame([(f"{text} {letter} {letter * 2} {letter * 3} {letter * 4}", label) for letter in letters for label, text in TONES.items()],
-                        columns=["text", "label"])  # fmt: skip
+    # Numbers or one other word would not tell texts apart: `split` keeps near-duplicates together.
+    tails = [" ".join(letter * n for n in range(1, 5)) for letter in "abcdefghijkl"]
+    rows = [(f"{text} {tail}", label) for tail in tails for label, text in TONES.items()]
+    return pd.DataFrame(rows, columns=["text", "label"])
 
 
 STRATEGY = "from allocation import EqualWeight\n\ndef policy():\n    return EqualWeight()\n"

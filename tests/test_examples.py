@@ -47,11 +47,11 @@ def test_stocknet_on_a_few_stocks(real_data, tiny_model, tmp_path, monkeypatch, 
         table.iloc[:: 4 if name == "stocknet_news" else 1].to_parquet(tmp_path / f"{name}.parquet")
     (tmp_path / "twitter_financial_news.parquet").touch()
     module = example("stocknet")
-    monkeypatch.setattr(module, "train", lambda data: SentimentClassifier.load(tiny_model, device="cpu"))
+    monkeypatch.setattr(module, "train", lambda _: SentimentClassifier.load(tiny_model, device="cpu"))
     monkeypatch.setattr(module, "MOST_PER_STOCK", 0.4)
     module.main(tmp_path / "out", tmp_path)
     printed = capsys.readouterr().out
-    assert "next session: rank IC" in printed
+    assert "next session, signal as traded: rank IC" in printed
     assert "same without signal" in printed
     assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
 

@@ -65,12 +65,16 @@ def news_market():
     return market, sessions, read_headlines(market.headlines[inside])
 
 
-@settings(max_examples=20)
+@pytest.fixture(scope="module")
+def classifier(tiny_model):
+    return SentimentClassifier.load(tiny_model, device="cpu", dtype="float32")
+
+
+@settings(max_examples=12)
 @given(cut=st.integers(40, N_SESSIONS - 2), seed=st.integers(0, 1000))
-def test_future_headlines_move_no_past_weight(news_market, tiny_model, cut, seed):
+def test_future_headlines_move_no_past_weight(news_market, classifier, cut, seed):
     """Texts, times and assets of all later headlines change, and some are taken away; then all are scored anew."""
     market, sessions, news = news_market
-    classifier = SentimentClassifier.load(tiny_model, device="cpu", dtype="float32")
     close = market.closes[sessions[cut]]
     later = (news["published"] >= close).to_numpy()
     random = np.random.default_rng(seed)
