@@ -143,6 +143,8 @@ def _write(run: _DemoRun, report: "FinetuneReport", classifier: "SentimentClassi
     from allocation import frame_digest, write_frame
     from allocation.files import write_text
     from backtest import write_report
+    from nlp import embedded_corpus
+    from nlp.model_card import corpus_digest
     from nlp.tables import write_table
 
     frames = {
@@ -151,7 +153,11 @@ def _write(run: _DemoRun, report: "FinetuneReport", classifier: "SentimentClassi
         "signal": run.signal,
         "weights": run.results[0].targets,
     }
-    digests = {name: frame_digest(frame) for name, frame in frames.items()} | {"model": classifier.fingerprint}
+    digests = {name: frame_digest(frame) for name, frame in frames.items()} | {
+        "training corpus": corpus_digest(embedded_corpus()),
+        "headlines": corpus_digest(run.market.headlines.rename(columns={"tone": "label"})),
+        "model": classifier.fingerprint,
+    }
     manifest = {
         "notice": SIMULATED,
         "market": asdict(run.market.config),
