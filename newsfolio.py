@@ -19,7 +19,7 @@ from nlp.errors import NlpError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from backtest import InformationCoefficient, Market, Result
+    from backtest import InformationCoefficient, Market, Placebo, Result
     from nlp import FinetuneReport, SentimentClassifier
 
 SIMULATED = "This market is simulated: its companies, prices and headlines are invented and its edge was planted."
@@ -84,6 +84,7 @@ class _DemoRun:
     signal: "pd.DataFrame"
     results: "list[Result]"
     coefficients: "list[InformationCoefficient]"
+    placebo: "Placebo"
 
     @property
     def accuracy(self) -> float:
@@ -101,6 +102,7 @@ class _DemoRun:
             f"{first} to {last}, weekly rebalancing, filled at the next open, net of 10 bp of the traded value",
             comparison(self.results), "",
             *map(str, self.coefficients),
+            str(self.placebo),
             f"planted: {planted:.2f} (true tone against the next session's company-specific return)", "",
             SIMULATED, "It says nothing about real news: for that see examples/stocknet.py.", "",
         ])  # fmt: skip
@@ -109,7 +111,7 @@ class _DemoRun:
 def _judge(market: "Market", classifier: "SentimentClassifier") -> _DemoRun:
     """Score the market's headlines, make the signal, and backtest it beside policies that cannot see it."""
     from allocation.frames import sessions_of
-    from backtest import next_session_ic, same_session_ic, shuffled_across_assets
+    from backtest import next_session_ic, placebo, same_session_ic
     from nlp import daily_signal, read_headlines, score_headlines
 
     scored = score_headlines(read_headlines(market.headlines), classifier, progress=True)
@@ -117,9 +119,8 @@ def _judge(market: "Market", classifier: "SentimentClassifier") -> _DemoRun:
     coefficients = [
         same_session_ic(signal, market.prices),
         next_session_ic(signal, market.prices),
-        next_session_ic(shuffled_across_assets(signal, 0), market.prices, name="next session, shuffled signal"),
     ]
-    return _DemoRun(market, scored, signal, _backtests(market, signal), coefficients)
+    return _DemoRun(market, scored, signal, _backtests(market, signal), coefficients, placebo(signal, market.prices))
 
 
 def _backtests(market: "Market", signal: "pd.DataFrame") -> "list[Result]":
@@ -160,6 +161,7 @@ def _write(run: _DemoRun, report: "FinetuneReport", classifier: "SentimentClassi
     }
     manifest = {
         "notice": SIMULATED,
+        "placebo": str(run.placebo),
         "market": asdict(run.market.config),
         "finetune": report.to_dict(),
         "digests": digests,

@@ -39,19 +39,17 @@ def study(
     """Say what a signal explains and what it predicts, beside a placebo."""
     from allocation.files import read_frame
     from allocation.prices import load_prices
-    from backtest.signal_quality import next_session_ic, same_session_ic, shuffled_across_assets
+    from backtest.signal_quality import next_session_ic, placebo, same_session_ic
 
     values, closes = read_frame(signal), load_prices(prices).close
-    placebo = shuffled_across_assets(values, seed)
-    found = [
-        same_session_ic(values, closes),
-        next_session_ic(values, closes),
-        next_session_ic(placebo, closes, name="next session, shuffled"),
-    ]
+    found = [same_session_ic(values, closes), next_session_ic(values, closes)]
+    chance = placebo(values, closes, seed=seed)
     if as_json:
-        typer.echo(json_text({ic.name: {"ic": ic.mean, "interval": list(ic.interval), "t": ic.t} for ic in found}))
+        figures = {ic.name: {"ic": ic.mean, "interval": list(ic.interval), "t": ic.t} for ic in found}
+        shuffled = {"ic": chance.mean, "interval": list(chance.interval), "shuffles": len(chance.means)}
+        typer.echo(json_text(figures | {"next session, shuffled": shuffled}))
     else:
-        typer.echo("\n".join(map(str, found)))
+        typer.echo("\n".join(map(str, [*found, chance])))
 
 
 def backtest(

@@ -86,6 +86,43 @@ def next_session_ic(signal: pd.DataFrame, prices: pd.DataFrame, name: str = "nex
     return InformationCoefficient(name, rank_ic(signal, following))
 
 
+@dataclass(frozen=True)
+class Placebo:
+    """Mean next-session rank ICs of many shuffled copies of a signal: what chance alone gives."""
+
+    means: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Mean over the shuffles: 0 but for chance."""
+        return float(np.mean(self.means))
+
+    @property
+    def interval(self) -> Interval:
+        """The range that 95 % of the shuffles lie in."""
+        low, high = np.quantile(self.means, [0.025, 0.975])
+        return Interval(float(low), float(high))
+
+    def __str__(self) -> str:
+        """One line: how many shuffles, their mean and range."""
+        low, high = self.interval
+        return (
+            f"next session, shuffled: mean rank IC {self.mean:+.4f}, "
+            f"95 % of {len(self.means)} shuffles {low:+.4f} to {high:+.4f}"
+        )
+
+
+def placebo(signal: pd.DataFrame, prices: pd.DataFrame, *, draws: int = 100, seed: int = 0) -> Placebo:
+    """Shuffle the signal across assets `draws` times and take the mean next-session rank IC of each.
+
+    One shuffle can be lucky; a real IC has to stand outside the range of all of them.
+    """
+    prices, signal = align(prices, signal)
+    following = prices.pct_change(fill_method=None).shift(-1)
+    seeds = np.random.SeedSequence(seed).generate_state(draws)
+    return Placebo(tuple(float(rank_ic(shuffled_across_assets(signal, int(s)), following).mean()) for s in seeds))
+
+
 def shuffled_across_assets(signal: pd.DataFrame, seed: int) -> pd.DataFrame:
     """A placebo: each session's values dealt out anew among the assets that have one."""
     random = np.random.default_rng(seed)

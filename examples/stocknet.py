@@ -25,10 +25,10 @@ from backtest import (
     Result,
     comparison,
     next_session_ic,
+    placebo,
     rebalance_dates,
     run,
     same_session_ic,
-    shuffled_across_assets,
     write_report,
 )
 from nlp import (
@@ -66,10 +66,9 @@ def main(out: Path, data: Path) -> None:
         same_session_ic(fresh, bars.close, name="same session, its own tweets"),
         next_session_ic(fresh, bars.close, name="next session, its own tweets"),
         next_session_ic(signal, bars.close, name="next session, signal as traded"),
-        next_session_ic(shuffled_across_assets(signal, 0), bars.close, name="next session, shuffled signal"),
     ]
     results = backtests(bars, signal)
-    print(*coefficients, sep="\n")
+    print(*coefficients, placebo(signal, bars.close), sep="\n")
     print(verdict(coefficients[0].t, coefficients[2].t))
     print(f"\nweekly, filled at the next open, net of 10 bp of the traded value\n{comparison(results)}")
     manifest = {"finetune": asdict(CONFIG), "model": classifier.fingerprint, "signal": frame_digest(signal),

@@ -5,7 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backtest import MarketConfig, next_session_ic, same_session_ic, shuffled_across_assets, simulate_market
+from backtest import (
+    MarketConfig,
+    next_session_ic,
+    placebo,
+    same_session_ic,
+    shuffled_across_assets,
+    simulate_market,
+)
 
 SEEDS = range(20)
 
@@ -48,3 +55,14 @@ def test_news_that_only_explains_has_no_next_session_ic():
     signal = market.tone / market.tone.abs().max().max()
     assert same_session_ic(signal, market.prices).t > 5
     assert abs(next_session_ic(signal, market.prices).t) < 3
+
+
+def test_a_placebo_is_centred_on_zero_and_a_planted_signal_stands_outside(markets):
+    market = markets[0]
+    signal = market.tone / market.tone.abs().max().max()
+    chance = placebo(signal, market.prices, draws=60)
+    low, high = chance.interval
+    assert low < 0.0 < high
+    assert abs(chance.mean) < 4 * np.std(chance.means) / np.sqrt(60)
+    assert next_session_ic(signal, market.prices).mean > high
+    assert chance == placebo(signal[signal.columns[::-1]], market.prices, draws=60)
