@@ -125,7 +125,7 @@ def test_micro_batches_of_any_sizes_add_up_to_the_big_batch(sizes, seed):
     torch.testing.assert_close(total, loss(Outputs(logits), labels))
 
 
-def trained(tiny_model, batch_size, accumulation):
+def trained(tiny_model, batch_size, accumulation, folder):
     from transformers import (
         AutoModelForSequenceClassification,
         AutoTokenizer,
@@ -139,7 +139,7 @@ def trained(tiny_model, batch_size, accumulation):
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     rows = [{**tokenizer("profit rises " * (n % 5) + str(n)), "labels": n % 3} for n in range(7)]
     arguments = TrainingArguments(
-        output_dir="unused", per_device_train_batch_size=batch_size, gradient_accumulation_steps=accumulation,
+        output_dir=folder, per_device_train_batch_size=batch_size, gradient_accumulation_steps=accumulation,
         learning_rate=0.1, num_train_epochs=1, optim="sgd", max_grad_norm=0.0, lr_scheduler_type="constant",
         use_cpu=True, save_strategy="no", report_to=[], logging_strategy="no", disable_tqdm=True,
     )  # fmt: skip
@@ -151,8 +151,11 @@ def trained(tiny_model, batch_size, accumulation):
     return {name: weight.detach().clone() for name, weight in model.named_parameters()}
 
 
-def test_a_trainers_step_in_micro_batches_is_the_step_of_the_big_batch(tiny_model):
-    big, small = trained(tiny_model, 7, 1), trained(tiny_model, 2, 4)  # the last micro-batch has one text only
+def test_a_trainers_step_in_micro_batches_is_the_step_of_the_big_batch(tiny_model, tmp_path):
+    big, small = (
+        trained(tiny_model, 7, 1, tmp_path),
+        trained(tiny_model, 2, 4, tmp_path),
+    )  # the last micro-batch has one text only
     for name, weight in big.items():
         torch.testing.assert_close(small[name], weight, rtol=0, atol=1e-5)
 
