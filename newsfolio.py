@@ -92,6 +92,16 @@ class _DemoRun:
         guessed = self.scored[["negative", "neutral", "positive"]].idxmax(axis=1)
         return float((guessed == self.scored["tone"]).mean())
 
+    @property
+    def frames(self) -> "dict[str, pd.DataFrame]":
+        """The frames that the demo leaves behind, by file name."""
+        return {
+            "prices": self.market.prices,
+            "opens": self.market.opens,
+            "signal": self.signal,
+            "weights": self.results[0].targets,
+        }
+
     def summary(self) -> str:
         """The tables that the demo prints."""
         from backtest import comparison
@@ -141,34 +151,13 @@ def _backtests(market: "Market", signal: "pd.DataFrame") -> "list[Result]":
 
 
 def _write(run: _DemoRun, report: "FinetuneReport", classifier: "SentimentClassifier", out: Path) -> None:
-    from allocation import frame_digest, write_frame
+    from allocation import write_frame
     from allocation.files import write_text
     from backtest import write_report
-    from nlp import embedded_corpus
-    from nlp.model_card import corpus_digest
     from nlp.tables import write_table
 
-    frames = {
-        "prices": run.market.prices,
-        "opens": run.market.opens,
-        "signal": run.signal,
-        "weights": run.results[0].targets,
-    }
-    digests = {name: frame_digest(frame) for name, frame in frames.items()} | {
-        "training corpus": corpus_digest(embedded_corpus()),
-        "headlines": corpus_digest(run.market.headlines.rename(columns={"tone": "label"})),
-        "model": classifier.fingerprint,
-    }
-    manifest = {
-        "notice": SIMULATED,
-        "placebo": str(run.placebo),
-        "market": asdict(run.market.config),
-        "finetune": report.to_dict(),
-        "digests": digests,
-        "figures": {result.name: result.figures() for result in run.results},
-        "versions": _versions(),
-    }
-    for name, frame in frames.items():
+    manifest = _manifest(run, report, classifier)
+    for name, frame in run.frames.items():
         write_frame(frame, out / f"{name}.parquet")
     write_table(run.scored, out / "headlines.csv")
     classifier.save(out / "model")
@@ -177,6 +166,28 @@ def _write(run: _DemoRun, report: "FinetuneReport", classifier: "SentimentClassi
         out / "report.html", run.results, title="newsfolio demo", notice=SIMULATED, coefficients=run.coefficients,
         signal=run.signal, headlines=run.scored, manifest=manifest,
     )  # fmt: skip
+
+
+def _manifest(run: _DemoRun, report: "FinetuneReport", classifier: "SentimentClassifier") -> dict[str, object]:
+    """How the demo's figures came about: settings, digests of all data, versions."""
+    from allocation import frame_digest
+    from nlp import embedded_corpus
+    from nlp.model_card import corpus_digest
+
+    digests = {name: frame_digest(frame) for name, frame in run.frames.items()} | {
+        "training corpus": corpus_digest(embedded_corpus()),
+        "headlines": corpus_digest(run.market.headlines.rename(columns={"tone": "label"})),
+        "model": classifier.fingerprint,
+    }
+    return {
+        "notice": SIMULATED,
+        "placebo": str(run.placebo),
+        "market": asdict(run.market.config),
+        "finetune": report.to_dict(),
+        "digests": digests,
+        "figures": {result.name: result.figures() for result in run.results},
+        "versions": _versions(),
+    }
 
 
 def _versions() -> dict[str, str]:
