@@ -10,11 +10,12 @@ if TYPE_CHECKING:
 
 
 def classification_loss(
-    logits: "Tensor", labels: "Tensor", *, weights: "Tensor | None" = None, smoothing: float = 0.0, gamma: float = 0.0
+    logits: "Tensor", targets: "Tensor", *, weights: "Tensor | None" = None, smoothing: float = 0.0, gamma: float = 0.0
 ) -> "Tensor":
     """Return the mean over the texts of the weighted, smoothed, focal cross-entropy, as a scalar.
 
-    logits: texts × labels, any float; half precision is computed in float32. labels: (texts,) int64.
+    logits: texts × labels, any float; half precision is computed in float32.
+    targets: (texts,) int64 codes of labels, or texts × labels: a probability per label, times the text's own weight.
     weights: (labels,), one factor per class; give it the mean 1 over the corpus's texts (see class_weights),
     and the loss keeps its scale. smoothing: the share of each target spread evenly over all labels.
     gamma: 0 is cross-entropy; above it, texts that are already told well count less.
@@ -31,13 +32,20 @@ def classification_loss(
 
     _check(logits.shape[-1], weights, smoothing, gamma)
     log_p = torch.log_softmax(logits.to(torch.promote_types(logits.dtype, torch.float32)), dim=-1)
-    # FL = -sum_k q_k w_k (1 - p_k)^gamma log p_k with q = (1 - smoothing) one-hot + smoothing / K: at smoothing 0
+    # FL = -sum_k q_k w_k (1 - p_k)^gamma log p_k with q = (1 - smoothing) target + smoothing / K: at smoothing 0
     # Lin et al. (2017), eq. 5, with alpha = w; at gamma 0 the smoothing of Szegedy et al. (2016), eq. 8.
     terms = -log_p * _modulation(log_p, gamma)
     if weights is not None:
         terms = terms * weights.to(terms)
-    of_label = terms.gather(-1, labels.unsqueeze(-1)).squeeze(-1)
-    return ((1.0 - smoothing) * of_label + smoothing * terms.mean(dim=-1)).mean()
+    wanted = _one_hot(targets, log_p) if targets.dim() == 1 else targets.to(log_p)
+    of_target = (wanted * terms).sum(dim=-1)
+    return ((1.0 - smoothing) * of_target + smoothing * wanted.sum(dim=-1) * terms.mean(dim=-1)).mean()
+
+
+def _one_hot(codes: "Tensor", like: "Tensor") -> "Tensor":
+    import torch
+
+    return torch.nn.functional.one_hot(codes, like.shape[-1]).to(like)
 
 
 def _modulation(log_p: "Tensor", gamma: float) -> "Tensor":
@@ -57,12 +65,13 @@ def trainer_loss(
 
     Trainer adds up the micro-batches of one step and leaves a custom loss undivided; it passes the number of texts
     in the whole step as `num_items_in_batch`. Each micro-batch is therefore returned as its sum over that number:
-    their total is the mean over all texts of the step, also where micro-batches differ in size.
+    their total is the mean over all texts of the step, also where micro-batches differ in size. What it counts are
+    entries, three per text where the targets are probabilities.
     """
 
     def loss(outputs: Any, labels: "Tensor", num_items_in_batch: "Tensor | int | None" = None) -> "Tensor":
         mean = classification_loss(outputs.logits, labels, weights=weights, smoothing=smoothing, gamma=gamma)
-        return mean if num_items_in_batch is None else mean * (len(labels) / num_items_in_batch)
+        return mean if num_items_in_batch is None else mean * (labels.numel() / num_items_in_batch)
 
     return loss
 

@@ -7,6 +7,8 @@ import numpy as np
 from nlp.errors import ModelError
 from nlp.model_files import EMBEDDED
 
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
 
 @dataclass(frozen=True)
 class FinetuneConfig:
@@ -22,7 +24,12 @@ class FinetuneConfig:
     accumulation, micro-batches of batch_size per step; label_smoothing and focal_gamma (nlp/loss.py);
     average_decay of a moving average of weights, 0.99 for one over about a hundred steps (nlp/averaging.py);
     adversarial_norm of a perturbation of word embeddings (nlp/adversarial.py); augmented_copies of each
-    training text (nlp/augment.py); lora_rank (nlp/lora.py).
+    training text (nlp/augment.py); lora_rank (nlp/lora.py); patience, the passes without a better macro-F1 on the
+    validation texts after which to stop and return to the best pass; gradient_checkpointing, which computes
+    activations twice instead of keeping them.
+
+    soft_targets: train towards the share of annotators behind a label where the texts carry `agree`
+    (nlp/targets.py). precision: auto (bfloat16 on a GPU that has it, else float32), float32, bfloat16 or float16.
 
     Raises:
         ModelError: a setting makes no sense.
@@ -47,6 +54,10 @@ class FinetuneConfig:
     adversarial_norm: float = 0.0
     augmented_copies: int = 0
     lora_rank: int = 0
+    patience: int = 0
+    gradient_checkpointing: bool = False
+    soft_targets: bool = False
+    precision: str = "auto"
 
     def __post_init__(self) -> None:
         for name, sensible, needed in (
@@ -68,6 +79,8 @@ class FinetuneConfig:
             ("adversarial_norm", 0 <= self.adversarial_norm < np.inf, ">= 0"),
             ("augmented_copies", self.augmented_copies >= 0, ">= 0"),
             ("lora_rank", self.lora_rank >= 0, ">= 0"),
+            ("patience", self.patience >= 0, ">= 0"),
+            ("precision", self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
         ):
             if not sensible:
                 raise ModelError(f"{name} is {getattr(self, name)}: it must be {needed}")

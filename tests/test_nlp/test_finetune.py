@@ -14,10 +14,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nlp.base_model import load_base
 from nlp.corpora import LABELS
 from nlp.errors import CorpusError, ModelError
 from nlp.evaluate import evaluate
-from nlp.finetune import FinetuneConfig, _arguments, _optimizer, class_weights, finetune, load_base
+from nlp.finetune import finetune
+from nlp.recipe import FinetuneConfig
+from nlp.targets import class_weights
+from nlp.trainer import Run, arguments, optimizer
 
 SENTENCES = {
     "positive": "profit rises",
@@ -113,7 +117,7 @@ def test_the_head_learns_faster_and_biases_and_norms_do_not_decay(config):
     model, _ = load_base(config.base, 0)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     seen = []
-    for group in _optimizer(model, settings).param_groups:
+    for group in optimizer(model, settings).param_groups:
         for name in (names[id(parameter)] for parameter in group["params"]):
             seen.append(name)
             in_head = name.startswith("classifier.") or "pooler" in name
@@ -125,10 +129,10 @@ def test_the_head_learns_faster_and_biases_and_norms_do_not_decay(config):
 
 
 def test_the_learning_rate_rises_over_the_share_of_warmup_and_falls_linearly(config):
-    arguments = _arguments(replace(config, warmup=0.25), progress=False)
-    assert arguments.get_warmup_steps(200) == 50
-    assert arguments.lr_scheduler_type == "linear"
-    assert arguments.save_strategy == "no"
+    given = arguments(Run(replace(config, warmup=0.25)))
+    assert given.get_warmup_steps(200) == 50
+    assert given.lr_scheduler_type == "linear"
+    assert given.save_strategy == "no"
 
 
 def test_dropout_applies_between_layers_and_not_to_attention(config):
@@ -226,7 +230,7 @@ def test_running_out_of_memory_says_what_to_lower(config, monkeypatch, error):
         raise error
 
     monkeypatch.setattr(transformers.Trainer, "train", fail)
-    with pytest.raises(ModelError, match="out of memory at batch size 8: lower batch_size or max_length"):
+    with pytest.raises(ModelError, match="out of memory at batch size 8: lower batch_size"):
         finetune(ROWS, ROWS, config)
 
 
@@ -308,3 +312,186 @@ def test_the_temperature_is_fitted_on_the_held_out_texts(config):
     classifier, report = finetune(ROWS, ROWS, config)
     assert classifier.temperature == report.temperature
     assert classifier.temperature != 1.0
+
+
+def test_recomputed_activations_give_the_same_weights(config):
+    plain, _ = finetune(ROWS, ROWS, replace(config, dropout=0.0))
+    other, _ = finetune(ROWS, ROWS, replace(config, dropout=0.0, gradient_checkpointing=True))
+    np.testing.assert_allclose(
+        plain.predict_proba(list(ROWS["text"])), other.predict_proba(list(ROWS["text"])), atol=1e-6
+    )
+
+
+def test_activations_are_recomputed_where_asked(config, monkeypatch):
+    """The forward pass of a layer runs twice: once for the loss, once more for its gradient."""
+    from transformers.models.bert.modeling_bert import BertIntermediate
+
+    calls = []
+    forward = BertIntermediate.forward
+    monkeypatch.setattr(BertIntermediate, "forward", lambda self, states: (calls.append(1), forward(self, states))[1])
+    counts = []
+    for recomputed in (False, True):
+        calls.clear()
+        finetune(ROWS, ROWS, replace(config, gradient_checkpointing=recomputed))
+        counts.append(len(calls))
+    steps, layers = 4, 2
+    assert counts[1] - counts[0] == steps * layers
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing of ours catches it."""
+
+
+def kill_after(passes, monkeypatch):
+    """Let the next training be cut off right after so many passes were saved."""
+    import transformers
+
+    begun = transformers.TrainerCallback.on_epoch_begin
+
+    def on_epoch_begin(self, args, state, control, **named):
+        if state.epoch >= passes:
+            raise Killed
+        return begun(self, args, state, control, **named)
+
+    monkeypatch.setattr(transformers.DefaultFlowCallback, "on_epoch_begin", on_epoch_begin)
+
+
+@pytest.mark.parametrize("extra", [{}, {"average_decay": 0.8, "patience": 5}, {"lora_rank": 2}], ids=str)
+def test_a_killed_run_goes_on_to_the_same_bits(config, tmp_path, monkeypatch, extra):
+    settings = replace(config, epochs=4, **extra)
+    whole, report = finetune(ROWS, ROWS, settings)
+    with monkeypatch.context() as killing:
+        kill_after(2, killing)
+        with pytest.raises(Killed):
+            finetune(ROWS, ROWS, settings, workspace=tmp_path / "work")
+    assert (tmp_path / "work" / "checkpoint-8" / "whole").is_file()
+    steps = count_steps(monkeypatch)
+    resumed, again = finetune(ROWS, ROWS, settings, workspace=tmp_path / "work")
+    assert len(steps) == 2 * 4  # only what was missing
+    assert weights_of(whole) == weights_of(resumed)
+    assert again.train_loss == pytest.approx(report.train_loss)
+    assert (report.steps, report.temperature) == (again.steps, again.temperature)
+    assert not (tmp_path / "work").exists()
+
+
+def count_steps(monkeypatch):
+    import transformers
+
+    steps = []
+    step = transformers.Trainer.training_step
+    monkeypatch.setattr(
+        transformers.Trainer, "training_step", lambda self, *rest: (steps.append(1), step(self, *rest))[1]
+    )
+    return steps
+
+
+def test_a_checkpoint_cut_off_in_writing_is_not_gone_on_from(config, tmp_path, monkeypatch):
+    settings = replace(config, epochs=3)
+    with monkeypatch.context() as killing:
+        kill_after(2, killing)
+        with pytest.raises(Killed):
+            finetune(ROWS, ROWS, settings, workspace=tmp_path)
+    last = tmp_path / "checkpoint-8"
+    (last / "whole").unlink()
+    (last / "model.safetensors").write_bytes(b"")
+    whole, _ = finetune(ROWS, ROWS, settings)
+    resumed, _ = finetune(ROWS, ROWS, settings, workspace=tmp_path)
+    assert weights_of(whole) == weights_of(resumed)
+
+
+@pytest.mark.parametrize("other", ["settings", "data"])
+def test_checkpoints_of_another_run_are_not_gone_on_from(config, tmp_path, monkeypatch, caplog, other):
+    settings = replace(config, epochs=3)
+    with monkeypatch.context() as killing:
+        kill_after(1, killing)
+        with pytest.raises(Killed):
+            finetune(ROWS, ROWS, settings, workspace=tmp_path)
+    rows = ROWS.iloc[:-3] if other == "data" else ROWS
+    settings = replace(settings, learning_rate=2e-3) if other == "settings" else settings
+    resumed, _ = finetune(rows, ROWS, settings, workspace=tmp_path)
+    assert weights_of(resumed) == weights_of(finetune(rows, ROWS, settings)[0])
+    assert "of other settings or data: starting afresh" in caplog.text
+
+
+def test_training_stops_where_macro_f1_rises_no_more_and_goes_back_to_the_best(config, monkeypatch):
+    """The figures of the passes are given: the second is the best, two more are waited for."""
+    import nlp.trainer
+
+    figures = iter([0.5, 0.9, 0.8, 0.7, 0.95])
+    monkeypatch.setattr(nlp.trainer, "_metrics", lambda _: {"accuracy": 0.5, "macro_f1": next(figures)})
+    # A rate that falls to 0 over 5 passes differs from one that falls over 2, so the best is found by its bits.
+    kept = {}
+    saved = importlib.import_module("nlp.checkpoints").WholeMark.on_save
+
+    def on_save(self, args, state, control, **named):
+        kept[state.global_step] = {name: tensor.clone() for name, tensor in named["model"].state_dict().items()}
+        return saved(self, args, state, control, **named)
+
+    monkeypatch.setattr(importlib.import_module("nlp.checkpoints").WholeMark, "on_save", on_save)
+    classifier, report = finetune(ROWS, ROWS, replace(config, epochs=5, patience=2))
+    assert report.steps == 4 * 4
+    for name, tensor in kept[2 * 4].items():
+        assert torch.equal(classifier._stored[name], tensor), name
+
+
+def test_a_full_disk_is_told_and_the_old_checkpoint_stays(config, tmp_path, monkeypatch):
+    import errno
+
+    import transformers
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(transformers.Trainer, "_save_optimizer_and_scheduler", full)
+    with pytest.raises(ModelError, match="cannot be written: No space left on device: make room"):
+        finetune(ROWS, ROWS, config, workspace=tmp_path)
+
+
+def test_float16_needs_a_gpu(config):
+    if torch.cuda.is_available():
+        pytest.skip("a GPU is there")
+    with pytest.raises(ModelError, match="float16 needs a GPU"):
+        finetune(ROWS, ROWS, replace(config, precision="float16"))
+
+
+def test_bfloat16_computes_otherwise_and_keeps_float32_weights(config):
+    plain, _ = finetune(ROWS, ROWS, replace(config, dropout=0.0))
+    half, _ = finetune(ROWS, ROWS, replace(config, dropout=0.0, precision="bfloat16"))
+    assert {tensor.dtype for tensor in half._stored.values() if tensor.is_floating_point()} == {torch.float32}
+    assert weights_of(plain) != weights_of(half)
+    np.testing.assert_allclose(
+        plain.predict_proba(list(ROWS["text"])), half.predict_proba(list(ROWS["text"])), atol=0.05
+    )
+
+
+def test_an_unknown_tracker_and_one_that_is_missing_are_named(config, monkeypatch):
+    import nlp.trainer
+
+    with pytest.raises(ModelError, match="'notebook' is not known: use tensorboard, wandb, mlflow"):
+        finetune(ROWS, ROWS, config, trackers=["notebook"])
+    monkeypatch.setattr(nlp.trainer, "find_spec", lambda _: None)
+    with pytest.raises(ModelError, match="pip install wandb"):
+        finetune(ROWS, ROWS, config, trackers=["wandb"])
+
+
+def test_tensorboard_is_told_losses_and_figures(config, tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    finetune(ROWS, ROWS, replace(config, epochs=3), workspace=tmp_path, trackers=["tensorboard"])
+    (events,) = tmp_path.rglob("events.out.tfevents.*")
+    told = EventAccumulator(str(events.parent)).Reload().Tags()["scalars"]
+    assert {"train/loss", "train/learning_rate", "eval/macro_f1", "eval/accuracy"} <= set(told)
+
+
+def test_texts_count_by_their_weight(config):
+    """A text of weight 0 might as well not be there: other texts in its place change nothing but rounding."""
+    settings = replace(config, dropout=0.0, batch_size=len(ROWS), class_weight_power=0.0, epochs=3)
+    weights = np.where(np.arange(len(ROWS)) < 15, 1.0, 0.0)
+    one, _ = finetune(ROWS.assign(weight=weights), ROWS, settings)
+    swapped = ROWS.assign(weight=weights, label=np.where(weights > 0, ROWS["label"], "neutral"))
+    two, _ = finetune(swapped, ROWS, settings)
+    even, _ = finetune(ROWS, ROWS, settings)
+    texts = list(ROWS["text"])
+    np.testing.assert_allclose(one.predict_proba(texts), two.predict_proba(texts), atol=1e-5)
+    assert np.abs(one.predict_proba(texts) - even.predict_proba(texts)).max() > 1e-4

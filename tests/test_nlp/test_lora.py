@@ -7,7 +7,7 @@ import torch
 import transformers
 
 from nlp.errors import ModelError
-from nlp.finetune import load_base
+from nlp.base_model import load_base
 from nlp.lora import adapt, merged
 
 SIZES = {"vocab_size": 30, "hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 12, "num_labels": 3}

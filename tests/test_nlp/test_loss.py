@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
 from nlp.errors import ModelError
-from nlp.finetune import class_weights
+from nlp.targets import class_weights
 from nlp.loss import classification_loss, trainer_loss
 
 
