@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nlp.amounts import with_directions
 from nlp.corpora import LABELS
 from nlp.errors import ModelError
 from nlp.inference import TOKENS_PER_BATCH, checked_texts, logits_of, longest_text, tokenize
 from nlp.model_files import (
+    AMOUNT_RULES,
     EMBEDDED,
     SIDECAR,
     absent_weights,
@@ -27,7 +29,7 @@ from nlp.model_files import (
     quiet_transformers,
     reading,
     refuse_absent,
-    saved_temperature,
+    saved_reading,
     whole_folder,
 )
 
@@ -43,8 +45,21 @@ INCIDENTAL = {"_name_or_path", "transformers_version", "dtype", "torch_dtype", "
 class SentimentClassifier:
     """A three-way classifier of financial news; its columns are always negative, neutral, positive."""
 
-    def __init__(self, model: Any, tokenizer: Any, *, temperature: float = 1.0, dtype: str = "auto") -> None:
-        """Wrap a transformers sequence classifier; the model is cast to `dtype` and put in eval mode."""
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        temperature: float = 1.0,
+        dtype: str = "auto",
+        reads_amounts: bool = False,
+    ) -> None:
+        """Wrap a transformers sequence classifier; the model is cast to `dtype` and put in eval mode.
+
+        reads_amounts: whether texts are given to it with the direction of compared amounts (nlp/amounts.py), as
+        they must be where it was trained so.
+        """
+        self.reads_amounts = reads_amounts
         self.column_order = label_order(model.config)
         self.temperature = checked_temperature(temperature)
         self.tokenizer = tokenizer
@@ -68,7 +83,8 @@ class SentimentClassifier:
         """
         where, device, dtype = checked_source(source), _device(device), _known_dtype(dtype)
         model, tokenizer = _load_whole(where, source)
-        return cls(model.to(device), tokenizer, temperature=saved_temperature(Path(where)), dtype=dtype)
+        saved = saved_reading(Path(where))
+        return cls(model.to(device), tokenizer, temperature=saved.temperature, dtype=dtype, reads_amounts=saved.amounts)
 
     def predict_proba(
         self, texts: Sequence[str], *, tokens_per_batch: int = TOKENS_PER_BATCH, progress: bool = False
@@ -90,7 +106,8 @@ class SentimentClassifier:
         return np.asarray(probabilities[[place[text] for text in asked]])
 
     def _logits(self, texts: list[str], tokens_per_batch: int, progress: bool) -> NDArray[np.float32]:
-        ids, cut = tokenize(self.tokenizer, texts, self.max_length)
+        shown = [with_directions(text) for text in texts] if self.reads_amounts else texts
+        ids, cut = tokenize(self.tokenizer, shown, self.max_length)
         if cut:
             log.warning("%d of %d texts are longer than %d tokens and were cut", cut, len(texts), self.max_length)
         pad_id = self.tokenizer.pad_token_id or 0
@@ -99,11 +116,12 @@ class SentimentClassifier:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of what decides the probabilities: weights, config, tokenizer, label order, temperature."""
+        """SHA-256 of what decides the probabilities: weights, config, tokenizer, label order, how texts are read."""
         config = {key: value for key, value in self.model.config.to_dict().items() if key not in INCIDENTAL}
         digest = hashlib.sha256(self._weights_digest.encode())
         digest.update(_tokenizer_state(self.tokenizer).encode())
         digest.update(json.dumps([self.column_order, repr(self.temperature), self.max_length]).encode())
+        digest.update(AMOUNT_RULES.encode() if self.reads_amounts else b"")
         digest.update(json.dumps(config, sort_keys=True, default=str).encode())
         return digest.hexdigest()
 
@@ -124,7 +142,8 @@ class SentimentClassifier:
             config.dtype = "float32"  # that of the weights in the file, whatever they are computed in
             config.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
-        sidecar = {"temperature": self.temperature, "labels": LABELS, "fingerprint": self.fingerprint}
+        sidecar = {"temperature": self.temperature, "labels": LABELS, "fingerprint": self.fingerprint,
+                   "amounts": AMOUNT_RULES if self.reads_amounts else None}  # fmt: skip
         (folder / SIDECAR).write_text(json.dumps(sidecar, indent=2) + "\n", encoding="utf-8")
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nlp.amounts import with_directions
 from nlp.augment import AugmentConfig, augment
 from nlp.base_model import load_base
 from nlp.calibration import fit_temperature
@@ -94,7 +95,8 @@ def finetune(
     with _workspace(workspace, config) as folder:
         run = Run(config, folder, trackers, progress)
         trainer, tokenizer, seconds = _trained(train, valid, run)
-        classifier = SentimentClassifier(_without_adapters(trainer.model, config), tokenizer)
+        model = _without_adapters(trainer.model, config)
+    classifier = SentimentClassifier(model, tokenizer, reads_amounts=config.reads_amounts)
     probabilities = classifier.predict_proba(held_texts)
     classifier.temperature = fit_temperature(probabilities, valid["label"])
     figures = headline_figures(held_codes, probabilities.argmax(axis=1))
@@ -153,7 +155,8 @@ def _trained(train: pd.DataFrame, valid: pd.DataFrame, run: Run) -> tuple[Any, A
 
 def _token_ids(model: Any, tokenizer: Any, rows: pd.DataFrame, role: str, config: FinetuneConfig) -> list[list[int]]:
     limit = min(config.max_length, longest_text(model, tokenizer))
-    ids, cut = tokenize(tokenizer, list(rows["text"]), limit)
+    texts = [with_directions(text) for text in rows["text"]] if config.reads_amounts else list(rows["text"])
+    ids, cut = tokenize(tokenizer, texts, limit)
     if cut:
         log.warning("%d of %d %s texts are longer than %d tokens and were cut", cut, len(ids), role, limit)
     return ids

@@ -6,11 +6,13 @@ import logging
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nlp.errors import ModelError
 
+AMOUNT_RULES = "2026-11"  # of nlp/amounts.py: a change there that changes a text is a new name here
 SIDECAR = "newsfolio.json"  # what a transformers config has no place for: temperature, where it came from
 EMBEDDED = "minilm"  # the encoder of the `offline` extra, by this name wherever a model is asked for
 EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -112,15 +114,31 @@ def checked_temperature(temperature: Any) -> float:
     return float(temperature)
 
 
-def saved_temperature(folder: Path) -> float:
-    """Return the temperature beside a saved model; 1 where there is none."""
+@dataclass(frozen=True)
+class Reading:
+    """How a saved model reads texts: its temperature, and whether compared amounts are worked out (nlp/amounts.py)."""
+
+    temperature: float = 1.0
+    amounts: bool = False
+
+
+def saved_reading(folder: Path) -> Reading:
+    """Return what was written beside a saved model; temperature 1 and texts as they are where there is nothing."""
     path = folder / SIDECAR
     if not path.is_file():
-        return 1.0
+        return Reading()
     try:
-        return checked_temperature(json.loads(path.read_text(encoding="utf-8")).get("temperature", 1.0))
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return Reading(checked_temperature(found.get("temperature", 1.0)), _known_rules(found.get("amounts")))
     except (ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: cannot be read: {error}") from error
+
+
+def _known_rules(rules: Any) -> bool:
+    """Whether amounts are read; only by the rules the model was trained with."""
+    if rules not in (None, AMOUNT_RULES):
+        raise ModelError(f"reads amounts by the rules {rules!r}, known are {AMOUNT_RULES!r}: train it anew")
+    return rules is not None
 
 
 @contextmanager

@@ -28,6 +28,7 @@ class FinetuneConfig:
     validation texts after which to stop and return to the best pass; gradient_checkpointing, which computes
     activations twice instead of keeping them.
 
+    reads_amounts: whether compared amounts are worked out for the model (nlp/amounts.py).
     soft_targets: train towards the share of annotators behind a label where the texts carry `agree`
     (nlp/targets.py). precision: auto (bfloat16 on a GPU that has it, else float32), float32, bfloat16 or float16.
 
@@ -44,6 +45,7 @@ class FinetuneConfig:
     dropout: float = 0.1
     weight_decay: float = 0.01
     class_weight_power: float = 0.5
+    reads_amounts: bool = True
     max_length: int = 128
     seed: int = 0
     layer_decay: float = 1.0

