@@ -9,18 +9,24 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nlp.agreement import share_agreeing
+    from nlp.amounts import with_directions
     from nlp.augment import AugmentConfig, augment
     from nlp.baselines import fit_majority, fit_word_weights, read_word_list
     from nlp.breakdown import breakdown, length_quarter, scorecard
     from nlp.calibration import fit_temperature
     from nlp.classifier import SentimentClassifier
     from nlp.compare import Comparison, compare
+    from nlp.contradictions import CorpusCounts
     from nlp.corpora import LABELS, embedded_corpus, read_labelled, split
+    from nlp.corpus_formats import Corpus, read_corpus
     from nlp.ensemble import SentimentEnsemble, load_classifier
     from nlp.errors import CorpusError, ModelError, NewsError, NlpError
     from nlp.evaluate import Evaluation, evaluate, evaluate_probabilities
     from nlp.finetune import FinetuneReport, finetune
     from nlp.headlines import read_headlines
+    from nlp.label_maps import PHRASEBANK_HUB_LABELS, TWITTER_NEWS_LABELS, parse_label_map
+    from nlp.mixing import mixed, split_first
     from nlp.near_duplicates import duplicate_groups, group_split
     from nlp.pretrain import PretrainConfig, pretrain
     from nlp.recipe import FinetuneConfig
@@ -31,6 +37,8 @@ if TYPE_CHECKING:
 _HOME = {
     "AugmentConfig": "augment",
     "Comparison": "compare",
+    "Corpus": "corpus_formats",
+    "CorpusCounts": "contradictions",
     "CorpusError": "errors",
     "Evaluation": "evaluate",
     "FinetuneConfig": "recipe",
@@ -39,9 +47,11 @@ _HOME = {
     "ModelError": "errors",
     "NewsError": "errors",
     "NlpError": "errors",
+    "PHRASEBANK_HUB_LABELS": "label_maps",
     "PretrainConfig": "pretrain",
     "SentimentClassifier": "classifier",
     "SentimentEnsemble": "ensemble",
+    "TWITTER_NEWS_LABELS": "label_maps",
     "assign_session": "sessions",
     "augment": "augment",
     "breakdown": "breakdown",
@@ -59,19 +69,29 @@ _HOME = {
     "group_split": "near_duplicates",
     "length_quarter": "breakdown",
     "load_classifier": "ensemble",
+    "mixed": "mixing",
+    "parse_label_map": "label_maps",
     "pretrain": "pretrain",
+    "read_corpus": "corpus_formats",
     "read_headlines": "headlines",
     "read_labelled": "corpora",
     "read_word_list": "baselines",
     "score_headlines": "scores",
     "scorecard": "breakdown",
+    "share_agreeing": "agreement",
     "split": "corpora",
+    "split_first": "mixing",
+    "with_directions": "amounts",
 }
 
 __all__ = [
     "LABELS",
+    "PHRASEBANK_HUB_LABELS",
+    "TWITTER_NEWS_LABELS",
     "AugmentConfig",
     "Comparison",
+    "Corpus",
+    "CorpusCounts",
     "CorpusError",
     "Evaluation",
     "FinetuneConfig",
@@ -99,13 +119,19 @@ __all__ = [
     "group_split",
     "length_quarter",
     "load_classifier",
+    "mixed",
+    "parse_label_map",
     "pretrain",
+    "read_corpus",
     "read_headlines",
     "read_labelled",
     "read_word_list",
     "score_headlines",
     "scorecard",
+    "share_agreeing",
     "split",
+    "split_first",
+    "with_directions",
 ]
 
 

@@ -25,8 +25,8 @@ def share_agreeing(labelled: pd.DataFrame) -> pd.Series:
     """
     if "agree" not in labelled.columns:
         return pd.Series(1.0, index=labelled.index, name="share")
-    agree = labelled["agree"]
-    share = agree.astype(object).map(SHARES).astype(float).mask(agree.isna(), 1.0)
+    agree = labelled["agree"].astype(object)
+    share = agree.map(SHARES).astype(float).mask(agree.isna(), 1.0)
     wrong = np.flatnonzero(share.isna())
     if len(wrong):
         raise CorpusError(

@@ -1,7 +1,7 @@
 """`newsfolio finetune`: train on labelled texts, save the classifier and its card."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,55 +12,116 @@ if TYPE_CHECKING:
 
     from nlp.classifier import SentimentClassifier
     from nlp.finetune import FinetuneReport
+    from nlp.recipe import FinetuneConfig
+
+DATES = ("published", "created_at", "date")  # columns that tell when a text appeared, the first that is there
+HELD_OUT = 0.1  # of the first corpus, where no file of validation texts is given
+
+
+@dataclass(frozen=True)
+class Data:
+    """The rows of a run, where each part of them came from, and how they were split."""
+
+    train: "pd.DataFrame"
+    valid: "pd.DataFrame"
+    valid_name: str
+    split: str
 
 
 def finetune(
-    train: Annotated[Path, typer.Argument(help="Labelled texts: CSV, Parquet or JSONL with text and label.")],
+    train: Annotated[
+        Path, typer.Argument(help="Labelled texts: a table with text and label, or a corpus as published.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the classifier.")],
     valid: Annotated[Path | None, typer.Option(help="Held-out texts; else a tenth of TRAIN.")] = None,
+    also: Annotated[list[Path] | None, typer.Option(help="Another corpus to train on; may be repeated.")] = None,
+    also_weight: Annotated[float, typer.Option(help="How much a text of these counts beside one of TRAIN.")] = 0.3,
+    labels: Annotated[str, typer.Option(help="What other labels mean: 0=bearish,1=bullish,2=neutral.")] = "",
     base: Annotated[str, typer.Option(help="minilm, a folder, or a model on the hub.")] = "minilm",
-    epochs: Annotated[float, typer.Option(help="Passes over the training texts.")] = 4.0,
-    learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 5e-5,
-    batch_size: Annotated[int, typer.Option(help="Texts per step.")] = 32,
+    preset: Annotated[str, typer.Option(help="default, or small for about a thousand texts.")] = "default",
+    epochs: Annotated[float | None, typer.Option(help="Passes over the texts; else the preset's.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate; else the preset's.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Texts per step; else the preset's.")] = None,
+    patience: Annotated[int, typer.Option(help="Stop after so many passes without a better macro-F1; 0: never.")] = 0,
+    licence: Annotated[str, typer.Option(help="Licence of the texts, for the card.")] = "not stated",
+    track: Annotated[list[str] | None, typer.Option(help="tensorboard, wandb or mlflow; may be repeated.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of split, head and order.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Fine-tune a classifier on labelled texts and save it, with a card that says what it was trained on."""
-    from nlp.corpora import read_labelled, split
+    """Fine-tune a classifier on labelled texts and save it, with a card that says what it was trained on.
+
+    A run that was killed goes on where it was when the same command is given again.
+    """
     from nlp.finetune import finetune
+    from nlp.model_files import check_destination
     from nlp.recipe import FinetuneConfig
 
-    config = FinetuneConfig(base=base, epochs=epochs, learning_rate=learning_rate, batch_size=batch_size, seed=seed)
-    rows = read_labelled(train)
-    parts = (rows, read_labelled(valid)) if valid else split(rows, seed=seed)
-    classifier, report = finetune(*parts, config, progress=True)
+    check_destination(out)
+    usual = FinetuneConfig.preset(preset, seed)
+    config = replace(
+        usual,
+        base=base,
+        patience=patience,
+        epochs=usual.epochs if epochs is None else epochs,
+        learning_rate=usual.learning_rate if learning_rate is None else learning_rate,
+        batch_size=usual.batch_size if batch_size is None else batch_size,
+    )
+    data = _data([train, *(also or [])], also_weight, valid, labels, seed)
+    workspace = out.with_name(f"{out.name}.partial")
+    classifier, report = finetune(
+        data.train, data.valid, config, workspace=workspace, trackers=track or (), progress=True
+    )
     classifier.save(out)
-    split_by = f"texts of {valid.name}" if valid else f"a tenth, near-duplicates on one side, seed {seed}"
-    (out / "README.md").write_text(_card(out.name, train.name, classifier, parts, report, split_by), encoding="utf-8")
+    (out / "README.md").write_text(_card(out.name, classifier, data, report, licence), encoding="utf-8")
     typer.echo(json.dumps(report.to_dict()) if as_json else f"{report}\nsaved in {out}")
 
 
-def _card(
-    name: str,
-    corpus: str,
-    classifier: "SentimentClassifier",
-    parts: "tuple[pd.DataFrame, pd.DataFrame]",
-    report: "FinetuneReport",
-    split: str,
-) -> str:
+def _data(files: list[Path], also_weight: float, valid: Path | None, labels: str, seed: int) -> Data:
+    from nlp.mixing import mixed, split_first
+
+    corpora = {file.name: (_rows(file, labels), 1.0 if place == 0 else also_weight) for place, file in enumerate(files)}
+    if valid is not None:
+        return Data(mixed(corpora), _rows(valid, labels), valid.name, f"the texts of {valid.name}")
+    train, held = split_first(corpora, valid=HELD_OUT, seed=seed)
+    split = f"a tenth of {files[0].name}, near-duplicates on one side, seed {seed}"
+    return Data(train, held, f"{files[0].name}, held out", split)
+
+
+def _rows(file: Path, labels: str) -> "pd.DataFrame":
+    from nlp.corpora import LABEL_MAP
+    from nlp.corpus_formats import read_corpus
+    from nlp.label_maps import parse_label_map
+
+    corpus = read_corpus(file, label_map=parse_label_map(labels) if labels else LABEL_MAP)
+    typer.echo(f"{file.name}: read as {corpus.form}", err=True)
+    return corpus.rows
+
+
+def _card(name: str, classifier: "SentimentClassifier", data: Data, report: "FinetuneReport", licence: str) -> str:
     from nlp.evaluate import evaluate
     from nlp.model_card import CardFacts, corpus_facts, model_card
 
+    dates = next((column for column in DATES if column in data.train), None)
+    training = [
+        corpus_facts(rows, name=str(corpus), licence=licence, dates=dates)
+        for corpus, rows in data.train.groupby("corpus", sort=False)
+    ]
     facts = CardFacts(
         name=name,
         base=report.config.base,
         fingerprint=classifier.fingerprint,
-        training=(corpus_facts(parts[0], name=corpus),),
-        evaluated_on=corpus_facts(parts[1], name=f"{corpus}, held out"),
-        evaluation=evaluate(classifier, parts[1]),
-        split=split,
+        training=tuple(training),
+        evaluated_on=corpus_facts(data.valid, name=data.valid_name),
+        evaluation=evaluate(classifier, data.valid),
+        split=data.split,
         temperature=classifier.temperature,
         config=asdict(report.config),
-        limits=("The temperature was fitted on the held-out texts: their calibration error is a little too good.",),
+        limits=_limits(report.config),
     )
     return model_card(facts)
+
+
+def _limits(config: "FinetuneConfig") -> tuple[str, ...]:
+    fitted = "The temperature was fitted on the held-out texts: their calibration error is a little too good."
+    chosen = "The number of passes was chosen on the held-out texts: all their figures are a little too good."
+    return (fitted, chosen) if config.patience else (fitted,)

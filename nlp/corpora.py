@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from nlp.contradictions import CorpusCounts, OnMixed, count_fates, row_fates
 from nlp.errors import CorpusError
 from nlp.near_duplicates import duplicate_groups, group_split
 from nlp.tables import need_columns, read_table
@@ -21,30 +23,68 @@ LABEL_MAP: Mapping[str, str] = {
 }  # fmt: skip
 
 
-def read_labelled(source: str | Path | pd.DataFrame, *, label_map: Mapping[Any, str] = LABEL_MAP) -> pd.DataFrame:
+def read_labelled(
+    source: str | Path | pd.DataFrame,
+    *,
+    text: str = "text",
+    label: str = "label",
+    label_map: Mapping[Any, str] = LABEL_MAP,
+) -> pd.DataFrame:
     """Return rows with `text` and `label` (negative, neutral, positive), all other columns as given.
 
-    source: CSV, Parquet, JSON lines or a frame with the columns text and label. Labels are looked up in
-    `label_map` whatever their case, numbers as their digits; rows without a text are dropped and counted, as are
-    exact repeats of one text with one label. A text with two labels keeps the commoner one, or is dropped on a tie.
+    source: CSV, Parquet, JSON lines or a frame; `text` and `label` name its columns of sentences and labels. Labels
+    are looked up in `label_map` whatever their case, numbers as their digits; rows without a text are dropped and
+    counted, as are exact repeats of one text with one label. A text with two labels keeps the commoner one, in the
+    first row that bears it, or is dropped on a tie. For the counts, and for corpora in other forms, see read_corpus.
 
     Raises:
         CorpusError: a column is missing, a label is unknown, texts are not text, or nothing is left.
     """
-    table, where = read_table(source, CorpusError)
-    need_columns(table, ("text", "label"), where, CorpusError)
-    table = table.reset_index(drop=True)  # rows are named by position
-    if pd.api.types.is_numeric_dtype(table["text"]) and len(table):
-        raise CorpusError(f"{where}: the column text holds numbers: name the column of sentences text")
-    usable = table["text"].map(lambda value: isinstance(value, str) and bool(value.strip())).astype(bool)
-    labelled = table[usable].assign(label=_mapped(table["label"][usable], label_map, where))
-    kept = _one_label_per_text(labelled)
-    if len(kept) < len(table):
-        log.warning("%s: %d rows without text, %d repeats or contradictions dropped, %d kept",
-                    where, int((~usable).sum()), len(labelled) - len(kept), len(kept))  # fmt: skip
-    if kept.empty:
+    table, where = read_table(source, CorpusError, words=(text, label))
+    return checked_rows(named_columns(table, where, {"text": text, "label": label}), where, label_map)[0]
+
+
+def named_columns(table: pd.DataFrame, where: str, names: Mapping[str, str]) -> pd.DataFrame:
+    """Return the table with its columns called as we do (`names`: ours -> theirs), its rows numbered from 0.
+
+    Raises:
+        CorpusError: a column is missing or there twice, one serves for two, or the column of texts holds numbers.
+    """
+    need_columns(table, tuple(names.values()), where, CorpusError)
+    if len(set(names.values())) < len(names):
+        raise CorpusError(f"{where}: {' and '.join(names)} are both to be the column {names['text']}: name two columns")
+    for ours, theirs in names.items():
+        if ours in table.columns and ours not in names.values():
+            raise CorpusError(f"{where}: has a column {ours} beside {theirs}, which is to be read as that: drop one")
+    if pd.api.types.is_numeric_dtype(table[names["text"]]) and len(table):
+        raise CorpusError(f"{where}: the column {names['text']} holds numbers: name the column of sentences text")
+    return table.rename(columns={theirs: ours for ours, theirs in names.items()}).reset_index(drop=True)
+
+
+def checked_rows(
+    rows: pd.DataFrame, where: str, label_map: Mapping[Any, str] = LABEL_MAP, on_mixed: OnMixed = "vote"
+) -> tuple[pd.DataFrame, CorpusCounts]:
+    """Return rows of text and label with our labels, one per text (see row_fates), and what became of all of them.
+
+    rows: text, label as given, other columns; their index tells messages which row of the source they come from.
+
+    Raises:
+        CorpusError: a label is unknown, or nothing is left.
+    """
+    worded = rows[has_text(rows["text"])]
+    labelled = worded.assign(label=_mapped(worded["label"], label_map, where)).reset_index(drop=True)
+    fates = row_fates(labelled, on_mixed)
+    counts = count_fates(fates, read=len(rows))
+    if counts.kept < counts.read:
+        log.warning("%s: %s", where, counts)
+    if not counts.kept:
         raise CorpusError(f"{where}: holds no labelled text")
-    return kept.reset_index(drop=True)
+    return labelled[fates == "kept"].reset_index(drop=True), counts
+
+
+def has_text(texts: pd.Series) -> NDArray[np.bool_]:
+    """Whether each value is a text with anything but blanks."""
+    return np.array([isinstance(text, str) and bool(text.strip()) for text in texts], dtype=bool)
 
 
 def _mapped(labels: pd.Series, label_map: Mapping[Any, str], where: str) -> pd.Series:
@@ -52,6 +92,7 @@ def _mapped(labels: pd.Series, label_map: Mapping[Any, str], where: str) -> pd.S
     strange = sorted(set(map(str, known.values())) - set(LABELS))
     if strange:
         raise CorpusError(f"label_map leads to {', '.join(strange)}: map to {', '.join(LABELS)}")
+    labels = labels.astype(object)  # not of NumPy: they are shown
     mapped = labels.map(_key).map(known)
     unknown = labels[mapped.isna()]
     if len(unknown):
@@ -67,15 +108,6 @@ def _key(label: object) -> str:
     if isinstance(label, float) and label.is_integer():
         label = int(label)
     return str(label).strip().lower()
-
-
-def _one_label_per_text(labelled: pd.DataFrame) -> pd.DataFrame:
-    votes = labelled.groupby(["text", "label"], sort=True).size()
-    best = votes.groupby("text").transform("max")
-    leading = votes[votes == best].reset_index()
-    winner = leading.drop_duplicates("text", keep=False).set_index("text")["label"]
-    first = labelled.drop_duplicates("text")
-    return first.assign(label=first["text"].map(winner)).dropna(subset=["label"])
 
 
 def split(labelled: pd.DataFrame, *, valid: float = 0.1, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -152,7 +152,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
     place = folder.resolve()
     try:
-        _refuse_other_files(place)
+        check_destination(place)
         place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(
             dir=place.parent, prefix=f".{place.name}-", ignore_cleanup_errors=True
@@ -166,7 +166,13 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         raise ModelError(f"{folder}: cannot be written: {reason}: name another folder") from error
 
 
-def _refuse_other_files(folder: Path) -> None:
+def check_destination(folder: Path) -> None:
+    """Refuse a folder that a model cannot be saved in, best before an hour of training.
+
+    Raises:
+        ModelError: it holds anything but a saved model, or the working directory lies in it.
+    """
+    folder = folder.resolve()
     if Path.cwd().is_relative_to(folder):
         raise ModelError(f"{folder}: the working directory lies in it: name a new folder")
     if folder.is_dir():

@@ -7,6 +7,7 @@ import numpy as np
 from nlp.errors import ModelError
 from nlp.model_files import EMBEDDED
 
+PRESETS = ("default", "small")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -91,3 +92,16 @@ class FinetuneConfig:
     def small_corpus(cls, seed: int = 0) -> "FinetuneConfig":
         """For about a thousand texts: smaller batches, faster learning, more passes."""
         return cls(epochs=8.0, learning_rate=1e-4, batch_size=16, seed=seed)
+
+    @classmethod
+    def preset(cls, name: str, seed: int = 0) -> "FinetuneConfig":
+        """Return the settings of a name: default (thousands of texts) or small (about a thousand).
+
+        Raises:
+            ModelError: another name.
+        """
+        if name == "small":
+            return cls.small_corpus(seed)
+        if name != "default":
+            raise ModelError(f"the preset {name!r} is not known: use {', '.join(PRESETS)}")
+        return cls(seed=seed)

@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,16 @@ from nlp.errors import NlpError
 WORDS = {"asset": str, "text": str, "label": str}  # 0005 and TRUE are tickers, 2014 can be a headline
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=WORDS)  # "None" and "NA" are words
+def _read_csv(path: Path, words: Sequence[str]) -> pd.DataFrame:
+    dtype = WORDS | dict.fromkeys(words, str)
+    return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dtype)  # "None" and "NA" are words
 
 
-def _read_jsonl(path: Path) -> pd.DataFrame:
+def _read_parquet(path: Path, _: Sequence[str]) -> pd.DataFrame:
+    return pd.read_parquet(path)
+
+
+def _read_jsonl(path: Path, _: Sequence[str]) -> pd.DataFrame:
     """As the json module reads it: pandas' own reader guesses at dates and numbers and loses digits."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
     wrong = [number for number, row in enumerate(rows, 1) if not isinstance(row, dict)]
@@ -27,15 +32,20 @@ def _read_jsonl(path: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+READERS: dict[str, Callable[[Path, Sequence[str]], pd.DataFrame]] = {
     ".csv": _read_csv,
-    ".parquet": pd.read_parquet,
+    ".parquet": _read_parquet,
     ".jsonl": _read_jsonl,
 }
 
 
-def read_table(source: str | Path | pd.DataFrame, error: type[NlpError]) -> tuple[pd.DataFrame, str]:
-    """Return the table and a name for it in messages; `error` is what to raise where it cannot be read."""
+def read_table(
+    source: str | Path | pd.DataFrame, error: type[NlpError], *, words: Sequence[str] = ()
+) -> tuple[pd.DataFrame, str]:
+    """Return the table and a name for it in messages; `error` is what to raise where it cannot be read.
+
+    words: further columns that a CSV file must not be read as numbers in.
+    """
     if isinstance(source, pd.DataFrame):
         return source, "the frame"
     path = Path(source)
@@ -44,7 +54,7 @@ def read_table(source: str | Path | pd.DataFrame, error: type[NlpError]) -> tupl
     if not path.is_file():
         raise error(f"{path}: no such file")
     try:
-        return READERS[path.suffix](path), str(path)
+        return READERS[path.suffix](path, words), str(path)
     except (ValueError, OSError) as problem:
         reason = str(problem).strip().partition("\n")[0]
         raise error(f"{path}: cannot be read as {path.suffix[1:]}: {reason}") from problem

@@ -16,7 +16,7 @@ from nlp.corpora import LABELS
 from nlp.errors import ModelError
 from nlp.learning_rates import parameter_groups
 from nlp.loss import trainer_loss
-from nlp.model_files import first_line
+from nlp.model_files import first_line, quiet_transformers
 from nlp.recipe import FinetuneConfig
 from nlp.targets import Floats
 
@@ -181,7 +181,7 @@ def train_from(trainer: Any, run: Run, digest: str) -> Any:
     """
     from nlp.checkpoints import claim, clear, last_whole
 
-    with _told(run):
+    with _told(run), quiet_transformers():  # each checkpoint would else draw a bar of its own
         if run.workspace is None:
             return trainer.train()
         claim(run.workspace, digest)

@@ -87,7 +87,10 @@ def test_repeats_texts_without_words_and_contradictions_are_dropped_and_counted(
     with caplog.at_level(logging.WARNING):
         kept = read_labelled(rows)
     assert kept.to_numpy().tolist() == [["same", "neutral"], ["vote", "positive"]]
-    assert "3 rows without text, 5 repeats or contradictions dropped, 2 kept" in caplog.text
+    assert (
+        "the frame: 10 rows read, 2 kept; dropped: 3 without text, 2 exact repeats, "
+        "1 outvoted by another label of their text, 2 of texts whose labels tie\n"
+    ) in caplog.text
 
 
 @given(
@@ -111,6 +114,74 @@ def test_the_label_of_a_text_is_its_commonest_in_whatever_order(rows, rng):
 def test_other_columns_and_the_order_are_kept():
     rows = labelled(("b", "neutral"), ("a", "positive")).assign(kind=["x", "y"])
     assert read_labelled(rows)["kind"].tolist() == ["x", "y"]
+
+
+def test_the_other_columns_are_those_of_a_row_that_bears_the_label():
+    rows = labelled(("a", "neutral"), ("a", "positive"), ("a", "positive")).assign(agree=[100, 66, 75])
+    assert read_labelled(rows).to_numpy().tolist() == [["a", "positive", 66]]
+
+
+def test_one_class_is_read_as_it_is():
+    rows = labelled(("a", "neutral"), ("b", "neutral"))
+    assert read_labelled(rows).equals(rows)
+
+
+def test_categories_are_read_as_words_are():
+    rows = labelled(("a", "Bearish"), (None, "negative"), ("b", "negative"), ("a", "negative"))
+    read = read_labelled(rows.astype({"text": "category", "label": "category"}))
+    assert read.astype(str).to_numpy().tolist() == [["a", "negative"], ["b", "negative"]]
+
+
+names = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8).filter(
+    lambda name: name.strip() == name and name not in ("text", "label", "n")
+)
+
+
+@given(st.lists(names, min_size=2, max_size=2, unique=True))
+def test_columns_of_any_name_are_read_as_text_and_label(name):
+    rows = labelled(("b", "Neutral"), ("a", "positive")).assign(n=[1, 2])
+    renamed = rows.rename(columns={"text": name[0], "label": name[1]})
+    assert read_labelled(renamed, text=name[0], label=name[1]).equals(read_labelled(rows))
+
+
+def test_the_names_may_change_places():
+    rows = pd.DataFrame({"text": ["neutral"], "label": ["a"]})
+    assert read_labelled(rows, text="label", label="text").to_dict("records") == [{"label": "neutral", "text": "a"}]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl"])
+def test_headlines_that_are_numbers_stay_words_in_columns_of_any_name(tmp_path, ending):
+    path = write_table(pd.DataFrame({"headline": ["2014", "007"], "mood": ["1", "0"]}), tmp_path / f"rows.{ending}")
+    read = read_labelled(path, text="headline", label="mood", label_map={0: "negative", 1: "positive"})
+    assert read.to_numpy().tolist() == [["2014", "positive"], ["007", "negative"]]
+
+
+@pytest.mark.parametrize(
+    ("columns", "text", "label", "message"),
+    [
+        (["text", "title", "label"], "title", "label", "has a column text beside title, which is to be read as that"),
+        (["text", "label", "mood"], "text", "mood", "has a column label beside mood, which is to be read as that"),
+        (["text", "label"], "title", "label", r"has no column title \(it has text, label\)"),
+        (["text", "label"], "text", "text", "text and label are both to be the column text: name two columns"),
+        (["text", "text", "label"], "text", "label", "has the column text twice"),
+    ],
+)
+def test_names_that_do_not_fit_are_refused(columns, text, label, message):
+    rows = pd.DataFrame([["a", "neutral", "neutral"][: len(columns)]], columns=columns)
+    with pytest.raises(CorpusError, match=f"the frame: {message}"):
+        read_labelled(rows, text=text, label=label)
+
+
+def test_corpora_below_each_other_keep_their_columns_and_their_near_copies_on_one_side():
+    bank = near_repeats(per_label=20, copies=2).assign(agree=75)
+    tweets = bank[["text", "label"]].assign(text=bank["text"].str.upper(), source="tweet")
+    both = pd.concat([bank, tweets])  # with an index that names each row twice
+    train, valid = split(read_labelled(both), valid=0.25)
+    assert not set(train["text"].map(normalised)) & set(valid["text"].map(normalised))
+    assert list(train.columns) == ["text", "label", "agree", "source"]
+    read = pd.concat([train, valid])
+    assert (read["agree"].isna() == read["source"].notna()).all()
+    assert sorted(read["text"]) == sorted(set(both["text"]))
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl"])

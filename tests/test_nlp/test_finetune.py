@@ -495,3 +495,27 @@ def test_texts_count_by_their_weight(config):
     texts = list(ROWS["text"])
     np.testing.assert_allclose(one.predict_proba(texts), two.predict_proba(texts), atol=1e-5)
     assert np.abs(one.predict_proba(texts) - even.predict_proba(texts)).max() > 1e-4
+
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+
+@needs_cuda
+@pytest.mark.parametrize("precision", ["auto", "float32", "bfloat16", "float16"])
+def test_on_a_gpu_texts_are_learnt_by_heart_too(config, precision):
+    classifier, report = finetune(ROWS, ROWS, replace(config, epochs=12, dropout=0.0, precision=precision))
+    assert classifier.model.device.type == "cuda"
+    assert report.valid_accuracy == 1.0
+
+
+@needs_cuda
+def test_on_a_gpu_a_killed_run_goes_on(config, tmp_path, monkeypatch):
+    settings = replace(config, epochs=4, precision="float32")
+    whole, _ = finetune(ROWS, ROWS, settings)
+    with monkeypatch.context() as killing:
+        kill_after(2, killing)
+        with pytest.raises(Killed):
+            finetune(ROWS, ROWS, settings, workspace=tmp_path)
+    resumed, _ = finetune(ROWS, ROWS, settings, workspace=tmp_path)
+    texts = list(ROWS["text"])
+    np.testing.assert_allclose(whole.predict_proba(texts), resumed.predict_proba(texts), atol=1e-3)

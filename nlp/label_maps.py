@@ -1,0 +1,30 @@
+"""What the labels of published corpora mean, and label maps written on one line."""
+
+from collections.abc import Mapping
+
+from nlp.corpora import LABEL_MAP
+from nlp.errors import CorpusError
+
+# Numbers mean another label in each corpus, so none is guessed: these are two of the most used, for read_labelled.
+TWITTER_NEWS_LABELS: Mapping[int, str] = {0: "negative", 1: "positive", 2: "neutral"}  # bearish, bullish, neutral
+PHRASEBANK_HUB_LABELS: Mapping[int, str] = {0: "negative", 1: "neutral", 2: "positive"}
+
+
+def parse_label_map(line: str) -> dict[str, str]:
+    """Return the map that a line such as "0=bearish, 1=bullish, 2=neutral" tells, for the command line.
+
+    Raises:
+        CorpusError: a part is not of the form theirs=ours, ours is not known, or one of theirs is told of twice.
+    """
+    told: dict[str, str] = {}
+    for part in line.split(","):
+        theirs, _, ours = (word.strip().lower() for word in part.partition("="))
+        if not theirs or ours not in LABEL_MAP:
+            raise CorpusError(f"{part.strip()!r} is no label and its meaning: write 0=negative; known are {_KNOWN}")
+        if theirs in told:
+            raise CorpusError(f"the label {theirs!r} is given two meanings: leave one")
+        told[theirs] = LABEL_MAP[ours]
+    return told
+
+
+_KNOWN = ", ".join(LABEL_MAP)
