@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nlp.classifier import SentimentClassifier
+    from nlp.evaluate import Evaluation
     from nlp.finetune import FinetuneReport
     from nlp.recipe import FinetuneConfig
 
@@ -38,7 +39,9 @@ def finetune(
     also_weight: Annotated[float, typer.Option(help="How much a text of these counts beside one of TRAIN.")] = 0.3,
     labels: Annotated[str, typer.Option(help="What other labels mean: 0=bearish,1=bullish,2=neutral.")] = "",
     base: Annotated[str, typer.Option(help="minilm, a folder, or a model on the hub.")] = "minilm",
-    preset: Annotated[str, typer.Option(help="default, or small for about a thousand texts.")] = "default",
+    preset: Annotated[
+        str, typer.Option(help="default; small for about a thousand texts; full trains again on all.")
+    ] = "default",
     epochs: Annotated[float | None, typer.Option(help="Passes over the texts; else the preset's.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate; else the preset's.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Texts per step; else the preset's.")] = None,
@@ -52,7 +55,10 @@ def finetune(
 
     A run that was killed goes on where it was when the same command is given again.
     """
-    from nlp.finetune import finetune
+    import pandas as pd
+
+    from nlp.evaluate import evaluate
+    from nlp.finetune import finetune, refit
     from nlp.model_files import check_destination
     from nlp.recipe import FinetuneConfig
 
@@ -67,18 +73,34 @@ def finetune(
         batch_size=usual.batch_size if batch_size is None else batch_size,
     )
     data = _data([train, *(also or [])], also_weight, valid, labels, seed)
-    workspace = out.with_name(f"{out.name}.partial")
     classifier, report = finetune(
-        data.train, data.valid, config, workspace=workspace, trackers=track or (), progress=True
+        data.train, data.valid, config, workspace=_beside(out, "partial"), trackers=track or (), progress=True
     )
+    evaluation = evaluate(classifier, data.valid)  # before a refit sees these texts
+    if preset == "full":
+        everything = pd.concat([data.train, data.valid], ignore_index=True)
+        temperature = report.temperature
+        classifier = refit(
+            everything, config, temperature=temperature, workspace=_beside(out, "refit.partial"), progress=True
+        )
     classifier.save(out)
-    (out / "README.md").write_text(_card(out.name, classifier, data, report, licence), encoding="utf-8")
+    card = _card(out.name, classifier, evaluation, data, report, licence, refitted=preset == "full")
+    (out / "README.md").write_text(card, encoding="utf-8")
     typer.echo(json.dumps(report.to_dict()) if as_json else f"{report}\nsaved in {out}")
 
 
+def _beside(out: Path, ending: str) -> Path:
+    """Where a run keeps its checkpoints until it is done."""
+    return out.with_name(f"{out.name}.{ending}")
+
+
 def _data(files: list[Path], also_weight: float, valid: Path | None, labels: str, seed: int) -> Data:
+    from nlp.errors import CorpusError
     from nlp.mixing import mixed, split_first
 
+    names = [file.name for file in files]
+    if len(set(names)) < len(names):
+        raise CorpusError(f"two of {', '.join(names)} have one name: rename a file, as the card tells them by it")
     corpora = {file.name: (_rows(file, labels), 1.0 if place == 0 else also_weight) for place, file in enumerate(files)}
     if valid is not None:
         return Data(mixed(corpora), _rows(valid, labels), valid.name, f"the texts of {valid.name}")
@@ -89,16 +111,19 @@ def _data(files: list[Path], also_weight: float, valid: Path | None, labels: str
 
 def _rows(file: Path, labels: str) -> "pd.DataFrame":
     from nlp.corpora import LABEL_MAP
-    from nlp.corpus_formats import read_corpus
+    from nlp.corpus_formats import TABLE, read_corpus
     from nlp.label_maps import parse_label_map
 
     corpus = read_corpus(file, label_map=parse_label_map(labels) if labels else LABEL_MAP)
-    typer.echo(f"{file.name}: read as {corpus.form}", err=True)
+    if corpus.form != TABLE:  # what was recognised, not asked for
+        typer.echo(f"{file.name}: read as {corpus.form}", err=True)
     return corpus.rows
 
 
-def _card(name: str, classifier: "SentimentClassifier", data: Data, report: "FinetuneReport", licence: str) -> str:
-    from nlp.evaluate import evaluate
+def _card(
+    name: str, classifier: "SentimentClassifier", evaluation: "Evaluation", data: Data, report: "FinetuneReport",
+    licence: str, *, refitted: bool,
+) -> str:  # fmt: skip
     from nlp.model_card import CardFacts, corpus_facts, model_card
 
     dates = next((column for column in DATES if column in data.train), None)
@@ -112,16 +137,20 @@ def _card(name: str, classifier: "SentimentClassifier", data: Data, report: "Fin
         fingerprint=classifier.fingerprint,
         training=tuple(training),
         evaluated_on=corpus_facts(data.valid, name=data.valid_name),
-        evaluation=evaluate(classifier, data.valid),
+        evaluation=evaluation,
         split=data.split,
         temperature=classifier.temperature,
         config=asdict(report.config),
-        limits=_limits(report.config),
+        limits=_limits(report.config, refitted=refitted),
     )
     return model_card(facts)
 
 
-def _limits(config: "FinetuneConfig") -> tuple[str, ...]:
+def _limits(config: "FinetuneConfig", *, refitted: bool) -> tuple[str, ...]:
     fitted = "The temperature was fitted on the held-out texts: their calibration error is a little too good."
     chosen = "The number of passes was chosen on the held-out texts: all their figures are a little too good."
-    return (fitted, chosen) if config.patience else (fitted,)
+    again = (
+        "Figures and temperature are those of the same recipe without the held-out texts. The weights here were then "
+        "trained on these too, so what the model says of them is no test of it."
+    )
+    return (fitted, *((chosen,) if config.patience else ()), *((again,) if refitted else ()))

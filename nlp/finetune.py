@@ -20,7 +20,7 @@ from nlp.base_model import load_base
 from nlp.calibration import fit_temperature
 from nlp.classifier import SentimentClassifier
 from nlp.corpora import LABELS, label_codes
-from nlp.errors import CorpusError
+from nlp.errors import CorpusError, ModelError
 from nlp.inference import checked_texts, longest_text, tokenize
 from nlp.lora import adapt, merged
 from nlp.recipe import FinetuneConfig
@@ -104,6 +104,33 @@ def finetune(
         config, len(train), len(held_texts), int(trainer.state.global_step), seconds, _last_loss(trainer),
         figures["accuracy"], figures["macro_f1"], classifier.temperature,
     )  # fmt: skip
+
+
+def refit(
+    rows: pd.DataFrame,
+    config: FinetuneConfig,
+    *,
+    temperature: float,
+    workspace: str | Path | None = None,
+    progress: bool = False,
+) -> SentimentClassifier:
+    """Train by the same recipe on all rows, those included that `finetune` was measured on, and return that.
+
+    temperature: the one that `finetune` found on the rows it had held out. None are left here to fit it on, so it is
+    that of a sibling trained on fewer texts, as are all figures: scikit-learn's CalibratedClassifierCV does the
+    same with ensemble=False. workspace: as for finetune, and not the same folder.
+
+    Raises:
+        CorpusError, ModelError: as finetune; ModelError too where `patience` asks for held-out rows.
+    """
+    if config.patience:
+        raise ModelError("patience needs held-out texts, which a refit has none of: give the passes as epochs")
+    _need_all_labels(_checked(rows, "training")[1])
+    rows = _augmented(rows, [], config)
+    run = Run(config, None if workspace is None else Path(workspace), (), progress)
+    trainer, tokenizer, _ = _trained(rows, rows.head(0), run)
+    model = _without_adapters(trainer.model, config)
+    return SentimentClassifier(model, tokenizer, temperature=temperature, reads_amounts=config.reads_amounts)
 
 
 def _augmented(train: pd.DataFrame, held: list[str], config: FinetuneConfig) -> pd.DataFrame:

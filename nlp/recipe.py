@@ -7,7 +7,7 @@ import numpy as np
 from nlp.errors import ModelError
 from nlp.model_files import EMBEDDED
 
-PRESETS = ("default", "small")
+PRESETS = ("default", "small", "full")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -95,13 +95,15 @@ class FinetuneConfig:
 
     @classmethod
     def preset(cls, name: str, seed: int = 0) -> "FinetuneConfig":
-        """Return the settings of a name: default (thousands of texts) or small (about a thousand).
+        """Return the settings of a name: default and full (thousands of texts) or small (about a thousand).
+
+        default and full differ in what follows: after full, `nlp.finetune.refit` trains on the held-out texts too.
 
         Raises:
             ModelError: another name.
         """
         if name == "small":
             return cls.small_corpus(seed)
-        if name != "default":
+        if name not in PRESETS:
             raise ModelError(f"the preset {name!r} is not known: use {', '.join(PRESETS)}")
         return cls(seed=seed)

@@ -626,3 +626,22 @@ def test_an_interrupt_leaves_nothing_behind(command, folder, vendor, monkeypatch
 @pytest.mark.parametrize("option", ["--batch-size 0", "--epochs 0", "--epochs -1", "--learning-rate 0"])
 def test_settings_that_train_nothing_are_told(command, folder, option):
     fails(command, folder, f"{FINETUNE} {option}", None, option.split()[0].strip("-").replace("-", ".") + ".* is ")
+
+
+def test_finetune_full_measures_first_and_then_trains_on_all(command, folder):
+    report = strict_json(succeeds(command, FINETUNE, "--preset", "full", "--json"))
+    assert report["train_rows"] + report["valid_rows"] == 36
+    card = (folder / "fresh" / "README.md").read_text(encoding="utf-8")
+    assert "trained on these too" in card
+    assert not list(folder.glob("fresh.*partial"))
+
+
+def test_finetune_on_another_corpus_too(command, folder):
+    import pandas as pd
+
+    labels = ["negative", "neutral", "positive"] * 4
+    other = pd.DataFrame({"text": [f"w{n} x{n} y{n} z{n}" for n in range(12)], "label": labels})
+    other.to_csv(folder / "other.csv", index=False)
+    report = strict_json(succeeds(command, FINETUNE, "--also", "other.csv", "--also-weight", "0.5", "--json"))
+    assert report["train_rows"] + report["valid_rows"] == 36 + 12
+    assert "| training | other.csv |" in (folder / "fresh" / "README.md").read_text(encoding="utf-8")

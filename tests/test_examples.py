@@ -22,7 +22,7 @@ def example(name: str):
 
 
 def test_every_example_is_run_here():
-    tested = {"quickstart", "stocknet", "strategy"}
+    tested = {"finetune_phrasebank", "quickstart", "stocknet", "strategy"}
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
 
 
@@ -36,6 +36,17 @@ def test_quickstart(tiny_model, capsys):
 
 def test_strategy():
     assert callable(load_policy(EXAMPLES / "strategy.py"))
+
+
+def test_finetune_phrasebank(real_data, tiny_model, tmp_path, capsys):
+    """The example's own code; the encoder knows nothing and learns nothing in a hundredth of a pass."""
+    config = FinetuneConfig(base=str(tiny_model), epochs=0.01, max_length=32)
+    example("finetune_phrasebank").main(tmp_path / "out", real_data, config)
+    printed = capsys.readouterr().out
+    for word in ("fine-tuned", "majority", "word list", "agree"):
+        assert word in printed
+    assert (tmp_path / "out" / "evaluation.html").stat().st_size > 10_000
+    assert SentimentClassifier.load(tmp_path / "out" / "model").reads_amounts
 
 
 def test_stocknet_on_a_few_stocks(real_data, tiny_model, tmp_path, monkeypatch, capsys):

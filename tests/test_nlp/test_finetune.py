@@ -519,3 +519,19 @@ def test_on_a_gpu_a_killed_run_goes_on(config, tmp_path, monkeypatch):
     resumed, _ = finetune(ROWS, ROWS, settings, workspace=tmp_path)
     texts = list(ROWS["text"])
     np.testing.assert_allclose(whole.predict_proba(texts), resumed.predict_proba(texts), atol=1e-3)
+
+
+def test_a_refit_sees_all_texts_and_takes_the_temperature_over(config):
+    from nlp.finetune import refit
+
+    again = refit(ROWS, config, temperature=1.7)
+    assert again.temperature == 1.7
+    assert weights_of(again) == weights_of(finetune(ROWS, ROWS, config)[0])  # the same rows train the same weights
+    assert weights_of(again) != weights_of(refit(ROWS.iloc[:-3], config, temperature=1.7))
+
+
+def test_a_refit_cannot_wait_for_a_better_figure(config):
+    from nlp.finetune import refit
+
+    with pytest.raises(ModelError, match="patience needs held-out texts"):
+        refit(ROWS, replace(config, patience=1), temperature=1.0)

@@ -1,0 +1,167 @@
+"""What each choice of the fine-tuning recipe is worth: accuracy and macro-F1 on held-out folds, three seeds each.
+
+Every run holds one fold of the Financial PhraseBank out, trains on the other seven (a tenth of them, near-duplicates
+on one side, fits the temperature) and is measured on the fold. Run k uses fold k and seed k, so settings are compared
+on the same texts, and the table states the paired difference to the default with its interval.
+
+    NEWSFOLIO_DATA=... python benchmarks/recipe.py run --setting default --fold 0 --out runs
+    NEWSFOLIO_DATA=... python benchmarks/recipe.py table --out runs
+"""
+
+import argparse
+import json
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from nlp import FinetuneConfig, PretrainConfig, finetune, pretrain, read_corpus
+from nlp.compare import compare
+from nlp.corpora import LABELS
+from nlp.evaluate import evaluate_probabilities
+from nlp.mixing import split_first
+from nlp.near_duplicates import duplicate_groups
+
+DEFAULT = FinetuneConfig()
+SETTINGS: dict[str, FinetuneConfig] = {
+    "default": DEFAULT,
+    "amounts as digits": replace(DEFAULT, reads_amounts=False),
+    "soft targets": replace(DEFAULT, soft_targets=True),
+    "label smoothing 0.1": replace(DEFAULT, label_smoothing=0.1),
+    "focal loss, gamma 2": replace(DEFAULT, focal_gamma=2.0),
+    "no class weights": replace(DEFAULT, class_weight_power=0.0),
+    "learning rate 1e-4": replace(DEFAULT, learning_rate=1e-4),
+    "moving average 0.99": replace(DEFAULT, learning_rate=1e-4, average_decay=0.99),
+    "layer decay 0.9": replace(DEFAULT, layer_decay=0.9),
+    "head as fast as encoder": replace(DEFAULT, head_factor=1.0),
+    "adversarial, norm 0.5": replace(DEFAULT, adversarial_norm=0.5),
+    "one augmented copy": replace(DEFAULT, augmented_copies=1, epochs=2.0),
+    "LoRA, rank 16": replace(DEFAULT, lora_rank=16, learning_rate=5e-4),
+    "best of 8 passes": replace(DEFAULT, epochs=8.0, patience=3),
+    "Twitter and FiQA too, weight 0.3": DEFAULT,
+    "masked words of 10,000 headlines first": DEFAULT,
+}
+FOLDS = (0, 1, 2)
+
+
+def data() -> Path:
+    """The folder of real data."""
+    if "NEWSFOLIO_DATA" not in os.environ:
+        raise SystemExit("set NEWSFOLIO_DATA to the folder that holds phrasebank.parquet")
+    return Path(os.environ["NEWSFOLIO_DATA"])
+
+
+def run(setting: str, fold: int, out: Path) -> None:
+    """Train one setting without one fold and keep its probabilities on it."""
+    rows = read_corpus(data() / "phrasebank.parquet").rows
+    test = rows[rows["fold"] == fold]
+    corpora = {"phrasebank": (rows[rows["fold"] != fold].reset_index(drop=True), 1.0), **others(setting)}
+    train, valid = split_first(corpora, seed=fold)
+    train = without_near_copies(train, test)
+    config = replace(SETTINGS[setting], seed=fold)
+    started = time.perf_counter()
+    if setting.startswith("masked words"):
+        config = replace(config, base=str(pretrained(train, out)))
+    classifier, report = finetune(train, valid, config)
+    seconds = time.perf_counter() - started
+    probabilities = classifier.predict_proba(list(test["text"]))
+    file = out / f"{setting}-{fold}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({
+        "setting": setting, "fold": fold, "seconds": seconds, "steps": report.steps,
+        "temperature": report.temperature, "text": list(test["text"]), "label": list(test["label"]),
+        "agree": [int(band) for band in test["agree"]], "probabilities": probabilities.tolist(),
+    }))  # fmt: skip
+    print(setting, fold, evaluate_probabilities(probabilities, test["label"]).to_dict()["accuracy"], round(seconds))
+
+
+def others(setting: str) -> dict[str, tuple[pd.DataFrame, float]]:
+    """The further corpora of a setting."""
+    if not setting.startswith("Twitter"):
+        return {}
+    names = ("twitter_financial_news", "fiqa_sentiment")
+    return {name: (read_corpus(data() / f"{name}.parquet").rows, 0.3) for name in names}
+
+
+def without_near_copies(train: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
+    """The fold column keeps exact repeats together only; this leaves out the near ones too."""
+    groups = duplicate_groups([*train["text"], *test["text"]])
+    return train[~np.isin(groups[: len(train)], groups[len(train) :])].reset_index(drop=True)
+
+
+def pretrained(train: pd.DataFrame, out: Path) -> Path:
+    """An encoder that has guessed masked words of dated headlines and of the training texts."""
+    headlines = pd.read_parquet(data() / "benzinga_sample.parquet")
+    texts = [*headlines["text"].astype(str), *train["text"]]
+    return pretrain(texts, "minilm", out / "pretrained", PretrainConfig(epochs=2.0, learning_rate=2e-4))
+
+
+def table(out: Path) -> None:
+    """Print one row per setting that has been run on all folds."""
+    runs = {path.stem: json.loads(path.read_text()) for path in sorted(out.glob("*.json"))}
+    default = joined(runs, "default")
+    print(
+        "| setting | accuracy | macro-F1 | ECE | accuracy, less default | macro-F1, less default | seconds |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for setting in SETTINGS:
+        found = joined(runs, setting)
+        if found is None:
+            continue
+        frame, probabilities, seconds = found
+        groups = duplicate_groups(list(frame["text"]))
+        figures = evaluate_probabilities(probabilities, frame["label"], groups=groups)
+        gains = ["", ""]
+        if setting != "default" and default is not None:
+            paired = compare(probabilities, default[1], frame["label"], groups=groups)
+            gains = [gain(paired.accuracy), gain(paired.macro_f1)]
+        cells = [
+            setting,
+            f"{figures.accuracy:.3f}",
+            f"{figures.macro_f1:.3f}",
+            f"{figures.ece:.3f}",
+            *gains,
+            f"{seconds:.0f}",
+        ]
+        print(f"| {' | '.join(cells)} |")
+
+
+def gain(paired) -> str:
+    """A difference in points with its interval."""
+    low, high = paired.interval
+    return f"{100 * paired.difference:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+
+
+def joined(runs: dict[str, dict], setting: str) -> tuple[pd.DataFrame, np.ndarray, float] | None:
+    """Texts and labels, probabilities and mean seconds of all folds of a setting; None where one is missing."""
+    parts = [runs.get(f"{setting}-{fold}") for fold in FOLDS]
+    if not all(parts):
+        return None
+    frame = pd.concat([pd.DataFrame({name: part[name] for name in ("text", "label", "agree")}) for part in parts])
+    probabilities = np.concatenate([np.array(part["probabilities"], dtype=np.float32) for part in parts])
+    return (
+        frame.reset_index(drop=True),
+        probabilities.reshape(-1, len(LABELS)),
+        np.mean([part["seconds"] for part in parts]),
+    )
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("what", choices=("run", "table"))
+    parser.add_argument("--setting", choices=list(SETTINGS), default="default")
+    parser.add_argument("--fold", type=int, choices=FOLDS, default=0)
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    if given.what == "run":
+        run(given.setting, given.fold, given.out)
+    else:
+        table(given.out)
+
+
+if __name__ == "__main__":
+    main()
