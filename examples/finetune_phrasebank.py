@@ -15,16 +15,16 @@ from pathlib import Path
 
 from nlp import (
     FinetuneConfig,
+    assess,
     duplicate_groups,
     finetune,
+    fit_baselines,
     group_split,
     read_corpus,
     read_word_list,
     split,
+    write_evaluation,
 )
-from nlp.assessment import assess
-from nlp.baselines import fit_baselines
-from nlp.evaluation_page import write_evaluation
 
 HELD_BACK = 1 / 8
 

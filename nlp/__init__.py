@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nlp.agreement import share_agreeing
     from nlp.amounts import with_directions
+    from nlp.assessment import Assessment, assess
     from nlp.augment import AugmentConfig, augment
-    from nlp.baselines import fit_majority, fit_word_weights, read_word_list
-    from nlp.breakdown import breakdown, length_quarter, scorecard
+    from nlp.baselines import fit_baselines, fit_majority, fit_word_weights, read_word_list, without_near_duplicates
+    from nlp.breakdown import breakdown, breakdowns, length_quarter, scorecard
     from nlp.calibration import fit_temperature
     from nlp.classifier import SentimentClassifier
     from nlp.compare import Comparison, compare
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from nlp.ensemble import SentimentEnsemble, load_classifier
     from nlp.errors import CorpusError, ModelError, NewsError, NlpError
     from nlp.evaluate import Evaluation, evaluate, evaluate_probabilities
-    from nlp.finetune import FinetuneReport, finetune
+    from nlp.evaluation_page import write_evaluation
+    from nlp.finetune import FinetuneReport, finetune, refit
     from nlp.headlines import read_headlines
     from nlp.label_maps import PHRASEBANK_HUB_LABELS, TWITTER_NEWS_LABELS, parse_label_map
     from nlp.mixing import mixed, split_first
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from nlp.signals import daily_signal
 
 _HOME = {
+    "Assessment": "assessment",
     "AugmentConfig": "augment",
     "Comparison": "compare",
     "Corpus": "corpus_formats",
@@ -52,9 +55,11 @@ _HOME = {
     "SentimentClassifier": "classifier",
     "SentimentEnsemble": "ensemble",
     "TWITTER_NEWS_LABELS": "label_maps",
+    "assess": "assessment",
     "assign_session": "sessions",
     "augment": "augment",
     "breakdown": "breakdown",
+    "breakdowns": "breakdown",
     "calendar_sessions": "sessions",
     "compare": "compare",
     "daily_signal": "signals",
@@ -63,6 +68,7 @@ _HOME = {
     "evaluate": "evaluate",
     "evaluate_probabilities": "evaluate",
     "finetune": "finetune",
+    "fit_baselines": "baselines",
     "fit_majority": "baselines",
     "fit_temperature": "calibration",
     "fit_word_weights": "baselines",
@@ -76,18 +82,22 @@ _HOME = {
     "read_headlines": "headlines",
     "read_labelled": "corpora",
     "read_word_list": "baselines",
+    "refit": "finetune",
     "score_headlines": "scores",
     "scorecard": "breakdown",
     "share_agreeing": "agreement",
     "split": "corpora",
     "split_first": "mixing",
     "with_directions": "amounts",
+    "without_near_duplicates": "baselines",
+    "write_evaluation": "evaluation_page",
 }
 
 __all__ = [
     "LABELS",
     "PHRASEBANK_HUB_LABELS",
     "TWITTER_NEWS_LABELS",
+    "Assessment",
     "AugmentConfig",
     "Comparison",
     "Corpus",
@@ -102,9 +112,11 @@ __all__ = [
     "PretrainConfig",
     "SentimentClassifier",
     "SentimentEnsemble",
+    "assess",
     "assign_session",
     "augment",
     "breakdown",
+    "breakdowns",
     "calendar_sessions",
     "compare",
     "daily_signal",
@@ -113,6 +125,7 @@ __all__ = [
     "evaluate",
     "evaluate_probabilities",
     "finetune",
+    "fit_baselines",
     "fit_majority",
     "fit_temperature",
     "fit_word_weights",
@@ -126,12 +139,15 @@ __all__ = [
     "read_headlines",
     "read_labelled",
     "read_word_list",
+    "refit",
     "score_headlines",
     "scorecard",
     "share_agreeing",
     "split",
     "split_first",
     "with_directions",
+    "without_near_duplicates",
+    "write_evaluation",
 ]
 
 

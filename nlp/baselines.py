@@ -17,6 +17,8 @@ from scipy.special import softmax
 
 from nlp.corpora import LABELS, label_codes
 from nlp.errors import CorpusError
+from nlp.evaluate import Predictor
+from nlp.near_duplicates import duplicate_groups
 from nlp.tables import need_columns, read_table
 
 Probabilities = NDArray[np.float32]
@@ -136,6 +138,37 @@ def fit_word_weights(labelled: pd.DataFrame, *, strength: float = 10.0) -> WordW
     with threadpool_limits(1):  # on matrices this thin threads wait for one another: seconds instead of a quarter
         pipeline.fit(list(labelled["text"]), label_codes(labelled["label"]))  # codes, so that columns come as LABELS
     return WordWeights(pipeline)
+
+
+def fit_baselines(train: pd.DataFrame | None, words: WordList | None) -> dict[str, Predictor]:
+    """Return what can be had by name: majority and TF-IDF where there are training texts, the list where there is one.
+
+    Raises:
+        CorpusError: see fit_majority and fit_word_weights.
+    """
+    fitted: dict[str, Predictor] = {} if train is None else {"majority": fit_majority(train)}
+    if words is not None:
+        fitted["word list"] = words
+    if train is not None:
+        fitted["TF-IDF + logistic regression"] = fit_word_weights(train)
+    return fitted
+
+
+def without_near_duplicates(train: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
+    """Return the rows of `train` whose text is no near-duplicate (see duplicate_groups) of a text of `test`, and
+    which rows of `test` have one in `train`.
+
+    A baseline that has seen the test texts says nothing about how hard they are.
+
+    Raises:
+        CorpusError: nothing is left.
+    """
+    groups = duplicate_groups([*train["text"], *test["text"]])
+    trained, tested = groups[: len(train)], groups[len(train) :]
+    seen = np.isin(trained, tested)
+    if seen.all():
+        raise CorpusError(f"all {len(train)} training texts are near-duplicates of test texts: give other ones")
+    return train[~seen].reset_index(drop=True), np.isin(tested, trained)
 
 
 def _pipeline(strength: float, least_texts: int) -> Any:

@@ -1,18 +1,20 @@
-"""Where a classifier is good: figures by agreement band, by source, by length; and the figures beyond accuracy."""
+"""Where a classifier is good: figures by agreement band, by source, by length."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from nlp import bootstrap
-from nlp.bootstrap import Floats
+from nlp.bootstrap import Floats, interval, resampled_sums
 from nlp.corpora import LABELS
 from nlp.errors import CorpusError
-from nlp.evaluate import Probabilities, accuracy_of, f1_per_label
+from nlp.evaluate import Probabilities, evaluate_probabilities
+from nlp.figures import accuracy_of, as_confusion, checked_codes, confusion_cells, guesses, macro_f1
 
-Figure = Callable[[Floats], Floats]  # confusion (... × 3 × 3) -> (...)
+BANDS = ("agree", "source", "corpus")  # columns by which figures are told apart, where a table has them
+MOST_PARTS = 20
 
 
 def breakdown(
@@ -34,33 +36,55 @@ def breakdown(
     Raises:
         CorpusError: no texts, an unknown label, or lengths that differ.
     """
-    truth = bootstrap.checked_codes(probabilities, labels)
+    truth = checked_codes(probabilities, labels)
     if len(by) != len(truth):
         raise CorpusError(f"{len(by)} values to break down by for {len(truth)} texts: pass one per text")
-    cells = bootstrap.confusion_cells(truth, bootstrap.guesses(probabilities))
+    cells = confusion_cells(truth, guesses(probabilities))
     together = None if groups is None else np.asarray(groups)
-    part, names = pd.factorize(_named(by), sort=True)
-    rows = {name: part == code for code, name in enumerate(names)} | {"(all)": np.ones(len(truth), bool)}
-    figures = {
-        name: _figures(cells[chosen], None if together is None else together[chosen], seed)
-        for name, chosen in rows.items()
+    rows = dict(_parts(by))
+    figures = [_figures(cells[part], None if together is None else together[part], seed) for part in rows.values()]
+    return pd.DataFrame(figures, index=pd.Index(list(rows), name=by.name or "part")).astype({"n": np.int64})
+
+
+def breakdowns(
+    probabilities: Probabilities, labelled: pd.DataFrame, *, groups: ArrayLike | None = None, seed: int = 0
+) -> dict[str, pd.DataFrame]:
+    """Return `breakdown` of rows of text and label by each of the columns agree, source and corpus that there is,
+    and by length.
+
+    Of more than twenty sources the smallest stand together as "(others)".
+    """
+    by = {name: _largest(labelled[name]) for name in BANDS if name in labelled.columns}
+    by["length"] = length_quarter(labelled["text"])
+    return {
+        name: breakdown(probabilities, labelled["label"], part, groups=groups, seed=seed) for name, part in by.items()
     }
-    index = pd.Index(list(figures), name=by.name or "part")
-    return pd.DataFrame(list(figures.values()), index=index).astype({"n": np.int64})
 
 
-def _named(by: pd.Series) -> pd.Series:
-    """`by` with a name for what is missing; values are left as they are otherwise, so that numbers sort as such."""
-    return by.astype(object).where(by.notna(), "(none)").astype(str) if by.isna().any() else by
+def _parts(by: pd.Series) -> Iterator[tuple[Any, NDArray[np.bool_]]]:
+    """Yield each value of `by` and its rows: values sorted, then what has none, then all."""
+    code, names = pd.factorize(by, sort=True)
+    for number, name in enumerate(names):
+        yield name, code == number
+    if (code < 0).any():
+        yield "(none)", code < 0
+    yield "(all)", np.ones(len(by), dtype=bool)
+
+
+def _largest(column: pd.Series) -> pd.Series:
+    """The column with its rare values as "(others)", and whatever is no number as text."""
+    plain = column if pd.api.types.is_numeric_dtype(column) else column.map(str, na_action="ignore")
+    if plain.nunique() <= MOST_PARTS:
+        return plain
+    largest = plain.value_counts().sort_index().sort_values(ascending=False, kind="stable").index[: MOST_PARTS - 1]
+    return plain.map(str, na_action="ignore").where(plain.isin(largest) | plain.isna(), "(others)")
 
 
 def _figures(cells: Floats, groups: ArrayLike | None, seed: int) -> dict[str, float]:
     row = {"n": float(len(cells))}
-    total = bootstrap.as_confusion(cells.sum(axis=0))
-    drawn = bootstrap.as_confusion(bootstrap.resampled_sums(cells, groups, seed))
-    figures: dict[str, Figure] = {"accuracy": accuracy_of, "macro_f1": bootstrap.macro_f1}
-    for name, figure in figures.items():
-        low, high = bootstrap.interval(figure(drawn))
+    total, drawn = as_confusion(cells.sum(axis=0)), as_confusion(resampled_sums(cells, groups, seed))
+    for name, figure in {"accuracy": accuracy_of, "macro_f1": macro_f1}.items():
+        low, high = interval(figure(drawn))
         row |= {name: float(figure(total)), f"{name}_low": float(low), f"{name}_high": float(high)}
     return row
 
@@ -84,23 +108,13 @@ def scorecard(
     """Return the figures beyond accuracy, a row each, with columns value, low, high (95 % interval).
 
     Rows: brier (mean squared distance to the one-hot label, 0 to 2, least is best), mcc (Matthews correlation, -1 to
-    1), then precision, recall and f1 of each label, as "precision negative". Other arguments and errors are those of
-    `breakdown`.
+    1), then precision, recall and f1 of each label, as "precision negative". They are those of
+    `evaluate_probabilities`, as one table; arguments and errors are the same.
     """
-    truth = bootstrap.checked_codes(probabilities, labels)
-    cells = bootstrap.confusion_cells(truth, bootstrap.guesses(probabilities))
-    errors = bootstrap.squared_errors(probabilities, truth)
-    sums = np.column_stack([cells, errors])
-    low, high = bootstrap.interval(_card(bootstrap.resampled_sums(sums, groups, seed)))
-    names = ["brier", "mcc", *(f"{figure} {label}" for figure in ("precision", "recall", "f1") for label in LABELS)]
-    value = _card(sums.sum(axis=0))
-    return pd.DataFrame({"value": value, "low": low, "high": high}, index=pd.Index(names, name="figure"))
-
-
-def _card(sums: Floats) -> Floats:
-    """Figures (... × 11) from sums of confusion cells and squared errors (... × 10)."""
-    confusion = bootstrap.as_confusion(sums[..., :-1])
-    brier = sums[..., -1] / sums[..., :-1].sum(axis=-1)
-    whole = np.stack([brier, bootstrap.matthews(confusion)], axis=-1)
-    per_label = [figure(confusion) for figure in (bootstrap.precision, bootstrap.recall, f1_per_label)]
-    return np.concatenate([whole, *per_label], axis=-1)
+    found = evaluate_probabilities(probabilities, labels, groups=groups, seed=seed)
+    rows = {"brier": (found.brier, *found.brier_interval), "mcc": (found.mcc, *found.mcc_interval)}
+    for figure in ("precision", "recall", "f1"):
+        each = found.per_class[[figure, f"{figure}_low", f"{figure}_high"]].itertuples(index=False, name=None)
+        rows |= {f"{figure} {label}": row for label, row in zip(LABELS, each, strict=True)}
+    index = pd.Index(list(rows), name="figure")
+    return pd.DataFrame(list(rows.values()), index=index, columns=["value", "low", "high"])

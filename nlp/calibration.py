@@ -8,12 +8,9 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import log_softmax, softmax
 
-from nlp.bootstrap import checked_codes
+from nlp.figures import Floats, Scores, checked_codes
 
 log = logging.getLogger(__name__)
-
-Floats = NDArray[np.float64]
-Scores = NDArray[np.float32] | Floats
 
 COLDEST, HOTTEST = 0.05, 20.0
 LEAST = float(np.finfo(np.float32).tiny)  # a probability that underflowed in float32 is not impossible

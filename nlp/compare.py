@@ -1,14 +1,18 @@
 """Is one classifier better than another? Both on the same texts, so that what makes a text hard cancels out."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from nlp import bootstrap
-from nlp.evaluate import Interval, Probabilities, accuracy_of
+from nlp.bootstrap import Floats, Interval, group_codes, interval_of, resampled_sums
+from nlp.evaluate import Probabilities
+from nlp.figures import CELLS, accuracy_of, as_confusion, checked_codes, confusion_cells, guesses, macro_f1
+
+Figure = Callable[[Floats], Floats]  # confusion (... × 3 × 3) -> (...)
 
 
 @dataclass(frozen=True)
@@ -73,17 +77,16 @@ def compare(
     Raises:
         CorpusError: no texts, an unknown label, or shapes that do not fit each other.
     """
-    truth = bootstrap.checked_codes(first, labels)
-    bootstrap.checked_codes(second, labels)
-    guesses = [bootstrap.guesses(first), bootstrap.guesses(second)]
-    cells = np.concatenate([bootstrap.confusion_cells(truth, guess) for guess in guesses], axis=1)
-    drawn = bootstrap.resampled_sums(cells, groups, seed)
-    only_first, only_second = _discordant(guesses[0] == truth, guesses[1] == truth)
+    truth = checked_codes(first, labels)
+    checked_codes(second, labels)
+    guessed = [guesses(first), guesses(second)]
+    cells = np.concatenate([confusion_cells(truth, guess) for guess in guessed], axis=1)
+    drawn = resampled_sums(cells, groups, seed)
+    only_first, only_second = _alone(guessed[0] == truth, guessed[1] == truth)
     return Comparison(
-        n=len(truth),
-        groups=len(truth) if groups is None else len(np.unique(np.asarray(groups))),
+        n=len(truth), groups=int(group_codes(groups, len(truth)).max()) + 1,
         accuracy=_paired(accuracy_of, cells.sum(axis=0), drawn),
-        macro_f1=_paired(bootstrap.macro_f1, cells.sum(axis=0), drawn),
+        macro_f1=_paired(macro_f1, cells.sum(axis=0), drawn),
         only_first=only_first, only_second=only_second, p_value=mcnemar(only_first, only_second),
     )  # fmt: skip
 
@@ -99,18 +102,16 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return float(binomtest(only_first, parted, 0.5).pvalue) if parted else 1.0
 
 
-def _discordant(first_right: Any, second_right: Any) -> tuple[int, int]:
+def _alone(first_right: NDArray[np.bool_], second_right: NDArray[np.bool_]) -> tuple[int, int]:
     return int((first_right & ~second_right).sum()), int((second_right & ~first_right).sum())
 
 
-def _paired(figure: Any, cells: bootstrap.Floats, drawn: bootstrap.Floats) -> Paired:
+def _paired(figure: Figure, cells: Floats, drawn: Floats) -> Paired:
     """`figure` of both halves of the sums (... × 18), and the interval of the difference over the draws."""
     first, second = _both(figure, cells)
     one, other = _both(figure, drawn)
-    low, high = bootstrap.interval(one - other)
-    return Paired(float(first), float(second), float(first - second), Interval(float(low), float(high)))
+    return Paired(float(first), float(second), float(first - second), interval_of(one - other))
 
 
-def _both(figure: Any, sums: bootstrap.Floats) -> tuple[bootstrap.Floats, bootstrap.Floats]:
-    half = sums.shape[-1] // 2
-    return figure(bootstrap.as_confusion(sums[..., :half])), figure(bootstrap.as_confusion(sums[..., half:]))
+def _both(figure: Figure, sums: Floats) -> tuple[Floats, Floats]:
+    return figure(as_confusion(sums[..., :CELLS])), figure(as_confusion(sums[..., CELLS:]))

@@ -122,13 +122,19 @@ def split(labelled: pd.DataFrame, *, valid: float = 0.1, seed: int = 0) -> tuple
         raise CorpusError(f"valid is {valid:g}: give the share to hold out, in (0, 0.5]")
     need_columns(labelled, ("text", "label"), "labelled texts", CorpusError)
     groups = duplicate_groups(list(labelled["text"]))
-    _need_enough(pd.Series(groups).groupby(labelled["label"].to_numpy()).nunique(), round(1.0 / valid))
+    need_enough(labelled, groups, valid)
     train, held = group_split(labelled, groups, valid=valid, seed=seed)
     return train.reset_index(drop=True), held.reset_index(drop=True)
 
 
-def _need_enough(texts_per_label: pd.Series, folds: int) -> None:
-    smallest = 0 if texts_per_label.empty else int(texts_per_label.min())
+def need_enough(labelled: pd.DataFrame, groups: NDArray[np.int64], valid: float) -> None:
+    """Refuse rows of which a label has fewer texts, near-duplicates counted once, than a split of that size needs.
+
+    Raises:
+        CorpusError: so it is.
+    """
+    per_label = pd.Series(groups).groupby(labelled["label"].to_numpy()).nunique()
+    folds, smallest = round(1.0 / valid), 0 if per_label.empty else int(per_label.min())
     if smallest < folds:
         raise CorpusError(
             f"the rarest label has {smallest} texts that are no near-duplicates, a split into {folds} needs {folds}: "

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from nlp.corpora import need_enough
 from nlp.errors import CorpusError
 from nlp.near_duplicates import duplicate_groups, group_split
 
@@ -45,7 +46,9 @@ def split_first(
     rows = mixed(corpora)
     rows["group"] = duplicate_groups(list(rows["text"]))
     ours = rows["corpus"] == next(iter(corpora))
-    train, held = group_split(rows[ours].reset_index(drop=True), rows["group"][ours].to_numpy(), valid=valid, seed=seed)
+    first = rows[ours].reset_index(drop=True)
+    need_enough(first, first["group"].to_numpy(), valid)
+    train, held = group_split(first, first["group"].to_numpy(), valid=valid, seed=seed)
     others = rows[~ours]
     near = others["group"].isin(held["group"])
     if near.any():

@@ -11,7 +11,7 @@ import pandas as pd
 
 from nlp.corpora import LABELS
 from nlp.errors import CorpusError
-from nlp.evaluate import Evaluation
+from nlp.evaluate import NAMES, Evaluation
 
 LONGEST = 300  # characters of any one value that came from outside
 
@@ -173,12 +173,8 @@ def _corpus_row(use: str, corpus: CorpusFacts) -> str:
 def _figures(facts: CardFacts) -> str:
     evaluation = facts.evaluation
     rows = [
-        _row(name, f"{value:.3f}", f"{low:.3f} to {high:.3f}")
-        for name, value, (low, high) in (
-            ("accuracy", evaluation.accuracy, evaluation.accuracy_interval),
-            ("macro-F1", evaluation.macro_f1, evaluation.macro_f1_interval),
-            ("ECE", evaluation.ece, evaluation.ece_interval),
-        )
+        _row(NAMES[name], f"{value:.3f}", f"{low:.3f} to {high:.3f}")
+        for name, (value, (low, high)) in evaluation.headline.items()
     ]
     rows += [_row(f"F1 {label}", f"{evaluation.f1[label]:.3f}", "") for label in LABELS]
     title = f"Measured on {evaluation.n:,} texts of {escaped(facts.evaluated_on.name)}."

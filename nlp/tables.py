@@ -78,7 +78,7 @@ def write_table(table: pd.DataFrame, path: str | Path) -> Path:
         ".parquet": lambda temporary: table.to_parquet(temporary, index=False),
         ".jsonl": lambda temporary: temporary.write_text(_jsonl(table), encoding="utf-8"),
     }
-    return _write_whole(Path(path), writers)
+    return write_whole(Path(path), writers)
 
 
 def _jsonl(table: pd.DataFrame) -> str:
@@ -99,10 +99,10 @@ def write_indexed(frame: pd.DataFrame, path: str | Path) -> Path:
         ".csv": lambda temporary: dated.to_csv(temporary, date_format="%Y-%m-%d"),
         ".parquet": dated.to_parquet,
     }
-    return _write_whole(Path(path), writers)
+    return write_whole(Path(path), writers)
 
 
-def _write_whole(path: Path, writers: dict[str, Callable[[Path], object]]) -> Path:
+def write_whole(path: Path, writers: dict[str, Callable[[Path], object]]) -> Path:
     """Fill a temporary file beside `path`, then rename it there: readers see all or nothing."""
     if path.suffix not in writers:
         raise NlpError(f"{path}: the ending {path.suffix!r} is not known: use {', '.join(writers)}")

@@ -56,7 +56,7 @@ def test_any_text_is_read_and_only_words_are_added(text):
         ("Its net loss narrowed to $415,000 from $7.4m", "Its net loss narrowed to $415,000 ( up ) from $7.4m"),
         ("Cash flow of EUR 2.5 mn ($3 mn) compared with EUR 4 mn ($5 mn)",
          "Cash flow of EUR 2.5 mn ( down ) ($3 mn ( down )) compared with EUR 4 mn ($5 mn)"),
-        ("The result was EUR -0.1 mn, down from EUR 1.3 mn", "The result was EUR -0.1 mn ( down ), down from EUR 1.3 mn"),
+        ("It was EUR -0.1 mn, down from EUR 1.3 mn", "It was EUR -0.1 mn ( down ), down from EUR 1.3 mn"),
         ("They employ 120 people, against 120 people last year",
          "They employ 120 people ( unchanged ), against 120 people last year"),
     ],

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score
 
-from nlp.baselines import WordList, fit_majority, fit_word_weights, read_word_list
+from nlp.baselines import (
+    WordList,
+    fit_baselines,
+    fit_majority,
+    fit_word_weights,
+    read_word_list,
+    without_near_duplicates,
+)
 from nlp.corpora import LABELS, embedded_corpus
 from nlp.errors import CorpusError
 from nlp.evaluate import evaluate_probabilities
@@ -147,6 +154,24 @@ def test_word_weights_are_repeatable_whatever_the_order_of_rows():
     )
     assert (one == same).all()
     assert np.allclose(other, one, atol=0.01)
+
+
+def test_baselines_are_those_that_can_be_had():
+    assert fit_baselines(None, None) == {}
+    assert fit_baselines(None, LISTS) == {"word list": LISTS}
+    assert list(fit_baselines(TRAIN, LISTS)) == ["majority", "word list", "TF-IDF + logistic regression"]
+    assert list(fit_baselines(TRAIN, None)) == ["majority", "TF-IDF + logistic regression"]
+
+
+def test_near_duplicates_of_test_texts_are_left_out_of_training():
+    test = pd.DataFrame({"text": ["Sales fall!", "an offer for the harbour crane", "something quite new here"]})
+    train = pd.concat([TRAIN, pd.DataFrame({"text": ["AN OFFER for the harbour crane"], "label": ["neutral"]})])
+    kept, met = without_near_duplicates(train, test)
+    assert kept["text"].tolist() == [text for text in TRAIN["text"] if text != "sales fall"]
+    assert kept.index.tolist() == [0, 1, 2, 3, 4]
+    assert met.tolist() == [True, True, False]
+    with pytest.raises(CorpusError, match="all 6 training texts are near-duplicates of test texts: give other ones"):
+        without_near_duplicates(TRAIN, TRAIN)
 
 
 def test_what_cannot_be_fitted_is_named():

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from nlp.breakdown import breakdown, length_quarter, scorecard
+from nlp.breakdown import MOST_PARTS, breakdown, breakdowns, length_quarter, scorecard
 from nlp.corpora import LABELS
 from nlp.errors import CorpusError
 
@@ -42,8 +42,8 @@ def test_by_hand():
     probabilities = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
     labels = pd.Series(["negative", "neutral", "positive", "positive"])
     table = breakdown(probabilities, labels, pd.Series(["a", "a", None, "b"]))
-    assert table.index.tolist() == ["(none)", "a", "b", "(all)"]
-    assert table["accuracy"].tolist() == [1.0, 1.0, 0.0, 0.75]
+    assert table.index.tolist() == ["a", "b", "(none)", "(all)"]
+    assert table["accuracy"].tolist() == [1.0, 0.0, 1.0, 0.75]
     assert table.loc["a", "macro_f1"] == pytest.approx(2 / 3)  # no positive text: its F1 counts as 0
     assert table.loc["(all)", "macro_f1"] == pytest.approx((2 / 3 + 1 + 2 / 3) / 3)
     assert table.loc["a", ["accuracy_low", "accuracy_high"]].tolist() == [1.0, 1.0]
@@ -123,6 +123,31 @@ def test_a_perfect_and_a_constant_scorecard():
     assert constant["mcc"] == 0.0
     assert constant["brier"] == pytest.approx(2 / 3)
     assert constant["precision positive"] == 0.0
+
+
+def test_breakdowns_are_by_every_band_that_there_is():
+    probabilities, labels = drawn(0, 60)
+    rows = pd.DataFrame({"text": ["profit " * (1 + n % 7) for n in range(60)], "label": labels})
+    assert list(breakdowns(probabilities, rows)) == ["length"]
+    agree = [50.0, 66.0, None] * 20
+    found = breakdowns(probabilities, rows.assign(agree=agree, source=["wire", ["a"]] * 30, corpus="x"))
+    assert list(found) == ["agree", "source", "corpus", "length"]
+    assert found["agree"].index.tolist() == [50.0, 66.0, "(none)", "(all)"]
+    assert found["source"].index.tolist() == ["['a']", "wire", "(all)"]
+    for table in found.values():
+        assert table["n"].iloc[:-1].sum() == table.loc["(all)", "n"] == 60
+    alone = breakdown(probabilities, labels, pd.Series(agree, name="agree"))
+    pd.testing.assert_frame_equal(found["agree"], alone)
+
+
+def test_rare_sources_stand_together():
+    probabilities, labels = drawn(0, 100)
+    sources = pd.Series([f"s{min(n, 60)}" for n in range(100)], name="source")
+    rows = pd.DataFrame({"text": "a b c", "label": labels, "source": sources})
+    table = breakdowns(probabilities, rows)["source"]
+    assert len(table) == MOST_PARTS + 1
+    assert table.loc["s60", "n"] == 40
+    assert table.loc["(others)", "n"] == 60 - (MOST_PARTS - 2)
 
 
 def test_lengths_that_differ_are_named():

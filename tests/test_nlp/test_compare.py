@@ -115,5 +115,5 @@ def test_it_prints_itself_and_goes_through_json():
 def test_shapes_that_differ_are_named(which):
     given = list(noisy(0))
     given[which] = given[which][:-1]
-    with pytest.raises(CorpusError, match=r"\(299, 3\): 300 labels need 300 × 3"):
+    with pytest.raises(CorpusError, match="probabilities are 299 × 3, needed are 300 × 3"):
         compare(*given)

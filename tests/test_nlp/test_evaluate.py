@@ -1,29 +1,17 @@
 """Figures of a classifier, against scikit-learn and by hand."""
 
-import importlib
 import json
-import time
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
+from sklearn import metrics
 
 from nlp.corpora import LABELS
 from nlp.errors import CorpusError
-from nlp.evaluate import (
-    Evaluation,
-    accuracy_of,
-    confusion_of,
-    evaluate,
-    evaluate_probabilities,
-    expected_calibration_error,
-    f1_per_label,
-)
-
-module = importlib.import_module("nlp.evaluate")  # the attribute of that name is the function
+from nlp.evaluate import Evaluation, evaluate, evaluate_probabilities
 
 
 def drawn(seed, n=80, sharpness=1.0):
@@ -34,81 +22,43 @@ def drawn(seed, n=80, sharpness=1.0):
     return probabilities, pd.Series(np.array(LABELS)[codes])
 
 
+def as_records(figures):
+    """All numbers of an evaluation, one after the other."""
+    tables = (figures.per_class, figures.confusion, figures.reliability, figures.confidence)
+    return [*figures.ece_if_calibrated, *(value for table in tables for value in table.to_numpy().ravel().tolist())]
+
+
 def one_hot(labels):
     return np.eye(3, dtype=np.float32)[[LABELS.index(label) for label in labels]]
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_figures_are_those_of_scikit_learn(seed):
-    probabilities, labels = drawn(seed)
+@settings(max_examples=12)
+@given(st.integers(0, 10_000), st.sampled_from([5, 80, 300]))
+def test_figures_are_those_of_scikit_learn(seed, n):
+    probabilities, labels = drawn(seed, n)
     guess = np.array(LABELS)[probabilities.argmax(axis=1)]
     figures = evaluate_probabilities(probabilities, labels)
-    assert figures.n == len(labels)
-    assert figures.accuracy == accuracy_score(labels, guess)
-    assert figures.macro_f1 == pytest.approx(f1_score(labels, guess, average="macro", labels=LABELS), abs=1e-12)
-    assert list(figures.f1.values()) == pytest.approx(f1_score(labels, guess, average=None, labels=LABELS))
-    assert figures.confusion.to_numpy().tolist() == confusion_matrix(labels, guess, labels=LABELS).tolist()
+    assert figures.n == figures.groups == n
+    assert figures.accuracy == pytest.approx(metrics.accuracy_score(labels, guess))
+    each = metrics.precision_recall_fscore_support(labels, guess, labels=LABELS, zero_division=0.0)
+    table = figures.per_class
+    found = table[["precision", "recall", "f1", "support"]].to_numpy().T
+    assert found == pytest.approx(np.stack(each))
+    assert figures.macro_f1 == pytest.approx(each[2].mean())
+    assert list(figures.f1.values()) == pytest.approx(each[2].tolist())
+    assert figures.mcc == pytest.approx(metrics.matthews_corrcoef(labels, guess), abs=1e-9)
+    brier = [metrics.brier_score_loss(labels == name, probabilities[:, code]) for code, name in enumerate(LABELS)]
+    assert figures.brier == pytest.approx(sum(brier), abs=1e-6)
+    assert figures.confusion.to_numpy().tolist() == metrics.confusion_matrix(labels, guess, labels=LABELS).tolist()
 
 
-@pytest.mark.parametrize("n", [1, 2, 5, 300])
-def test_figures_of_many_confusion_matrices_at_once_are_those_of_scikit_learn(n):
-    random = np.random.default_rng(n)
-    truths, guesses = random.integers(0, 3, (2, 25, n))
-    counts = np.stack([confusion_of(truth, guess) for truth, guess in zip(truths, guesses, strict=True)])
-    for truth, guess, count, accuracy, f1 in zip(
-        truths, guesses, counts, accuracy_of(counts), f1_per_label(counts), strict=True
-    ):
-        assert count.tolist() == confusion_matrix(truth, guess, labels=range(3)).tolist()
-        assert accuracy == pytest.approx(accuracy_score(truth, guess), abs=1e-12)
-        wanted = f1_score(truth, guess, labels=range(3), average=None, zero_division=0.0)
-        assert f1 == pytest.approx(wanted, abs=1e-12)
-
-
-def test_a_draw_of_texts_counts_as_the_same_rows_written_out():
-    probabilities, labels = drawn(3, 60)
-    probabilities = probabilities.round(1)  # with ties
-    truth = np.array([LABELS.index(label) for label in labels])
-    times = np.random.default_rng(0).integers(0, 4, 60)
-    rows = module._sorted_rows(probabilities, truth)
-    order = np.lexsort((truth * 3 + probabilities.argmax(axis=1), probabilities.max(axis=1).astype(np.float64)))
-    written = np.repeat(order, times)
-    assert rows.ece(times) == pytest.approx(expected_calibration_error(probabilities[written], truth[written]))
-
-
-def test_ten_thousand_texts_take_seconds():
-    probabilities, labels = drawn(0, 10_000)
-    started = time.perf_counter()
-    figures = evaluate_probabilities(probabilities, labels)
-    assert time.perf_counter() - started < 5
-    low, high = figures.accuracy_interval
-    assert (high - low) / 2 == pytest.approx(1.96 * (figures.accuracy * (1 - figures.accuracy) / 1e4) ** 0.5, rel=0.1)
-
-
-def test_calibration_error_by_hand():
-    probabilities = np.float32([[0.5, 0.25, 0.25], [0.0, 0.625, 0.375], [0.75, 0.25, 0.0], [0.0, 0.0, 1.0]])
-    truth = np.array([0, 2, 0, 0])  # right, wrong, right, wrong
-    # two bins: {0.5 right, 0.625 wrong}: |1.125 - 1|; {0.75 right, 1.0 wrong}: |1.75 - 1|; over four texts
-    assert expected_calibration_error(probabilities, truth, bins=2) == pytest.approx((0.125 + 0.75) / 4)
-    assert expected_calibration_error(probabilities, truth, bins=1) == pytest.approx((2.875 - 2) / 4)
-
-
-@given(st.integers(0, 10_000), st.integers(1, 200), st.integers(1, 30))
-def test_calibration_error_lies_between_the_overall_gap_and_one(seed, n, bins):
-    probabilities, labels = drawn(seed, n)
-    truth = np.array([LABELS.index(label) for label in labels])
-    gap = abs((probabilities.max(axis=1) - (probabilities.argmax(axis=1) == truth)).mean())
-    assert gap - 1e-6 <= expected_calibration_error(probabilities, truth, bins) <= 1.0
-
-
-def test_calibration_error_of_a_calibrated_classifier_is_small():
-    probabilities, labels = drawn(0, 20_000)
-    assert expected_calibration_error(probabilities, np.array([LABELS.index(label) for label in labels])) < 0.02
-
-
-def test_calibration_error_does_not_depend_on_the_order_of_rows():
-    probabilities = np.tile(np.float32([[0.5, 0.3, 0.2]]), (100, 1))
-    halves, turns = np.repeat([0, 1], 50), np.tile([0, 1], 50)
-    assert expected_calibration_error(probabilities, halves) == expected_calibration_error(probabilities, turns) == 0.0
+def test_the_calibration_error_is_that_of_its_own_reliability_curve():
+    figures = evaluate_probabilities(*drawn(2, 400))
+    curve = figures.reliability
+    gap = (curve["confidence"] - curve["accuracy"]).abs()
+    assert figures.ece == pytest.approx((gap * curve["texts"]).sum() / 400, abs=1e-8)
+    assert figures.confidence["texts"].sum() == 400
+    assert figures.confidence["right"].sum() == round(400 * figures.accuracy)
 
 
 @settings(max_examples=5)
@@ -116,20 +66,94 @@ def test_calibration_error_does_not_depend_on_the_order_of_rows():
 def test_figures_do_not_depend_on_the_order_of_rows(seed):
     probabilities, labels = drawn(seed)
     order = np.random.default_rng(seed).permutation(len(labels))
-    one = evaluate_probabilities(probabilities, labels)
-    two = evaluate_probabilities(probabilities[order], labels.iloc[order])
-    assert one.to_dict() == two.to_dict()
+    for groups in (None, np.arange(80) // 3):
+        one = evaluate_probabilities(probabilities, labels, groups=groups)
+        other = None if groups is None else groups[order]
+        two = evaluate_probabilities(probabilities[order], labels.iloc[order], groups=other)
+        assert as_records(one) == pytest.approx(as_records(two), abs=1e-12)
+        for name, (value, interval) in one.headline.items():
+            assert (value, interval) == two.headline[name]  # to the last bit
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_intervals_of_accuracy_and_f1_contain_the_figure(seed):
-    figures = evaluate_probabilities(*drawn(seed, 200))
-    for value, (low, high) in (
-        (figures.accuracy, figures.accuracy_interval),
-        (figures.macro_f1, figures.macro_f1_interval),
-    ):
-        assert 0 <= low <= value <= high <= 1
-        assert low < high
+@pytest.mark.parametrize("seed", range(5))
+def test_intervals_contain_the_figure(seed):
+    figures = evaluate_probabilities(*drawn(seed, 200), groups=np.arange(200) // 2)
+    for value, (low, high) in figures.headline.values():
+        assert low < value < high
+    table = figures.per_class
+    for name in ("precision", "recall", "f1"):
+        assert (table[f"{name}_low"] < table[name]).all()
+        assert (table[name] < table[f"{name}_high"]).all()
+
+
+def test_the_interval_of_many_texts_is_that_of_the_binomial():
+    figures = evaluate_probabilities(*drawn(0, 5000))
+    low, high = figures.accuracy_interval
+    wanted = 1.96 * (figures.accuracy * (1 - figures.accuracy) / 5000) ** 0.5
+    assert (high - low) / 2 == pytest.approx(wanted, rel=0.1)
+
+
+def clustered(seed, clusters=60, size=8, share=0.7):
+    """Guesses that are right or wrong by whole clusters, with the chance `share`: true accuracy `share`."""
+    random = np.random.default_rng(seed)
+    truth = random.integers(0, 3, clusters * size)
+    wrong = np.repeat(random.random(clusters) >= share, size)
+    groups = np.repeat(np.arange(clusters), size)
+    return np.eye(3, dtype=np.float32)[(truth + wrong) % 3], pd.Series(np.array(LABELS)[truth]), groups
+
+
+def test_clustered_intervals_cover_and_unclustered_do_not():
+    covered = {True: 0, False: 0}
+    for seed in range(40):
+        probabilities, labels, groups = clustered(seed)
+        for by_group in covered:
+            figures = evaluate_probabilities(probabilities, labels, groups=groups if by_group else None)
+            low, high = figures.accuracy_interval
+            covered[by_group] += low <= 0.7 <= high
+    assert covered[True] >= 34  # 95 % of 40 is 38; fewer than 34 has a chance of 1 %
+    assert covered[False] <= 28  # the interval is a third as wide as it should be
+
+
+def test_the_interval_of_the_calibration_error_covers_the_true_one():
+    covered = 0
+    for seed in range(30):
+        random = np.random.default_rng(seed)
+        confidence = random.uniform(0.6, 1.0, 200)
+        right = random.random(200) < confidence - 0.05  # too sure by 0.05, everywhere
+        probabilities = np.stack([confidence, 1.0 - confidence, np.zeros(200)], axis=1).astype(np.float32)
+        figures = evaluate_probabilities(probabilities, pd.Series(np.where(right, "negative", "neutral")))
+        covered += figures.ece_interval.low <= 0.05 <= figures.ece_interval.high
+    assert covered >= 25  # centred on the figure, which chance raises, it would be about half of 30
+
+
+def test_repeats_in_groups_do_not_narrow_the_intervals():
+    probabilities, labels = drawn(0, 150)
+    times = np.repeat(np.arange(150), 4)
+    once = evaluate_probabilities(probabilities, labels)
+    grouped = evaluate_probabilities(probabilities[times], labels.iloc[times], groups=times)
+    loose = evaluate_probabilities(probabilities[times], labels.iloc[times])
+    assert (grouped.n, grouped.groups, loose.groups) == (600, 150, 600)
+    for name, (value, (low, high)) in once.headline.items():
+        assert grouped.headline[name][0] == pytest.approx(value)
+        assert grouped.headline[name][1] == pytest.approx((low, high))
+        assert loose.headline[name][1].high - loose.headline[name][1].low < 0.7 * (high - low)
+
+
+def test_evaluate_finds_the_near_duplicates_itself():
+    class Sure:
+        def predict_proba(self, texts):
+            return one_hot(["positive"] * len(texts))
+
+    news = (
+        "Bakery sold {} loaves",
+        "Ferry line lost {} captains at sea",
+        "{} staff of the mill went home",
+        "Rain fell",
+    )
+    texts = [line.format(n) + "!" * n for line in news for n in range(5)]
+    rows = pd.DataFrame({"text": texts, "label": ["positive", "neutral"] * 10})
+    figures = evaluate(Sure(), rows)
+    assert (figures.n, figures.groups) == (20, 4)
 
 
 def test_the_interval_of_the_calibration_error_contains_it():
@@ -151,6 +175,8 @@ def test_a_perfect_classifier():
     assert (figures.accuracy, figures.macro_f1, figures.ece) == (1.0, 1.0, 0.0)
     assert figures.accuracy_interval == (1.0, 1.0)
     assert figures.ece_interval == (0.0, 0.0)
+    assert (figures.mcc, figures.brier) == (1.0, 0.0)
+    assert "Were the accuracy 0.884, so many texts" in figures.notes[0]  # 0.884 ** 30 = 0.025
 
 
 def test_a_constant_classifier_has_the_accuracy_of_its_label_and_a_third_of_its_f1():
@@ -164,16 +190,39 @@ def test_a_constant_classifier_has_the_accuracy_of_its_label_and_a_third_of_its_
 
 def test_a_label_that_never_occurs_counts_as_an_f1_of_zero():
     labels = pd.Series(["negative", "positive"] * 5)
-    assert evaluate_probabilities(one_hot(labels), labels).macro_f1 == pytest.approx(2 / 3)
+    figures = evaluate_probabilities(one_hot(labels), labels)
+    assert figures.macro_f1 == pytest.approx(2 / 3)
+    assert any("No text is neutral: recall is undefined" in note for note in figures.notes)
+    assert any("Only 10 texts" in note for note in figures.notes)
+
+
+def test_a_test_of_one_label_says_what_is_undefined():
+    probabilities, _ = drawn(0, 50)
+    figures = evaluate_probabilities(probabilities, pd.Series(["neutral"] * 50))
+    assert (figures.mcc, figures.mcc_interval) == (0.0, (0.0, 0.0))
+    assert figures.accuracy == figures.per_class.loc["neutral", "recall"]
+    assert figures.macro_f1 == pytest.approx(figures.f1["neutral"] / 3)
+    told = " ".join(figures.notes)
+    assert "No text is negative or positive: recall is undefined there" in told
+    assert "MCC is undefined" in told
+    assert json.loads(json.dumps(figures.to_dict(), allow_nan=False))["notes"] == list(figures.notes)
+
+
+def test_an_ordinary_test_needs_no_notes():
+    assert evaluate_probabilities(*drawn(0)).notes == ()
 
 
 def test_evaluation_goes_through_json_and_prints_itself():
     figures = evaluate_probabilities(*drawn(0))
     plain = json.loads(json.dumps(figures.to_dict()))
     assert {"n", "accuracy", "macro_f1", "ece"} <= set(plain)
-    for name in ("accuracy", "macro_f1", "ece"):
+    for name in ("accuracy", "macro_f1", "mcc", "brier", "ece"):
         low, high = plain[f"{name}_interval"]
-        assert low <= high
+        assert low <= plain[name] <= high
+    assert plain["per_class"]["neutral"]["f1"] == plain["f1"]["neutral"]
+    assert len(plain["per_class"]["neutral"]["recall_interval"]) == 2
+    assert sum(point["texts"] for point in plain["reliability"]) == 80
+    assert 0 < plain["ece_if_calibrated"]["mean"] < plain["ece_if_calibrated"]["most"]
     assert plain["confusion"]["negative"]["positive"] == figures.confusion.loc["negative", "positive"]
     for part in ("80 texts", "accuracy", "macro-F1", "ECE", "95 %", "rows: truth"):
         assert part in str(figures)
@@ -197,8 +246,15 @@ def test_evaluate_asks_the_classifier_for_the_texts_in_order():
         (one_hot(["neutral"] * 2), ["neutral", "bullish"], "row 2: label 'bullish' is none of"),
         (one_hot(["neutral"] * 2), ["neutral"] * 3, "probabilities are 2 × 3, needed are 3 × 3"),
         (one_hot(["neutral"] * 2)[:, :2], ["neutral"] * 2, "probabilities are 2 × 2, needed are 2 × 3"),
+        (np.float32([[0, 1, 0], [2, 0, -1]]), ["neutral"] * 2, "row 2: 2, 0, -1 are no probabilities"),
+        (np.float32([[0.5, 0.5, 0.5]]), ["neutral"], r"which sum to 1: .* not logits .1 such rows"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(probabilities, labels, message):
     with pytest.raises(CorpusError, match=message):
         evaluate_probabilities(probabilities, pd.Series(labels, dtype=object))
+
+
+def test_groups_must_be_one_per_text():
+    with pytest.raises(CorpusError, match="79 groups for 80 rows"):
+        evaluate_probabilities(*drawn(0), groups=np.arange(79))

@@ -6,8 +6,8 @@ import pytest
 import torch
 import transformers
 
-from nlp.errors import ModelError
 from nlp.base_model import load_base
+from nlp.errors import ModelError
 from nlp.lora import adapt, merged
 
 SIZES = {"vocab_size": 30, "hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 12, "num_labels": 3}

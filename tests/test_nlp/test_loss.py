@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
 from nlp.errors import ModelError
-from nlp.targets import class_weights
 from nlp.loss import classification_loss, trainer_loss
+from nlp.targets import class_weights
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from nlp.errors import ModelError, NlpError
 from nlp.base_model import load_base
+from nlp.errors import ModelError, NlpError
 from nlp.pretrain import SIDECAR, PretrainConfig, pretrain
 
 TEXTS = [f"profit rises to {n} net sales of the shares {n} {n} {n}" for n in range(10)] * 2 + ["", "  "]
