@@ -32,9 +32,12 @@ if TYPE_CHECKING:
     from nlp.near_duplicates import duplicate_groups, group_split
     from nlp.pretrain import PretrainConfig, pretrain
     from nlp.recipe import FinetuneConfig
-    from nlp.scores import score_headlines
+    from nlp.score_store import ScoreStore, store_key
+    from nlp.score_stream import ScoreReport, score_file
+    from nlp.scores import score_headlines, score_texts
     from nlp.sessions import assign_session, calendar_sessions
     from nlp.signals import daily_signal
+    from nlp.store_file import StoreError
 
 _HOME = {
     "Assessment": "assessment",
@@ -52,8 +55,11 @@ _HOME = {
     "NlpError": "errors",
     "PHRASEBANK_HUB_LABELS": "label_maps",
     "PretrainConfig": "pretrain",
+    "ScoreReport": "score_stream",
+    "ScoreStore": "score_store",
     "SentimentClassifier": "classifier",
     "SentimentEnsemble": "ensemble",
+    "StoreError": "store_file",
     "TWITTER_NEWS_LABELS": "label_maps",
     "assess": "assessment",
     "assign_session": "sessions",
@@ -83,11 +89,14 @@ _HOME = {
     "read_labelled": "corpora",
     "read_word_list": "baselines",
     "refit": "finetune",
+    "score_file": "score_stream",
     "score_headlines": "scores",
+    "score_texts": "scores",
     "scorecard": "breakdown",
     "share_agreeing": "agreement",
     "split": "corpora",
     "split_first": "mixing",
+    "store_key": "score_store",
     "with_directions": "amounts",
     "without_near_duplicates": "baselines",
     "write_evaluation": "evaluation_page",
@@ -110,8 +119,11 @@ __all__ = [
     "NewsError",
     "NlpError",
     "PretrainConfig",
+    "ScoreReport",
+    "ScoreStore",
     "SentimentClassifier",
     "SentimentEnsemble",
+    "StoreError",
     "assess",
     "assign_session",
     "augment",
@@ -140,11 +152,14 @@ __all__ = [
     "read_labelled",
     "read_word_list",
     "refit",
+    "score_file",
     "score_headlines",
+    "score_texts",
     "scorecard",
     "share_agreeing",
     "split",
     "split_first",
+    "store_key",
     "with_directions",
     "without_near_duplicates",
     "write_evaluation",

@@ -76,12 +76,12 @@ def write_table(table: pd.DataFrame, path: str | Path) -> Path:
     writers: dict[str, Callable[[Path], object]] = {
         ".csv": lambda temporary: table.to_csv(temporary, index=False),
         ".parquet": lambda temporary: table.to_parquet(temporary, index=False),
-        ".jsonl": lambda temporary: temporary.write_text(_jsonl(table), encoding="utf-8"),
+        ".jsonl": lambda temporary: temporary.write_text(jsonl(table), encoding="utf-8"),
     }
     return write_whole(Path(path), writers)
 
 
-def _jsonl(table: pd.DataFrame) -> str:
+def jsonl(table: pd.DataFrame) -> str:
     """One object per row; every digit and nanosecond is kept, which DataFrame.to_json does not."""
     plain = table.astype(object).where(table.notna(), None)
     return "".join(json.dumps(row, default=_jsonable) + "\n" for row in plain.to_dict("records"))

@@ -1,0 +1,113 @@
+"""A file of news -> the same file with probabilities, however large, and resumed where it was killed."""
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from nlp.errors import NewsError
+from nlp.news_parts import NewsCount, has_clock, news_parts
+from nlp.score_store import ScoreStore, store_key
+from nlp.scores import settle, with_scores
+from nlp.table_parts import PartedTable, survey
+from nlp.table_writer import write_parts
+
+if TYPE_CHECKING:
+    from nlp.ensemble import Classifier
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """What became of the rows of a file; `computed` are the texts that the store did not know."""
+
+    rows: int
+    empty: int
+    repeats: int
+    scored: int
+    computed: int
+    mean_score: float
+
+    def __str__(self) -> str:
+        return f"{self.scored:,} headlines scored, mean score {self.mean_score:+.3f}; {self.computed:,} texts computed"
+
+
+def score_file(
+    news: str | Path,
+    out: str | Path,
+    classifier: "Classifier",
+    *,
+    store: ScoreStore | None = None,
+    timezone: str | None = None,
+    progress: bool = False,
+) -> ScoreReport:
+    """Write the rows of `news` that `read_headlines` keeps, in their order, with the four columns of scores.
+
+    CSV, Parquet and JSON lines are read and written part by part (see `survey` and `news_parts` for what differs
+    from a table in memory). Each text is computed once. `out` appears whole at the end or not at all; killed
+    before, a run with the same store starts the writing anew and computes only what is not in the store yet.
+    Without a store the scores are kept on disk until the end. A file of texts alone is scored row by row.
+
+    Raises:
+        NewsError: the news cannot be read.
+        StoreError: the store cannot be used, or is not of this classifier.
+        NlpError: `out` cannot be written.
+    """
+    table = survey(news, NewsError)
+    if not has_clock(table):
+        log.warning("%s: has neither published nor asset: texts are scored, repeats of rows are kept", table.path)
+    if store is not None:
+        return _scored_file(table, Path(out), classifier, store, timezone, progress)
+    with tempfile.TemporaryDirectory() as folder, ScoreStore(Path(folder) / "scores", store_key(classifier)) as own:
+        return _scored_file(table, Path(out), classifier, own, timezone, progress)
+
+
+def _scored_file(
+    table: PartedTable, out: Path, classifier: "Classifier", store: ScoreStore, timezone: str | None, progress: bool
+) -> ScoreReport:
+    from tqdm import tqdm
+
+    tally = _Tally(NewsCount())
+    with tqdm(total=table.rows, unit="row", desc="scoring", disable=None if progress else True) as bar:
+        parts = news_parts(table, timezone, tally.count)
+        write_parts(_scored_parts(parts, classifier, store, tally, bar.update), out, table.types)
+    if tally.count.kept < tally.count.rows:
+        log.warning("%s: %s", table.path, tally.count.dropped())
+    return tally.report()
+
+
+@dataclass
+class _Tally:
+    count: NewsCount
+    computed: int = 0
+    total: float = 0.0
+
+    def report(self) -> ScoreReport:
+        count = self.count
+        return ScoreReport(
+            count.rows, count.empty, count.repeats, count.kept, self.computed, self.total / max(1, count.kept)
+        )
+
+
+def _scored_parts(
+    parts: Iterator[pd.DataFrame],
+    classifier: "Classifier",
+    store: ScoreStore,
+    tally: _Tally,
+    advance: Callable[[int], object],
+) -> Iterator[pd.DataFrame]:
+    shown = 0
+    for part in parts:
+        skipped = tally.count.rows - shown - len(part)  # rows dropped have been dealt with as well
+        settled = settle(part["text"].to_numpy(dtype=object).tolist(), classifier, store, advance)
+        advance(skipped)
+        shown = tally.count.rows
+        scored = with_scores(part, settled.probabilities)
+        tally.computed += settled.computed
+        tally.total += float(scored["score"].sum())
+        yield scored
