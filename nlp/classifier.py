@@ -4,9 +4,8 @@ import copy
 import hashlib
 import json
 import logging
-import time
 from collections.abc import Sequence
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlp.amounts import with_directions
-from nlp.corpora import LABELS
+from nlp.corpora import LABELS, embedded_corpus
+from nlp.encoders import Encoder
+from nlp.engines import Engine, engine_for, show
 from nlp.errors import ModelError
 from nlp.inference import TOKENS_PER_BATCH, checked_texts, logits_of, longest_text, tokenize
 from nlp.model_files import (
@@ -32,12 +33,14 @@ from nlp.model_files import (
     saved_reading,
     whole_folder,
 )
+from nlp.precision import chosen_precision, known_dtype
+from nlp.quantised import quantised
 
 __all__ = ["EMBEDDED", "SentimentClassifier", "checked_source", "label_order", "quiet_transformers", "softmax"]
 
 log = logging.getLogger(__name__)
 
-DTYPES = ("auto", "float32", "bfloat16", "float16")
+CALIBRATION_TEXTS = 256  # headlines of the package itself whose activations say what 8 bits must span
 # Of a config, what does not decide a probability: where it came from, who wrote it, in which dtype.
 INCIDENTAL = {"_name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures"}
 
@@ -66,22 +69,24 @@ class SentimentClassifier:
         # Kept as loaded: casting to bfloat16 to compute and back to save would lose digits.
         self._stored = {name: _widened(tensor) for name, tensor in model.state_dict().items()}
         self._weights_digest = _tensors_digest(self._stored)
-        self.model = _cast(model, _compute_dtype(dtype, model)).eval()
+        self.precision = chosen_precision(dtype, model)
+        self.model = _cast(model, self.precision).eval()
         self.max_length = longest_text(model, tokenizer)
 
     @classmethod
     def load(cls, source: str | Path, *, device: str = "auto", dtype: str = "auto") -> "SentimentClassifier":
         """Load a classifier from a folder that `save` wrote, or any transformers one by folder or hub name.
 
-        device: "auto" takes CUDA, then Apple's MPS, then the CPU. dtype: "auto" takes bfloat16 on CUDA and on
-        processors that multiply it clearly faster than float32, else float32. A temperature is read from a
-        folder only: a model loaded by its hub name has temperature 1.
+        device: "auto" takes CUDA, then Apple's MPS, then the CPU. dtype: "auto" takes what is fastest there: bfloat16
+        on CUDA; on the CPU int8 where the processor has VNNI or AMX and the model is a BERT, RoBERTa or DistilBERT,
+        else bfloat16 where it is multiplied clearly faster than float32. `precision` tells which it took; "float32"
+        is exact. A temperature is read from a folder only: a model loaded by its hub name has temperature 1.
 
         Raises:
             ModelError: no such folder, no safetensors, weights or vocabulary missing, labels that are not
-                negative, neutral, positive, or an unknown device or dtype.
+                negative, neutral, positive, an unknown device or dtype, or int8 where there is none.
         """
-        where, device, dtype = checked_source(source), _device(device), _known_dtype(dtype)
+        where, device, dtype = checked_source(source), _device(device), known_dtype(dtype)
         model, tokenizer = _load_whole(where, source)
         saved = saved_reading(Path(where))
         return cls(model.to(device), tokenizer, temperature=saved.temperature, dtype=dtype, reads_amounts=saved.amounts)
@@ -106,13 +111,34 @@ class SentimentClassifier:
         return np.asarray(probabilities[[place[text] for text in asked]])
 
     def _logits(self, texts: list[str], tokens_per_batch: int, progress: bool) -> NDArray[np.float32]:
-        shown = [with_directions(text) for text in texts] if self.reads_amounts else texts
-        ids, cut = tokenize(self.tokenizer, shown, self.max_length)
+        cut = 0
+
+        def read(some: Sequence[str]) -> list[list[int]]:
+            nonlocal cut
+            ids, longer = self._read(some)
+            cut += longer
+            return ids
+
+        logits = logits_of(texts, read, self._engine, tokens_per_batch, progress)
         if cut:
             log.warning("%d of %d texts are longer than %d tokens and were cut", cut, len(texts), self.max_length)
-        pad_id = self.tokenizer.pad_token_id or 0
-        logits = logits_of(self.model, ids, pad_id, self.max_length, tokens_per_batch, progress)
         return logits[:, self.column_order]
+
+    def _read(self, texts: Sequence[str]) -> tuple[list[list[int]], int]:
+        """Token ids of each text, and how many texts were cut."""
+        shown = [with_directions(text) for text in texts] if self.reads_amounts else texts
+        return tokenize(self.tokenizer, shown, self.max_length)
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return engine_for(self.model, self._prepared, self.tokenizer.pad_token_id or 0, self.max_length)
+
+    def _prepared(self, encoder: Encoder) -> Encoder:
+        if self.precision != "int8":
+            return encoder
+        headlines = embedded_corpus()["text"]
+        ids, _ = self._read(headlines[:: len(headlines) // CALIBRATION_TEXTS].tolist())
+        return quantised(encoder, lambda watched: show(watched, ids))
 
     @property
     def fingerprint(self) -> str:
@@ -199,53 +225,15 @@ def _device(device: str) -> str:
     return device
 
 
-def _known_dtype(dtype: str) -> str:
-    if dtype not in DTYPES:
-        raise ModelError(f"dtype {dtype!r} is not known: use {', '.join(DTYPES)}")
-    return dtype
+def _cast(model: Any, precision: str) -> Any:
+    """Return the model in a precision, as a copy where that changes it: the caller's own keeps its digits.
 
-
-def _compute_dtype(dtype: str, model: Any) -> Any:
-    import torch
-
-    if _known_dtype(dtype) != "auto":
-        return getattr(torch, dtype)
-    if model.device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    return torch.bfloat16 if model.device.type == "cpu" and bfloat16_pays() else torch.float32
-
-
-@cache
-def bfloat16_pays() -> bool:
-    """Whether this processor multiplies bfloat16 clearly faster than float32; measured once per process.
-
-    The instruction set does not tell: of two processors that both have AVX512-BF16, one multiplied it two and a
-    half times as fast as float32 and the other half as fast.
+    For int8 that is float32: nlp/quantised.py makes its own numbers of it.
     """
     import torch
 
-    features = torch.cpu.get_capabilities()
-    if not (features.get("avx512_bf16") or features.get("amx_bf16")):
-        return False
-    return _seconds_to_multiply(torch.float32) > 1.3 * _seconds_to_multiply(torch.bfloat16)
-
-
-def _seconds_to_multiply(dtype: Any) -> float:
-    """Best time of several for one layer's matrix product, in the shapes of a small encoder."""
-    import torch
-
-    inputs, weights = torch.ones(2048, 384, dtype=dtype), torch.ones(1536, 384, dtype=dtype)
-    times = []
-    with torch.inference_mode():
-        for _ in range(8):
-            started = time.perf_counter()
-            torch.nn.functional.linear(inputs, weights)
-            times.append(time.perf_counter() - started)
-    return min(times)
-
-
-def _cast(model: Any, dtype: Any) -> Any:
-    """Return the model in `dtype`, as a copy where that changes it: the caller's own keeps its digits."""
+    dtypes = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+    dtype = dtypes.get(precision, torch.float32)
     return model if model.dtype == dtype else copy.deepcopy(model).to(dtype)
 
 

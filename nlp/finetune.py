@@ -96,7 +96,7 @@ def finetune(
         run = Run(config, folder, trackers, progress)
         trainer, tokenizer, seconds = _trained(train, valid, run)
         model = _without_adapters(trainer.model, config)
-    classifier = SentimentClassifier(model, tokenizer, reads_amounts=config.reads_amounts)
+    classifier = SentimentClassifier(model, tokenizer, dtype="float32", reads_amounts=config.reads_amounts)
     probabilities = classifier.predict_proba(held_texts)
     classifier.temperature = fit_temperature(probabilities, valid["label"])
     figures = headline_figures(held_codes, probabilities.argmax(axis=1))
@@ -130,7 +130,9 @@ def refit(
     run = Run(config, None if workspace is None else Path(workspace), (), progress)
     trainer, tokenizer, _ = _trained(rows, rows.head(0), run)
     model = _without_adapters(trainer.model, config)
-    return SentimentClassifier(model, tokenizer, temperature=temperature, reads_amounts=config.reads_amounts)
+    return SentimentClassifier(
+        model, tokenizer, temperature=temperature, dtype="float32", reads_amounts=config.reads_amounts
+    )
 
 
 def _augmented(train: pd.DataFrame, held: list[str], config: FinetuneConfig) -> pd.DataFrame:

@@ -48,8 +48,8 @@ def default_path() -> Path:
 def store_key(classifier: "Classifier") -> str:
     """Return what, beside the text, decides a score: the fingerprint, and on what and in which precision it computes.
 
-    In bfloat16 a probability differs by up to 0.02 from that in float32, and which precision dtype "auto" takes is
-    found out anew in each process: without it a run that is resumed could mix several.
+    In bfloat16 a probability differs by up to 0.02 from that in float32, in int8 by up to 0.2, and which of them dtype
+    "auto" takes is found out anew in each process: without it a run that is resumed could mix several.
     """
     return f"{classifier.fingerprint} {_arithmetic(classifier)}".strip()
 

@@ -16,12 +16,15 @@ from nlp.classifier import SentimentClassifier, label_order, softmax
 from nlp.corpora import LABELS
 from nlp.errors import ModelError, NlpError
 from nlp.model_files import checked_source, embedded_encoder
+from nlp.quantised import int8_runs
 
 TEXTS = [
     "Profit rises", "loss said to the shares of net loss", "", "sales in the net", "5 %", "日本 🚀",
     "profit falls to $3.5, shares rise", " ".join(["sales"] * 30), "PROFIT rises ",
 ]  # fmt: skip
 module = importlib.import_module("nlp.model_files")
+int8 = pytest.mark.skipif(not int8_runs(), reason="needs a processor with VNNI or AMX")
+DTYPES = ["float32", "bfloat16", pytest.param("int8", marks=int8)]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -82,7 +85,7 @@ def test_neither_order_nor_repeats_nor_batches_matter(classifier, texts, budget)
     np.testing.assert_allclose(together, [alone[text] for text in texts], atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_the_texts_beside_it_do_not_move_a_bit_of_a_texts_row(tiny_model, dtype):
     classifier = load(tiny_model, dtype)
     alone = {text: classifier.predict_proba([text]).tobytes() for text in TEXTS}
@@ -111,7 +114,7 @@ def test_every_sequence_of_strings_will_do(classifier):
         np.testing.assert_array_equal(classifier.predict_proba(texts), expected)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_rows_are_float32_probabilities(tiny_model, dtype):
     probabilities = load(tiny_model, dtype).predict_proba(TEXTS * 50)
     assert probabilities.dtype == np.float32
@@ -181,7 +184,7 @@ def test_an_unknown_device_or_dtype_is_named(tiny_model, asked):
 # On disk
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_save_and_load_keep_fingerprint_and_probabilities_bit_for_bit(tiny_model, tmp_path, dtype):
     classifier = SentimentClassifier(load(tiny_model).model, load(tiny_model).tokenizer, temperature=1.7, dtype=dtype)
     again = load(classifier.save(tmp_path / "deep" / "model"), dtype)
@@ -435,7 +438,7 @@ def test_without_the_extra_it_says_how_to_install_it(monkeypatch):
 
 
 def test_compared_amounts_are_read_where_the_model_was_trained_so(tiny_model, tmp_path):
-    plain = SentimentClassifier.load(tiny_model)
+    plain = load(tiny_model)
     reading = SentimentClassifier(plain.model, plain.tokenizer, dtype="float32", reads_amounts=True)
     compared = "loss of EUR 3 mn from EUR 2 mn"
     untouched = ["net profit rises", "loss of EUR 3 mn"]

@@ -1,13 +1,13 @@
-"""Batches by token count, and the Rust tokenizer called directly."""
-
-from itertools import pairwise
+"""The Rust tokenizer called directly; texts in windows come back in their order."""
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlp.inference import padded_length, token_batches, tokenize
+from nlp import inference
+from nlp.inference import logits_of, tokenize
 
 TEXTS = [
     "profit rises",
@@ -19,52 +19,6 @@ TEXTS = [
     "x" * 300,
     "loss " * 100,
 ]
-
-
-drawn = st.lists(st.integers(1, 512), min_size=1, max_size=200).map(lambda lengths: np.array(lengths, dtype=np.int64))
-
-
-@given(drawn, st.integers(1, 5000))
-def test_batches_hold_each_row_once_within_the_budget_longest_first(lengths, budget):
-    batches = list(token_batches(lengths, budget))
-    assert sorted(row for texts, _, _ in batches for row in texts) == list(range(len(lengths)))
-    for texts, rows, longest in batches:
-        assert len(texts) <= rows
-        assert rows == 1 or rows * longest <= budget
-        assert lengths[texts].max() <= longest
-    assert all(one[2] >= two[2] for one, two in pairwise(batches))
-
-
-@given(drawn, drawn, st.integers(1, 5000))
-def test_the_shape_of_a_texts_batch_follows_from_its_own_length_alone(lengths, others, budget):
-    def shapes(all_lengths):
-        batches = token_batches(all_lengths, budget)
-        return {(int(all_lengths[row]), rows, longest) for texts, rows, longest in batches for row in texts}
-
-    assert shapes(lengths) | shapes(others) == shapes(np.concatenate([lengths, others]))
-
-
-@given(drawn, st.integers(1, 5000))
-def test_only_the_last_batch_of_a_length_has_room_left(lengths, budget):
-    batches = list(token_batches(lengths, budget))
-    assert all(len(one[0]) == one[1] for one, two in pairwise(batches) if one[2] == two[2])
-
-
-def test_no_texts_no_batches():
-    assert list(token_batches(np.array([], dtype=np.int64), 2048)) == []
-
-
-@given(st.integers(1, 512))
-def test_padding_wastes_little_and_stays_within_512_tokens(length):
-    padded = padded_length(length)
-    assert length <= padded <= min(512, length + 31)
-    assert padded == padded_length(padded)
-
-
-@given(st.integers(1, 512), st.integers(1, 512))
-def test_padding_never_exceeds_what_the_model_can_read(length, limit):
-    length = min(length, limit)
-    assert length <= padded_length(length, limit) <= limit
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +48,26 @@ def test_texts_are_cut_as_the_plain_tokenizer_cuts_them_and_counted(tokenizer, l
 def test_padding_set_by_others_does_not_get_in(tokenizer):
     tokenizer(["a", "a b c"], padding=True)
     assert tokenize(tokenizer, ["a"], 64)[0] == [tokenizer("a")["input_ids"]]
+
+
+@given(st.lists(st.integers(0, 99), min_size=1, max_size=30), st.integers(1, 7), st.randoms(use_true_random=False))
+def test_rows_come_back_in_the_order_of_the_texts_whatever_the_windows_and_parts(numbers, window, random):
+    def engine(ids, tokens):
+        assert len(ids) <= window
+        for place in random.sample(range(len(ids)), len(ids)):
+            yield np.array([place]), torch.full((1, 3), float(ids[place][0]))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inference, "TEXTS_AHEAD", window)
+        texts = [str(number) for number in numbers]
+        rows = logits_of(texts, lambda some: [[int(text)] for text in some], engine, 0, False)
+    assert rows.dtype == np.float32
+    assert rows[:, 0].tolist() == numbers
+
+
+def test_an_error_in_reading_is_raised_where_it_is_asked_for():
+    def read(texts):
+        raise ValueError("no such word")
+
+    with pytest.raises(ValueError, match="no such word"):
+        logits_of(["a"], read, lambda *_: [], 0, False)
