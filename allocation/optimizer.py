@@ -1,38 +1,64 @@
-"""The mean-variance program: compiled once, re-solved by value, its failures said aloud."""
+"""The mean-variance program: compiled once, re-solved by value, its decisions and failures explained."""
 
-import warnings
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import cvxpy as cp
 import numpy as np
 import pandas as pd
 
+from allocation.canonical import Residuals, Vector
+from allocation.conflict import find_conflict
+from allocation.constraints import Soft
+from allocation.decision import Decision
 from allocation.errors import OptimizationError
+from allocation.explain import explain_decision
 from allocation.frames import named
+from allocation.integer import choose_positions
+from allocation.program import Program, Recipe, describe_status, labelled
 from allocation.risk import RiskModel
-from allocation.terms import Constraint, Objective, Symbols
+from allocation.solvers import INFEASIBLE, OPTIMAL, Solution
+from allocation.symbols import BUDGET, EXPECTED_RETURN, HELD, LOADINGS, SPECIFIC, Constraint, Objective, Symbols
+from allocation.terms import NetUtility
 
-# Daily returns are tiny beside the solvers' absolute tolerances: an unscaled objective stops 0.3 % early.
-OBJECTIVE_SCALE = 252.0
+log = logging.getLogger(__name__)
+
 # Solver dust below a hundredth of a basis point of NAV: not a position, not a trade.
 DUST = 1e-6
-# Interior point first, as it is exact and knows nothing of the last solve; a first-order second opinion.
-# A gap is in units of the objective, and where a bound or a cost binds only just, weights are off by its square
-# root: a gap of 1e-8 is a trade of 1e-4.
-SOLVERS: dict[str, dict[str, float]] = {
-    cp.CLARABEL: {"tol_gap_abs": 1e-14, "tol_gap_rel": 1e-14, "tol_feas": 1e-12},
-    cp.OSQP: {"eps_abs": 1e-9, "eps_rel": 1e-9, "max_iter": 100_000, "polishing": True},
-}
+# Utility per session lost per unit by which a relaxed rule is broken: more than anything could earn.
+STEEP = 10.0
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """What to do where the rules contradict each other: let some give way, one after the other, then perhaps hold.
+
+    relax: rules (as they were passed, or their names) in the order in which they give way, each by as little as
+    is needed; hold: keep what is held where that does not help either.
+    """
+
+    relax: tuple[Constraint | str, ...] = ()
+    hold: bool = True
 
 
 class MeanVariance:
     """A convex program over fixed `assets`, as a DPP problem whose numbers are parameters.
 
-    The assets are kept sorted, so that the order in which they were named cannot change a result. One
-    compiled problem is kept per number of risk factors.
+    objective: a callable from Symbols to a concave expression, or several whose sum is meant. The assets are
+    kept sorted, so that the order in which they were named cannot change a result. One compiled problem is kept
+    per number of risk factors. known: the tickers that tables of terms and rules may name beside `assets`.
     """
 
-    def __init__(self, assets: Sequence[str], objective: Objective, constraints: Sequence[Constraint] = ()) -> None:
+    def __init__(
+        self,
+        assets: Sequence[str],
+        objective: Objective | Sequence[Objective],
+        constraints: Sequence[Constraint] = (),
+        *,
+        ladder: Ladder | None = None,
+        known: Iterable[str] = (),
+    ) -> None:
         """Raise OptimizationError where no asset is named, or one is named twice."""
         self.assets = tuple(sorted(assets))
         if not self.assets:
@@ -41,146 +67,215 @@ class MeanVariance:
             raise OptimizationError(f"an asset is named twice among {named(self.assets)}")
         self.objective = objective
         self.constraints = tuple(constraints)
-        self._compiled: dict[int, _Program] = {}
+        self.ladder = ladder
+        rules = tuple(zip(labelled(self.constraints), self.constraints, strict=True))
+        self._recipe = Recipe(self.assets, frozenset(self.assets) | frozenset(known), _named_terms(objective), rules)
+        self._index = pd.Index(self.assets)
+        self._compiled: dict[tuple[int, int], Program] = {}
 
     def weights(
-        self, expected_return: pd.Series, risk: RiskModel, held: pd.Series, *, locked: float = 0.0
+        self,
+        expected_return: pd.Series,
+        risk: RiskModel,
+        held: pd.Series,
+        *,
+        locked: float = 0.0,
+        given: Mapping[str, pd.Series | float] | None = None,
     ) -> pd.Series:
         """Return the optimal weights (a fraction of NAV per asset, indexed by the sorted assets).
 
         expected_return (per session), risk and held (weights before trading) are matched by label; `locked`
-        is the fraction of NAV in assets outside this program, which the budget of 1 must also carry.
+        is the fraction of NAV in assets outside this program, which the budget of 1 must also carry; `given`
+        has the numbers that terms and rules ask for by name, per asset.
         Weights and trades below 1e-6 of NAV are solver dust and are set to zero.
 
         Raises:
-            OptimizationError: an input lacks an asset or is not finite, or no solver found an optimum.
+            OptimizationError: an input lacks an asset or is not finite, or there is no optimum: then the rules
+                that contradict each other are named, and by how much each would have to give.
         """
-        if not np.isfinite(locked):
-            raise OptimizationError(f"locked is {locked}: give the fraction of NAV in assets outside the program")
-        loadings = self._loadings(risk)
-        program = self._program(loadings.shape[1])
-        program.update(
-            self._vector(expected_return, "expected return"),
-            loadings,
-            self._vector(risk.specific, "specific variance"),
-            self._vector(held, "held weight"),
-            1.0 - locked,
-        )
-        return pd.Series(_without_dust(program.solve(), program.held.value), index=list(self.assets))
+        values = self.numbers(expected_return, risk, held, locked, given)
+        return pd.Series(self._clean(self._solve(values), values), index=self._index)
+
+    def decide(
+        self,
+        expected_return: pd.Series,
+        risk: RiskModel,
+        held: pd.Series,
+        *,
+        locked: float = 0.0,
+        given: Mapping[str, pd.Series | float] | None = None,
+    ) -> Decision:
+        """Return the same weights as `weights`, with all that explains them."""
+        values = self.numbers(expected_return, risk, held, locked, given)
+        outcome = self._solve(values)
+        weights = pd.Series(self._clean(outcome, values), index=self._index)
+        before = pd.Series(values[HELD], index=self._index)
+        if outcome.solved is None:
+            exact, nothing = Residuals(0.0, 0.0, 0.0), pd.Series(dtype=float)
+            decision = Decision(weights, before, "held", "none", 0, exact, nothing, ())
+        else:
+            decision = explain_decision(*outcome.solved, values, weights, before)
+        status = "relaxed" if outcome.relaxed and outcome.solved else decision.status
+        budget = float(values[BUDGET])
+        return replace(decision, status=status, budget=budget, relaxed=outcome.relaxed, reason=outcome.reason)
 
     def is_dpp(self, n_factors: int) -> bool:
         """Whether the problem re-solves without being compiled again (disciplined parametrised program)."""
         return bool(self._program(n_factors).problem.is_dcp(dpp=True))
 
-    def _program(self, n_factors: int) -> "_Program":
-        if n_factors not in self._compiled:
-            self._compiled[n_factors] = _Program(self.assets, n_factors, self.objective, self.constraints)
-        return self._compiled[n_factors]
+    def _solve(self, values: dict[str, Vector]) -> "_Outcome":
+        """Solve, then climb down the ladder."""
+        n_factors = values[LOADINGS].shape[1]
+        program, solution = self._attempt(n_factors, 0, values)
+        if solution.status == OPTIMAL:
+            return _Outcome((program, solution))
+        reason = self._why_not(program, solution, values)
+        if self.ladder is None or solution.status != INFEASIBLE:
+            raise OptimizationError(reason)
+        order = self._relaxation()
+        for rung in range(1, len(order) + 1):
+            program, solution = self._attempt(n_factors, rung, values)
+            if solution.status == OPTIMAL:
+                log.warning("%s; relaxed %s", reason, named(order[:rung]))
+                return _Outcome((program, solution), tuple(order[:rung]), reason)
+        if not self.ladder.hold:
+            raise OptimizationError(f"{reason}; relaxing {named(order) or 'nothing'} did not help")
+        log.warning("%s; what is held is kept", reason)
+        return _Outcome(None, tuple(order), reason)
+
+    def _attempt(self, n_factors: int, rung: int, values: dict[str, Vector]) -> tuple[Program, Solution]:
+        program = self._program(n_factors, rung)
+        if not program.is_integer:
+            return program, program.solve(values)
+        values["choice"] = choose_positions(program, values)
+        program = self._program(n_factors, rung, choice_is_given=True)
+        return program, program.solve(values)
+
+    def _why_not(self, program: Program, solution: Solution, values: Mapping[str, Vector]) -> str:
+        failed = f"no optimal weights ({solution.solver} {solution.status})"
+        conflict = find_conflict(program, values) if solution.status == INFEASIBLE else None
+        if conflict is not None:
+            return f"{failed}: the constraints contradict each other: {conflict}: loosen one"
+        text = f"{failed}: {describe_status(solution.status)}"
+        direction = program.weights(solution) if solution.status != INFEASIBLE else np.zeros(len(self.assets))
+        endless = self._index[np.abs(direction) > DUST * max(1.0, np.abs(direction).max())]
+        return f"{text}; without end grow {named(endless)}" if len(endless) else text
+
+    def _relaxation(self) -> list[str]:
+        names = {name for name, _ in self._recipe.rules}
+        by_rule = [(rule, name) for name, rule in self._recipe.rules]
+        order = []
+        for wanted in self.ladder.relax if self.ladder else ():
+            name = wanted if isinstance(wanted, str) else next((n for rule, n in by_rule if rule == wanted), None)
+            if name not in names:
+                raise OptimizationError(f"the ladder relaxes {wanted}, which is none of the rules: {named(names)}")
+            order.append(str(name))
+        return order
+
+    def _program(self, n_factors: int, rung: int = 0, *, choice_is_given: bool = False) -> Program:
+        key = n_factors, 2 * rung + choice_is_given
+        if key not in self._compiled:
+            soft = set(self._relaxation()[:rung])
+            rules = tuple((name, Soft(rule, STEEP) if name in soft else rule) for name, rule in self._recipe.rules)
+            recipe = replace(self._recipe, rules=rules)
+            self._compiled[key] = Program(recipe, n_factors, choice_is_given=choice_is_given)
+        return self._compiled[key]
 
     def __getstate__(self) -> dict[str, object]:
         """Compiled programs hold solver handles, which no process can pass on: a copy compiles its own."""
         return self.__dict__ | {"_compiled": {}}
 
-    def _loadings(self, risk: RiskModel) -> np.ndarray:
-        missing = pd.Index(self.assets).difference(risk.assets)
-        if len(missing):
-            raise OptimizationError(f"the risk model lacks {named(missing)}: estimate it on all assets of the program")
-        loadings = risk.factors.loc[list(self.assets)].to_numpy(dtype=np.float64)
+    def _clean(self, outcome: "_Outcome", values: Mapping[str, Vector]) -> Vector:
+        if outcome.solved is None:
+            return values[HELD]
+        program, solution = outcome.solved
+        return without_dust(program.weights(solution), values[HELD])
+
+    def numbers(
+        self,
+        expected_return: pd.Series,
+        risk: RiskModel,
+        held: pd.Series,
+        locked: float,
+        given: Mapping[str, pd.Series | float] | None = None,
+    ) -> dict[str, Vector]:
+        """Check the inputs of one rebalancing and return them in the order of `assets`, by name."""
+        if not np.isfinite(locked):
+            raise OptimizationError(f"locked is {locked}: give the fraction of NAV in assets outside the program")
+        loadings = self._loadings(risk)
+        values = {
+            EXPECTED_RETURN: self.vector(expected_return, "expected return"),
+            LOADINGS: loadings,
+            SPECIFIC: self.vector(risk.specific, "specific variance"),
+            HELD: self.vector(held, "held weight"),
+            BUDGET: np.array(1.0 - locked),
+        }
+        return values | self._given(given or {}, loadings.shape[1])
+
+    def _given(self, given: Mapping[str, pd.Series | float], n_factors: int) -> dict[str, Vector]:
+        inputs = self._program(n_factors).inputs
+        missing = [name for name in inputs.given if name not in given]
+        if missing:
+            raise OptimizationError(f"{missing[0]!r} is asked for by a term or rule: pass it in given, one per asset")
+        return {name: inputs.check(name, self._numbers(given[name], name)) for name in inputs.given}
+
+    def _numbers(self, numbers: pd.Series | float, name: str) -> Vector:
+        if isinstance(numbers, pd.Series):
+            return self.vector(numbers, name)
+        if not np.isfinite(numbers):
+            raise OptimizationError(f"{name} is {numbers}: give a finite number")
+        return np.asarray(numbers, dtype=np.float64)
+
+    def _loadings(self, risk: RiskModel) -> Vector:
+        if risk.assets.equals(self._index):
+            loadings = risk.factors.to_numpy(dtype=np.float64)
+        else:
+            missing = self._index.difference(risk.assets)
+            if len(missing):
+                raise OptimizationError(
+                    f"the risk model lacks {named(missing)}: estimate it on all assets of the program"
+                )
+            loadings = risk.factors.loc[list(self.assets)].to_numpy(dtype=np.float64)
         # cvxpy knows no parameter without rows: a diagonal covariance has one factor that carries nothing.
         return loadings if loadings.shape[1] else np.zeros((len(self.assets), 1))
 
-    def _vector(self, values: pd.Series, what: str) -> np.ndarray:
-        if values.index.has_duplicates:
+    def utility(self, symbols: Symbols) -> cp.Expression:
+        """The sum of the objective's terms."""
+        return sum((term(symbols) for _, term in self._recipe.terms), start=cp.Constant(0.0))
+
+    def vector(self, values: pd.Series, what: str) -> Vector:
+        """Return one finite number per asset, in order."""
+        if values.index.equals(self._index):
+            vector = values.to_numpy(dtype=np.float64)
+        elif values.index.has_duplicates:
             twice = values.index[values.index.duplicated()][0]
             raise OptimizationError(f"{what} of {twice} is there twice: keep one")
-        vector = values.reindex(list(self.assets)).to_numpy(dtype=np.float64)
+        else:
+            vector = values.reindex(self._index).to_numpy(dtype=np.float64)
         broken = ~np.isfinite(vector)
         if broken.any():
-            where = named(np.asarray(self.assets)[broken])
+            where = named(self._index[broken])
             raise OptimizationError(f"{what} of {where} is missing, NaN or infinite: give a number for each asset")
         return vector
 
 
-class _Program:
-    """One cvxpy problem of a fixed shape, and the parameters that its values enter by."""
+@dataclass(frozen=True)
+class _Outcome:
+    """What came of a solve; nothing solved means that what is held is kept."""
 
-    def __init__(
-        self, assets: tuple[str, ...], n_factors: int, objective: Objective, constraints: Sequence[Constraint]
-    ) -> None:
-        n_assets = len(assets)
-        weights = cp.Variable(n_assets, name="weights")
-        self.mu = cp.Parameter(n_assets, name="expected_return")
-        self.factors_t = cp.Parameter((n_factors, n_assets), name="factors_transposed")
-        self.specific_sd = cp.Parameter(n_assets, nonneg=True, name="specific_sd")
-        self.held = cp.Parameter(n_assets, name="held")
-        self.budget = cp.Parameter(name="budget")
-        variance = cp.sum_squares(self.factors_t @ weights) + cp.sum_squares(cp.multiply(self.specific_sd, weights))
-        symbols = Symbols(assets, weights, self.held, self.mu @ weights, variance, self.budget - cp.sum(weights))
-        self.weights = weights
-        self.problem = cp.Problem(
-            _goal(objective, symbols),
-            [rule for constraint in constraints for rule in _rules(constraint, symbols)],
-        )
-        if not self.problem.is_dcp():
-            raise OptimizationError(
-                "the objective is not concave or a constraint is not convex (cvxpy's DCP rules): "
-                "subtract risks and costs, and bound convex terms from above only"
-            )
-
-    def update(
-        self, mu: np.ndarray, factors: np.ndarray, specific: np.ndarray, held: np.ndarray, budget: float
-    ) -> None:
-        self.mu.value = mu
-        self.factors_t.value = factors.T
-        self.specific_sd.value = np.sqrt(specific)
-        self.held.value = held
-        self.budget.value = budget
-
-    def solve(self) -> np.ndarray:
-        failures = []
-        for solver in SOLVERS:
-            status = self._attempt(solver)
-            if status == cp.OPTIMAL:
-                return np.asarray(self.weights.value)
-            failures.append(f"{solver} {status}")
-            if status in (cp.INFEASIBLE, cp.UNBOUNDED):
-                break  # a certificate, not a failure: another solver would only say it again
-        raise OptimizationError(f"no optimal weights ({', '.join(failures)}): {_remedy(failures)}")
-
-    def _attempt(self, solver: str) -> str:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # inaccurate solutions: the status says it too
-            try:
-                self.problem.solve(solver=solver, warm_start=False, **SOLVERS[solver])
-            except cp.SolverError as error:
-                return f"failed ({error})"
-        return str(self.problem.status)
+    solved: tuple[Program, Solution] | None
+    relaxed: tuple[str, ...] = ()
+    reason: str = ""
 
 
-def _goal(objective: Objective, symbols: Symbols) -> cp.Maximize:
-    utility = objective(symbols)
-    try:
-        return cp.Maximize(OBJECTIVE_SCALE * utility)
-    except (TypeError, ValueError) as error:
-        raise OptimizationError(f"the objective returned {utility}, which is not one number: sum it up") from error
+def _named_terms(objective: Objective | Sequence[Objective]) -> tuple[tuple[str, Objective], ...]:
+    terms = list(objective) if isinstance(objective, Sequence) else [objective]
+    parts = [part for term in terms if isinstance(term, NetUtility) for part in term.parts()]
+    others = [term for term in terms if not isinstance(term, NetUtility)]
+    return (*parts, *zip(labelled(others), others, strict=True))
 
 
-def _rules(constraint: Constraint, symbols: Symbols) -> list[cp.Constraint]:
-    rules = constraint(symbols)
-    if not isinstance(rules, (list, tuple)) or not all(isinstance(rule, (cp.Constraint, bool)) for rule in rules):
-        raise OptimizationError(f"a constraint returned {rules}: return a list of cvxpy constraints, [{rules}]")
-    return list(rules)
-
-
-def _remedy(failures: list[str]) -> str:
-    if any(cp.UNBOUNDED in failure for failure in failures):
-        return "nothing limits the gain; add a risk term or bounds"
-    if any(cp.INFEASIBLE in failure for failure in failures):
-        return "the constraints contradict each other or the held weights; loosen one"
-    return "rescale the inputs or loosen the constraints"
-
-
-def _without_dust(weights: np.ndarray, held: np.ndarray) -> np.ndarray:
+def without_dust(weights: Vector, held: Vector) -> Vector:
     """Snap to zero, then to what is held, so that solver noise neither shorts nor trades, nor borrows."""
     clean = np.where(np.abs(weights) < DUST, 0.0, weights)
     kept = np.where(np.abs(clean - held) < DUST, held, clean)

@@ -1,16 +1,23 @@
 """Policies: from what is known at one close to target weights; the same object live and in a backtest."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from allocation.errors import RiskError
+from allocation.constraints import LongOnly, MaxWeight
+from allocation.decision import Decision
+from allocation.errors import OptimizationError, RiskError
 from allocation.forecast import Forecast, Grinold, equilibrium_return
-from allocation.optimizer import MeanVariance
-from allocation.risk import LedoitWolf, RiskEstimator, recent_returns
-from allocation.terms import Constraint, LongOnly, MaxWeight, NetUtility
+from allocation.optimizer import Ladder, MeanVariance
+from allocation.risk import LedoitWolf, RiskEstimator, RiskModel
+from allocation.symbols import Constraint, Objective
+from allocation.terms import NetUtility
+
+# Compiled programs kept, one per universe of tradable assets: compiling anew takes some 30 ms.
+MOST_UNIVERSES = 16
 
 
 @dataclass(frozen=True)
@@ -63,8 +70,10 @@ class SentimentPolicy:
     the portfolio is equal weight within the constraints. risk_aversion is per unit of one-session variance;
     cost is the fraction of the traded value, spread over `horizon` sessions, the time until the next
     rebalancing; rotation from one asset into another pays it, opening positions from idle cash does not
-    (see NetUtility). Assets without a price now, or with fewer than `min_history` returns in the window of
-    the risk model, are held.
+    (see NetUtility). `terms` are added to that objective. Assets without a price now, or with fewer than
+    `min_history` returns in the window of the risk model, are held. ladder: what gives way where constraints
+    contradict each other (nothing, if None: that is an error). given: how the numbers that terms and
+    constraints ask for by name follow from what is known now.
 
     Raises:
         RiskError: the risk model's window is shorter than `min_history`: nothing would ever be traded.
@@ -77,7 +86,12 @@ class SentimentPolicy:
     horizon: int = 5
     constraints: tuple[Constraint, ...] = (LongOnly(), MaxWeight(0.25))
     min_history: int = 60
-    _programs: dict[tuple[str, ...], MeanVariance] = field(default_factory=dict, init=False, repr=False, compare=False)
+    terms: tuple[Objective, ...] = ()
+    ladder: Ladder | None = None
+    given: Mapping[str, Callable[[View], pd.Series]] = field(default_factory=dict)
+    _programs: dict[tuple[tuple[str, ...], ...], MeanVariance] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         """Refuse a history that the risk model never looks at."""
@@ -94,26 +108,67 @@ class SentimentPolicy:
         Raises:
             RiskError, OptimizationError: the program has no numbers or no optimum at `view.now`.
         """
+        task = self._task(view)
+        if task is None:
+            return pd.Series(np.nan, index=view.held.index)
+        weights = task.program.weights(task.expected_return, task.risk, task.held, locked=task.locked, given=task.given)
+        return weights.reindex(view.held.index)
+
+    def decide(self, view: View) -> Decision:
+        """Return the same weights, of the assets inside the program, with all that explains them.
+
+        Raises:
+            RiskError, OptimizationError: as a call; and no asset can be traded.
+        """
+        task = self._task(view)
+        if task is None:
+            raise OptimizationError(
+                f"nothing to decide at {view.now.date()}: no asset has a price and {self.min_history} returns"
+            )
+        return task.program.decide(task.expected_return, task.risk, task.held, locked=task.locked, given=task.given)
+
+    def _task(self, view: View) -> "_Task | None":
         assets = self._investable(view)
         if not len(assets):
-            return pd.Series(np.nan, index=view.held.index)
+            return None
         locked = float(view.held.drop(assets).sum())
         risk = self.risk(view.prices[assets])
         reference = pd.Series((1.0 - locked) / len(assets), index=assets)
         expected = self.forecast(view)[assets] + equilibrium_return(risk, reference, self.risk_aversion)
-        weights = self._program(tuple(assets)).weights(expected, risk, view.held[assets], locked=locked)
-        return weights.reindex(view.held.index)
+        given = {name: numbers(view)[assets] for name, numbers in self.given.items()}
+        return _Task(
+            self._program(tuple(assets), tuple(view.prices.columns)), expected, risk, view.held[assets], locked, given
+        )
 
     def _investable(self, view: View) -> pd.Index:
-        window = getattr(self.risk, "window", len(view.prices))  # a plain function may look at every price
-        enough = recent_returns(view.prices, window).notna().sum() >= self.min_history
-        return view.tradable[enough[view.tradable]]
+        window: int = getattr(self.risk, "window", len(view.prices))  # a plain function may look at every price
+        recent = view.prices.to_numpy()[-window - 1 :]
+        priced: NDArray[np.bool_] = np.isfinite(recent)
+        returns = (priced[1:] & priced[:-1]).sum(axis=0)
+        chosen: pd.Index = view.prices.columns[priced[-1] & (returns >= self.min_history)]
+        return chosen
 
-    def _program(self, assets: tuple[str, ...]) -> MeanVariance:
-        if assets not in self._programs:
+    def _program(self, assets: tuple[str, ...], known: tuple[str, ...]) -> MeanVariance:
+        program = self._programs.pop((assets, known), None)
+        if program is None:
             utility = NetUtility(self.risk_aversion, self.cost, self.horizon, idle_cash_is_free=True)
-            self._programs[assets] = MeanVariance(assets, utility, self.constraints)
-        return self._programs[assets]
+            program = MeanVariance(assets, (utility, *self.terms), self.constraints, ladder=self.ladder, known=known)
+        self._programs[assets, known] = program  # last used, last in
+        while len(self._programs) > MOST_UNIVERSES:
+            del self._programs[next(iter(self._programs))]
+        return program
+
+
+@dataclass(frozen=True)
+class _Task:
+    """The numbers of one rebalancing, on the assets that can be traded."""
+
+    program: MeanVariance
+    expected_return: pd.Series
+    risk: RiskModel
+    held: pd.Series
+    locked: float
+    given: Mapping[str, pd.Series]
 
 
 def _equal(view: View) -> pd.Series:

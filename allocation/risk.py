@@ -1,13 +1,19 @@
 """Covariance models in factor form: Sigma = F F' + diag(d), positive semidefinite by construction."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from allocation.errors import RiskError
 from allocation.frames import named
+
+log = logging.getLogger(__name__)
+
+Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -28,17 +34,16 @@ class RiskModel:
         if self.assets.has_duplicates:
             twice = self.assets[self.assets.duplicated()][0]
             raise RiskError(f"the risk model has {twice} twice: keep one row per asset")
-        broken = ~(np.isfinite(self.factors).all(axis=1) & np.isfinite(self.specific))
+        specific = self.specific.to_numpy()
+        broken = ~(np.isfinite(self.factors.to_numpy()).all(axis=1) & np.isfinite(specific))
         if broken.any():
             raise RiskError(
                 f"the covariance of {named(self.assets[broken])} is NaN or infinite: "
                 "drop these assets or give them more history"
             )
-        if (self.specific < 0).any():
-            worst = int(self.specific.argmin())
-            raise RiskError(
-                f"specific variance of {self.assets[worst]} is {self.specific.iloc[worst]:g}: it must be >= 0"
-            )
+        if (specific < 0).any():
+            worst = int(specific.argmin())
+            raise RiskError(f"specific variance of {self.assets[worst]} is {specific[worst]:g}: it must be >= 0")
 
     @property
     def assets(self) -> pd.Index:
@@ -69,13 +74,65 @@ RiskEstimator = Callable[[pd.DataFrame], RiskModel]  # prices up to now -> the r
 
 
 @dataclass(frozen=True)
+class Sample:
+    """Covariance of the last `window` returns as it is, divisor n - `ddof`; of rank below n, so an optimizer
+    will find portfolios that seem to have no risk: prefer a shrunk one.
+
+    A missing return counts as the asset's own mean, and the asset is rescaled so that its variance stays that of
+    the returns it has; the matrix stays positive semidefinite.
+
+    Raises:
+        RiskError: an asset has fewer than `min_returns` returns (and never fewer than 2) in the window.
+    """
+
+    window: int = 252
+    min_returns: int = 60
+    ddof: int = 1
+
+    def __call__(self, prices: pd.DataFrame) -> RiskModel:
+        """Estimate from prices (sessions × assets), all of them known; only the last rows are used."""
+        centred = centred_returns(prices, self.window, self.min_returns)
+        factors = factor_form(centred / np.sqrt(len(centred) - self.ddof))
+        return _model(factors, np.zeros(centred.shape[1]), prices.columns)
+
+
+@dataclass(frozen=True)
+class EWMA:
+    """Covariance in which a return of `halflife` sessions ago counts half as much as today's.
+
+    Returns less their weighted mean, divisor the sum of weights (pandas: `ewm(halflife).cov(bias=True)`). The last
+    `window` returns are used. Gaps as in Sample.
+
+    Raises:
+        RiskError: an asset has fewer than `min_returns` returns (and never fewer than 2) in the window.
+    """
+
+    halflife: float = 60.0
+    window: int = 504
+    min_returns: int = 60
+
+    def __post_init__(self) -> None:
+        """A half-life of zero has no weights."""
+        if not self.halflife > 0:
+            raise RiskError(f"halflife is {self.halflife}: give a number of sessions > 0")
+
+    def __call__(self, prices: pd.DataFrame) -> RiskModel:
+        """Estimate from prices (sessions × assets), all of them known; only the last rows are used."""
+        n_sessions = min(self.window, len(prices) - 1)
+        weights = 0.5 ** (np.arange(n_sessions)[::-1] / self.halflife)
+        weights = weights / weights.sum()
+        centred = centred_returns(prices, self.window, self.min_returns, weights)
+        return _model(factor_form(centred * np.sqrt(weights)[:, None]), np.zeros(centred.shape[1]), prices.columns)
+
+
+@dataclass(frozen=True)
 class LedoitWolf:
     """Sample covariance of the last `window` returns, shrunk towards a multiple of the identity.
 
-    The shrinkage is scikit-learn's `ledoit_wolf_shrinkage` (O. Ledoit and M. Wolf, "A well-conditioned
-    estimator for large-dimensional covariance matrices", J. Multivariate Analysis 88, 2004), divisor n,
-    returns demeaned. A missing return counts as the asset's own mean, and the asset is rescaled so that its
-    variance stays that of the returns it has; the matrix stays positive semidefinite.
+    The shrinkage is that of O. Ledoit and M. Wolf ("A well-conditioned estimator for large-dimensional covariance
+    matrices", J. Multivariate Analysis 88, 2004), as scikit-learn has it: divisor n, returns demeaned. A missing
+    return counts as the asset's own mean, and the asset is rescaled so that its variance stays that of the
+    returns it has; the matrix stays positive semidefinite.
 
     Raises:
         RiskError: an asset has fewer than `min_returns` returns (and never fewer than 2) in the window.
@@ -86,44 +143,121 @@ class LedoitWolf:
 
     def __call__(self, prices: pd.DataFrame) -> RiskModel:
         """Estimate from prices (sessions × assets), all of them known; only the last rows are used."""
-        returns = recent_returns(prices, self.window)
-        _need_returns(returns, max(self.min_returns, 2))  # one return is its own mean: no variance
-        return _shrunk(_demeaned(returns), returns.columns)
+        return _shrunk(centred_returns(prices, self.window, self.min_returns), _ledoit_wolf, prices.columns)
+
+
+@dataclass(frozen=True)
+class OAS:
+    """As LedoitWolf, with the shrinkage that is optimal for normal returns (Y. Chen et al., "Shrinkage algorithms
+    for MMSE covariance estimation", IEEE Trans. Signal Processing 58, 2010), as scikit-learn has it.
+
+    Raises:
+        RiskError: an asset has fewer than `min_returns` returns (and never fewer than 2) in the window.
+    """
+
+    window: int = 252
+    min_returns: int = 60
+
+    def __call__(self, prices: pd.DataFrame) -> RiskModel:
+        """Estimate from prices (sessions × assets), all of them known; only the last rows are used."""
+        return _shrunk(centred_returns(prices, self.window, self.min_returns), _oas, prices.columns)
 
 
 def recent_returns(prices: pd.DataFrame, window: int) -> pd.DataFrame:
     """Return the last `window` simple returns (sessions × assets); NaN beside a gap in the prices."""
-    return prices.iloc[-window - 1 :].pct_change(fill_method=None).iloc[1:]
+    recent = prices.iloc[-window - 1 :]
+    return pd.DataFrame(_simple_returns(recent.to_numpy()), index=recent.index[1:], columns=prices.columns)
 
 
-def _need_returns(returns: pd.DataFrame, least: int) -> None:
-    counts = returns.notna().sum()
-    short = counts.index[counts < least]
+def _simple_returns(prices: Matrix) -> Matrix:
+    return np.asarray(prices[1:] / prices[:-1] - 1.0)
+
+
+def centred_returns(
+    prices: pd.DataFrame, window: int, min_returns: int, weights: NDArray[np.float64] | None = None
+) -> Matrix:
+    """Return the last `window` returns less their (weighted) means, every one a number.
+
+    A gap is put at the mean and the column scaled up for its gaps: an unequal history keeps its own variance. Each
+    such repair is logged.
+
+    Raises:
+        RiskError: an asset has fewer than `min_returns` returns (and never fewer than 2) in the window.
+    """
+    returns = _simple_returns(prices.to_numpy()[-window - 1 :])
+    known = np.isfinite(returns)
+    complete = bool(known.all())
+    _need_returns(known, prices.columns, max(min_returns, 2))  # one return is its own mean: no variance
+    mass = np.full(len(returns), 1.0 / len(returns)) if weights is None else weights
+    share = np.where(known.all(axis=0), 1.0, mass @ known)  # a whole history has exactly its own variance
+    filled = returns if complete else np.where(known, returns, 0.0)
+    centred = filled - mass @ filled / share
+    if not complete:
+        centred = np.where(known, centred, 0.0) / np.sqrt(share)
+        log.info("%d missing returns of %s put at the mean", int((~known).sum()), named(prices.columns[share < 1.0]))
+    still = np.abs(centred).max(axis=0, initial=0.0) == 0.0
+    if still.any():
+        log.info("%s did not move in %d sessions: no risk of its own", named(prices.columns[still]), len(returns))
+    return np.asarray(centred)
+
+
+def _need_returns(known: NDArray[np.bool_], assets: pd.Index, least: int) -> None:
+    counts = known.sum(axis=0)
+    short = np.flatnonzero(counts < least)
     if len(short):
         raise RiskError(
-            f"{named(short)} has {int(counts[short[0]])} returns in the window, {least} are needed: "
+            f"{named(assets[short])} has {int(counts[short[0]])} returns in the window, {least} are needed: "
             "start later, lower min_returns, or leave the asset out"
         )
 
 
-def _demeaned(returns: pd.DataFrame) -> np.ndarray:
-    """Returns less their means, gaps at the mean, each column scaled up for its gaps."""
-    centred = (returns - returns.mean()).to_numpy()
-    known = np.isfinite(centred)
-    return np.asarray(np.where(known, centred, 0.0) * np.sqrt(len(centred) / known.sum(axis=0)))
+def factor_form(rows: Matrix) -> Matrix:
+    """Return F (assets × k) with F F' = rows' rows, and k no more than the smaller side of `rows`."""
+    n_sessions, n_assets = rows.shape
+    if n_sessions <= n_assets:
+        log.info("%d assets in %d sessions: a covariance of rank %d", n_assets, n_sessions, n_sessions)
+        return rows.T
+    try:
+        return np.asarray(np.linalg.cholesky(rows.T @ rows), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        log.info("some of %d assets move as others do: a covariance of lower rank", n_assets)
+        return np.asarray(np.linalg.qr(rows, mode="r")).T
 
 
-def _shrunk(centred: np.ndarray, assets: pd.Index) -> RiskModel:
-    from sklearn.covariance import ledoit_wolf_shrinkage  # a second to load: only when a risk is estimated
-
+def _shrunk(centred: Matrix, shrinkage_of: Callable[[Matrix], float], assets: pd.Index) -> RiskModel:
     n_sessions, n_assets = centred.shape
-    scale = np.sqrt(np.mean(centred**2)) or 1.0  # shrinkage has no unit; daily returns squared underflow in it
-    shrinkage = float(ledoit_wolf_shrinkage(centred / scale, assume_centered=True))
-    mean_variance = np.sum(centred**2) / (n_sessions * n_assets)
-    # R'R = X'X with R from a QR decomposition: a factor form without squaring the condition number.
-    triangular = np.asarray(np.linalg.qr(centred, mode="r"))
-    factors = triangular.T * np.sqrt((1.0 - shrinkage) / n_sessions)
-    return RiskModel(
-        pd.DataFrame(factors, index=assets),
-        pd.Series(np.full(n_assets, shrinkage * mean_variance), index=assets),
-    )
+    variance = float(np.mean(centred**2))
+    shrinkage = shrinkage_of(centred / (np.sqrt(variance) or 1.0))  # it has no unit; returns squared underflow in it
+    factors = factor_form(centred * np.sqrt((1.0 - shrinkage) / n_sessions))
+    return _model(factors, np.full(n_assets, shrinkage * variance), assets)
+
+
+def _ledoit_wolf(x: Matrix) -> float:
+    """Of returns scaled to a mean variance of 1: ratio of what estimation adds to the spread of the eigenvalues."""
+    n_sessions, n_assets = x.shape
+    if n_assets == 1:
+        return 0.0
+    squares = _squared_norm(x)
+    spread = (squares - n_assets) / n_assets
+    noise = (float(np.sum(np.sum(x**2, axis=1) ** 2)) / n_sessions - squares) / (n_assets * n_sessions)
+    noise = min(noise, spread)
+    return 0.0 if noise == 0.0 else float(noise / spread)
+
+
+def _oas(x: Matrix) -> float:
+    n_sessions, n_assets = x.shape
+    alpha, mu = _squared_norm(x) / n_assets**2, float(np.mean(x**2))
+    if n_assets == 1:
+        return 0.0
+    below = (n_sessions + 1.0) * (alpha - mu**2 / n_assets)
+    return 1.0 if below == 0.0 else float(min((alpha + mu**2) / below, 1.0))
+
+
+def _squared_norm(x: Matrix) -> float:
+    """Sum of squares of x'x / n, by the smaller of its two Gram matrices."""
+    gram = x @ x.T if len(x) < x.shape[1] else x.T @ x
+    return float(np.sum(gram**2)) / len(x) ** 2
+
+
+def _model(factors: Matrix, specific: NDArray[np.float64], assets: pd.Index) -> RiskModel:
+    return RiskModel(pd.DataFrame(factors, index=assets), pd.Series(specific, index=assets))

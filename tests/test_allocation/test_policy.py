@@ -10,8 +10,25 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from support import random_prices, random_signal
 
-from allocation import EqualWeight, Grinold, Hold, LedoitWolf, NoView, RiskError, SentimentPolicy, View
-from allocation.terms import LongOnly, MaxWeight, MinCash
+from allocation import (
+    BorrowCost,
+    EqualWeight,
+    Grinold,
+    GroupBounds,
+    Hold,
+    Ladder,
+    LedoitWolf,
+    LinearCost,
+    MaxTurnover,
+    NoView,
+    OptimizationError,
+    RiskError,
+    SentimentPolicy,
+    StatisticalFactors,
+    View,
+)
+from allocation import policy as policies
+from allocation.constraints import LongOnly, MaxWeight, MinCash
 
 ASSETS = ("AAA", "BBB", "CCC", "DDD", "EEE")
 SEEDS = st.integers(0, 10_000)
@@ -199,3 +216,87 @@ def test_a_used_policy_can_be_copied():
     expected = POLICY(view_of())
     assert deepcopy(POLICY)(view_of()).equals(expected)
     assert pickle.loads(pickle.dumps(POLICY))(view_of()).equals(expected)  # noqa: S301 - our own bytes
+
+
+@pytest.mark.parametrize("missing", [(), ("BBB",)])
+def test_a_decision_has_the_very_weights_of_the_call_and_can_be_asked(missing):
+    view = view_of(2, held=0.1, missing=missing)
+    decision = POLICY.decide(view)
+    assert decision.weights.equals(POLICY(view).dropna())
+    assert list(decision.terms.index) == ["expected return", "risk", "trading cost"]
+    assert "AAA: " in str(decision.explain("AAA"))
+
+
+def test_there_is_nothing_to_decide_where_nothing_trades():
+    with pytest.raises(OptimizationError, match="nothing to decide at .*: no asset has a price and 60 returns"):
+        POLICY.decide(view_of(missing=ASSETS))
+
+
+def test_numbers_given_by_name_follow_from_the_view():
+    """Each asset's cost is its own volatility: what moves most is traded least."""
+    spread = {"spread": lambda view: view.prices.pct_change(fill_method=None).std()}
+    plain = SentimentPolicy(forecast=POLICY.forecast, cost=0.0)
+    costly = SentimentPolicy(forecast=POLICY.forecast, cost=0.0, terms=(LinearCost("spread"),), given=spread)
+    view = view_of(4, held=0.15)
+    moved = [(policy_(view) - view.held).abs().sum() for policy_ in (plain, costly)]
+    assert moved[1] < 0.5 * moved[0]
+
+
+def test_a_ladder_lets_the_policy_go_on_after_a_move_of_the_market():
+    rules = (LongOnly(), MaxWeight(0.25), MaxTurnover(0.1))
+    view = view_of(held=[0.8, 0.2, 0.0, 0.0, 0.0])
+    with pytest.raises(OptimizationError, match="contradict each other: MaxWeight.*MaxTurnover"):
+        SentimentPolicy(constraints=rules)(view)
+    gone_on = SentimentPolicy(constraints=rules, ladder=Ladder((MaxTurnover(0.1),)))(view)
+    assert gone_on.max() <= 0.25 + 1e-6
+
+
+def test_tables_may_name_assets_that_do_not_trade_today():
+    groups = {asset: "first" if asset < "CCC" else "second" for asset in ASSETS}
+    found = SentimentPolicy(constraints=(LongOnly(), GroupBounds(groups, {"first": 0.1})))(view_of(missing=["BBB"]))
+    assert found["AAA"] <= 0.1 + 1e-6
+    unknown = SentimentPolicy(constraints=(LongOnly(), GroupBounds({**groups, "ZZZ": "second"}, {"first": 0.1})))
+    with pytest.raises(OptimizationError, match="the group second has ZZZ, which no price column has"):
+        unknown(view_of())
+
+
+def test_terms_are_added_to_the_objective():
+    terms = (BorrowCost(1e-4),)
+    decision = SentimentPolicy(terms=terms).decide(view_of(held=0.1))
+    assert "BorrowCost(rate=0.0001)" in decision.terms.index
+
+
+def test_only_so_many_universes_are_kept_compiled(monkeypatch):
+    monkeypatch.setattr(policies, "MOST_UNIVERSES", 2)
+    fresh = SentimentPolicy(forecast=NoView())
+    for missing in ((), ("AAA",), ("BBB",), ("AAA",), ("CCC",)):
+        fresh(view_of(missing=missing))
+    assert [names for names, _ in fresh._programs] == [("BBB", "CCC", "DDD", "EEE"), ("AAA", "BBB", "DDD", "EEE")]
+
+
+def test_without_news_the_portfolio_goes_to_no_view_continuously():
+    """Signals scaled down step by step: the weights come to those without a view, and stay close to one another."""
+    view = view_of(3)
+    still = UNINFORMED(view)
+    forecast = pd.Series([1e-3, -5e-4, 0.0, 2e-4, -7e-4], ASSETS)
+
+    def weights(scale):
+        return SentimentPolicy(forecast=lambda _: scale * forecast, cost=0.0, constraints=LIMITS)(view)
+
+    gaps = [float((weights(scale) - still).abs().max()) for scale in (1.0, 1e-2, 1e-4, 0.0)]
+    assert gaps[0] > gaps[1] > gaps[2] >= 0.0
+    assert gaps[2] < 1e-3
+    assert gaps[3] == 0.0
+
+
+def test_the_currency_of_prices_does_not_matter():
+    view = view_of(5, held=0.1)
+    dear = View(view.now, view.prices * 4096.0, view.signal, view.held)  # a power of two: no rounding at all
+    assert POLICY(dear).equals(POLICY(view))
+    odd = View(view.now, view.prices * 7.3, view.signal, view.held)
+    np.testing.assert_allclose(POLICY(odd), POLICY(view), atol=1e-6)
+
+
+def test_any_risk_model_serves():
+    factors = SentimentPolicy(risk=StatisticalFactors(n_factors=2), forecast=NoView())
+    np.testing.assert_allclose(factors(view_of()), 0.2, atol=1e-6)

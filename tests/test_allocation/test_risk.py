@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.covariance import OAS as OASReference
 from sklearn.covariance import LedoitWolf as Reference
 from support import random_prices
 
-from allocation import LedoitWolf, RiskError, RiskModel
+from allocation import EWMA, OAS, LedoitWolf, RiskError, RiskModel, Sample, StatisticalFactors
 
 AB = ["AAA", "BBB"]
 SEEDS = st.integers(0, 10_000)
@@ -157,3 +158,110 @@ def test_an_asset_named_twice_is_refused():
 def test_times_refuses_weights_that_lack_an_asset():
     with pytest.raises(RiskError, match="BBB"):
         model().times(pd.Series({"AAA": 1.0}))
+
+
+def normal_prices(seed, n_assets, n_sessions):
+    random = np.random.default_rng(seed)
+    common = random.standard_normal((n_sessions, 1))
+    return prices_of(
+        0.01 * (common + random.uniform(0.2, 2, n_assets) * random.standard_normal((n_sessions, n_assets)))
+    )
+
+
+def returns_of(prices):
+    return prices.pct_change().iloc[1:]
+
+
+REFERENCES = {
+    "sample": (Sample(min_returns=5), lambda r: np.atleast_2d(np.cov(r.to_numpy().T))),
+    "sample, divisor n": (Sample(min_returns=5, ddof=0), lambda r: np.atleast_2d(np.cov(r.to_numpy().T, ddof=0))),
+    "oas": (OAS(min_returns=5), lambda r: OASReference().fit(r.to_numpy()).covariance_),
+    "ewma": (
+        EWMA(halflife=20, min_returns=5),
+        lambda r: r.ewm(halflife=20).cov(bias=True).iloc[-r.shape[1] :].to_numpy(),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+@settings(max_examples=15)
+@given(seed=SEEDS, n_assets=st.integers(1, 30), n_sessions=st.integers(10, 60))
+def test_equals_the_definition_elsewhere(name, seed, n_assets, n_sessions):
+    """numpy, scikit-learn and pandas, more assets than sessions included."""
+    prices = normal_prices(seed, n_assets, n_sessions)
+    estimator, reference = REFERENCES[name]
+    expected = reference(returns_of(prices))
+    found = estimator(prices)
+    np.testing.assert_allclose(found.covariance(), expected, rtol=0, atol=1e-10 * np.abs(expected).max())
+    assert found.factors.shape[1] <= min(n_assets, n_sessions)
+
+
+ESTIMATORS = [Sample(min_returns=20), EWMA(min_returns=20), LedoitWolf(min_returns=20), OAS(min_returns=20),
+              StatisticalFactors(3, min_returns=20)]  # fmt: skip
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
+def test_collinear_constant_and_unequal_histories_are_repaired_and_said(estimator, caplog):
+    prices = random_prices(3, 100, ("AAA", "BBB", "CCC", "DDD", "EEE"))
+    prices["BBB"] = prices["AAA"] * 2.0
+    prices["CCC"] = 7.0
+    prices.iloc[:40, 3] = np.nan
+    with caplog.at_level("INFO", logger="allocation"):
+        found = estimator(prices)
+    matrix = found.covariance().to_numpy()
+    assert np.isfinite(matrix).all()
+    assert np.linalg.eigvalsh(matrix).min() > -1e-16
+    assert "40 missing returns of DDD put at the mean" in caplog.text
+    assert "CCC did not move in 99 sessions" in caplog.text
+    own = prices["DDD"].pct_change(fill_method=None).iloc[-59:]
+    if isinstance(estimator, Sample):
+        assert matrix[3, 3] * 98 / 99 == pytest.approx(own.var(ddof=0), rel=1e-9)
+        np.testing.assert_allclose(matrix[0], matrix[1], atol=1e-12)
+
+
+def test_more_assets_than_sessions_is_said_and_semidefinite(caplog):
+    with caplog.at_level("INFO", logger="allocation"):
+        found = Sample(min_returns=5)(normal_prices(1, 40, 20))
+    assert "40 assets in 20 sessions: a covariance of rank 20" in caplog.text
+    assert found.factors.shape == (40, 20)
+    assert np.linalg.eigvalsh(found.covariance()).min() > -1e-12
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
+def test_only_the_window_counts_and_its_bits_do_not_depend_on_what_came_before(estimator):
+    from dataclasses import replace
+
+    short = replace(estimator, window=60)
+    prices, older = random_prices(1, 120), random_prices(1, 120)
+    older.iloc[:59] = random_prices(2, 120).iloc[:59]
+    assert short(prices).covariance().equals(short(older).covariance())
+    assert short(prices).covariance().equals(short(prices.iloc[-61:]).covariance())
+
+
+def test_principal_factors_explain_as_much_as_any_and_keep_the_variances():
+    prices = normal_prices(5, 12, 200)
+    sample = Sample(ddof=0)(prices).covariance().to_numpy()
+    found = StatisticalFactors(3, shrink=0.0)(prices)
+    loadings = found.factors.to_numpy()
+    values = np.sort(np.linalg.eigvalsh(sample))[::-1]
+    np.testing.assert_allclose(np.linalg.eigvalsh(loadings @ loadings.T)[-3:][::-1], values[:3], rtol=1e-9)
+    np.testing.assert_allclose(np.diag(found.covariance()), np.diag(sample), rtol=1e-9)
+    drawn = StatisticalFactors(3, shrink=1.0)(prices).specific
+    np.testing.assert_allclose(drawn, found.specific.mean(), rtol=1e-12)
+    wide = StatisticalFactors(3, shrink=0.0, min_returns=5)(normal_prices(5, 40, 20))
+    tall = Sample(ddof=0, min_returns=5)(normal_prices(5, 40, 20)).covariance()
+    np.testing.assert_allclose(np.diag(wide.covariance()), np.diag(tall), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("build", "complaint"),
+    [
+        (lambda: EWMA(halflife=0), "halflife is 0"),
+        (lambda: StatisticalFactors(0), "means nothing: pass n_factors >= 1"),
+        (lambda: StatisticalFactors(3, shrink=1.5), "shrink in"),
+        (lambda: Sample()(random_prices(1, 30)), "AAA, BBB, CCC, DDD has 29 returns in the window, 60 are needed"),
+    ],
+)
+def test_settings_and_histories_that_will_not_do_are_named(build, complaint):
+    with pytest.raises(RiskError, match=complaint):
+        build()

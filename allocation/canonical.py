@@ -1,0 +1,159 @@
+"""A compiled cvxpy problem as numbers: the affine map from its parameters to the data that solvers take.
+
+cvxpy reduces a disciplined parametrised problem once; what is left of a re-solve is a sparse product. It is
+done here, without cvxpy's checks of every value, and each compilation proves that both give the same numbers.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import cvxpy as cp
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array, csc_array, csr_array, triu
+
+from allocation.errors import OptimizationError
+
+Vector = NDArray[np.float64]
+Indices = NDArray[np.integer]
+Compute = Callable[[Mapping[str, Vector]], Vector]
+
+
+@dataclass(frozen=True)
+class ConeData:
+    """minimise x'P x / 2 + q'x subject to A x + s = b, s in the cones: first zeros, then what is >= 0, then others."""
+
+    p: csc_array
+    q: Vector
+    a: csc_array
+    b: Vector
+    n_zero: int
+    n_nonnegative: int
+
+    @property
+    def is_quadratic(self) -> bool:
+        """Whether equalities and inequalities are all that there is."""
+        return self.n_zero + self.n_nonnegative == len(self.b)
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """How far a point is from the conditions of Karush, Kuhn and Tucker, beside the size of the problem's numbers."""
+
+    primal: float
+    dual: float
+    gap: float
+
+    @property
+    def worst(self) -> float:
+        """The largest of the three."""
+        return max(self.primal, self.dual, self.gap)
+
+    def __str__(self) -> str:
+        return f"primal {self.primal:.0e}, dual {self.dual:.0e}, gap {self.gap:.0e}"
+
+
+def residuals(data: ConeData, x: Vector, z: Vector) -> Residuals:
+    """Measure a primal and dual point of `data` (cones beyond the nonnegative one count by their gap alone)."""
+    px, slack, zero, n = data.p @ x, data.b - data.a @ x, data.n_zero, data.n_zero + data.n_nonnegative
+    outside = max(_worst(slack[:zero]), _worst(np.minimum(slack[zero:n], 0.0)))
+    wrong = max(_worst(px + data.q + data.a.T @ z), _worst(np.minimum(z[zero:n], 0.0)))
+    gap = abs(float(x @ px + data.q @ x + data.b @ z))
+    cost = abs(float(x @ px / 2 + data.q @ x))
+    return Residuals(outside / (1 + _worst(data.b)), wrong / (1 + _worst(data.q)), gap / (1 + cost))
+
+
+def _worst(values: Vector) -> float:
+    return float(np.abs(values).max(initial=0.0))
+
+
+class Canonical:
+    """The map from parameter values to ConeData, and from a solver's x to the values of a variable."""
+
+    def __init__(self, problem: cp.Problem, inputs: Mapping[cp.Parameter, Compute]) -> None:
+        """Compile. `inputs` says how each parameter follows from the named numbers of a rebalancing."""
+        for parameter in problem.parameters():
+            parameter.value = np.ones(parameter.shape)
+        self.problem = problem
+        try:
+            data, self.chain, self.inverse = problem.get_problem_data(cp.CLARABEL, enforce_dpp=True, solver_opts={})
+        except cp.error.DPPError as error:
+            raise OptimizationError(
+                "a term or rule multiplies numbers that change at each rebalancing with one another (cvxpy's DPP): "
+                "give their product under one name in `given`"
+            ) from error
+        program = data["param_prob"]
+        self.n_variables, self.columns = program.x.size, program.var_id_to_col
+        self.n_zero, self.n_nonnegative = program.cone_dims.zero, program.cone_dims.nonneg
+        self.cones = program.cone_dims
+        self.n_rows = program.constr_size
+        by_id = {parameter.id: compute for parameter, compute in inputs.items()}
+        placed = sorted((column, id_) for id_, column in program.param_id_to_col.items() if id_ in by_id)
+        self.computes = [by_id[id_] for _, id_ in placed]
+        self._split(program)
+        self._prove(data)
+
+    def _split(self, program: object) -> None:
+        n, m = self.n_variables, self.n_rows
+        tensor = coo_array(program.A)  # type: ignore[attr-defined]
+        tensor.sum_duplicates()
+        rows, columns, values = tensor.coords[0], tensor.coords[1], tensor.data
+        is_limit = rows >= n * m  # the last column of the tensor's matrix is b
+        width = tensor.shape[1]
+        limits = values[is_limit], (rows[is_limit] - n * m, columns[is_limit])
+        self.b_map = csr_array(limits, shape=(m, width))
+        entries = -values[~is_limit], rows[~is_limit], columns[~is_limit]
+        self.a_map, self.a_rows, self.a_columns = _pattern(entries, m, width)
+        self.q_map = csr_array(program.q)[:n]  # type: ignore[attr-defined]
+        squares = program.P  # type: ignore[attr-defined]
+        quadratic = coo_array((n * n, width)) if squares is None else coo_array(squares)
+        quadratic.sum_duplicates()
+        self.p_map, self.p_rows, self.p_columns = _pattern(
+            (quadratic.data, quadratic.coords[0], quadratic.coords[1]), n, width
+        )
+        self.a_pointers = np.searchsorted(self.a_columns, np.arange(n + 1)).astype(np.intc)
+        self.p_pointers = np.searchsorted(self.p_columns, np.arange(n + 1)).astype(np.intc)
+
+    def _prove(self, theirs: Mapping[str, object]) -> None:
+        ours = self._data(np.ones(self.a_map.shape[1]))
+        n = self.n_variables
+        pairs = [(ours.a, theirs["A"]), (ours.p, theirs.get("P", csc_array((n, n))))]
+        same = all(abs(csc_array(mine) - csc_array(other)).sum() == 0 for mine, other in pairs)  # type: ignore[call-overload]
+        if not (same and np.array_equal(ours.q, theirs["c"]) and np.array_equal(ours.b, theirs["b"])):  # type: ignore[arg-type]
+            raise OptimizationError(
+                f"cvxpy {cp.__version__} compiles problems in another way than this version expects: "
+                "install a version that newsfolio was tested with"
+            )
+
+    def apply(self, values: Mapping[str, Vector]) -> ConeData:
+        """The numbers of one rebalancing."""
+        parts = [np.asarray(compute(values), dtype=np.float64).ravel(order="F") for compute in self.computes]
+        return self._data(np.concatenate([*parts, np.ones(1)]))
+
+    def _data(self, theta: Vector) -> ConeData:
+        n, m = self.n_variables, self.n_rows
+        return ConeData(
+            csc_array((self.p_map @ theta, self.p_rows, self.p_pointers), shape=(n, n)),
+            self.q_map @ theta,
+            csc_array((self.a_map @ theta, self.a_rows, self.a_pointers), shape=(m, n)),
+            self.b_map @ theta,
+            self.n_zero,
+            self.n_nonnegative,
+        )
+
+    def upper(self, data: ConeData) -> csc_array:
+        """The upper triangle of P, which is all that solvers read."""
+        return data.p if np.array_equal(self.p_rows, self.p_columns) else csc_array(triu(data.p))
+
+    def place(self, variable: cp.Variable) -> slice:
+        """Where a variable stands in x."""
+        start = self.columns[variable.id]
+        return slice(start, start + variable.size)
+
+
+def _pattern(entries: tuple[Vector, Indices, Indices], n_rows: int, width: int) -> tuple[csr_array, Indices, Indices]:
+    """Keep the entries that can be other than zero, with their row and column in the matrix, column by column."""
+    values, rows, columns = entries
+    kept, place = np.unique(rows, return_inverse=True)
+    found = csr_array((values, (place, columns)), shape=(len(kept), width))
+    return found, (kept % n_rows).astype(np.intc), (kept // n_rows).astype(np.intc)

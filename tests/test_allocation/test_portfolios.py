@@ -1,0 +1,126 @@
+"""Named portfolios: what makes each of them what it is, and parity with plain numpy."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+from test_allocation.problems import problem
+
+from allocation import (
+    LongOnly,
+    MaxWeight,
+    NetExposure,
+    OptimizationError,
+    RiskModel,
+    efficient_frontier,
+    max_sharpe,
+    minimum_variance,
+    risk_parity,
+)
+
+SEEDS = st.integers(0, 5000)
+SHORTS = (NetExposure(1.0, 1.0),)
+
+
+@settings(max_examples=10)
+@given(seed=SEEDS)
+def test_least_variance_with_shorts_is_the_closed_form(seed):
+    case = problem(seed)
+    inverse = np.linalg.solve(case.sigma, np.ones(8))
+    np.testing.assert_allclose(minimum_variance(case.risk, SHORTS), inverse / inverse.sum(), atol=2e-6)
+
+
+@settings(max_examples=10)
+@given(seed=SEEDS)
+def test_the_best_ratio_beats_whatever_slsqp_finds(seed):
+    case = problem(seed)
+    found = max_sharpe(case.mu, case.risk, risk_free=-1e-3)
+    assert found.sum() == pytest.approx(1.0, abs=1e-6)
+    assert found.min() >= 0
+
+    def ratio(w):
+        return (case.mu.to_numpy() @ w + 1e-3 * np.sum(w)) / np.sqrt(w @ case.sigma @ w)
+
+    rival = minimize(
+        lambda w: -ratio(w), np.full(8, 1 / 8), bounds=[(0, 1)] * 8,
+        constraints=[{"type": "eq", "fun": lambda w: w.sum() - 1}], options={"ftol": 1e-12},
+    )  # fmt: skip
+    assert ratio(found.to_numpy()) >= ratio(rival.x) - 1e-6
+
+
+def test_the_tangency_portfolio_with_shorts_is_the_closed_form():
+    case = problem(1)
+    wanted = np.linalg.solve(case.sigma, case.mu.abs())
+    np.testing.assert_allclose(max_sharpe(case.mu.abs(), case.risk, SHORTS), wanted / wanted.sum(), atol=1e-5)
+
+
+def test_nothing_to_gain_is_said():
+    case = problem(1)
+    with pytest.raises(OptimizationError, match="no portfolio is expected to earn more than 0.5: hold cash"):
+        max_sharpe(case.mu, case.risk, risk_free=0.5)
+
+
+@settings(max_examples=20)
+@given(seed=SEEDS, n_assets=st.integers(2, 30), budgets=st.booleans())
+def test_risk_is_shared_as_budgeted(seed, n_assets, budgets):
+    case = problem(seed, n_assets)
+    wanted = pd.Series(np.random.default_rng(seed).uniform(0.2, 3.0, n_assets), case.assets)
+    w = risk_parity(case.risk, wanted if budgets else None)
+    shares = w * case.risk.times(w) / (w @ case.risk.times(w))
+    expected = wanted / wanted.sum() if budgets else 1 / n_assets
+    np.testing.assert_allclose(shares, expected, atol=1e-10)
+    assert w.sum() == pytest.approx(1.0)
+    assert (w > 0).all()
+
+
+def test_independent_assets_share_risk_by_inverse_volatility():
+    sd = pd.Series([0.01, 0.02, 0.04], ["A", "B", "C"])
+    risk = RiskModel(pd.DataFrame(0.0, sd.index, ["none"]), sd**2)
+    np.testing.assert_allclose(risk_parity(risk), (1 / sd) / (1 / sd).sum(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("budgets", [{"A00": 1.0}, dict.fromkeys(problem(0).assets, 0.0)])
+def test_budgets_that_are_missing_or_zero_are_named(budgets):
+    with pytest.raises(OptimizationError, match="the risk budget of A0.* is not > 0"):
+        risk_parity(problem(0).risk, budgets)
+
+
+def test_an_asset_without_risk_cannot_share_it():
+    case = problem(0)
+    case.risk.factors.loc["A03"], case.risk.specific["A03"] = 0.0, 0.0
+    with pytest.raises(OptimizationError, match="A03 has no risk to share"):
+        risk_parity(case.risk)
+
+
+@settings(max_examples=5)
+@given(seed=SEEDS)
+def test_the_frontier_rises_and_bends(seed):
+    case = problem(seed)
+    frontier = efficient_frontier(case.mu, case.risk, n_points=9)
+    assert list(frontier.columns[:2]) == ["expected_return", "volatility"]
+    assert (np.diff(frontier["volatility"]) > -1e-9).all()
+    np.testing.assert_allclose(np.diff(frontier["expected_return"], 2), 0.0, atol=1e-7)
+    assert (np.diff(frontier["volatility"], 2) > -1e-7).all()
+    weights = frontier[case.assets]
+    np.testing.assert_allclose(weights.sum(axis=1), 1.0, atol=1e-6)
+    assert frontier["expected_return"].iloc[-1] == pytest.approx(case.mu.max(), abs=1e-7)
+    np.testing.assert_allclose(weights.iloc[0], minimum_variance(case.risk), atol=1e-9)
+
+
+def test_no_point_of_the_frontier_lies_above_another_way_to_compute_it():
+    """A hundred thousand random portfolios: none has less risk at its return."""
+    case = problem(3)
+    frontier = efficient_frontier(case.mu, case.risk, (LongOnly(), NetExposure(1, 1), MaxWeight(0.6)), n_points=30)
+    random = np.random.default_rng(0).dirichlet(np.full(8, 0.5), 100_000)
+    random = random[random.max(axis=1) <= 0.6]
+    returns, risks = random @ case.mu.to_numpy(), np.sqrt(np.einsum("ij,jk,ik->i", random, case.sigma, random))
+    least = np.interp(returns, frontier["expected_return"], frontier["volatility"], left=0.0, right=np.inf)
+    inside = returns <= frontier["expected_return"].iloc[-1]
+    assert (risks[inside] >= least[inside] - 2e-5).all()
+
+
+def test_a_frontier_has_two_ends():
+    with pytest.raises(OptimizationError, match="n_points is 1"):
+        efficient_frontier(problem(0).mu, problem(0).risk, n_points=1)
