@@ -11,7 +11,7 @@ head, so no probabilities, and its CrossEncoder.predict takes pairs of texts onl
 
 import argparse
 import os
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -46,6 +46,7 @@ class System:
 
 def ours(folder: str, dtype: str) -> System:
     classifier = SentimentClassifier.load(folder, device="cpu", dtype=dtype)
+    classifier.temperature, classifier.reads_amounts = 1.0, False  # the bare model, which is all that peers compute
     return System(classifier.predict_proba, classifier._read)
 
 
@@ -115,7 +116,8 @@ def cold(name: str, folder: str, texts: list[str]) -> str:
 
     started = time.perf_counter()
     SYSTEMS[name](folder).score(texts[:COLD_TEXTS])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Not ru_maxrss: a process inherits that of the one that started it.
+    peak = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
     return f"{time.perf_counter() - started:7.1f} s {peak:7.0f} MB"
 
 
