@@ -5,12 +5,14 @@ import platform
 import sys
 import time
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import allocation.cli
+import allocation.live.cli
 import backtest.cli
 import nlp.cli
 from allocation.errors import AllocationError
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 SIMULATED = "This market is simulated: its companies, prices and headlines are invented and its edge was planted."
 WARMUP = 60  # sessions of prices before the first decision
+ONE_DAY = timedelta(days=1)
 
 app = typer.Typer(
     name="newsfolio",
@@ -35,6 +38,36 @@ app = typer.Typer(
 nlp.cli.register(app)
 allocation.cli.register(app)
 backtest.cli.register(app)
+
+
+def _news_signal(
+    news: Path, model: str | None, sessions: "pd.DatetimeIndex", calendar: str
+) -> allocation.live.cli.NewsSignal:
+    """The signal of a news file; only texts that were never scored before are scored. Without a model it has scores."""
+    from nlp import daily_signal, load_classifier, read_headlines, score_headlines
+    from nlp.score_store import ScoreStore, default_path, store_key
+
+    headlines, fingerprint = read_headlines(news), "scores of the news file"
+    if model is not None:
+        classifier = load_classifier(model)
+        fingerprint = classifier.fingerprint
+        with ScoreStore(default_path(), store_key(classifier)) as store:
+            headlines = score_headlines(headlines, classifier, store=store)
+    known = headlines["published"][headlines["published"] < (sessions[-1] + ONE_DAY).tz_localize("UTC")]
+    signal = daily_signal(headlines, sessions, calendar=calendar)
+    return allocation.live.cli.NewsSignal(signal, known.max(), fingerprint)
+
+
+def _due(session: "pd.Timestamp", sessions: "pd.DatetimeIndex", every: str, calendar: str) -> bool:
+    from backtest.schedule import rebalance_dates
+
+    schedule = int(every) if every.isascii() and every.isdecimal() else every
+    return len(sessions) > 0 and session in rebalance_dates(sessions, schedule, calendar)  # type: ignore[arg-type]
+
+
+allocation.live.cli.register(
+    app, allocation.live.cli.Tools(load_policy=backtest.cli.load_policy, news_signal=_news_signal, due=_due)
+)
 
 
 @app.command()

@@ -2,10 +2,12 @@
 
 import hashlib
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +20,7 @@ log = logging.getLogger(__name__)
 
 LONG_COLUMNS = ("date", "ticker", "close")
 MARKS_OF_LONG = {"ticker", "close", "open", "adj_close"}  # no wide file has assets of these names
+PAUSES = (5.0, 30.0, 120.0)  # seconds before another try where the vendor limits requests
 RETRY = "check the ticker, or try again later: the vendor limits requests"
 
 
@@ -58,8 +61,15 @@ def load_prices(
 
 
 def _day(day: str | pd.Timestamp | None, which: str) -> pd.Timestamp | None:
-    if day is None:
-        return None
+    return None if day is None else day_of(day, which)
+
+
+def day_of(day: str | pd.Timestamp, which: str) -> pd.Timestamp:
+    """Return a date as a tz-naive midnight.
+
+    Raises:
+        SourceError: it is no date in the form YYYY-MM-DD; `which` names it.
+    """
     try:
         moment = pd.Timestamp(date.fromisoformat(day) if isinstance(day, str) else day)
         return moment.tz_localize(None).normalize()
@@ -167,10 +177,46 @@ def _kept(cache: Path, tickers: tuple[str, ...], start: pd.Timestamp, end: pd.Ti
 
 
 def _download(tickers: tuple[str, ...], start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
+    """Ask Yahoo, and again after a pause where it limits requests; the client itself gives up at once."""
+    for pause in (*PAUSES, None):
+        with _Limited() as limited:
+            answer = _asked(tickers, start, end)
+        if not limited.seen or pause is None:
+            break
+        log.warning("Yahoo Finance limits requests: trying again in %g s", pause)
+        time.sleep(pause)
+    if limited.seen:
+        raise SourceError(f"Yahoo Finance limits requests and did not give all of {named(tickers)}: try again later")
+    if answer is None or answer.empty or answer["Close"].isna().all(axis=None):
+        raise SourceError(f"Yahoo Finance has no prices of {named(tickers)} {_range(start, end)}: {RETRY}")
+    long = answer[["Open", "Close"]].stack(level="Ticker").dropna(subset=["Close"]).reset_index()
+    renamed: pd.DataFrame = long.rename(columns={"Date": "date", "Ticker": "ticker", "Open": "open", "Close": "close"})
+    return renamed
+
+
+class _Limited(logging.Handler):
+    """Whether Yahoo turned requests away: `yfinance.download` says so in its log and nowhere else."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.seen = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.seen |= "RateLimit" in record.getMessage()
+
+    def __enter__(self) -> "_Limited":
+        logging.getLogger("yfinance").addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger("yfinance").removeHandler(self)
+
+
+def _asked(tickers: tuple[str, ...], start: pd.Timestamp, end: pd.Timestamp) -> Any:
     import yfinance  # loads requests, curl and SQLite: only when a vendor is asked
 
     try:
-        answer = yfinance.download(
+        return yfinance.download(
             list(tickers),
             start=start,
             end=end + pd.Timedelta(days=1),  # yfinance's end is exclusive
@@ -181,8 +227,3 @@ def _download(tickers: tuple[str, ...], start: pd.Timestamp, end: pd.Timestamp) 
     except Exception as error:  # the client raises whatever its transport raises
         reason = f"{type(error).__name__}: {error}"
         raise SourceError(f"Yahoo Finance did not answer: {reason}: {RETRY}") from error
-    if answer is None or answer.empty or answer["Close"].isna().all(axis=None):
-        raise SourceError(f"Yahoo Finance has no prices of {named(tickers)} {_range(start, end)}: {RETRY}")
-    long = answer[["Open", "Close"]].stack(level="Ticker").dropna(subset=["Close"]).reset_index()
-    renamed: pd.DataFrame = long.rename(columns={"Date": "date", "Ticker": "ticker", "Open": "open", "Close": "close"})
-    return renamed

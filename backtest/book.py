@@ -6,33 +6,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allocation.errors import AllocationError
+from backtest.costs import FREE as FREE
+from backtest.costs import Bill, bill, refuse_unknown_impact
+from backtest.costs import Costs as Costs
 
 Vector = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 MOST_ITERATIONS = 100  # each shrinks the error by rate × gross exposure: 1e-17 in six or seven at 10 bp
+DUST = 1e-13  # of NAV: a smaller trade is rounding, and would pay a minimum commission
+WHOLE = 1e-9  # lots: 99.9999999999 shares are 100
 
 
 @dataclass(frozen=True)
-class Costs:
-    """What trading costs, as fractions of the traded value: 0.0005 is five basis points."""
+class Rules:
+    """What the account may do.
 
-    commission: float = 0.0005
-    half_spread: float = 0.0005
+    lot: shares come in multiples of it (0: any fraction), and holdings are rounded down to one, shorts away from
+    zero, so that no cash is needed that the targets did not leave. leverage: the most that weights may sum to;
+    above 1 cash is borrowed.
+    """
+
+    lot: float = 0.0
+    leverage: float = 1.0
 
     def __post_init__(self) -> None:
-        """A negative cost would pay for trading; beyond a tenth somebody gave percent or basis points."""
-        for name, value in (("commission", self.commission), ("half_spread", self.half_spread)):
-            if not 0.0 <= value <= 0.1:
-                raise AllocationError(f"costs: {name} is {value:g}: give a fraction in [0, 0.1], 0.001 for 10 bp")
-
-    @property
-    def rate(self) -> float:
-        """Cost per unit of traded value."""
-        return self.commission + self.half_spread
+        """Refuse a negative lot and a leverage that leaves money forcibly idle or has no bound."""
+        if not 0.0 <= self.lot < np.inf:
+            raise AllocationError(f"lot is {self.lot:g}: give a number of shares, 0 for any fraction")
+        if not 1.0 <= self.leverage <= 100.0:
+            raise AllocationError(f"leverage is {self.leverage:g}: give the most that weights may sum to, in [1, 100]")
 
 
-FREE = Costs(0.0, 0.0)
+CASH_ACCOUNT = Rules()
 
 
 @dataclass(frozen=True)
@@ -65,41 +71,82 @@ class Fill:
 
     book: Book
     traded: Vector
-    cost: float
+    bill: Bill
     untraded: Mask
     scale: float
 
+    @property
+    def cost(self) -> float:
+        """Money paid for trading."""
+        return float(self.bill.per_asset.sum())
 
-def fill(book: Book, targets: Vector, prices: Vector, marks: Vector, costs: Costs) -> Fill:
+
+def fill(
+    book: Book,
+    targets: Vector,
+    prices: Vector,
+    marks: Vector,
+    costs: Costs,
+    *,
+    rules: Rules = CASH_ACCOUNT,
+    slopes: Vector | None = None,
+) -> Fill:
     """Trade to `targets`, fractions of the NAV that is left after the costs of getting there (NaN: hold).
 
     prices are those of the fill (NaN: cannot trade); marks are the same where known, else the last known
-    price. NAV after costs solves V = V0 - rate × sum |target × V - value| and is found by iteration, a
-    contraction for any rate × gross exposure below 1. Value locked in untraded assets comes first: the
-    targets are scaled down alike where cash would go negative.
+    price; slopes are those of the impact. NAV after costs solves V = V0 - cost(target × V - value) and is found
+    by iteration, a contraction for any marginal cost × gross exposure below 1. Value locked in untraded assets
+    comes first: the targets are scaled down alike where more cash would be borrowed than the rules allow.
     """
     asked = np.isfinite(targets)
     trading = asked & np.isfinite(prices)
+    aims, at = targets[trading], prices[trading]
+    impact = None if slopes is None else slopes[trading]
+    nav, scale = _after_costs(book, aims, trading, marks, costs, rules, impact)
+    wanted = scale * aims * nav / at
+    wanted = np.where(np.abs(wanted - book.shares[trading]) * at <= DUST * abs(nav), book.shares[trading], wanted)
+    shares = book.shares.copy()
+    shares[trading] = _whole(wanted, rules.lot)
+    traded = shares - book.shares
+    if slopes is not None:
+        refuse_unknown_impact(slopes, trading & (traded != 0.0))
+    value = np.where(trading, traded * np.where(trading, prices, 0.0), 0.0)
+    paid = bill(costs, np.abs(value), np.abs(traded), None if slopes is None else np.nan_to_num(slopes))
+    untraded = asked & ~trading & ((targets != 0.0) | (book.shares != 0.0))
+    after = Book(shares, book.cash - float(value.sum()) - float(paid.per_asset.sum()))
+    return Fill(after, traded, paid, untraded, scale)
+
+
+def _after_costs(
+    book: Book, aims: Vector, trading: Mask, marks: Vector, costs: Costs, rules: Rules, slopes: Vector | None
+) -> tuple[float, float]:
+    """NAV after the costs of reaching `aims`, and the factor that makes them affordable."""
     before = book.values(marks)
     gross_nav, locked = book.nav(marks), float(before[~trading].sum())
-    aims, held = targets[trading], before[trading]
-    nav = gross_nav
+    held, at, total = before[trading], marks[trading], float(aims.sum())
+    impact = None if slopes is None else np.nan_to_num(slopes)
+    plain = impact is None and not (costs.per_share or costs.minimum)
+    nav, scale = gross_nav, 1.0
     for _ in range(MOST_ITERATIONS):
-        scale = _affordable(float(aims.sum()), locked / nav)
-        after_costs = gross_nav - costs.rate * float(np.abs(scale * aims * nav - held).sum())
+        scale = _affordable(total, locked / nav, rules.leverage)
+        value = np.abs(scale * aims * nav - held)
+        if plain:
+            cost = costs.rate * float(value.sum())
+        else:
+            value = np.where(value <= DUST * nav, 0.0, value)
+            cost = float(bill(costs, value, value / at, impact).per_asset.sum())
+        after_costs = gross_nav - cost
         if after_costs <= 0:
-            raise AllocationError(f"trading costs of {gross_nav - after_costs:,.2f} exceed NAV {gross_nav:,.2f}")
+            raise AllocationError(f"trading costs of {cost:,.2f} exceed NAV {gross_nav:,.2f}")
         if after_costs == nav:
             break
         nav = after_costs
-    shares = book.shares.copy()
-    shares[trading] = scale * aims * nav / prices[trading]
-    traded = shares - book.shares
-    paid = traded[trading] * prices[trading]
-    cost = costs.rate * float(np.abs(paid).sum())
-    untraded = asked & ~trading & ((targets != 0.0) | (book.shares != 0.0))
-    return Fill(Book(shares, book.cash - float(paid.sum()) - cost), traded, cost, untraded, scale)
+    return nav, scale
 
 
-def _affordable(aimed: float, locked: float) -> float:
-    return 1.0 if aimed <= 0.0 or aimed + locked <= 1.0 else max(0.0, (1.0 - locked) / aimed)
+def _affordable(aimed: float, locked: float, leverage: float) -> float:
+    return 1.0 if aimed <= 0.0 or aimed + locked <= leverage else max(0.0, (leverage - locked) / aimed)
+
+
+def _whole(shares: Vector, lot: float) -> Vector:
+    return np.floor(shares / lot + WHOLE) * lot if lot else shares

@@ -17,6 +17,8 @@ from plotly.subplots import make_subplots
 
 from backtest.result import Result
 from backtest.signal_quality import InformationCoefficient
+from backtest.significance import ROUNDING
+from backtest.sweep import Sweep
 
 HUES = (
     "#3b82c4", "#d9822b", "#3a9d6a", "#cf4f57", "#8f6cc9", "#2c9aa6", "#c39b1f", "#c9609f",
@@ -25,7 +27,8 @@ HUES = (
 REST, CASH = "#7d8590", "#a9b1ba"
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")  # lines must differ in print without colour
 MOST_ASSETS = 15  # more areas than this cannot be told apart
-MONTH = 21  # sessions
+MONTH, HALF_YEAR = 21, 126  # sessions
+COLD, WARM = "#cf7b3a", "#3b82c4"  # losses and gains, told apart by every kind of eye
 MINUS = "\u2212"
 DUST = 5e-5  # a weight below half a basis point is the solver's residue
 
@@ -67,6 +70,56 @@ def nav_chart(results: Sequence[Result]) -> Chart:
     _title_y(figure, "NAV (start = 100)", "drawdown, %")
     figure.update_xaxes(showticklabels=False, row=1, col=1)
     return Chart("nav", "Net asset value", _nav_words(results), _dressed(figure), _dates(growth.index), 480)
+
+
+def risk_chart(result: Result) -> Chart:
+    """Sharpe ratio of the last half year at each close, over gross and net exposure in percent of NAV."""
+    recent = result.returns.rolling(HALF_YEAR)
+    spread = recent.std(ddof=1)
+    rolling = recent.mean() / spread.where(spread > ROUNDING) * np.sqrt(result.sessions_per_year)
+    rolling = rolling.reindex(result.nav.index)
+    gross, net = 100.0 * result.weights.abs().sum(axis=1), 100.0 * result.weights.sum(axis=1)
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08)
+    figure.add_trace(_line("rolling Sharpe", rolling, 0, "%{y:.2f}"), row=1, col=1)
+    figure.add_trace(_line("gross exposure", gross, 1, "%{y:.0f}%"), row=2, col=1)
+    figure.add_trace(_line("net exposure", net, 2, "%{y:.0f}%"), row=2, col=1)
+    _title_y(figure, "Sharpe, half year", "% of NAV")
+    figure.update_yaxes(rangemode="tozero")
+    figure.update_xaxes(showticklabels=False, row=1, col=1)
+    words = _risk_words(rolling.dropna(), gross, net)
+    return Chart("risk", "Rolling Sharpe ratio and exposure", words, _dressed(figure), _dates(result.nav.index), 400)
+
+
+def _risk_words(rolling: pd.Series, gross: pd.Series, net: pd.Series) -> str:
+    ratio = (
+        f"The Sharpe ratio of {HALF_YEAR} sessions moves between {signed(rolling.min(), '.2f')} and "
+        f"{signed(rolling.max(), '.2f')}, and is above zero in {(rolling > 0).mean():.0%} of sessions."
+        if len(rolling)
+        else f"Fewer than {HALF_YEAR} sessions are too few for a rolling Sharpe ratio."
+    )
+    return f"{ratio} Exposure averages {gross.mean():.0f}% gross and {signed(net.mean(), '.0f')}% net of NAV."
+
+
+def sweep_chart(sweep: Sweep) -> Chart:
+    """Sharpe ratio over the two axes of a sweep that take most values, its mean over any others."""
+    rows, columns = sorted(sorted(sweep.axes, key=lambda axis: -sweep.table[axis].nunique())[:2], key=sweep.axes.index)
+    table = sweep.heat_map(rows, columns)
+    values = [_short(line) for _, line in table.iterrows()]
+    figure = go.Figure(
+        go.Heatmap(z=values, x=[str(each) for each in table.columns], y=[str(each) for each in table.index],
+                   colorscale=[[0, COLD], [0.5, REST], [1, WARM]], zmid=0, texttemplate="%{z:.2f}",
+                   hovertemplate=f"{_label(rows)} %{{y}}, {_label(columns)} %{{x}}: %{{z:.2f}}<extra></extra>")
+    )  # fmt: skip
+    _title_y(figure, _label(rows))
+    figure = _dressed(figure, legend=False, hover="closest")
+    figure.update_xaxes(type="category", title={"text": _label(columns)})
+    figure.update_yaxes(type="category")
+    words = (
+        f"Sharpe ratios of {len(sweep.table)} settings lie between {signed(sweep.table['sharpe'].min(), '.2f')} and "
+        f"{signed(sweep.table['sharpe'].max(), '.2f')}; highest: {sweep.described(sweep.best)}. "
+        "A hill is worth more than a peak."
+    )
+    return Chart("sweep", "Settings tried", words, figure, [], 360)
 
 
 def weights_chart(result: Result) -> Chart:

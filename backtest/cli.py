@@ -1,8 +1,6 @@
-"""`newsfolio study` and `backtest`: thin skins over the package's functions."""
+"""`newsfolio backtest`, and the list of this package's commands: thin skins over its functions."""
 
 import importlib.util
-import json
-import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from allocation.errors import AllocationError, SourceError
+from backtest.cli_study import Json, study
+from backtest.json_text import json_text as json_text  # newsfolio.py takes it from here
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from allocation.policy import Policy
     from allocation.prices import Bars
 
-Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
 PEERS = ("equal weight", "buy and hold")
 PricesFile = Annotated[Path, typer.Option(help="Prices: wide closes, or long with date, ticker, close, open.")]
 
@@ -28,28 +27,6 @@ def register(app: typer.Typer) -> None:
     """Add this package's commands to `app`."""
     for command in (study, backtest):
         app.command()(command)
-
-
-def study(
-    signal: Annotated[Path, typer.Argument(help="A signal: sessions × assets.")],
-    prices: Annotated[Path, typer.Argument(help="Prices: wide closes, or long with date, ticker, close.")],
-    seed: Annotated[int, typer.Option(help="Seed of the placebo.")] = 0,
-    as_json: Json = False,
-) -> None:
-    """Say what a signal explains and what it predicts, beside a placebo."""
-    from allocation.files import read_frame
-    from allocation.prices import load_prices
-    from backtest.signal_quality import next_session_ic, placebo, same_session_ic
-
-    values, closes = read_frame(signal), load_prices(prices).close
-    found = [same_session_ic(values, closes), next_session_ic(values, closes)]
-    chance = placebo(values, closes, seed=seed)
-    if as_json:
-        figures = {ic.name: {"ic": ic.mean, "interval": list(ic.interval), "t": ic.t} for ic in found}
-        shuffled = {"ic": chance.mean, "interval": list(chance.interval), "shuffles": len(chance.means)}
-        typer.echo(json_text(figures | {"next session, shuffled": shuffled}))
-    else:
-        typer.echo("\n".join(map(str, [*found, chance])))
 
 
 def backtest(
@@ -71,6 +48,7 @@ def backtest(
     from backtest.book import Costs
     from backtest.report import write_report
     from backtest.result import comparison
+    from backtest.result_files import save_result
     from backtest.run import run
 
     policies: list[tuple[str, Policy]] = [
@@ -84,6 +62,7 @@ def backtest(
     costs = Costs(commission=cost_bp / 2e4, half_spread=cost_bp / 2e4)
     results = [run(policy, bars, values, dates, costs=costs, name=name, progress=True) for name, policy in policies]
     write_frame(results[0].targets, out / "weights.parquet")
+    save_result(results[0], out / "result")
     figures = {result.name: result.figures() for result in results}
     write_text(json_text(figures, indent=2) + "\n", out / "figures.json")
     write_report(out / "report.html", results, title=strategy.stem, signal=values)
@@ -93,19 +72,6 @@ def backtest(
 
 def _name(strategy: Path) -> str:
     return f"{strategy.stem} (yours)" if strategy.stem in PEERS else strategy.stem
-
-
-def json_text(figures: object, indent: int | None = None) -> str:
-    """As JSON, where a figure that is not a number (NaN, infinite) becomes null: JSON has no word for it."""
-    return json.dumps(_finite(figures), indent=indent, allow_nan=False)
-
-
-def _finite(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _bars_to_fill(prices: Path, fill: str) -> "Bars":

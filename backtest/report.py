@@ -4,33 +4,44 @@ import gzip
 import math
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
-from itertools import pairwise
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import numpy as np
 import pandas as pd
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
-from numpy.typing import NDArray
 from plotly.io.json import to_json_plotly
 
 from allocation.errors import FrameError
 from allocation.files import write_text
-from allocation.frames import named
-from backtest.charts import Chart, cost_chart, ic_chart, nav_chart, signal_chart, signed, weights_chart
+from backtest.charts import (
+    Chart,
+    cost_chart,
+    ic_chart,
+    nav_chart,
+    risk_chart,
+    signal_chart,
+    signed,
+    sweep_chart,
+    weights_chart,
+)
+from backtest.report_tables import (
+    BENCHMARK_HEADER,
+    DAYS_AFTER,
+    DAYS_BEFORE,
+    IC_HEADER,
+    benchmark_rows,
+    checked_headlines,
+    evidence_rows,
+    headline_row,
+    ic_row,
+    monthly_returns,
+    worst_drawdowns,
+)
 from backtest.result import HEADER, Result
-from backtest.signal_quality import InformationCoefficient
-
-Values = NDArray[np.float64]
-
-MOST_DRAWDOWNS, MOST_HEADLINES = 5, 3
-DAYS_BEFORE, DAYS_AFTER = 3, 1  # three days, so that a Monday's bottom sees Friday's news
-HEADLINE_COLUMNS = ("published", "asset", "text")
-IC_HEADER = ("", "mean", "95 % interval", "t", "sessions")
+from backtest.signal_quality import InformationCoefficient, Placebo
+from backtest.sweep import Sweep
 
 
 def write_report(
@@ -42,14 +53,17 @@ def write_report(
     coefficients: Sequence[InformationCoefficient] = (),
     signal: pd.DataFrame | None = None,
     headlines: pd.DataFrame | None = None,
+    placebo: Placebo | None = None,
+    sweep: Sweep | None = None,
     manifest: Mapping[str, object] | None = None,
 ) -> Path:
     """Write tables and charts of `results`, the first being the strategy, and return the path written.
 
     notice: a sentence shown above everything else. signal: sessions × assets, NaN where there is no news.
     headlines: columns published (UTC), asset, text and, where known, score (negative is bad news) and url;
-    shown beside the worst drawdowns. manifest: how the results came about, nested mappings allowed. A crash
-    leaves an older file whole.
+    shown beside the worst drawdowns. placebo and sweep: what shuffled signals gave, and the settings that were
+    tried before this strategy was chosen, by which its Sharpe ratio is deflated. manifest: how the results came
+    about, nested mappings allowed. A crash leaves an older file whole.
 
     Raises:
         FrameError: no result was given, or headlines lacks a column.
@@ -63,29 +77,37 @@ def write_report(
         "span": _span(strategy),
         "lead": _lead(strategy.name, figures[0]),
         "header": HEADER,
-        "rows": [_headline_row(result.name, each) for result, each in zip(results, figures, strict=True)],
+        "rows": [headline_row(result.name, each) for result, each in zip(results, figures, strict=True)],
         "ic_header": IC_HEADER,
-        "ic_rows": [_ic_row(each) for each in coefficients],
+        "ic_rows": [ic_row(each) for each in coefficients],
+        "benchmark_header": BENCHMARK_HEADER,
+        "benchmark_rows": benchmark_rows(results),
+        "evidence": evidence_rows(strategy, figures[0], placebo, sweep),
         "strategy": strategy.name,
         "years": monthly_returns(strategy.nav),
-        "drawdowns": worst_drawdowns(strategy.drawdown, _checked(headlines)),
+        "drawdowns": worst_drawdowns(strategy.drawdown, checked_headlines(headlines)),
         "has_headlines": headlines is not None,
         "window": (DAYS_BEFORE, DAYS_AFTER),
         "notes": [(result.name, notes) for result in results if (notes := _notes(result, strategy))],
         "manifest": list(_flat(manifest or {})),
     }
-    charts = _charts(results, coefficients, signal)
+    charts = _charts(results, coefficients, signal, sweep)
     return write_text(_template().render(content | _shell(charts)), path)
 
 
 def _charts(
-    results: Sequence[Result], coefficients: Sequence[InformationCoefficient], signal: pd.DataFrame | None
+    results: Sequence[Result],
+    coefficients: Sequence[InformationCoefficient],
+    signal: pd.DataFrame | None,
+    sweep: Sweep | None,
 ) -> list[Chart]:
-    charts = [nav_chart(results), weights_chart(results[0]), cost_chart(results[0])]
+    charts = [nav_chart(results), risk_chart(results[0]), weights_chart(results[0]), cost_chart(results[0])]
     if signal is not None:
         charts.append(signal_chart(signal))
     if coefficients:
         charts.append(ic_chart(coefficients))
+    if sweep is not None and len(sweep.axes) > 1:
+        charts.append(sweep_chart(sweep))
     return charts
 
 
@@ -152,146 +174,6 @@ def _lead(name: str, figures: Mapping[str, float]) -> str:
         f"{earned} at {figures['volatility']:.1%} volatility. The 95 % interval of its Sharpe ratio, "
         f"{signed(low, '.2f')} to {signed(high, '.2f')}, {verdict}."
     )
-
-
-def _headline_row(name: str, figures: Mapping[str, float]) -> tuple[str, ...]:
-    interval = (signed(figures[end], ".2f") for end in ("sharpe_low", "sharpe_high"))
-    return (
-        name,
-        signed(figures["total_return"], "+z.1%"),
-        signed(figures["annual_return"], "+z.1%"),
-        signed(figures["volatility"], ".1%"),
-        signed(figures["sharpe"], ".2f"),
-        " to ".join(interval),
-        signed(figures["max_drawdown"], ".1%"),
-        signed(figures["annual_turnover"], ".1f", "x"),
-        signed(1e4 * figures["annual_cost"], ".0f", " bp"),
-    )
-
-
-def _ic_row(coefficient: InformationCoefficient) -> tuple[str, ...]:
-    low, high = coefficient.interval
-    return (
-        coefficient.name,
-        signed(coefficient.mean, "+z.4f"),
-        f"{signed(low, '+z.4f')} to {signed(high, '+z.4f')}",
-        signed(coefficient.t, ".1f"),
-        f"{coefficient.per_session.notna().sum()}",
-    )
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One month's return: its text, and how it is tinted: a sign and a strength from 0 to 1."""
-
-    text: str
-    sign: str
-    strength: float
-
-
-def monthly_returns(nav: pd.Series) -> dict[int, tuple[list[Cell | None], str]]:
-    """Return, by year, twelve cells (None: no session) and the year's return, from nav[0] on."""
-    months, years = _returns(nav, "ME"), _returns(nav, "YE")
-    most = float(months.abs().max()) or 1.0
-    table: dict[int, tuple[list[Cell | None], str]] = {
-        day.year: ([None] * 12, signed(100 * value, "+z.1f"))
-        for day, value in zip(pd.DatetimeIndex(years.index), years, strict=True)
-    }
-    for day, value in zip(pd.DatetimeIndex(months.index), months, strict=True):
-        sign = "up" if value > 0 else "down" if value < 0 else "flat"
-        cell = Cell(signed(100 * value, "+z.1f"), sign, round(abs(value) / most, 2))
-        table[day.year][0][day.month - 1] = cell
-    return table
-
-
-def _returns(nav: pd.Series, frequency: str) -> pd.Series:
-    ends = nav.resample(frequency).last().dropna()
-    return ends / ends.shift(1, fill_value=nav.iloc[0]) - 1.0
-
-
-@dataclass(frozen=True)
-class Headline:
-    """A headline as the report shows it; `url` is empty unless it is safe to follow."""
-
-    published: str
-    asset: str
-    text: str
-    score: str
-    url: str
-
-
-@dataclass(frozen=True)
-class Drawdown:
-    """A fall below the highest NAV so far: the last day there, the lowest, the first back (None: not yet)."""
-
-    start: pd.Timestamp
-    bottom: pd.Timestamp
-    recovered: pd.Timestamp | None
-    depth: str
-    headlines: tuple[Headline, ...]
-
-
-def worst_drawdowns(drawdown: pd.Series, headlines: pd.DataFrame | None) -> list[Drawdown]:
-    """Return the deepest falls, deepest first, each with the headlines published around its bottom."""
-    values, days = drawdown.to_numpy(), pd.DatetimeIndex(drawdown.index)
-    peaks = np.append(np.flatnonzero(values == 0.0), len(values))
-    spans = [(first, after) for first, after in pairwise(peaks.tolist()) if after - first > 1]
-    deepest = sorted(spans, key=lambda span: float(values[slice(*span)].min()))[:MOST_DRAWDOWNS]
-    return [_drawdown(values, days, span, headlines) for span in deepest]
-
-
-def _drawdown(
-    values: Values, days: pd.DatetimeIndex, span: tuple[int, int], headlines: pd.DataFrame | None
-) -> Drawdown:
-    first, after = span
-    lowest = first + int(values[first:after].argmin())
-    return Drawdown(
-        start=days[first],
-        bottom=days[lowest],
-        recovered=days[after] if after < len(days) else None,
-        depth=signed(float(values[lowest]), ".1%"),
-        headlines=() if headlines is None else tuple(_around(days[lowest], headlines)),
-    )
-
-
-def _checked(headlines: pd.DataFrame | None) -> pd.DataFrame | None:
-    """Headlines with publication times in UTC and a numeric score, NaN where none is known."""
-    if headlines is None:
-        return None
-    absent = [column for column in HEADLINE_COLUMNS if column not in headlines.columns]
-    if absent:
-        raise FrameError(f"headlines lacks {named(absent)}: give the columns {named(HEADLINE_COLUMNS)}")
-    published = pd.to_datetime(headlines["published"], utc=True)
-    score = pd.to_numeric(headlines["score"]) if "score" in headlines.columns else float("nan")
-    return headlines.assign(published=published, score=score)
-
-
-def _around(bottom: pd.Timestamp, headlines: pd.DataFrame) -> Iterator[Headline]:
-    """The headlines of the days around `bottom`: most negative first, then nearest in time."""
-    day = bottom.tz_localize("UTC")
-    since, until = day - pd.Timedelta(days=DAYS_BEFORE), day + pd.Timedelta(days=DAYS_AFTER + 1)
-    near = headlines[(headlines["published"] >= since) & (headlines["published"] < until)]
-    near = near.assign(distance=(near["published"] - day).abs())
-    worst = near.sort_values(["score", "distance"], kind="stable").head(MOST_HEADLINES)
-    for row in worst.to_dict("records"):
-        yield Headline(
-            published=f"{row['published']:%Y-%m-%d %H:%M}",
-            asset=str(row["asset"]),
-            text=str(row["text"]),
-            score="" if math.isnan(row["score"]) else signed(row["score"], "+z.2f"),
-            url=_web_address(row.get("url")),
-        )
-
-
-def _web_address(url: object) -> str:
-    """Return `url` if it is an http or https address, else nothing: `javascript:` would run when clicked."""
-    if not isinstance(url, str):
-        return ""
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # such as an unclosed IPv6 bracket
-        return ""
-    return url if parts.scheme in ("http", "https") and parts.netloc else ""
 
 
 def _notes(result: Result, strategy: Result) -> list[str]:

@@ -7,9 +7,12 @@ import numpy as np
 import pandas as pd
 
 from allocation.frames import sessions_of
+from backtest import metrics
+from backtest.drawdowns import drawdown_table
 from backtest.significance import Interval, sharpe_interval, sharpe_ratio
 
 WEEKDAYS_A_YEAR, DAYS_A_YEAR = 252, 365
+TRADING, HOLDING = ("commission", "spread", "impact"), ("borrow", "loan")
 
 
 @dataclass(frozen=True)
@@ -17,8 +20,9 @@ class Result:
     """A simulated portfolio.
 
     nav: NAV at each close. weights: reached at each close (sessions × assets, fractions of NAV). trades: one
-    row per fill (session, asset, shares, price, cost). targets: the rows of weights that were decided. notes:
-    in words, whatever did not go as the targets said.
+    row per fill (session, asset, shares, price, cost in all; then commission, spread, impact). targets: the rows of
+    weights that were decided. notes: in words, whatever did not go as the targets said. flows: money in (+) and
+    out (-) per session without a trade: interest, loan, borrow, dividends. sessions_in_year: of the exchange.
     """
 
     name: str
@@ -27,10 +31,14 @@ class Result:
     trades: pd.DataFrame
     targets: pd.DataFrame
     notes: tuple[str, ...] = ()
+    flows: pd.DataFrame | None = None
+    sessions_in_year: int | None = None
 
     @property
     def sessions_per_year(self) -> int:
-        """252, or 365 where every day of the week has sessions: an asset that never stops trading."""
+        """sessions_in_year, else 252, or 365 where every day of the week has sessions: an asset always traded."""
+        if self.sessions_in_year is not None:
+            return self.sessions_in_year
         return DAYS_A_YEAR if sessions_of(self.nav).day_of_week.nunique() == 7 else WEEKDAYS_A_YEAR
 
     @property
@@ -43,6 +51,19 @@ class Result:
         """Money paid for trading in each session."""
         paid = self.trades.groupby("session")["cost"].sum()
         return paid.reindex(self.nav.index, fill_value=0.0).rename("cost")
+
+    @property
+    def costs_by_kind(self) -> pd.DataFrame:
+        """Money paid in each session (sessions × kinds): for trading, borrowed shares and borrowed cash."""
+        kinds = [kind for kind in TRADING if kind in self.trades.columns] or ["cost"]
+        paid = self.trades.groupby("session")[kinds].sum().reindex(self.nav.index, fill_value=0.0)
+        return paid if self.flows is None else paid.join(-self.flows[[*HOLDING]])
+
+    @property
+    def gross_returns(self) -> pd.Series:
+        """Returns with each session's own costs given back; earlier costs stay paid."""
+        paid = self.costs_by_kind.sum(axis=1)
+        return (self.returns + (paid / self.nav.shift(1)).iloc[1:]).rename("gross return")
 
     @property
     def turnover(self) -> pd.Series:
@@ -87,6 +108,45 @@ class Result:
         """The deepest drawdown, as a negative fraction."""
         return float(self.drawdown.min())
 
+    def drawdowns(self, most: int = 5) -> pd.DataFrame:
+        """The deepest falls with their dates; see drawdown_table."""
+        return drawdown_table(self.nav, most)
+
+    @property
+    def sortino(self) -> float:
+        """Mean return over downside deviation, annualised."""
+        return float(metrics.sortino(self.returns.to_numpy(), self.sessions_per_year))
+
+    @property
+    def calmar(self) -> float:
+        """Annual return over the depth of the deepest drawdown."""
+        return float(metrics.calmar(self.returns.to_numpy(), self.sessions_per_year))
+
+    def value_at_risk(self, tail: float = metrics.TAIL) -> float:
+        """The loss that a share `tail` of sessions exceeds, as a positive fraction of NAV."""
+        return float(metrics.value_at_risk(self.returns.to_numpy(), tail))
+
+    def expected_shortfall(self, tail: float = metrics.TAIL) -> float:
+        """Mean loss of those sessions (CVaR), as a positive fraction of NAV."""
+        return float(metrics.expected_shortfall(self.returns.to_numpy(), tail))
+
+    @property
+    def hit_rate(self) -> float:
+        """Share of gains among the sessions whose NAV moved."""
+        return float(metrics.hit_rate(self.returns.to_numpy()))
+
+    @property
+    def by_year(self) -> pd.Series:
+        """Return of each calendar year, the first and last as far as they go."""
+        return _compounded(self.returns, "YE").set_axis(sorted(set(sessions_of(self.returns).year)))
+
+    @property
+    def by_month(self) -> pd.DataFrame:
+        """Return of each month (years × months 1 to 12), NaN where there was no session."""
+        months = _compounded(self.returns, "ME")
+        dates = pd.DatetimeIndex(months.index)
+        return pd.Series(months.to_numpy(), [dates.year, dates.month]).unstack().rename_axis(index=None, columns=None)
+
     @property
     def annual_turnover(self) -> float:
         """Value bought plus sold per year, over NAV: 2 means the whole portfolio once."""
@@ -108,6 +168,24 @@ class Result:
             "annual_cost": self.annual_cost,
         }  # fmt: skip
 
+    def details(self, seed: int = 0) -> dict[str, float]:
+        """The headline figures, more ratios, tails, and a 95 % interval (_low, _high) of each, as plain fractions."""
+        returns, year = self.returns.to_numpy(), self.sessions_per_year
+        statistics: dict[str, metrics.Statistic] = {
+            "annual_return": lambda r: metrics.annual_return(r, year),
+            "sortino": lambda r: metrics.sortino(r, year),
+            "calmar": lambda r: metrics.calmar(r, year),
+            "max_drawdown": metrics.max_drawdown,
+            "value_at_risk": metrics.value_at_risk,
+            "expected_shortfall": metrics.expected_shortfall,
+            "hit_rate": metrics.hit_rate,
+        }
+        found = self.figures()
+        for name, statistic in statistics.items():
+            found.setdefault(name, float(statistic(returns)) if len(returns) else float("nan"))
+            found[f"{name}_low"], found[f"{name}_high"] = metrics.interval(statistic, returns, seed=seed)
+        return found
+
     def __str__(self) -> str:
         """The figures as a person reads them."""
         first, last = self.nav.index[0].date(), self.nav.index[-1].date()
@@ -116,6 +194,12 @@ class Result:
         )
         notes = [f"  note: {note}" for note in self.notes]
         return "\n".join([head, comparison([self]), *notes])
+
+
+def _compounded(returns: pd.Series, frequency: str) -> pd.Series:
+    """Returns compounded by calendar period; periods without a session are left out."""
+    grouped = (1.0 + returns).resample(frequency)
+    return (grouped.prod() - 1.0)[grouped.count() > 0]
 
 
 def comparison(results: Iterable[Result]) -> str:

@@ -4,7 +4,8 @@ import pandas as pd
 
 from allocation.policy import Policy
 from allocation.prices import Bars
-from backtest.book import Costs
+from backtest.book import CASH_ACCOUNT, Costs, Rules
+from backtest.events import UNEVENTFUL, Events
 from backtest.result import Result
 from backtest.simulate import simulate
 from backtest.walk import walk_forward
@@ -19,6 +20,10 @@ def run(
     costs: Costs | None = None,
     name: str = "portfolio",
     progress: bool = False,
+    cash: float = 1_000_000.0,
+    rules: Rules = CASH_ACCOUNT,
+    events: Events = UNEVENTFUL,
+    calendar: str | None = None,
 ) -> Result:
     """Return the Result of asking `policy` at the close of each of `dates`.
 
@@ -26,5 +31,10 @@ def run(
     and simulate for what they raise.
     """
     costs = Costs() if costs is None else costs
-    weights = walk_forward(policy, bars.close, signal, dates, opens=bars.open, costs=costs, progress=progress)
-    return simulate(bars.close, weights, costs, opens=bars.open, name=name)
+    weights = walk_forward(
+        policy, bars.close, signal, dates, opens=bars.open, costs=costs, cash=cash, rules=rules, events=events,
+        progress=progress,
+    )  # fmt: skip
+    return simulate(
+        bars.close, weights, costs, opens=bars.open, cash=cash, name=name, rules=rules, events=events, calendar=calendar
+    )

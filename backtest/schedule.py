@@ -7,6 +7,7 @@ the last row a price file happens to have: a schedule run live today and one run
 from functools import lru_cache
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from allocation.errors import FrameError
@@ -17,17 +18,22 @@ Every = Literal["daily", "weekly", "monthly"]
 
 
 def rebalance_dates(
-    sessions: pd.DatetimeIndex, every: Every | int = "weekly", calendar: str = "XNYS"
+    sessions: pd.DatetimeIndex, every: Every | int | pd.DatetimeIndex = "weekly", calendar: str = "XNYS"
 ) -> pd.DatetimeIndex:
     """Return the sessions after whose close to rebalance.
 
-    every: "daily"; "weekly" and "monthly" for the last session of the exchange's week and month; or an
-    integer n for each n-th session, beginning with the first. calendar: a name exchange_calendars knows.
+    every: "daily"; "weekly" and "monthly" for the last session of the exchange's week and month; an integer n for
+    each n-th session, beginning with the first; or given dates, each of which means the first of `sessions` on or
+    after it, and none where that would be after the last. To rebalance when weights have drifted, ask daily and
+    pass the policy through `OnDrift`. calendar: a name exchange_calendars knows.
 
     Raises:
         FrameError: `every` is unknown, or a session is not one of the calendar's.
     """
     _check_sessions(sessions)
+    if isinstance(every, pd.DatetimeIndex):
+        places = np.unique(sessions.searchsorted(every))
+        return sessions[places[places < len(sessions)]]
     if every == "daily":
         return sessions
     if isinstance(every, int) and every > 0:
@@ -37,6 +43,12 @@ def rebalance_dates(
     following = next_sessions(sessions, calendar)
     period = "M" if every == "monthly" else _week(_calendar(sessions, calendar).weekmask)
     return sessions[sessions.to_period(period) != following.to_period(period)]
+
+
+def sessions_a_year(sessions: pd.DatetimeIndex, calendar: str) -> int:
+    """Return how many sessions the exchange has in a year: the mean, rounded, of the years that `sessions` touch."""
+    recorded = pd.DatetimeIndex(_calendar_of_years(calendar, sessions[0].year, sessions[-1].year).sessions)
+    return round(len(recorded) / (sessions[-1].year - sessions[0].year + 1))
 
 
 def _check_sessions(sessions: pd.DatetimeIndex) -> None:

@@ -1,15 +1,16 @@
 """What a signal is worth before any portfolio: its information coefficient, and that of its placebo."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from allocation.frames import align
-from backtest.significance import ROUNDING, Interval, newey_west_error
+from backtest.rows import Values, linear_correlation, rank_correlation
+from backtest.significance import Interval, newey_west_error
 
 NORMAL_95 = 1.959963984540054
-FEWEST_NAMES = 3  # two names always correlate perfectly
 
 
 @dataclass(frozen=True)
@@ -52,25 +53,20 @@ def rank_ic(signal: pd.DataFrame, returns: pd.DataFrame) -> pd.Series:
 
     Row t of `returns` is whatever return the signal of row t is held against; ties share their mean rank.
     """
-    both = signal.notna() & returns.notna()
-    ranks = signal.where(both).rank(axis=1), returns.where(both).rank(axis=1)
-    return _correlation(*ranks).where(both.sum(axis=1) >= FEWEST_NAMES).rename("rank_ic")
+    return _by_session(rank_correlation, signal, returns).rename("rank_ic")
 
 
 def linear_ic(signal: pd.DataFrame, returns: pd.DataFrame) -> pd.Series:
     """Pearson correlation across assets, per session, over the assets that have both; NaN below three."""
-    both = signal.notna() & returns.notna()
-    enough = both.sum(axis=1) >= FEWEST_NAMES
-    return _correlation(signal.where(both), returns.where(both)).where(enough).rename("linear_ic")
+    return _by_session(linear_correlation, signal, returns).rename("linear_ic")
 
 
-def _correlation(first: pd.DataFrame, second: pd.DataFrame) -> pd.Series:
-    a = first.sub(first.mean(axis=1), axis=0)
-    b = second.sub(second.mean(axis=1), axis=0)
-    spread = ((a**2).sum(axis=1) * (b**2).sum(axis=1)) ** 0.5
-    size = ((first**2).sum(axis=1) * (second**2).sum(axis=1)) ** 0.5
-    correlation: pd.Series = (a * b).sum(axis=1) / spread.where(spread > ROUNDING * size)
-    return correlation
+def _by_session(
+    correlation: Callable[[Values, Values], Values], signal: pd.DataFrame, returns: pd.DataFrame
+) -> pd.Series:
+    one, other = signal.align(returns)
+    values = correlation(one.to_numpy(dtype=np.float64), other.to_numpy(dtype=np.float64))
+    return pd.Series(values, index=one.index)
 
 
 def same_session_ic(signal: pd.DataFrame, prices: pd.DataFrame, name: str = "same session") -> InformationCoefficient:

@@ -1,11 +1,13 @@
-"""How sure a figure is: Newey-West t-values and stationary-bootstrap intervals."""
+"""How sure a figure is: Newey-West t-values, stationary-bootstrap intervals, Sharpe ratios in the light of trials."""
 
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
 
+from allocation.errors import AllocationError
 from allocation.newey_west import newey_west_variance
 
 DRAWS = 1000
@@ -70,3 +72,61 @@ def sharpe_interval(returns: pd.Series, sessions_per_year: int, *, level: float 
     tail = (1.0 - level) / 2.0
     low, high = np.quantile(ratios[np.isfinite(ratios)], [tail, 1.0 - tail])
     return Interval(float(low), float(high))
+
+
+def mean_interval(
+    series: pd.Series, *, mean_block: float | None = None, level: float = 0.95, seed: int = 0
+) -> Interval:
+    """Percentile interval of the mean of a serially correlated series under the stationary bootstrap.
+
+    mean_block: in values; n^(1/3) by default, and to be no shorter than what the values overlap. NaN below ten.
+    """
+    values = series.dropna().to_numpy(dtype=np.float64)
+    n = len(values)
+    if n < FEWEST_RETURNS:
+        return Interval(float("nan"), float("nan"))
+    block = max(n ** (1 / 3) if mean_block is None else mean_block, 1.0)
+    tail = (1.0 - level) / 2.0
+    low, high = np.quantile(values[stationary_bootstrap(n, DRAWS, block, seed)].mean(axis=1), [tail, 1.0 - tail])
+    return Interval(float(low), float(high))
+
+
+def probabilistic_sharpe(returns: pd.Series, benchmark: float = 0.0) -> float:
+    """Probability that the true Sharpe ratio lies above `benchmark`, both per session; NaN without spread.
+
+    Phi((SR - SR*) sqrt(n - 1) / sqrt(1 - skewness SR + (kurtosis - 1) / 4 SR^2)): D. Bailey and M. Lopez de Prado, "The
+    Sharpe ratio efficient frontier", Journal of Risk 15, 2012. For returns that are not serially correlated.
+    """
+    values = returns.dropna().to_numpy(dtype=np.float64)
+    ratio = sharpe_ratio(pd.Series(values), 1) if len(values) >= FEWEST_RETURNS else float("nan")
+    if not np.isfinite(ratio):
+        return float("nan")
+    standard = (values - values.mean()) / values.std()
+    skewness, kurtosis = float((standard**3).mean()), float((standard**4).mean())
+    variance = 1.0 - skewness * ratio + (kurtosis - 1.0) / 4.0 * ratio**2
+    return float(ndtr((ratio - benchmark) * np.sqrt((len(values) - 1) / variance)))
+
+
+def deflated_sharpe(returns: pd.Series, trials: int, *, trial_spread: float | None = None) -> float:
+    """Probability that the true Sharpe ratio is above 0, given that this was the best of `trials` strategies tried.
+
+    trial_spread: standard deviation of the Sharpe ratios (per session) of all trials; by default that of strategies
+    without any skill, 1 / sqrt(n - 1). With one trial it is the probabilistic Sharpe ratio. D. Bailey and M. Lopez de
+    Prado, "The deflated Sharpe ratio", Journal of Portfolio Management 40, 2014.
+
+    Raises:
+        AllocationError: fewer than one trial.
+    """
+    if trials < 1:
+        raise AllocationError(f"trials is {trials}: count every strategy that was tried, this one too")
+    n = int(returns.notna().sum())
+    spread = 1.0 / np.sqrt(max(n - 1, 1)) if trial_spread is None else trial_spread
+    return probabilistic_sharpe(returns, float(spread) * _expected_best(trials))
+
+
+def _expected_best(trials: int) -> float:
+    """Mean of the largest of so many standard normal values, approximately; 0 for one."""
+    if trials == 1:
+        return 0.0
+    first, second = ndtri(1.0 - 1.0 / trials), ndtri(1.0 - 1.0 / (trials * np.e))
+    return float((1.0 - np.euler_gamma) * first + np.euler_gamma * second)

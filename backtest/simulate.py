@@ -1,20 +1,26 @@
 """simulate(): what target weights would have earned. The only home of vectorbt."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from allocation.errors import FrameError, MissingPrice
 from allocation.frames import check_prices, check_weights, named, sessions_of
-from backtest.book import Book, Costs, Mask, Vector, fill
+from backtest.book import CASH_ACCOUNT, Costs, Mask, Rules, Vector
+from backtest.costs import Bill, Flows
+from backtest.events import UNEVENTFUL, Events
+from backtest.ledger import Day, Ledger, Paths
 from backtest.result import Result
-from backtest.walk import price_paths
+from backtest.schedule import sessions_a_year
 
 FULL = 1.0 + 1e-6  # weights that sum to one, and a solver's dust
 FILLED = 1e-9  # relative difference between the shares ordered and the shares vectorbt filled
+NOTHING = 1e-300  # vectorbt wants prices above zero, also of what has become worthless
 
 
 def simulate(
@@ -25,46 +31,54 @@ def simulate(
     opens: pd.DataFrame | None = None,
     cash: float = 1_000_000.0,
     name: str = "portfolio",
+    rules: Rules = CASH_ACCOUNT,
+    events: Events = UNEVENTFUL,
+    calendar: str | None = None,
 ) -> Result:
     """Fill target weights in the session after each was decided and keep the books from then on.
 
-    prices: adjusted closes (sessions × assets). weights: targets decided at the close of their row, fractions
-    of the NAV left after the costs of reaching them; NaN holds. Fills are at the next session's open where
-    `opens` is given, else at its close. costs default to 10 bp of the traded value. The result begins at the
-    first decision; cash earns nothing.
+    prices: adjusted closes (sessions × assets), or split-adjusted ones with their dividends in `events`. weights:
+    targets decided at the close of their row, fractions of the NAV left after the costs of reaching them; NaN
+    holds. Fills are in the next session: at `opens` where given (any frame of prices, such as vwap_proxy's), else
+    at its close. costs default to 10 bp of the traded value and nothing for holding. rules: whole shares and
+    leverage. The result begins at the first decision. calendar: the exchange whose sessions a year annualise the
+    figures; 252, or 365 where every day has a session, if None.
 
-    Shorts are filled without a borrow fee; weights that sum to more than 1, which would borrow cash, are
-    refused. A target for an asset that has no price in the fill session is not filled, and a decision on the
-    last session has no session to fill in: both are counted in `Result.notes`.
+    Weights that sum to more than rules.leverage are refused. A target for an asset that has no price in the fill
+    session is not filled, and a decision on the last session has no session to fill in: both are counted in
+    `Result.notes`.
 
     Raises:
-        FrameError: a frame breaks its contract, or weights sum to more than 1.
-        MissingPrice: weights name assets or sessions without prices, or a position outlives its prices.
+        FrameError: a frame breaks its contract, weights sum to more than is allowed, or all capital is lost.
+        MissingPrice: weights name assets or sessions without prices, or a position outlives its prices and
+            no delisting return is stated.
     """
-    if not 0.0 < cash < np.inf:
-        raise FrameError(f"cash is {cash:g}: start with a positive amount of money")
     costs = Costs() if costs is None else costs
     prices, weights = check_prices(prices), check_weights(weights)
-    targets = _on_sessions(weights, prices)
-    closes, fills, fill_marks = price_paths(prices, opens)
+    targets = _on_sessions(weights, prices, rules)
+    paths = Paths.of(prices, opens, costs, events)
     start = int(np.flatnonzero(targets.notna().any(axis=1))[0]) if targets.notna().any(axis=None) else 0
-    plan = _plan(targets.to_numpy()[start:], fills[start:], fill_marks[start:], costs, cash)
-    sessions = sessions_of(prices)[start:]
-    _refuse_stranded(prices.iloc[start:], plan, cash)
-    portfolio = _run(pd.DataFrame(closes[start:], sessions, prices.columns), fills[start:], plan, costs, cash)
-    nav = portfolio.value().rename("nav")
+    plan = _plan(targets.to_numpy(), Ledger.start(paths, costs, rules, cash, start))
+    sessions = sessions_of(prices)
+    _refuse_stranded(prices, plan, cash)
+    flows = pd.DataFrame(plan.flows[start:], sessions[start:], list(Flows._fields))
+    held = np.where(plan.shares == 0.0, 0.0, plan.shares * paths.closes)[start:]
+    money = _cash(prices, paths, plan, cash)[start:] + flows.to_numpy().sum(axis=1).cumsum()
+    nav = pd.Series(money + held.sum(axis=1), sessions[start:], name="nav")
     _refuse_ruin(nav)
     return Result(
         name=name,
         nav=nav,
-        weights=portfolio.asset_value(group_by=False).div(nav, axis=0),
-        trades=_trades(portfolio, prices.columns),
+        weights=pd.DataFrame(held / nav.to_numpy()[:, None], nav.index, prices.columns),
+        trades=_trades(plan, paths, prices),
         targets=targets.iloc[start:].dropna(how="all"),
         notes=tuple(plan.notes(sessions)),
+        flows=flows,
+        sessions_in_year=None if calendar is None else sessions_a_year(sessions, calendar),
     )
 
 
-def _on_sessions(weights: pd.DataFrame, prices: pd.DataFrame) -> pd.DataFrame:
+def _on_sessions(weights: pd.DataFrame, prices: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     strangers = weights.columns.difference(prices.columns)
     if len(strangers):
         raise MissingPrice(f"weights has {named(strangers)} without a price column: add prices or drop the column")
@@ -72,73 +86,134 @@ def _on_sessions(weights: pd.DataFrame, prices: pd.DataFrame) -> pd.DataFrame:
     if len(unpriced):
         raise MissingPrice(f"weights has a row on {unpriced[0].date()} where prices has none: decide on sessions")
     total = weights.sum(axis=1)
-    if (total > FULL).any():
+    if (total > rules.leverage * FULL).any():
         worst = int(total.argmax())
         raise FrameError(
-            f"weights sum to {total.iloc[worst]:.6g} at {weights.index[worst].date()}: more than 1 would borrow cash, "
-            "which this simulation refuses; scale the row to at most 1"
+            f"weights sum to {total.iloc[worst]:.6g} at {weights.index[worst].date()}: more than {rules.leverage:g} "
+            "would borrow cash that is not allowed; scale the row down, or pass rules=Rules(leverage=...)"
         )
     return weights.reindex(index=prices.index, columns=prices.columns)
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """Shares traded in each session (NaN: no order), and what differed from the targets."""
+    """Shares traded in each session (0: none), what they cost, money that flowed, and what missed its target."""
 
     traded: Vector
+    bill: Bill
+    flows: Vector
     untraded: Mask
     scaled: Mask
+    exits: int
     pending: bool
+
+    @classmethod
+    def empty(cls, shape: tuple[int, ...], *, pending: bool) -> "_Plan":
+        rows = np.zeros(shape[0], dtype=bool)
+        bill = Bill(np.zeros(shape), np.zeros(shape), np.zeros(shape))
+        flows = np.zeros((shape[0], len(Flows._fields)))
+        return cls(np.zeros(shape), bill, flows, np.zeros(shape, dtype=bool), rows, 0, pending)
+
+    @cached_property
+    def shares(self) -> Vector:
+        """Held after each session; what was sold is 0, not the rounding of a sum."""
+        shares = np.cumsum(self.traded, axis=0)
+        return np.where(np.abs(shares) <= FILLED * np.cumsum(np.abs(self.traded), axis=0), 0.0, shares)
+
+    def record(self, day: Day) -> None:
+        self.flows[day.row] = day.flows
+        for column, shares in day.exits.items():
+            self.traded[day.row, column] = -shares
+        if day.fill is not None:
+            self.traded[day.row] += day.fill.traded
+            self.untraded[day.row], self.scaled[day.row] = day.fill.untraded, day.fill.scale < 2.0 - FULL
+            for kind, paid in zip(self.bill, day.fill.bill, strict=True):
+                kind[day.row] = paid
 
     def notes(self, sessions: pd.DatetimeIndex) -> Iterator[str]:
         if self.untraded.any():
             yield f"{self.untraded.sum()} targets not filled: the asset had no price in the fill session"
         if self.scaled.any():
             yield f"{self.scaled.sum()} rows of targets scaled down: value in held assets left too little cash"
+        if self.exits:
+            yield f"{self.exits} positions closed at their delisting"
         if self.pending:
             yield f"the decision of {sessions[-1].date()} has no session after it to be filled in"
 
 
-def _plan(targets: Vector, fills: Vector, marks: Vector, costs: Costs, cash: float) -> _Plan:
-    """Turn targets into shares; the only state is the book, carried from fill to fill."""
-    traded = np.full(targets.shape, np.nan)
-    untraded = np.zeros(targets.shape, dtype=bool)
-    scaled = np.zeros(len(targets), dtype=bool)
-    book = Book(np.zeros(targets.shape[1]), cash)
+def _plan(targets: Vector, ledger: Ledger) -> _Plan:
+    """Let the ledger live through all sessions, ordering each row of targets, and note what it did."""
     decided = np.flatnonzero(np.isfinite(targets).any(axis=1))
-    for row in decided[decided + 1 < len(targets)] + 1:
-        done = fill(book, targets[row - 1], fills[row], marks[row], costs)
-        orders = done.traded != 0.0
-        traded[row, orders] = done.traded[orders]
-        untraded[row], scaled[row] = done.untraded, done.scale < 2.0 - FULL
-        book = done.book
-    pending = len(decided) > 0 and decided[-1] + 1 == len(targets)
-    return _Plan(traded, untraded, scaled, pending)
+    last = len(targets) - 1
+    plan = _Plan.empty(targets.shape, pending=len(decided) > 0 and bool(decided[-1] == last))
+    exits = 0
+    for row in [*decided.tolist(), last]:
+        for day in ledger.advance(row):
+            plan.record(day)
+            exits += len(day.exits)
+        ledger.order(targets[row])
+    return replace(plan, exits=exits)
 
 
 def _refuse_stranded(prices: pd.DataFrame, plan: _Plan, cash: float) -> None:
     """A position whose prices end before the sessions do would stay frozen at its last value for ever."""
-    shares = np.nancumsum(plan.traded, axis=0)[-1]
-    value = np.abs(shares) * prices.ffill().iloc[-1].fillna(0.0)
+    value = np.abs(plan.traded.sum(axis=0)) * prices.ffill().iloc[-1].fillna(0.0)
     stranded = (value > FILLED * cash) & prices.iloc[-1].isna()
     if stranded.any():
         asset = stranded.idxmax()
         last = prices[asset].last_valid_index()
         raise MissingPrice(
             f"{asset} is still held at the end, but its prices end on {last.date()}: "
-            "set its target to 0 before that, or give its prices a last row with what holders received"
+            "set its target to 0 before that, or state what holders received: events=Events(delistings=...)"
         )
 
 
-def _run(closes: pd.DataFrame, fills: Vector, plan: _Plan, costs: Costs, cash: float) -> Any:
+def _cash(prices: pd.DataFrame, paths: Paths, plan: _Plan, cash: float) -> Vector:
+    """Cash after each session, interest and dividends aside, as vectorbt keeps it.
+
+    vectorbt is told only the sessions with orders: in between nothing changes hands.
+    """
+    rows = np.flatnonzero((plan.traded != 0.0).any(axis=1))
+    if not len(rows):
+        return np.full(len(prices), cash)
+    lent = _to_lend(paths, plan, cash)
+    spent = _run(prices.index[rows], prices.columns, _Orders.of(paths, plan, rows), cash + lent)
+    after = cash - np.cumsum(np.concatenate([[0.0], spent]))
+    return np.asarray(after[np.searchsorted(rows, np.arange(len(prices)), side="right")])
+
+
+@dataclass(frozen=True)
+class _Orders:
+    """What is traded in some sessions (sessions × assets): shares, NaN for none, prices, costs, and values there."""
+
+    shares: Vector
+    prices: Vector
+    costs: Vector
+    closes: Vector
+
+    @classmethod
+    def of(cls, paths: Paths, plan: _Plan, rows: NDArray[np.int64]) -> "_Orders":
+        shares = np.where(plan.traded[rows] == 0.0, np.nan, plan.traded[rows])
+        at = np.where(np.isnan(shares), np.nan, _order_prices(paths)[rows])
+        # Before an asset's first price none of it is held, and 0 × NaN is NaN.
+        return cls(shares, at, plan.bill.per_asset[rows], np.where(np.isnan(paths.closes), 1.0, paths.closes)[rows])
+
+
+def _run(sessions: pd.Index, assets: pd.Index, orders: _Orders, cash: float) -> Vector:
+    """Let vectorbt fill the orders; return the money that each session took.
+
+    It is added up from the fills, not read off vectorbt's cash: that holds the money lent, which depends on the
+    largest position ever, so that the last bits of early sessions would depend on later ones.
+    """
     import vectorbt  # 1.5-3 s to load: only when something is simulated
 
     portfolio = vectorbt.Portfolio.from_orders(
-        close=closes.fillna(1.0),  # before an asset's first price none of it is held, and 0 × NaN is NaN
-        size=plan.traded,
+        close=pd.DataFrame(orders.closes, sessions, assets),
+        size=orders.shares,
         size_type="amount",
-        price=fills,
-        fees=costs.rate,
+        price=orders.prices,
+        fees=0.0,
+        fixed_fees=orders.costs,  # in money: fractions, minima and impact are worked out already
         init_cash=cash,
         group_by=True,
         cash_sharing=True,
@@ -146,23 +221,47 @@ def _run(closes: pd.DataFrame, fills: Vector, plan: _Plan, costs: Costs, cash: f
         freq="1D",
         engine="rust",
     )
-    _refuse_cuts(portfolio, plan, closes)
-    return portfolio
+    _refuse_cuts(portfolio, np.nan_to_num(orders.shares), sessions, assets)
+    fills = portfolio.orders.records
+    money = _signed_sizes(fills) * fills["price"].to_numpy() + fills["fees"].to_numpy()
+    return np.asarray(np.bincount(fills["idx"], money, minlength=len(sessions)))
 
 
-def _refuse_cuts(portfolio: Any, plan: _Plan, closes: pd.DataFrame) -> None:
+def _signed_sizes(fills: pd.DataFrame) -> Vector:
+    return np.asarray(np.where(fills["side"].to_numpy() == 0, 1.0, -1.0) * fills["size"].to_numpy())
+
+
+def _order_prices(paths: Paths) -> Vector:
+    """Fill prices, and what holders of delisted assets were paid."""
+    at = paths.fills.copy() if paths.exits else paths.fills
+    for row, paid in paths.exits.items():
+        at[row, list(paid)] = np.maximum(list(paid.values()), NOTHING)
+    return at
+
+
+def _to_lend(paths: Paths, plan: _Plan, cash: float) -> float:
+    """vectorbt knows no loans, interest or dividends, and cuts orders short of cash: money lent, and taken off NAV.
+
+    0 in a long-only account without flows, where the plan never needs any.
+    """
+    spent = np.nansum(plan.traded * _order_prices(paths) + plan.bill.per_asset, axis=1)
+    least = float((cash - np.cumsum(spent)).min())
+    if least >= -FILLED * cash and not (plan.shares < 0).any():
+        return 0.0
+    return 2.0 * float(np.nansum(np.abs(plan.shares) * paths.closes, axis=1).max()) + max(0.0, -least)
+
+
+def _refuse_cuts(portfolio: Any, ordered: Vector, sessions: pd.Index, assets: pd.Index) -> None:
     """vectorbt cuts an order it has no cash for and logs it as filled; here that is an error."""
     records = portfolio.orders.records
-    filled = np.zeros_like(plan.traded)
-    sign = np.where(records["side"].to_numpy() == 0, 1.0, -1.0)
-    filled[records["idx"].to_numpy(), records["col"].to_numpy()] = sign * records["size"].to_numpy()
-    ordered = np.nan_to_num(plan.traded)
+    filled = np.zeros_like(ordered)
+    filled[records["idx"].to_numpy(), records["col"].to_numpy()] = _signed_sizes(records)
     wrong = np.abs(filled - ordered) > FILLED * (np.abs(ordered) + np.abs(ordered).max())
     if wrong.any():
         row, column = (int(each[0]) for each in np.nonzero(wrong))
         raise FrameError(
             f"vectorbt filled {filled[row, column]:g} of {ordered[row, column]:g} shares of "
-            f"{closes.columns[column]} at {closes.index[row].date()}: leave more cash for costs"
+            f"{assets[column]} at {pd.DatetimeIndex(sessions)[row].date()}: leave more cash for costs"
         )
 
 
@@ -176,16 +275,22 @@ def _refuse_ruin(nav: pd.Series) -> None:
         )
 
 
-def _trades(portfolio: Any, assets: pd.Index) -> pd.DataFrame:
-    records = portfolio.orders.records
-    sign = np.where(records["side"].to_numpy() == 0, 1.0, -1.0)
-    trades = pd.DataFrame(
+def _trades(plan: _Plan, paths: Paths, prices: pd.DataFrame) -> pd.DataFrame:
+    """One row per fill, by session and asset, with its cost in all and by kind."""
+    rows, columns = np.nonzero(plan.traded)
+    at = paths.fills[rows, columns]
+    paid = [kind[rows, columns] for kind in plan.bill]
+    for row, exits in paths.exits.items():
+        for column, price in exits.items():
+            at[(rows == row) & (columns == column)] = price
+    return pd.DataFrame(
         {
-            "session": portfolio.wrapper.index[records["idx"].to_numpy()],
-            "asset": assets[records["col"].to_numpy()],
-            "shares": sign * records["size"].to_numpy(),
-            "price": records["price"].to_numpy(),
-            "cost": records["fees"].to_numpy(),
-        }
+            "session": prices.index[rows],
+            "asset": prices.columns[columns],
+            "shares": plan.traded[rows, columns],
+            "price": at,
+            "cost": np.sum(paid, axis=0),
+            **dict(zip(Bill._fields, paid, strict=True)),
+        },
+        copy=False,
     )
-    return trades.sort_values(["session", "asset"], ignore_index=True)

@@ -1,18 +1,15 @@
 """walk_forward(): ask a policy for targets at each date, showing it the past and nothing else."""
 
-import logging
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from allocation.errors import AllocationError, FrameError, PolicyError
-from allocation.frames import align, check_prices, named, sessions_of
+from allocation.frames import align, named, sessions_of
 from allocation.policy import Policy, View
-from backtest.book import FREE, Book, Costs, Vector, fill
-
-log = logging.getLogger(__name__)
+from backtest.book import CASH_ACCOUNT, FREE, Costs, Rules, Vector
+from backtest.events import UNEVENTFUL, Events
+from backtest.ledger import Ledger, Paths
 
 
 def walk_forward(
@@ -23,6 +20,9 @@ def walk_forward(
     *,
     opens: pd.DataFrame | None = None,
     costs: Costs = FREE,
+    cash: float = 1_000_000.0,
+    rules: Rules = CASH_ACCOUNT,
+    events: Events = UNEVENTFUL,
     progress: bool = False,
 ) -> pd.DataFrame:
     """Return target weights (dates × assets), each row decided from what was known at that session's close.
@@ -32,7 +32,8 @@ def walk_forward(
     given, else at that session's close), less `costs`, drifted with prices since. The View's arrays hold
     nothing later than that close: later rows are not written yet when the policy runs.
 
-    signal may be None, for policies that need none.
+    signal may be None, for policies that need none. cash, rules and events are those of simulate; cash matters
+    only where costs or rules speak of money or shares.
 
     Raises:
         FrameError: a frame breaks its contract, or a date is no session of `prices`.
@@ -41,13 +42,14 @@ def walk_forward(
     """
     prices, signal = align(prices, _blank_like(prices) if signal is None else signal)
     steps = _positions(sessions_of(prices), dates)
-    ledger = _Ledger.start(prices, opens, costs)
+    ledger = Ledger.start(Paths.of(prices, opens, costs, events), costs, rules, cash, steps[0])
     past = _Past(prices, signal)
-    rows = []
+    rows: list[Vector] = []
     for step in tqdm(steps, desc="walking forward", unit="date", disable=None if progress else True):
-        view = past.view(step, ledger.weights_at(step))
-        targets = _ask(policy, view)
-        ledger.order(step, targets)
+        for _ in ledger.advance(step):
+            pass  # the walk needs the book, not how it came about
+        targets = _ask(policy, past.view(step, pd.Series(ledger.weights(), index=prices.columns)))
+        ledger.order(targets)
         rows.append(targets)
     return pd.DataFrame(np.asarray(rows), index=prices.index[steps], columns=prices.columns)
 
@@ -70,8 +72,9 @@ def _positions(sessions: pd.DatetimeIndex, dates: pd.DatetimeIndex) -> list[int]
 class _Past:
     """Price and signal rows, copied into place only as time reaches them.
 
-    A View shows slices of these buffers without copying. The rows after its date are still NaN while the
-    policy runs, so that not even a slice's base array holds the future.
+    A View shows read-only slices of these buffers without copying. The rows after its date are still NaN while
+    the policy runs, so that not even a slice's base array holds the future; the dates are copied, so that theirs
+    does not either. A view that a policy keeps shows at most what a later view shows.
     """
 
     def __init__(self, prices: pd.DataFrame, signal: pd.DataFrame) -> None:
@@ -82,72 +85,17 @@ class _Past:
     def view(self, step: int, held: pd.Series) -> View:
         end = step + 1
         for source, buffer in zip(self._sources, self._buffers, strict=True):
+            buffer.flags.writeable = True
             buffer[self._written : end] = source.iloc[self._written : end].to_numpy()
+            buffer.flags.writeable = False  # and with it every slice, and what a slice is based on
         self._written = end
         prices, signal = (self._slice(i, end) for i in range(2))
         return View(prices.index[-1], prices, signal, held)
 
     def _slice(self, which: int, end: int) -> pd.DataFrame:
         source = self._sources[which]
-        rows = self._buffers[which][:end]
-        rows.flags.writeable = False
-        return pd.DataFrame(rows, index=source.index[:end], columns=source.columns, copy=False)
-
-
-@dataclass
-class _Ledger:
-    """The book between decisions: orders are filled in the session after they were given."""
-
-    closes: Vector
-    fills: Vector
-    fill_marks: Vector
-    assets: pd.Index
-    costs: Costs
-    book: Book
-    pending: tuple[int, Vector] | None = None
-
-    @classmethod
-    def start(cls, prices: pd.DataFrame, opens: pd.DataFrame | None, costs: Costs) -> "_Ledger":
-        closes, fills, fill_marks = price_paths(prices, opens)
-        return cls(closes, fills, fill_marks, prices.columns, costs, Book(np.zeros(prices.shape[1]), 1.0))
-
-    def order(self, step: int, targets: Vector) -> None:
-        self.pending = (step + 1, targets)
-
-    def weights_at(self, step: int) -> pd.Series:
-        if self.pending is not None:
-            session, targets = self.pending
-            self.book = fill(self.book, targets, self.fills[session], self.fill_marks[session], self.costs).book
-            self.pending = None
-        return pd.Series(self.book.weights(self.closes[step]), index=self.assets)
-
-
-def price_paths(prices: pd.DataFrame, opens: pd.DataFrame | None) -> tuple[Vector, Vector, Vector]:
-    """Return arrays of the last known close, the fill price, and the value of each asset at the fill.
-
-    Fills are at `opens` where given, else at closes. At the open an asset that does not trade is worth its
-    last close before that session; one that has an open but no close up to then could not be valued, and
-    counts as not trading.
-    """
-    closes = prices.ffill()
-    if opens is None:
-        return closes.to_numpy(), prices.to_numpy(), closes.to_numpy()
-    fills = matching_opens(opens, prices).where(closes.notna())
-    return closes.to_numpy(), fills.to_numpy(), fills.fillna(closes.shift(1)).to_numpy()
-
-
-def matching_opens(opens: pd.DataFrame, prices: pd.DataFrame) -> pd.DataFrame:
-    """Return opens on exactly the sessions and assets of `prices`."""
-    opens = check_prices(opens, "opens")
-    for kind, wanted, given in (
-        ("assets", prices.columns, opens.columns),
-        ("sessions", prices.index, opens.index),
-    ):
-        absent = wanted.difference(given)
-        if len(absent):
-            first = str(absent[0]).removesuffix(" 00:00:00")
-            raise FrameError(f"opens lacks {len(absent)} {kind} of prices, such as {first}: give both or none")
-    return opens.loc[prices.index, prices.columns]
+        dates = source.index[:end].copy(deep=True)
+        return pd.DataFrame(self._buffers[which][:end], index=dates, columns=source.columns, copy=False)
 
 
 def _ask(policy: Policy, view: View) -> Vector:

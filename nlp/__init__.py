@@ -21,22 +21,24 @@ if TYPE_CHECKING:
     from nlp.contradictions import CorpusCounts
     from nlp.corpora import LABELS, embedded_corpus, read_labelled, split
     from nlp.corpus_formats import Corpus, read_corpus
+    from nlp.cross_section import cross_section
     from nlp.ensemble import SentimentEnsemble, load_classifier
     from nlp.errors import CorpusError, ModelError, NewsError, NlpError
     from nlp.evaluate import Evaluation, evaluate, evaluate_probabilities
     from nlp.evaluation_page import write_evaluation
     from nlp.finetune import FinetuneReport, finetune, refit
-    from nlp.headlines import read_headlines
+    from nlp.headlines import HeadlineReport, headlines_with_report, read_headlines
     from nlp.label_maps import PHRASEBANK_HUB_LABELS, TWITTER_NEWS_LABELS, parse_label_map
     from nlp.mixing import mixed, split_first
     from nlp.near_duplicates import duplicate_groups, group_split
+    from nlp.novelty import novelty, relevance, weigh_headlines
     from nlp.pretrain import PretrainConfig, pretrain
     from nlp.recipe import FinetuneConfig
     from nlp.score_store import ScoreStore, store_key
     from nlp.score_stream import ScoreReport, score_file
     from nlp.scores import score_headlines, score_texts
-    from nlp.sessions import assign_session, calendar_sessions
-    from nlp.signals import daily_signal
+    from nlp.sessions import assign_entry, assign_session, calendar_sessions
+    from nlp.signals import NewsSignal, daily_signal, news_signal
     from nlp.store_file import StoreError
 
 _HOME = {
@@ -49,9 +51,11 @@ _HOME = {
     "Evaluation": "evaluate",
     "FinetuneConfig": "recipe",
     "FinetuneReport": "finetune",
+    "HeadlineReport": "headlines",
     "LABELS": "corpora",
     "ModelError": "errors",
     "NewsError": "errors",
+    "NewsSignal": "signals",
     "NlpError": "errors",
     "PHRASEBANK_HUB_LABELS": "label_maps",
     "PretrainConfig": "pretrain",
@@ -62,12 +66,14 @@ _HOME = {
     "StoreError": "store_file",
     "TWITTER_NEWS_LABELS": "label_maps",
     "assess": "assessment",
+    "assign_entry": "sessions",
     "assign_session": "sessions",
     "augment": "augment",
     "breakdown": "breakdown",
     "breakdowns": "breakdown",
     "calendar_sessions": "sessions",
     "compare": "compare",
+    "cross_section": "cross_section",
     "daily_signal": "signals",
     "duplicate_groups": "near_duplicates",
     "embedded_corpus": "corpora",
@@ -79,9 +85,12 @@ _HOME = {
     "fit_temperature": "calibration",
     "fit_word_weights": "baselines",
     "group_split": "near_duplicates",
+    "headlines_with_report": "headlines",
     "length_quarter": "breakdown",
     "load_classifier": "ensemble",
     "mixed": "mixing",
+    "news_signal": "signals",
+    "novelty": "novelty",
     "parse_label_map": "label_maps",
     "pretrain": "pretrain",
     "read_corpus": "corpus_formats",
@@ -89,6 +98,7 @@ _HOME = {
     "read_labelled": "corpora",
     "read_word_list": "baselines",
     "refit": "finetune",
+    "relevance": "novelty",
     "score_file": "score_stream",
     "score_headlines": "scores",
     "score_texts": "scores",
@@ -97,6 +107,7 @@ _HOME = {
     "split": "corpora",
     "split_first": "mixing",
     "store_key": "score_store",
+    "weigh_headlines": "novelty",
     "with_directions": "amounts",
     "without_near_duplicates": "baselines",
     "write_evaluation": "evaluation_page",
@@ -115,8 +126,10 @@ __all__ = [
     "Evaluation",
     "FinetuneConfig",
     "FinetuneReport",
+    "HeadlineReport",
     "ModelError",
     "NewsError",
+    "NewsSignal",
     "NlpError",
     "PretrainConfig",
     "ScoreReport",
@@ -125,12 +138,14 @@ __all__ = [
     "SentimentEnsemble",
     "StoreError",
     "assess",
+    "assign_entry",
     "assign_session",
     "augment",
     "breakdown",
     "breakdowns",
     "calendar_sessions",
     "compare",
+    "cross_section",
     "daily_signal",
     "duplicate_groups",
     "embedded_corpus",
@@ -142,9 +157,12 @@ __all__ = [
     "fit_temperature",
     "fit_word_weights",
     "group_split",
+    "headlines_with_report",
     "length_quarter",
     "load_classifier",
     "mixed",
+    "news_signal",
+    "novelty",
     "parse_label_map",
     "pretrain",
     "read_corpus",
@@ -152,6 +170,7 @@ __all__ = [
     "read_labelled",
     "read_word_list",
     "refit",
+    "relevance",
     "score_file",
     "score_headlines",
     "score_texts",
@@ -160,6 +179,7 @@ __all__ = [
     "split",
     "split_first",
     "store_key",
+    "weigh_headlines",
     "with_directions",
     "without_near_duplicates",
     "write_evaluation",

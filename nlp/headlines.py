@@ -1,11 +1,13 @@
 """Read news rows, check them, and drop exact repeats, saying how many."""
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from nlp.aliases import Aliases, read_aliases
 from nlp.errors import NewsError
 from nlp.sessions import known_flags
 from nlp.tables import need_columns, read_table
@@ -18,18 +20,69 @@ OFFSET = r"(?:Z|[+-]\d{2}(?::?\d{2})?)"
 DAY = pd.Timedelta(hours=24)
 
 
-def read_headlines(source: str | Path | pd.DataFrame, *, timezone: str | None = None) -> pd.DataFrame:
+@dataclass(frozen=True)
+class HeadlineReport:
+    """What became of the rows of one source; prints itself. given = kept + empty + repeats."""
+
+    where: str
+    given: int
+    kept: int
+    without_text: int
+    without_asset: int  # though with a text
+    repeats: int
+    renamed: int
+    date_only: int  # of the kept ones
+    assets: int
+    first: pd.Timestamp
+    last: pd.Timestamp
+
+    @property
+    def empty(self) -> int:
+        """Rows dropped for want of a text or an asset."""
+        return self.without_text + self.without_asset
+
+    def __str__(self) -> str:
+        """Two lines: what was kept, and what was dropped or changed."""
+        return (
+            f"{self.where}: {self.kept:,} of {self.given:,} rows kept, {self.assets:,} assets, "
+            f"{self.first:%Y-%m-%d} to {self.last:%Y-%m-%d}\n"
+            f"dropped: {self.without_text:,} without text, {self.without_asset:,} without asset, "
+            f"{self.repeats:,} exact repeats; {self.renamed:,} renamed by alias; "
+            f"{self.date_only:,} with a date only, known at the next session"
+        )
+
+
+def read_headlines(
+    source: str | Path | pd.DataFrame, *, timezone: str | None = None, aliases: Aliases | None = None
+) -> pd.DataFrame:
     """Return news rows with `published` (UTC), `asset`, `text`, `time_known`, and all other columns as given.
 
     source: CSV, Parquet, JSON lines or a frame with the columns published, asset and text. Publication times
     without a time zone need `timezone` ("UTC", "America/New_York"): a guess would move news across a close.
     A row with a date but no time gets `time_known` False and midnight of that date; it counts as known only
     at the next session. So does every row where all times are midnights without a zone: dates in disguise. A
-    column `time_known` can take a time away, never add one. Rows with an empty text or asset, and rows that
-    repeat asset, text and time of another, are dropped and counted in the log. The order of rows is kept.
+    column `time_known` can take a time away, never add one. aliases: other names of assets and the ticker to use
+    instead, as a mapping or a table (`read_aliases`); blanks around a ticker go. Rows with an empty text or asset,
+    and rows that repeat asset, text and time of another, are dropped and counted in the log. The order of rows is
+    kept.
 
     Raises:
         NewsError: a column is missing, a time cannot be read or has no zone, or no row is left.
+    """
+    news, report = headlines_with_report(source, timezone=timezone, aliases=aliases)
+    if report.empty or report.repeats:
+        log.warning("%s: %d rows without text or asset and %d exact repeats dropped, %d kept", report.where,
+                    report.empty, report.repeats, report.kept)  # fmt: skip
+    return news
+
+
+def headlines_with_report(
+    source: str | Path | pd.DataFrame, *, timezone: str | None = None, aliases: Aliases | None = None
+) -> tuple[pd.DataFrame, HeadlineReport]:
+    """Return the rows of `read_headlines` and, in place of its line in the log, a report of what was dropped.
+
+    Raises:
+        NewsError: as `read_headlines`.
     """
     table, where = read_table(source, NewsError)
     need_columns(table, COLUMNS, where, NewsError)
@@ -39,21 +92,27 @@ def read_headlines(source: str | Path | pd.DataFrame, *, timezone: str | None = 
     if "time_known" in table.columns:
         time_known &= known_flags(table["time_known"], len(table))
     news = table.assign(published=published, time_known=time_known).reset_index(drop=True)
-    return _cleaned(news, where)
+    return _cleaned(news, read_aliases(aliases) if aliases is not None else {}, where)
 
 
-def _cleaned(news: pd.DataFrame, where: str) -> pd.DataFrame:
-    asset, text = news["asset"], news["text"]
-    usable = asset.notna() & (asset.astype(str).str.strip() != "") & text.map(_is_worded).astype(bool)
-    news = news[usable].astype({"asset": str, "text": str})
-    fresh = ~news.duplicated(["published", "asset", "text"])
-    empty, repeats = int((~usable).sum()), int((~fresh).sum())
-    if empty or repeats:
-        log.warning("%s: %d rows without text or asset and %d exact repeats dropped, %d kept", where, empty, repeats,
-                    int(fresh.sum()))  # fmt: skip
+def _cleaned(news: pd.DataFrame, aliases: dict[str, str], where: str) -> tuple[pd.DataFrame, HeadlineReport]:
+    worded = news["text"].map(_is_worded).astype(bool)
+    named = news["asset"].notna() & (news["asset"].astype(str).str.strip() != "")
+    rows = news[worded & named].astype({"asset": str, "text": str})
+    ticker = rows["asset"].str.strip()
+    renamed = ticker.isin(aliases)
+    rows["asset"] = ticker.map(lambda name: aliases.get(name, name)).astype(str)
+    fresh = ~rows.duplicated(["published", "asset", "text"])
     if not fresh.any():
         raise NewsError(f"{where}: no row has both a text and an asset")
-    return news[fresh].reset_index(drop=True)
+    kept = rows[fresh].reset_index(drop=True)
+    report = HeadlineReport(
+        where=where, given=len(news), kept=len(kept), without_text=int((~worded).sum()),
+        without_asset=int((worded & ~named).sum()), repeats=int((~fresh).sum()), renamed=int(renamed.sum()),
+        date_only=int((~kept["time_known"]).sum()), assets=kept["asset"].nunique(), first=kept["published"].min(),
+        last=kept["published"].max(),
+    )  # fmt: skip
+    return kept, report
 
 
 def _is_worded(text: object) -> bool:

@@ -1,7 +1,7 @@
-"""Publication time -> the trading session at whose close the news is known."""
+"""Publication time -> the trading session at whose close the news is known, or the first trade that it can enter."""
 
+import re
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nlp.errors import NewsError
-
-MARGIN = 1  # years to look beyond the news: Athens was shut for five weeks in 2015, New York for four months in 1914
-EARLIEST, LATEST = pd.Timestamp("1700-01-01"), pd.Timestamp("2250-12-31")  # within what nanoseconds can count
+from nlp.exchange import Hours, hours_around, outside_record
+from nlp.session_cutoffs import parse_cutoff
 
 
 def assign_session(
@@ -21,30 +20,87 @@ def assign_session(
     *,
     time_known: pd.Series | None = None,
 ) -> pd.DatetimeIndex:
-    """Return, per row, the first session (tz-naive date) whose close lies after the publication.
+    """Return, per row, the first session (tz-naive date) whose cut-off lies after the publication.
 
-    published: instants in UTC. News at the very second of the close, on a weekend or on a holiday belongs to
-    the next session; early closes and daylight saving are the exchange's own (exchange_calendars). Where
-    `time_known` is False or missing only the date of `published` is meant, and the row belongs to the first
-    session after that date. The result says when news is KNOWN: a decision at that session's close may use it.
+    published: instants in UTC. cutoff: `close`, `open`, or minutes before one of them (`close-15`, to leave time
+    to trade at the close). News at the very second of the cut-off, on a weekend or on a holiday belongs to the
+    next session; early closes and daylight saving are the exchange's own (exchange_calendars). Where `time_known`
+    is False or missing only the date of `published` is meant, and the row belongs to the first session after that
+    date. With every cut-off the news is known at the close of its session: a decision taken there may use it.
 
     Raises:
         NewsError: the calendar or cut-off is unknown, a time is missing, has no zone or lies outside the
             calendar's record, or time_known is not one true or false per row.
     """
-    if cutoff != "close":
-        raise NewsError(f"cut-off {cutoff!r} is not known: use 'close'")
-    instants = _instants(published)
+    moment, instants = parse_cutoff(cutoff), _instants(published)
     if not len(instants):
         return pd.DatetimeIndex([], name="session")
-    sessions, closes = _sessions_and_closes(calendar, instants)
-    place = closes.searchsorted(instants, side="right")
+    hours = hours_around(calendar, instants)
+    return hours.sessions[_places(calendar, hours, moment.instants(hours), instants, time_known)].rename("session")
+
+
+def assign_entry(
+    published: pd.Series | pd.DatetimeIndex,
+    calendar: str = "XNYS",
+    *,
+    morning: str = "06:00",
+    time_known: pd.Series | None = None,
+) -> pd.DataFrame:
+    """Return, per row, the first trade that news can enter, in the three windows of published studies.
+
+    Columns: session (tz-naive date) and entry, `open` or `close` of that session. News after a close and before
+    `morning` (the exchange's own clock) of the next session enters at its open; later news enters at its close.
+    The windows are those of Z. Ke, B. Kelly and D. Xiu, "Predicting returns with text data", 2019: before 06:00,
+    06:00 to 16:00, after 16:00; where the exchange closes early its own close takes the place of 16:00. Rows of
+    which only the date is known enter at the close of the first session after it. A signal made of the rows that
+    enter at opens is known before the open of its row already; one made of all rows is known at its close only.
+
+    Raises:
+        NewsError: as `assign_session`, or morning is not a time of day.
+    """
+    session = assign_session(published, calendar, time_known=time_known)
+    if not len(session):
+        return pd.DataFrame({"session": session, "entry": pd.Series([], dtype=str)})
+    instants = _instants(published)
+    hours = hours_around(calendar, instants)
+    last_call = _mornings(hours, morning)[hours.sessions.get_indexer(session)]
+    early = np.asarray(instants < last_call)
     if time_known is not None:
-        dates = instants.tz_localize(None).normalize()
-        place = np.where(known_flags(time_known, len(instants)), place, sessions.searchsorted(dates, side="right"))
-    if place.max() == len(sessions):
-        raise _outside(calendar, instants, place == len(sessions), sessions[0], sessions[-1])
-    return sessions[place].rename("session")
+        early &= known_flags(time_known, len(instants))
+    return pd.DataFrame({"session": session, "entry": np.where(early, "open", "close")})
+
+
+def _mornings(hours: Hours, morning: str) -> pd.DatetimeIndex:
+    """The instant (UTC) of that time of day in each session, or its open where that is earlier."""
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", morning):
+        raise NewsError(f"morning is {morning!r}, which is no time of day: write 06:00")
+    clock = hours.sessions + pd.Timedelta(f"{morning}:00")
+    local = clock.tz_localize(hours.zone, ambiguous=np.zeros(len(clock), bool), nonexistent="shift_forward")
+    called = local.tz_convert("UTC")
+    return called.where(called < hours.opens, hours.opens)
+
+
+def _places(
+    calendar: str,
+    hours: Hours,
+    cutoffs: pd.DatetimeIndex,
+    instants: pd.DatetimeIndex,
+    time_known: pd.Series | None,
+) -> NDArray[np.int64]:
+    """Position in `hours` of each row's session."""
+    place = _after(cutoffs, instants)
+    if time_known is not None:
+        dated = ~known_flags(time_known, len(instants))
+        place[dated] = _after(hours.sessions, instants[dated].tz_localize(None).normalize())
+    if place.max() == len(hours.sessions):
+        outside = place == len(hours.sessions)
+        raise outside_record(calendar, instants, outside, hours.sessions[0], hours.sessions[-1])
+    return place
+
+
+def _after(moments: pd.DatetimeIndex, instants: pd.DatetimeIndex) -> NDArray[np.int64]:
+    """How many moments lie at or before each instant; as whole nanoseconds, which takes half the time."""
+    return np.searchsorted(moments.as_unit("ns").asi8, instants.as_unit("ns").asi8, side="right")
 
 
 def known_flags(time_known: Sequence[Any] | pd.Series, rows: int) -> NDArray[np.bool_]:
@@ -55,6 +111,8 @@ def known_flags(time_known: Sequence[Any] | pd.Series, rows: int) -> NDArray[np.
     """
     if len(time_known) != rows:
         raise NewsError(f"time_known has {len(time_known)} values for {rows} rows: pass one per row")
+    if isinstance(time_known, pd.Series) and time_known.dtype == np.bool_:
+        return time_known.to_numpy(dtype=bool, copy=True)
     given = pd.Series(np.asarray(time_known, dtype=object))
     # By way of text: in Python 1 == True, and bool("False") is True.
     flags = given.astype(str).str.strip().str.lower().map({"true": True, "false": False}).mask(given.isna(), False)
@@ -74,7 +132,7 @@ def calendar_sessions(calendar: str, first: pd.Timestamp, last: pd.Timestamp) ->
         raise NewsError(f"sessions from {first} to {last} carry a time zone: pass plain dates (tz_localize(None))")
     if first > last:
         raise NewsError(f"no sessions from {first.date()} to {last.date()}: the first date must not be the later one")
-    sessions, _ = _sessions_and_closes(calendar, pd.DatetimeIndex([first, last]).tz_localize("UTC"))
+    sessions = hours_around(calendar, pd.DatetimeIndex([first, last]).tz_localize("UTC")).sessions
     return sessions[(sessions >= first) & (sessions <= last)].rename("date")
 
 
@@ -86,52 +144,3 @@ def _instants(published: pd.Series | pd.DatetimeIndex) -> pd.DatetimeIndex:
     if instants.tz is None or instants.hasnans:
         raise NewsError("publication times must all be known and carry a time zone: see read_headlines")
     return instants.tz_convert("UTC")
-
-
-def _sessions_and_closes(calendar: str, instants: pd.DatetimeIndex) -> tuple[pd.DatetimeIndex, pd.DatetimeIndex]:
-    """Sessions around the instants as naive dates, and the UTC instants of their closes."""
-    earliest, latest = _record(calendar)
-    naive = instants.tz_localize(None)
-    outside = (naive < earliest) | (naive >= latest + pd.Timedelta(days=1))
-    if outside.any():
-        raise _outside(calendar, instants, outside, earliest, latest)
-    return _whole_years(calendar, naive.min().year - MARGIN, naive.max().year + MARGIN)
-
-
-def _outside(
-    calendar: str, instants: pd.DatetimeIndex, outside: NDArray[np.bool_], first: pd.Timestamp, last: pd.Timestamp
-) -> NewsError:
-    row = int(np.flatnonzero(outside)[0])
-    return NewsError(
-        f"no session of {calendar} is on record for {instants[row]} (row {row + 1}, {int(outside.sum())} such rows): "
-        f"its record runs from {first.date()} to {last.date()}: correct the time or drop the row"
-    )
-
-
-@lru_cache(maxsize=8)
-def _record(calendar: str) -> tuple[pd.Timestamp, pd.Timestamp]:
-    """First and last date for which the calendar can be asked."""
-    exchange = _built(calendar, None, None)
-    return exchange.bound_min() or EARLIEST, exchange.bound_max() or LATEST
-
-
-@lru_cache(maxsize=8)  # whole years, so that many calls share one: it takes a fifth of a second to make
-def _whole_years(calendar: str, first: int, last: int) -> tuple[pd.DatetimeIndex, pd.DatetimeIndex]:
-    earliest, latest = _record(calendar)
-    exchange = _built(calendar, max(pd.Timestamp(first, 1, 1), earliest), min(pd.Timestamp(last, 12, 31), latest))
-    return pd.DatetimeIndex(exchange.sessions), pd.DatetimeIndex(exchange.closes.array)
-
-
-def _built(calendar: str, start: pd.Timestamp | None, end: pd.Timestamp | None) -> Any:
-    import exchange_calendars  # half a second to load
-
-    try:
-        return exchange_calendars.get_calendar(calendar, start=start, end=end)
-    except exchange_calendars.errors.InvalidCalendarName as error:
-        raise NewsError(
-            f"calendar {calendar!r} is not known to exchange_calendars: use XNYS, XLON, 24/7, ..."
-        ) from error
-    except (ValueError, NotImplementedError) as error:  # with pandas 3, Athens' and Tel Aviv's among others
-        raise NewsError(
-            f"calendar {calendar!r} cannot be made by the installed exchange_calendars ({str(error)[:60]}): use another"
-        ) from error

@@ -1,15 +1,54 @@
-"""Scored headlines -> one signal per session and asset."""
+"""Scored headlines -> one signal per session and asset, with what is known of its making."""
 
-import logging
+import math
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from nlp.errors import NewsError
-from nlp.sessions import assign_session, calendar_sessions
+from nlp.prior_strength import fitted_strength
+from nlp.sessions import calendar_sessions
+from nlp.signal_cells import Cells, sum_cells
 from nlp.tables import need_columns
 
-log = logging.getLogger(__name__)
+Values = NDArray[np.float64]
+How = Literal["mean", "sum"]
+
+DEFAULT_STRENGTH = 2.0
+MEMORY = 60  # sessions over which a level is usual
+FEWEST_LEVELS = 5  # a mean of fewer says nothing of what is usual
+
+
+@dataclass(frozen=True)
+class NewsSignal:
+    """A signal and its companions (sessions × assets, except where said); row t is known at the close of t.
+
+    level: the signal, in [-1, 1], NaN without news. count: headlines of the session itself. dispersion: standard
+    deviation of the scores remembered, by their decayed weights; NaN where level is. surprise: level less the mean
+    of its last sessions, not its own; in [-2, 2]. coverage (sessions): share of assets with a level.
+    prior_strength (sessions): neutral headlines that the level was shrunk by.
+    """
+
+    level: pd.DataFrame
+    count: pd.DataFrame
+    dispersion: pd.DataFrame
+    surprise: pd.DataFrame
+    coverage: pd.Series
+    prior_strength: pd.Series
+
+    def __str__(self) -> str:
+        """Two lines: the size and the coverage, then the spread of level and what it was shrunk by."""
+        first, last = (self.level.index[place].date() for place in (0, -1))
+        spread, disagreement = np.nanstd(self.level), np.nanmean(self.dispersion)
+        return (
+            f"{self.level.shape[0]:,} sessions × {self.level.shape[1]:,} assets, {first} to {last}, "
+            f"{self.coverage.mean():.0%} covered, {int(self.count.to_numpy().sum()):,} headlines\n"
+            f"standard deviation of the level {spread:.3f}, of scores within a cell's memory {disagreement:.3f}; "
+            f"shrunk by {self.prior_strength.iloc[-1]:.2f} neutral headlines at the end"
+        )
 
 
 def daily_signal(
@@ -17,53 +56,93 @@ def daily_signal(
     sessions: pd.DatetimeIndex,
     *,
     halflife: float = 3.0,
-    prior_strength: float = 2.0,
+    prior_strength: float | Literal["fit"] = DEFAULT_STRENGTH,
     silence: int = 20,
     calendar: str = "XNYS",
+    cutoff: str = "close",
+    how: How = "mean",
 ) -> pd.DataFrame:
     """Return the signal (sessions × assets) in [-1, 1]: row t is what the news until the close of t says.
 
-    scored: rows with published (UTC), asset, score in [-1, 1], and optionally time_known. Each row counts
-    from its session (`assign_session`) on; the signal is sum(decay × score) / (prior_strength + sum(decay)),
-    a mean shrunk towards 0 as if `prior_strength` neutral headlines had been read, where decay halves every
-    `halflife` sessions. NaN before an asset's first news and from `silence` sessions after its last on.
-    sessions: the rows wanted, every session of `calendar` from the first to the last. News of earlier sessions
-    is dropped, as is news known only after the last; both are counted in the log.
+    scored: rows with published (UTC), asset, score in [-1, 1], and optionally time_known, novelty and relevance.
+    Each row counts from its session (`assign_session`) on with weight novelty × relevance × decay, where decay
+    halves every `halflife` sessions. how: `mean` is sum(weight × score) / (prior_strength + sum(weight)), a mean
+    shrunk towards 0 as if `prior_strength` neutral headlines had been read; `sum` is x / (prior_strength + |x|) with
+    x = sum(weight × score), which grows with the number of headlines that agree. prior_strength `fit` learns it from
+    the news up to each session (`fitted_strength`). NaN before an asset's first news and from `silence` sessions
+    after its last on. sessions: the rows wanted, every session of `calendar` from the first to the last. News of
+    earlier sessions is dropped, as is news known only after the last; both are counted in the log.
 
     Raises:
-        NewsError: a column is missing, an asset is no text, a score is outside [-1, 1], sessions are not those of
-            the calendar, or a parameter makes no sense.
+        NewsError: a column is missing, an asset is no text, a score is outside [-1, 1], a weight outside [0, 1],
+            sessions are not those of the calendar, or a parameter makes no sense.
     """
-    _check(scored, sessions, halflife, prior_strength, silence)
-    _check_sessions(sessions, calendar)
-    score = _scores(scored)
-    session = assign_session(scored["published"], calendar, time_known=scored.get("time_known"))
-    row = sessions.get_indexer(session.as_unit(sessions.unit))
-    if (row < 0).any():
-        log.warning("%d of %d headlines are known only outside the sessions %s to %s and are not used",
-                    int((row < 0).sum()), len(row), sessions[0].date(), sessions[-1].date())  # fmt: skip
-    assets = pd.Index(sorted(set(scored["asset"])))
-    column = assets.get_indexer(scored["asset"])
-    inside = row >= 0
-    count, total = _sums(row[inside], column[inside], score[inside], (len(sessions), len(assets)))
-    values = _decayed_mean(count, total, keep=0.5 ** (1.0 / halflife), prior=prior_strength)
-    values[_sessions_since(count > 0) >= silence] = np.nan
+    _check(scored, halflife, prior_strength, silence, how)
+    cells = _checked_cells(scored, sessions, calendar, cutoff)
+    memory = _remembered(cells, halflife, silence)
+    return _framed(_level(memory, _strength(cells, prior_strength), how), sessions, cells.assets)
+
+
+def news_signal(
+    scored: pd.DataFrame,
+    sessions: pd.DatetimeIndex,
+    *,
+    halflife: float = 3.0,
+    prior_strength: float | Literal["fit"] = DEFAULT_STRENGTH,
+    silence: int = 20,
+    calendar: str = "XNYS",
+    cutoff: str = "close",
+    how: How = "mean",
+) -> NewsSignal:
+    """Return the signal of `daily_signal` with its companions: news count, dispersion, surprise, coverage.
+
+    Raises:
+        NewsError: as `daily_signal`.
+    """
+    _check(scored, halflife, prior_strength, silence, how)
+    cells = _checked_cells(scored, sessions, calendar, cutoff)
+    memory, strength = _remembered(cells, halflife, silence), _strength(cells, prior_strength)
+    level = _framed(_level(memory, strength, how), sessions, cells.assets)
+    usual = level.rolling(MEMORY, min_periods=FEWEST_LEVELS).mean().shift(1)
+    return NewsSignal(
+        level=level,
+        count=_framed(cells.count, sessions, cells.assets),
+        dispersion=_framed(memory.dispersion(), sessions, cells.assets),
+        surprise=level - usual,
+        coverage=level.notna().mean(axis=1).rename("coverage"),
+        prior_strength=pd.Series(strength, index=level.index, name="prior_strength"),
+    )
+
+
+def _framed(values: Values, sessions: pd.DatetimeIndex, assets: pd.Index) -> pd.DataFrame:
     return pd.DataFrame(values, index=sessions.rename("date"), columns=assets)
 
 
-def _check(
-    scored: pd.DataFrame, sessions: pd.DatetimeIndex, halflife: float, prior_strength: float, silence: int
-) -> None:
-    need_columns(scored, ("published", "asset", "score"), "scored headlines", NewsError)
-    for name, value in (("halflife", halflife), ("prior_strength", prior_strength), ("silence", silence)):
-        if not value > 0:
-            raise NewsError(f"{name} is {value:g}: it must be > 0")
+def _checked_cells(scored: pd.DataFrame, sessions: pd.DatetimeIndex, calendar: str, cutoff: str) -> Cells:
     if scored.empty or not len(sessions):
         raise NewsError(f"no signal from {len(scored)} headlines on {len(sessions)} sessions: both must be > 0")
-    unnamed = ~scored["asset"].map(lambda asset: isinstance(asset, str)).to_numpy(dtype=bool)
-    if unnamed.any():
-        row = int(np.flatnonzero(unnamed)[0])
-        raise NewsError(f"row {row + 1}: asset {scored['asset'].iloc[row]!r} is not text: name it or drop the row")
+    _check_sessions(sessions, calendar)
+    return sum_cells(scored, sessions, calendar, cutoff)
+
+
+def _check(
+    scored: pd.DataFrame,
+    halflife: float,
+    prior_strength: float | Literal["fit"],
+    silence: int,
+    how: str,
+) -> None:
+    need_columns(scored, ("published", "asset", "score"), "scored headlines", NewsError)
+    numbers = {"halflife": halflife, "silence": silence}
+    if prior_strength != "fit":
+        if not isinstance(prior_strength, (int, float)):
+            raise NewsError(f"prior_strength is {prior_strength!r}: give a number > 0 or 'fit'")
+        numbers["prior_strength"] = prior_strength
+    for name, value in numbers.items():
+        if not 0 < value < math.inf:
+            raise NewsError(f"{name} is {value:g}: it must be > 0 and finite")
+    if how not in ("mean", "sum"):
+        raise NewsError(f"how is {how!r}: use 'mean' or 'sum'")
 
 
 def _check_sessions(sessions: pd.DatetimeIndex, calendar: str) -> None:
@@ -81,41 +160,48 @@ def _check_sessions(sessions: pd.DatetimeIndex, calendar: str) -> None:
         )
 
 
-def _scores(scored: pd.DataFrame) -> np.ndarray:
-    score = pd.to_numeric(scored["score"], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    wrong = ~(np.abs(score) <= 1)
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise NewsError(
-            f"row {row + 1}: score {scored['score'].iloc[row]} lies outside [-1, 1] ({int(wrong.sum())} such rows): "
-            "give p(positive) - p(negative), as score_headlines does, or drop the row"
-        )
-    return score
+def _strength(cells: Cells, prior_strength: float | Literal["fit"]) -> Values:
+    if prior_strength == "fit":
+        return fitted_strength(cells, DEFAULT_STRENGTH)
+    return np.full(len(cells.count), float(prior_strength))
 
 
-def _sums(
-    row: np.ndarray, column: np.ndarray, score: np.ndarray, shape: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Number and sum of scores per cell, added in order of size: the order of rows cannot show."""
-    cell = row * shape[1] + column
-    order = np.lexsort((score, cell))
-    cell, score, size = cell[order], score[order], shape[0] * shape[1]
-    count = np.bincount(cell, minlength=size).astype(np.float64).reshape(shape)
-    total = np.bincount(cell, weights=score, minlength=size).astype(np.float64)  # integers where there is no news
-    return count, total.reshape(shape)
+@dataclass(frozen=True)
+class _Memory:
+    """Decayed sums at each close (sessions × assets); NaN before the first news and after the silence."""
+
+    weight: Values
+    total: Values
+    squares: Values
+
+    def dispersion(self) -> Values:
+        mean = self.total / self.weight
+        return np.sqrt(np.maximum(self.squares / self.weight - mean**2, 0.0))
 
 
-def _decayed_mean(count: np.ndarray, total: np.ndarray, keep: float, prior: float) -> np.ndarray:
-    signal = np.empty_like(total)
-    weight, evidence = np.zeros(total.shape[1]), np.zeros(total.shape[1])
-    for session in range(len(total)):
-        weight = keep * weight + count[session]
-        evidence = keep * evidence + total[session]
-        signal[session] = evidence / (prior + weight)
-    return signal
+def _remembered(cells: Cells, halflife: float, silence: int) -> _Memory:
+    keep = 0.5 ** (1.0 / halflife)
+    silent = _sessions_since(cells.count > 0) >= silence
+    weight, total, squares = (_decayed(each, keep) for each in (cells.weight, cells.total, cells.squares))
+    for each in (weight, total, squares):
+        each[silent] = np.nan
+    return _Memory(weight, total, squares)
 
 
-def _sessions_since(news: np.ndarray) -> np.ndarray:
+def _decayed(fresh: Values, keep: float) -> Values:
+    decayed, state = np.empty_like(fresh), np.zeros(fresh.shape[1])
+    for session, news in enumerate(fresh):
+        state = keep * state + news
+        decayed[session] = state
+    return decayed
+
+
+def _level(memory: _Memory, strength: Values, how: How) -> Values:
+    against = memory.weight if how == "mean" else np.abs(memory.total)
+    return np.asarray(memory.total / (strength[:, None] + against))
+
+
+def _sessions_since(news: NDArray[np.bool_]) -> Values:
     """Sessions since the last True in each column, infinite before the first."""
     position = np.arange(len(news), dtype=np.float64)[:, None]
-    return position - np.maximum.accumulate(np.where(news, position, -np.inf), axis=0)
+    return np.asarray(position - np.maximum.accumulate(np.where(news, position, -np.inf), axis=0))

@@ -132,24 +132,40 @@ def test_signal_passes_its_options_on(command, folder):
     assert "2022-09-19" in plain.index
 
 
-def test_study_prints_three_coefficients(command, folder):
-    out = succeeds(command, STUDY)
-    assert [line.split(":")[0] for line in out.splitlines()] == [
-        "same session", "next session", "next session, shuffled",
-    ]  # fmt: skip
+def test_study_prints_its_verdict_and_tables(command, folder):
+    lines = succeeds(command, STUDY).splitlines()
+    assert re.match(r"(No edge|An edge|The signal points)", lines[0])
+    for title in ("Rank IC by entry and sessions held", "Decay", "Returns of quantiles", "Trading", "Coverage"):
+        assert any(line.startswith(title) for line in lines)
 
 
 def test_study_as_json(command, folder):
     found = strict_json(succeeds(command, STUDY, "--json"))
-    assert list(found) == ["same session", "next session", "next session, shuffled"]
-    for figures in found.values():
-        assert set(figures) in ({"ic", "interval", "t"}, {"ic", "interval", "shuffles"})
-        assert figures["interval"][0] <= figures["ic"] <= figures["interval"][1]
+    assert {"verdict", "alarms", "notes", "figures", "entry"} <= set(found)
+    assert {"rank IC", "linear IC", "single session", "quantile return", "trading", "year"} <= set(found["figures"])
+    for figure in found["figures"]["rank IC"].values():
+        for low, high in (figure["interval"], figure["shuffled_across_assets"], figure["shuffled_in_time"]):
+            assert low <= high
+        assert figure["interval"][0] <= figure["value"] <= figure["interval"][1]
 
 
-def test_the_seed_of_a_study_moves_the_placebo_only(command, folder):
-    one, other = (strict_json(succeeds(command, STUDY, "--json", "--seed", seed)) for seed in "12")
-    assert {name for name in one if one[name] != other[name]} == {"next session, shuffled"}
+def test_the_seed_of_a_study_moves_the_shuffles_only(command, folder):
+    one, other = (
+        strict_json(succeeds(command, STUDY, "--json", "--seed", seed))["figures"]["rank IC"] for seed in "12"
+    )
+    moved = {key for name in one for key in one[name] if one[name][key] != other[name][key]}
+    assert moved == {"shuffled_across_assets", "shuffled_in_time"}
+
+
+def test_study_writes_a_page_and_figures(command, folder):
+    pd.DataFrame({"ticker": list(PRICES), "sector": "one"}).to_csv(folder / "sectors.csv", index=False)
+    more = ("--out", "out", "--sectors", "sectors.csv", "--delayed", "signal.csv", "--shuffles", "3", "--json")
+    printed = strict_json(succeeds(command, "study signal.csv bars.csv", *more))
+    assert strict_json((folder / "out" / "figures.json").read_text()) == printed
+    assert "one" in printed["figures"]["sector"]
+    assert printed["entry"] == "next open"
+    assert not any("delayed" in note for note in printed["notes"])
+    assert "What is signal worth?" in (folder / "out" / "study.html").read_text()
 
 
 def test_backtest_writes_figures_weights_and_report(command, folder):
@@ -263,7 +279,7 @@ def test_the_console_script_runs_from_anywhere(folder):
     script = Path(sys.executable).with_name("newsfolio")
     done = subprocess.run([script, "study", "signal.csv", "prices.csv", "--json"], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert list(strict_json(done.stdout)) == ["same session", "next session", "next session, shuffled"]
+    assert "rank IC" in strict_json(done.stdout)["figures"]
 
 
 def test_the_console_script_fails_in_one_line(folder):
@@ -349,6 +365,9 @@ CONTRADICTION = strategy(
 )  # fmt: skip
 
 BAD = {
+    "sectors of no one": (f"{STUDY} --sectors s.csv", text("s.csv", "ticker\nAAA\n"), "s.csv: has no column sector"),
+    "two sectors": (f"{STUDY} --sectors s.csv", text("s.csv", "ticker,sector\nAAA,x\nAAA,y\n"), "AAA has two sectors"),
+    "too few shuffles": (f"{STUDY} --shuffles 1", None, "shuffles is 1: give at least 2"),
     "no signal file": ("study nowhere.csv prices.csv", None, "nowhere.csv: no such file"),
     "no price file": ("study signal.csv nowhere.csv", None, "nowhere.csv: no such file"),
     "no news file": ("score nowhere.csv --model MODEL --out scored.parquet", None, "nowhere.csv: no such file"),

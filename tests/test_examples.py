@@ -4,9 +4,11 @@ import importlib.util
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from allocation import Bars
 from backtest.cli import load_policy
 from nlp import FinetuneConfig, SentimentClassifier
 
@@ -22,7 +24,17 @@ def example(name: str):
 
 
 def test_every_example_is_run_here():
-    tested = {"finetune_phrasebank", "quickstart", "stocknet", "strategy"}
+    tested = {
+        "daily_rebalance",
+        "custom_constraint",
+        "finetune_phrasebank",
+        "multi_asset",
+        "quickstart",
+        "reproduce_study",
+        "signal_study",
+        "stocknet",
+        "strategy",
+    }
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
 
 
@@ -32,6 +44,69 @@ def test_quickstart(tiny_model, capsys):
     assert "fine-tuned" in printed
     assert re.search(r"next session: rank IC [+-]0\.\d{4}", printed)
     assert re.search(r"^sentiment .*^equal weight ", printed, re.MULTILINE | re.DOTALL)
+
+
+def test_custom_constraint(capsys):
+    example("custom_constraint").main()
+    printed = capsys.readouterr().out
+    assert "half cash holds it at" in printed
+    assert "Crowding(crowded=" in printed
+
+
+def test_multi_asset_on_its_last_months(real_data, tmp_path, capsys):
+    prices = pd.read_csv(real_data / "etf_core_adjclose.csv")
+    prices.iloc[-340:].to_csv(tmp_path / "etf_core_adjclose.csv", index=False)
+    example("multi_asset").main(tmp_path)
+    printed = capsys.readouterr().out
+    assert "24 funds, 5 month ends" in printed
+    assert "least risk, within bounds" in printed
+    assert "TLT: " in printed
+
+
+def test_multi_asset_says_which_file_is_missing(tmp_path):
+    with pytest.raises(SystemExit, match="lacks etf_core_adjclose.csv: point NEWSFOLIO_DATA"):
+        example("multi_asset").main(tmp_path)
+
+
+def test_reproduce_study_on_news_and_prices_of_ones_own(tiny_model, tmp_path, capsys):
+    """Twelve stocks, three headlines a session in each window; every word is in the list."""
+    module, random = example("reproduce_study"), np.random.default_rng(0)
+    sessions = pd.bdate_range("2021-02-01", periods=25, name="date")
+    stocks = [f"S{number:02d}" for number in range(12)]
+    close = pd.DataFrame(50 * np.cumprod(1 + 0.01 * random.standard_normal((25, 12)), axis=0), sessions, stocks)
+    hours = pd.to_timedelta(random.choice([12, 18, 23], 25 * 12 * 3), unit="h")  # before, in and after the session
+    news = pd.DataFrame({
+        "published": sessions.repeat(36).tz_localize("UTC") + hours,
+        "asset": np.tile(stocks, 75),
+        "text": [f"{word} number {row}" for row, word in enumerate(random.choice(["gain", "loss", "sale"], 900))],
+    })  # fmt: skip
+    words = pd.DataFrame({"word": ["gain", "loss"], "category": ["positive", "negative"]})
+    words.to_csv(tmp_path / "words.csv", index=False)
+    module.FEWEST_NAMES = 5
+    scorers = module.scorers(tmp_path / "words.csv", tiny_model)
+    module.main(news, Bars(close, close.shift(1).bfill()), scorers, tmp_path / "out")
+    printed = capsys.readouterr().out
+    assert printed.count("placebo, ") == 2 * 3
+    table = pd.read_csv(tmp_path / "out" / "table.csv")
+    assert len(table) == 2 * 3 * 4
+    assert (table["sessions"] > 10).all()
+    steps = table.groupby(["scorer", "window"])["bp a session"].apply(lambda bp: (bp.iloc[0] - bp).round(1).tolist())
+    assert all(step == pytest.approx([0, 20, 40, 100], abs=0.11) for step in steps)
+
+
+def test_reproduce_study_on_a_tenth_of_the_tweets(real_data, tmp_path, capsys):
+    module = example("reproduce_study")
+    news, bars = module.stocknet(real_data)
+    module.PLACEBOS = 5
+    module.main(news.iloc[::10], bars, module.scorers(real_data / module.NEEDED[2], None), tmp_path)
+    assert "word list, after close: 95 % of 5 shuffles" in capsys.readouterr().out
+
+
+def test_daily_rebalance(tmp_path, capsys):
+    example("daily_rebalance").main(tmp_path)
+    printed = capsys.readouterr().out
+    assert re.search(r"repeated: \d{4}-\d\d-\d\d had been decided", printed)
+    assert float(re.search(r"apart from the backtest's: (\S+)", printed)[1]) < 1e-10
 
 
 def test_strategy():
@@ -72,6 +147,31 @@ def test_stocknet_says_which_files_are_missing(tmp_path):
         SystemExit, match="lacks twitter_financial_news.parquet, stocknet_news.parquet, stocknet_prices.parquet"
     ):
         example("stocknet").main(tmp_path / "out", tmp_path)
+
+
+def test_signal_study_on_a_few_stocks(real_data, tmp_path, capsys):
+    """Six stocks and four shuffles; all else is the example's own."""
+    few = ["AAPL", "MSFT", "XOM", "JPM", "PFE", "WMT"]
+    for name in ("stocknet_news", "stocknet_prices"):
+        table = pd.read_parquet(real_data / f"{name}.parquet")
+        table[table["ticker"].isin(few)].to_parquet(tmp_path / f"{name}.parquet")
+    for name in (
+        "stocknet_sectors.csv", "benzinga_sample.parquet", "loughran_mcdonald_2014.csv",
+        "peers/cvxportfolio_paper_returns.csv.gz",
+    ):  # fmt: skip
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).symlink_to(real_data / name)
+    example("signal_study").main(tmp_path / "out", tmp_path, shuffles=2)
+    printed = capsys.readouterr().out
+    assert len(re.findall(r"^(?:No edge|An edge|The signal points)", printed, re.MULTILINE)) == 2
+    assert printed.count("good news, session 0") == 2
+    for name in ("stocknet", "benzinga"):
+        assert (tmp_path / "out" / f"{name}.html").stat().st_size > 30_000
+
+
+def test_signal_study_says_which_files_are_missing(tmp_path):
+    with pytest.raises(SystemExit, match="lacks stocknet_news.parquet, .*, loughran_mcdonald_2014.csv"):
+        example("signal_study").main(tmp_path / "out", tmp_path)
 
 
 def test_the_readme_shows_the_quickstart_as_it_is():

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from allocation import AllocationError
-from backtest.book import FREE, Book, Costs, fill
+from backtest.book import FREE, Book, Costs, Rules, fill
 
 N = 5
 SEEDS, RATES = st.integers(0, 10**6), st.sampled_from([0.0, 0.0005, 0.01, 0.1])
@@ -152,3 +152,21 @@ def test_targets_are_reached_at_every_rate_that_costs_allow(rate):
     done = fill(Book(np.zeros(1), 1.0), np.ones(1), np.ones(1), np.ones(1), Costs(rate / 2, rate / 2))
     assert done.book.shares[0] == pytest.approx(1.0 / (1.0 + rate), rel=1e-9)
     assert done.book.cash >= -1e-9
+
+
+def test_a_lot_is_not_lost_to_rounding():
+    """0.29 × 100 / 0.29 is 99.99999999999999 in floating point: a hundred shares."""
+    price = np.array([0.29])
+    done = fill(Book(np.zeros(1), 100.0), np.array([0.29]), price, price, FREE, rules=Rules(lot=1.0))
+    assert done.book.shares.tolist() == [100.0]
+
+
+@given(seed=SEEDS, rate=RATES, lot=st.sampled_from([1.0, 10.0]))
+def test_whole_lots_never_borrow(seed, rate, lot):
+    random, book, targets, prices = drawn(seed)
+    targets = targets / targets.sum() * random.choice([1.0, -1.0], N, p=[0.8, 0.2])
+    book = Book(np.floor(book.shares / lot) * lot, book.cash)
+    done = fill(book, targets, prices, prices, half(rate), rules=Rules(lot=lot))
+    assert done.book.cash >= -1e-9
+    np.testing.assert_allclose(done.book.shares / lot, np.round(done.book.shares / lot), atol=1e-9)
+    assert done.book.nav(prices) + done.cost == pytest.approx(book.nav(prices), rel=1e-12)

@@ -5,9 +5,18 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import kurtosis, norm, skew
 
+from allocation.errors import AllocationError
 from backtest import newey_west_t, sharpe_interval
-from backtest.significance import newey_west_error, stationary_bootstrap
+from backtest.significance import (
+    _expected_best,
+    deflated_sharpe,
+    mean_interval,
+    newey_west_error,
+    probabilistic_sharpe,
+    stationary_bootstrap,
+)
 
 
 def looped_variance(x, lags):
@@ -137,3 +146,68 @@ def test_the_middle_of_the_interval_is_the_annualised_ratio():
     x = returns(2, 4000)
     ratio = x.mean() / x.std() * 252**0.5
     assert sharpe_interval(x, 252, level=0.02) == pytest.approx((ratio, ratio), abs=0.1)
+
+
+def test_the_interval_of_a_mean_covers_it_as_often_as_it_says():
+    hits = []
+    for seed in range(200):
+        low, high = mean_interval(series(seed, 300), mean_block=8.0)
+        hits.append(low <= 0.1 <= high)
+    assert 0.88 <= np.mean(hits) <= 0.99
+
+
+def test_the_interval_of_a_mean_is_seeded_and_widens_with_serial_correlation():
+    x = pd.Series(np.random.default_rng(1).standard_normal(800)).ewm(alpha=0.2).mean()
+    assert mean_interval(x) == mean_interval(x) != mean_interval(x, seed=1)
+    (low, high), (short_low, short_high) = mean_interval(x, mean_block=20), mean_interval(x, mean_block=1)
+    assert high - low > 1.5 * (short_high - short_low)
+    assert np.isnan(mean_interval(x.head(9))).all()
+
+
+def test_the_probabilistic_sharpe_ratio_worked_out_by_hand():
+    x = returns(7, 400)
+    ratio = x.mean() / x.std()
+    error = np.sqrt((1 - skew(x) * ratio + (kurtosis(x, fisher=False) - 1) / 4 * ratio**2) / 399)
+    assert probabilistic_sharpe(x, 0.02) == pytest.approx(norm.cdf((ratio - 0.02) / error), rel=1e-12)
+    assert probabilistic_sharpe(x, float(ratio)) == pytest.approx(0.5, abs=1e-12)
+
+
+def test_without_skill_it_is_as_often_high_as_low():
+    found = [probabilistic_sharpe(returns(seed, 250, mean=0.0)) for seed in range(300)]
+    assert np.mean(np.array(found) > 0.95) == pytest.approx(0.05, abs=0.03)
+    assert np.mean(found) == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("trials", [10, 100, 1000])
+def test_the_expected_best_of_many_is_that_of_many_normals(trials):
+    """The approximation of the paper is within a few percent."""
+    best = np.random.default_rng(1).standard_normal((4000, trials)).max(axis=1).mean()
+    assert _expected_best(trials) == pytest.approx(best, rel=0.04)
+
+
+def test_the_best_of_many_trials_without_skill_is_not_believed():
+    """Of a hundred strategies without skill the best looks sure until the hundred are counted."""
+    random = np.random.default_rng(1)
+    naive, deflated = [], []
+    for _ in range(40):
+        tried = pd.DataFrame(0.01 * random.standard_normal((250, 100)))
+        best = tried[(tried.mean() / tried.std()).idxmax()]
+        naive.append(probabilistic_sharpe(best))
+        deflated.append(deflated_sharpe(best, 100))
+    assert np.mean(naive) > 0.95
+    assert 0.2 < np.mean(deflated) < 0.8
+
+
+def test_one_trial_deflates_nothing_and_more_deflate_more():
+    x = returns(7, 400)
+    found = [deflated_sharpe(x, trials) for trials in (1, 2, 10, 100)]
+    assert found[0] == probabilistic_sharpe(x)
+    assert found == sorted(found, reverse=True)
+    assert deflated_sharpe(x, 10, trial_spread=0.0) == found[0]
+
+
+def test_a_sharpe_ratio_needs_returns_that_vary_and_a_trial():
+    assert np.isnan(probabilistic_sharpe(pd.Series([0.01] * 20)))
+    assert np.isnan(probabilistic_sharpe(returns(1, 9)))
+    with pytest.raises(AllocationError, match="trials is 0: count every strategy that was tried"):
+        deflated_sharpe(returns(1), 0)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support import random_prices
 
 from allocation import AllocationError, FrameError, MissingPrice
-from backtest import Costs, simulate
+from backtest import Costs, Events, Impact, Rules, simulate, vwap_proxy
 from backtest.book import FREE
 
 PRICES = random_prices(1, 40)
@@ -239,3 +239,96 @@ def test_a_ruined_portfolio_is_refused():
     prices.loc[DAYS[20] :, "AAA"] *= 20.0
     with pytest.raises(AllocationError, match="the portfolio is worth -.* at 2021-02-01: losses on shorts exceed"):
         simulate(prices, targets({0: [-0.5, 0.0, 0.0, 0.0]}))
+
+
+def test_leverage_is_reached_and_paid_for():
+    """Twice the capital in one asset that stands still for a year: the loan costs 5 % of the other half."""
+    days = pd.DatetimeIndex(["2021-01-04", "2021-01-05", "2022-01-05"])
+    prices = pd.DataFrame({"A": [10.0, 10.0, 10.0]}, days)
+    weights = pd.DataFrame({"A": [2.0]}, days[:1])
+    result = simulate(prices, weights, Costs(0, 0, loan=0.05), cash=1000.0, rules=Rules(leverage=2.0))
+    assert result.weights["A"].tolist() == pytest.approx([0.0, 2.0, 2000 / 950])
+    assert result.nav.tolist() == pytest.approx([1000.0, 1000.0, 950.0])
+    with pytest.raises(FrameError, match="more than 1.5 would borrow"):
+        simulate(prices, weights, FREE, rules=Rules(leverage=1.5))
+
+
+def test_whole_lots_leave_the_rest_in_cash():
+    prices = pd.DataFrame({"A": [30.0] * 3}, DAYS[:3])
+    for lot, shares in ((0.0, 33 + 1 / 3), (1.0, 33.0), (10.0, 30.0)):
+        result = simulate(prices, targets({0: [1.0]}, prices), FREE, cash=1000.0, rules=Rules(lot=lot))
+        assert result.trades["shares"].tolist() == pytest.approx([shares])
+        assert (1 - result.weights.iloc[-1, 0]) * 1000 == pytest.approx(1000 - 30 * shares)
+
+
+def test_cash_earns_its_yield_and_dividends_are_paid():
+    days = pd.DatetimeIndex(["2021-01-04", "2021-01-05", "2022-01-05"])
+    prices = pd.DataFrame({"A": [10.0, 10.0, 10.0]}, days)
+    dividends = pd.DataFrame({"A": [9.0, 9.0, 0.5]}, days)  # the first two were for those who held before
+    result = simulate(
+        prices,
+        pd.DataFrame({"A": [0.5]}, days[:1]),
+        Costs(0, 0, cash_yield=0.04),
+        cash=1000.0,
+        events=Events(dividends),
+    )
+    nav = 1000 * (1 + 0.04 / 365)
+    assert result.flows.loc[days[2]].tolist() == pytest.approx([nav / 2 * 0.04, 0.0, 0.0, nav / 20 * 0.5])
+    assert result.flows.loc[days[1], "interest"] == pytest.approx(1000 * 0.04 / 365)
+
+
+@pytest.mark.parametrize("value", [-1.0, -0.4, 0.0, 0.3])
+def test_a_delisted_position_is_paid_out_once(value):
+    prices = without("AAA", list(range(20, 40)))
+    result = simulate(prices, targets({0: [0.25] * 4}), FREE, events=Events(delistings={"AAA": value}))
+    assert (result.weights["AAA"].iloc[20:] == 0.0).all()
+    assert (result.weights["AAA"].iloc[1:20] > 0.2).all()
+    rest = simulate(prices.drop(columns="AAA"), targets({0: [0.25] * 3}, prices.drop(columns="AAA")), FREE).nav
+    shares = 0.25e6 / prices["AAA"].iloc[1]
+    received = shares * prices["AAA"].iloc[19] * (1 + value)
+    np.testing.assert_allclose(result.nav.iloc[20:], rest.iloc[20:] - 0.25e6 + received, rtol=1e-12)
+    assert result.notes == ("1 positions closed at their delisting",)
+    last = result.trades.iloc[-1]
+    assert (last["asset"], last["cost"]) == ("AAA", 0.0)
+    assert last["price"] == pytest.approx(prices["AAA"].iloc[19] * (1 + value))
+
+
+def test_a_late_listing_is_bought_when_it_trades():
+    prices = without("BBB", list(range(15)))
+    weights = targets({10: [0.25, 0.0, 0.25, 0.25], 20: [0.25] * 4})
+    result = simulate(prices, weights, FREE)
+    assert (result.weights["BBB"].iloc[:11] == 0.0).all()
+    assert result.weights.loc[DAYS[21], "BBB"] == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Costs(borrow=3.0), "borrow is 3: give a yearly fraction"),
+        (lambda: Costs(minimum=-1.0), "minimum is -1: give an amount of money"),
+        (lambda: Rules(lot=-1.0), "lot is -1"),
+        (lambda: Rules(leverage=0.5), "leverage is 0.5"),
+        (lambda: Events(delistings={"AAA": -1.5}), "delistings: -1.5 for AAA is no return"),
+        (lambda: simulate(PRICES, QUARTERS, events=Events(delistings={"ZZZ": 0.0})), "delistings names ZZZ without"),
+        (lambda: simulate(PRICES, QUARTERS, events=Events(-PRICES)), "dividends: a negative amount"),
+        (lambda: simulate(PRICES[["BBB"]], QUARTERS[["BBB"]], events=Events(PRICES)), "dividends has AAA, CCC, DDD wi"),
+        (lambda: simulate(PRICES, QUARTERS, Costs(impact=Impact(PRICES * 1e6))), "impact of 4 orders is unknown"),
+        (lambda: simulate(PRICES, QUARTERS, Costs(impact=Impact(PRICES[["AAA"]]))), "daily_value lacks BBB, CCC, DDD"),
+        (lambda: Impact(PRICES, 50.0), "impact: coefficient is 50"),
+    ],
+)  # fmt: skip
+def test_costs_rules_and_events_without_a_meaning_are_refused(make, message):
+    with pytest.raises(AllocationError, match=message):
+        make()
+
+
+def test_the_typical_price_fills_between_low_and_high():
+    high, low = PRICES * 1.02, PRICES * 0.97
+    proxy = vwap_proxy(high, low, PRICES)
+    np.testing.assert_allclose(proxy, PRICES * (2.99 / 3), rtol=1e-12)
+    result = simulate(PRICES, QUARTERS, FREE, opens=proxy)
+    assert result.trades["price"].tolist() == pytest.approx(proxy.iloc[1].tolist())
+    with pytest.raises(FrameError, match="close of AAA at 2021-01-06 lies outside its low and high"):
+        vwap_proxy(pd.concat([high.iloc[:2], low.iloc[2:]]), low, PRICES)
+    with pytest.raises(FrameError, match="low and close differ in sessions or assets"):
+        vwap_proxy(high, low.iloc[1:], PRICES)

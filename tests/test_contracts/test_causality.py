@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support import random_prices, random_signal
 
 from allocation import EqualWeight, Grinold, Hold, LedoitWolf, SentimentPolicy
-from backtest import Costs, rebalance_dates, simulate, simulate_market, walk_forward
+from backtest import Costs, Events, Impact, rebalance_dates, simulate, simulate_market, walk_forward
 from nlp import SentimentClassifier, daily_signal, read_headlines, score_headlines
 
 N_SESSIONS = 110
@@ -137,3 +137,70 @@ def test_a_date_in_the_middle_of_a_week_is_the_weeks_last_only_by_the_calendar()
     for end in range(60, 90):
         cut = rebalance_dates(sessions[:end], "weekly")
         assert cut.equals(whole[whole <= sessions[end - 1]])
+
+
+def test_neither_indexes_nor_kept_frames_hold_a_later_session():
+    """Index tricks: the base arrays of dates, negative and huge positions, and the first view kept to the end."""
+    prices = random_prices(3)
+    kept = []
+
+    def curious(view):
+        kept.append(view)
+        for frame in (view.prices, view.signal):
+            dates = frame.index.to_numpy()
+            while isinstance(dates.base, np.ndarray):
+                dates = dates.base
+            assert dates.max() <= view.now.to_datetime64()
+            assert frame.iloc[-1].name == view.now
+            with pytest.raises(IndexError):
+                frame.iloc[len(view.prices)]
+            with pytest.raises(KeyError):
+                frame.loc[prices.index[len(view.prices)]]
+        for early in kept:
+            assert early.prices.index[-1] == early.now
+            assert early.prices.equals(prices.loc[: early.now])
+        return pd.Series(0.25, index=view.prices.columns)
+
+    walk_forward(curious, prices, random_signal(3, prices), prices.index[10:-1:10])
+    assert len(kept) > 10
+
+
+def test_what_a_view_is_based_on_cannot_be_written_to_either():
+    prices = random_prices(2)
+
+    def vandal(view):
+        array = view.prices.to_numpy()
+        while isinstance(array.base, np.ndarray):
+            array = array.base
+        with pytest.raises(ValueError, match="read-only"):
+            array[:] = 1e9
+        return pd.Series(0.25, index=view.prices.columns)
+
+    walk_forward(vandal, prices, None, prices.index[10::20])
+
+
+@settings(max_examples=15)
+@given(seed=st.integers(0, 10_000), cut=st.integers(40, 90))
+def test_future_events_volumes_and_opens_move_no_past_nav(seed, cut):
+    """Everything a simulation is given changes after a close; not one NAV up to then does, to the last bit."""
+    prices = random_prices(seed, N_SESSIONS)
+    weights = random_signal(seed, prices, covered=0.9).iloc[30::3] / 8
+    opens, dividends, value = prices.shift(1).bfill() * 1.002, prices * 0 + 0.01, prices * 0 + 1e7
+
+    def navs(factor):
+        later = (np.arange(N_SESSIONS) > cut)[:, None] * (factor - 1.0) + 1.0
+        costs = Costs(minimum=1.0, borrow=0.03, cash_yield=0.02, impact=Impact(value * later))
+        events = Events(dividends * later)
+        return simulate(prices * later, weights, costs, opens=opens * later, events=events).nav.loc[: prices.index[cut]]
+
+    assert len(navs(1.0)) > 5
+    assert navs(1.0).to_numpy().tobytes() == navs(1.7).to_numpy().tobytes()
+
+
+def test_no_costs_and_no_news_is_the_mean_of_the_assets_every_session():
+    """Equal weights restored at every close earn the mean of the assets' returns, session by session."""
+    prices = random_prices(5, 60)
+    weights = walk_forward(EqualWeight(), prices, None, prices.index)
+    returns = simulate(prices, weights, Costs(0.0, 0.0)).returns
+    expected = prices.pct_change().mean(axis=1)
+    np.testing.assert_allclose(returns.iloc[1:], expected.iloc[2:], rtol=0, atol=1e-13)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlp.errors import NewsError
-from nlp.headlines import read_headlines
+from nlp.headlines import headlines_with_report, read_headlines
 from nlp.tables import write_table
 
 ENDINGS = ["csv", "parquet", "jsonl"]
@@ -357,3 +357,48 @@ def test_json_lines_keep_every_digit(tmp_path):
     again = read_headlines(write_table(headlines, tmp_path / "news.jsonl"))
     assert iso(again) == iso(headlines)
     assert again["score"][0] == 1 / 3
+
+
+def test_every_row_is_kept_or_counted_in_the_report():
+    rows = news(
+        ["2014-03-07"] * 8 + ["2014-03-09T10:00Z"],
+        asset=["A", "A", "B", "A", None, "A", " ", "A", "OLD"],
+        text=["x", "x", "x", " ", "x", None, "x", 3, "y"],
+    )
+    kept, report = headlines_with_report(rows, aliases={"OLD": "NEW"})
+    assert (report.given, report.kept, report.without_text, report.without_asset, report.repeats) == (9, 3, 3, 2, 1)
+    assert report.given == report.kept + report.empty + report.repeats == 9
+    assert (report.renamed, report.date_only, report.assets) == (1, 2, len(set(kept["asset"])))
+    assert str(report).splitlines() == [
+        "the frame: 3 of 9 rows kept, 3 assets, 2014-03-07 to 2014-03-09",
+        "dropped: 3 without text, 2 without asset, 1 exact repeats; 1 renamed by alias; "
+        "2 with a date only, known at the next session",
+    ]
+
+
+@pytest.mark.parametrize("form", ["mapping", "frame", "csv"])
+def test_aliases_rename_before_repeats_are_looked_for(tmp_path, form):
+    table = pd.DataFrame({"alias": ["FB", "0005"], "asset": ["META", "HSBC"]})
+    table.to_csv(tmp_path / "aliases.csv", index=False)
+    source = {"mapping": {"FB": "META", "0005": "HSBC"}, "frame": table, "csv": tmp_path / "aliases.csv"}[form]
+    rows = news(["2014-03-07T10:00Z"] * 4, asset=["FB", " META", "META", "0005"], text="x")
+    assert read_headlines(rows, aliases=source)["asset"].tolist() == ["META", "HSBC"]
+
+
+def test_an_alias_is_followed_once():
+    rows = news(["2014-03-07T10:00Z"] * 2, asset=["A", "B"], text=["x", "y"])
+    assert read_headlines(rows, aliases={"A": "B", "B": "C"})["asset"].tolist() == ["B", "C"]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"alias": ["A", "A"], "asset": ["B", "C"]}, "alias 'A' stands for B, C: keep one"),
+        ({"alias": ["A", ""], "asset": ["B", "C"]}, "row 2: alias '' is no name: write one or drop the row"),
+        ({"alias": ["A"], "asset": [None]}, "row 1: asset .* is no name"),
+        ({"alias": ["A"]}, "has no column asset"),
+    ],
+)
+def test_aliases_that_cannot_be_used_are_named(table, message):
+    with pytest.raises(NewsError, match=message):
+        read_headlines(news(["2014-03-07"]), aliases=pd.DataFrame(table))

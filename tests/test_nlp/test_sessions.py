@@ -1,6 +1,7 @@
 """Publication time -> session, against exchange_calendars' own minute look-up."""
 
 import functools
+import re
 import warnings
 
 import exchange_calendars
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlp.errors import NewsError
-from nlp.sessions import assign_session, calendar_sessions
+from nlp.sessions import assign_entry, assign_session, calendar_sessions, known_flags
 
 FIRST, LAST = pd.Timestamp("2010-01-04", tz="UTC"), pd.Timestamp("2024-12-30", tz="UTC")
 SPAN = int((LAST - FIRST) / pd.Timedelta(minutes=1))
@@ -148,9 +149,91 @@ def test_an_unknown_calendar_is_named_with_examples_of_known_ones(calendar):
         assign_session(utc("2019-07-03"), calendar)
 
 
-def test_an_unknown_cutoff_is_named_with_the_known_one():
-    with pytest.raises(NewsError, match="cut-off 'open' is not known: use 'close'"):
-        assign_session(utc("2019-07-03"), cutoff="open")
+@pytest.mark.parametrize("cutoff", ["noon", "close+5", "close-", "-15", "close-15.5", "", None])
+def test_an_unknown_cutoff_is_named_with_known_ones(cutoff):
+    with pytest.raises(NewsError, match=re.escape(f"cut-off {cutoff!r} is not known: use 'close'")):
+        assign_session(utc("2019-07-03"), cutoff=cutoff)
+
+
+def test_a_cutoff_of_a_day_before_is_refused():
+    with pytest.raises(NewsError, match="cut-off 'close-1440' lies a day or more before the close"):
+        assign_session(utc("2019-07-03"), cutoff="close-1440")
+
+
+@pytest.mark.parametrize("name", ["XNYS", "XLON", "24/7"])
+def test_minutes_before_the_close_are_as_news_that_came_that_much_later(name):
+    @settings(max_examples=10)
+    @given(moments, st.integers(0, 1439))
+    def check(instants, minutes):
+        later = looked_up(name, instants + pd.Timedelta(minutes=minutes))
+        assert assign_session(instants, name, f"close-{minutes}").tolist() == later
+
+    check()
+
+
+@given(moments, st.sampled_from([0, 1, 30, 210]))
+def test_with_the_open_as_cutoff_news_counts_for_the_first_open_after_it(instants, minutes):
+    opens = pd.DatetimeIndex(calendar_of("XNYS").opens.array) - pd.Timedelta(minutes=minutes)
+    sessions = calendar_of("XNYS").sessions
+    expected = [sessions[(opens <= instant).sum()] for instant in instants]
+    assert assign_session(instants, cutoff=f"open-{minutes}").tolist() == expected
+
+
+@given(moments, st.sampled_from(["open", "close-15", "open-210"]))
+def test_no_cutoff_makes_news_known_before_the_close_does(instants, cutoff):
+    assert (assign_session(instants, cutoff=cutoff) >= assign_session(instants)).all()
+
+
+@given(moments, st.sampled_from(["XNYS", "XLON", "24/7"]))
+def test_the_three_windows_of_published_studies(instants, name):
+    """In words: before six of a session's morning its open, else its close, after that the open of the next."""
+    entry = assign_entry(instants, name)
+    assert pd.DatetimeIndex(entry["session"]).tolist() == looked_up(name, instants)
+    exchange = calendar_of(name)
+    for instant, session, moment in zip(instants, entry["session"], entry["entry"], strict=True):
+        six = min(session.tz_localize(exchange.tz) + pd.Timedelta(hours=6), exchange.opens[session])
+        clock = instant.tz_convert(exchange.tz)
+        assert moment == ("open" if clock < six else "close")
+        assert instant < (exchange.opens if moment == "open" else exchange.closes)[session]
+
+
+@pytest.mark.parametrize(
+    ("published", "session", "entry"),
+    [
+        ("2019-07-08 09:59", "07-08", "open"),  # 05:59 in New York
+        ("2019-07-08 10:00", "07-08", "close"),
+        ("2019-07-08 19:59", "07-08", "close"),
+        ("2019-07-08 20:00", "07-09", "open"),
+        ("2019-07-06 15:00", "07-08", "open"),  # a Saturday
+        ("2019-07-03 18:00", "07-05", "open"),  # 14:00, after an early close
+        ("2019-12-02 10:59", "12-02", "open"),  # winter: six is 11:00 UTC
+    ],
+)
+def test_worked_examples_of_the_three_windows(published, session, entry):
+    row = assign_entry(utc(published)).iloc[0]
+    assert (row["session"].strftime("%m-%d"), row["entry"]) == (session, entry)
+
+
+def test_a_bare_date_enters_at_the_close_of_the_session_after_it():
+    row = assign_entry(utc("2019-07-08"), time_known=pd.Series([False])).iloc[0]
+    assert (row["session"], row["entry"]) == (pd.Timestamp("2019-07-09"), "close")
+
+
+def test_no_news_enters_nowhere():
+    assert assign_entry(pd.DatetimeIndex([], tz="UTC")).columns.tolist() == ["session", "entry"]
+
+
+@pytest.mark.parametrize("morning", ["6:00", "25:00", "six", ""])
+def test_a_morning_that_is_no_time_is_named(morning):
+    with pytest.raises(NewsError, match=f"morning is {morning!r}, which is no time of day: write 06:00"):
+        assign_entry(utc("2019-07-08"), morning=morning)
+
+
+def test_flags_given_as_bools_are_not_changed_by_the_call():
+    known = pd.Series([True, False])
+    assert known_flags(known, 2).tolist() == [True, False]
+    known_flags(known, 2)[0] = False
+    assert known.tolist() == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,42 @@
+"""Ask a policy, and take nothing for an answer but a row of target weights."""
+
+import numpy as np
+import pandas as pd
+
+from allocation.errors import AllocationError, PolicyError
+from allocation.frames import named
+from allocation.policy import Policy, View
+
+
+def ask(policy: Policy, view: View) -> pd.Series:
+    """Return the policy's targets on exactly the assets of the view, in their order; NaN holds.
+
+    Raises:
+        PolicyError: what came back is no row of weights.
+        AllocationError: what the policy itself raised, with the date in front.
+    """
+    when = f"{view.now.date()}"
+    try:
+        answer = policy(view)
+    except AllocationError as error:
+        raise type(error)(f"{when}: {error}") from error
+    if not isinstance(answer, pd.Series):
+        raise PolicyError(f"{when}: the policy returned a {type(answer).__name__}: return a Series of weights by asset")
+    _check_labels(answer.index, view.held.index, when)
+    if not pd.api.types.is_numeric_dtype(answer) or pd.api.types.is_complex_dtype(answer):
+        raise PolicyError(f"{when}: the policy returned weights of type {answer.dtype}: return numbers, NaN to hold")
+    targets = answer.reindex(view.held.index).astype(float)
+    if np.isinf(targets).any():
+        raise PolicyError(f"{when}: infinite weight of {targets.index[np.isinf(targets)][0]}: return finite weights")
+    return targets
+
+
+def _check_labels(given: pd.Index, wanted: pd.Index, when: str) -> None:
+    if given.has_duplicates:
+        raise PolicyError(f"{when}: the policy weighs {given[given.duplicated()][0]} twice: give one weight each")
+    differing = set(given) ^ set(wanted)
+    if differing:
+        raise PolicyError(
+            f"{when}: the policy's weights and the assets differ in {named(sorted(map(str, differing)))}: "
+            "return one weight per asset of the view, NaN to hold"
+        )

@@ -1,0 +1,28 @@
+"""What can go wrong with a real account, as one tree below AllocationError; nothing was sent where one is raised
+before the orders.
+
+AllocationError
+├── LedgerError     the ledger cannot be opened, locked or understood
+├── BrokerError     the broker did not answer, or not as it documents
+└── Stopped         a guard holds the step: somebody must look, then allow it by name
+"""
+
+from allocation.errors import AllocationError
+
+
+class LedgerError(AllocationError):
+    """The ledger cannot be opened, is held by another run, or was written by a newer version."""
+
+
+class BrokerError(AllocationError):
+    """The broker did not answer, refused the keys, or answered what it does not document."""
+
+
+class Stopped(AllocationError):
+    """Guards that hold a step; `guards` are their names, each of which can be allowed."""
+
+    def __init__(self, findings: "tuple[tuple[str, str], ...]") -> None:
+        self.guards = tuple(name for name, _ in findings)
+        reasons = "; ".join(f"[{name}] {reason}" for name, reason in findings)
+        allowed = " ".join(f"--allow {name}" for name in self.guards)
+        super().__init__(f"stopped, nothing was sent: {reasons}. Look into it, then repeat with {allowed}")

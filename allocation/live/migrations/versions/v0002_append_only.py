@@ -1,0 +1,36 @@
+"""What was decided, ordered and filled can be added to and never changed: the database refuses."""
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+APPEND_ONLY = ("decisions", "targets", "baskets", "orders", "order_events", "fills", "books", "positions")
+REFUSE = """CREATE FUNCTION newsfolio_refuse() RETURNS trigger AS $$
+BEGIN RAISE EXCEPTION '% is only added to', TG_TABLE_NAME; END $$ LANGUAGE plpgsql"""
+
+
+def upgrade() -> None:
+    """Put a trigger on each table of the record."""
+    postgres = op.get_bind().dialect.name == "postgresql"
+    if postgres:
+        op.execute(REFUSE)
+    for table in APPEND_ONLY:
+        for statement in _postgres(table) if postgres else _sqlite(table):
+            op.execute(statement)
+
+
+def _sqlite(table: str) -> list[str]:
+    return [
+        f"CREATE TRIGGER {table}_no_{act.lower()} BEFORE {act} ON {table} "
+        f"BEGIN SELECT RAISE(ABORT, '{table} is only added to'); END"
+        for act in ("UPDATE", "DELETE")
+    ]
+
+
+def _postgres(table: str) -> list[str]:
+    return [
+        f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} "
+        "FOR EACH ROW EXECUTE FUNCTION newsfolio_refuse()",
+        f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} EXECUTE FUNCTION newsfolio_refuse()",
+    ]

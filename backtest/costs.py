@@ -1,0 +1,153 @@
+"""What trading and holding cost: commissions, spread, market impact, borrow fees and the price of cash."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from allocation.errors import AllocationError, FrameError, MissingPrice
+from allocation.frames import check_prices, named
+
+if TYPE_CHECKING:
+    from pandas.core.window import Rolling
+
+Vector = NDArray[np.float64]
+
+DAYS_A_YEAR = 365  # yearly rates accrue by calendar days, as brokers charge them
+MOST_A_YEAR = 1.0  # beyond 100 % a year somebody gave percent
+IMPACT_WINDOW, FEWEST_RETURNS = 21, 5  # sessions of the volatility and the traded value that impact is scaled by
+
+
+@dataclass(frozen=True)
+class Impact:
+    """Square-root market impact: a trade of value Q costs coefficient × volatility × sqrt(Q / daily value) × Q.
+
+    volatility: of session returns, and daily_value: money traded in the asset per session (sessions × assets),
+    both averaged over the 21 sessions that end with the one before the fill. A coefficient near 1 fits most
+    studies (B. Tóth et al., "Anomalous price impact and the critical nature of liquidity in financial markets",
+    Physical Review X 1, 2011).
+    """
+
+    daily_value: pd.DataFrame = field(compare=False, repr=False)
+    coefficient: float = 1.0
+
+    def __post_init__(self) -> None:
+        """A coefficient that pays for trading, or one in basis points, is a slip."""
+        if not 0.0 <= self.coefficient <= 10.0:
+            raise AllocationError(f"impact: coefficient is {self.coefficient:g}: give a number in [0, 10], near 1")
+
+    def slopes(self, prices: pd.DataFrame) -> Vector:
+        """Return k (sessions × assets): a trade of value Q in that session costs k × Q^1.5; NaN where unknown."""
+        value = check_prices(self.daily_value.where(self.daily_value > 0), "daily_value")
+        absent = prices.columns.difference(value.columns)
+        if len(absent):
+            raise MissingPrice(f"daily_value lacks {named(absent)}: give the traded value of every asset")
+        traded = _recent(value.reindex(index=prices.index, columns=prices.columns)).mean()
+        volatility = _recent(prices.pct_change(fill_method=None)).std(ddof=0)
+        return np.asarray((self.coefficient * volatility / traded**0.5).shift(1))
+
+
+def _recent(frame: pd.DataFrame) -> "Rolling[pd.DataFrame]":
+    return frame.rolling(IMPACT_WINDOW, min_periods=FEWEST_RETURNS)
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What trading and holding cost.
+
+    commission and half_spread: fractions of the traded value, 0.0005 is five basis points. per_share: money per
+    share, added to the commission; minimum: least commission of an order, in money. impact: see Impact.
+    borrow: yearly fee on the value of shorts; cash_yield: yearly interest on cash, the proceeds of shorts
+    included; loan: yearly interest on borrowed cash. The yearly ones accrue from close to close, by calendar days
+    over 365, on what was held at the close before.
+    """
+
+    commission: float = 0.0005
+    half_spread: float = 0.0005
+    per_share: float = 0.0
+    minimum: float = 0.0
+    impact: Impact | None = None
+    borrow: float = 0.0
+    cash_yield: float = 0.0
+    loan: float = 0.0
+
+    def __post_init__(self) -> None:
+        """A negative cost would pay for trading; beyond a tenth somebody gave percent or basis points."""
+        for name, value in (("commission", self.commission), ("half_spread", self.half_spread)):
+            if not 0.0 <= value <= 0.1:
+                raise AllocationError(f"costs: {name} is {value:g}: give a fraction in [0, 0.1], 0.001 for 10 bp")
+        for name, value in (("per_share", self.per_share), ("minimum", self.minimum)):
+            if not 0.0 <= value < np.inf:
+                raise AllocationError(f"costs: {name} is {value:g}: give an amount of money, 0 or more")
+        for name, value in (("borrow", self.borrow), ("cash_yield", self.cash_yield), ("loan", self.loan)):
+            if not -0.1 <= value <= MOST_A_YEAR or (value < 0 and name != "cash_yield"):
+                raise AllocationError(f"costs: {name} is {value:g}: give a yearly fraction, 0.03 for 3 % a year")
+
+    @property
+    def rate(self) -> float:
+        """Cost per unit of traded value, before what depends on shares, orders and size."""
+        return self.commission + self.half_spread
+
+    @property
+    def accrue(self) -> bool:
+        """Whether holding costs or earns anything while nothing is traded."""
+        return any((self.borrow, self.cash_yield, self.loan))
+
+
+FREE = Costs(0.0, 0.0)
+
+
+class Bill(NamedTuple):
+    """Money paid for the orders of one session, per asset, by kind."""
+
+    commission: Vector
+    spread: Vector
+    impact: Vector
+
+    @property
+    def per_asset(self) -> Vector:
+        """All kinds together."""
+        return self.commission + self.spread + self.impact
+
+
+def bill(costs: Costs, value: Vector, shares: Vector, slopes: Vector | None = None) -> Bill:
+    """Return what orders of these absolute values and absolute numbers of shares cost.
+
+    slopes: of the impact, per asset; see Impact.slopes.
+    """
+    commission = costs.commission * value
+    if costs.per_share or costs.minimum:
+        commission = np.where(shares > 0, np.maximum(costs.minimum, commission + costs.per_share * shares), 0.0)
+    impact = np.zeros_like(value) if slopes is None else np.where(value > 0, slopes * value**1.5, 0.0)
+    return Bill(commission, costs.half_spread * value, impact)
+
+
+class Flows(NamedTuple):
+    """Money that came in (+) or went out (-) between two closes without any trade."""
+
+    interest: float = 0.0
+    loan: float = 0.0
+    borrow: float = 0.0
+    dividends: float = 0.0
+
+
+def accrued(costs: Costs, cash: float, values: Vector, days: float) -> Flows:
+    """Return interest and fees of `days` calendar days on what was held when they began."""
+    share = days / DAYS_A_YEAR
+    short = -float(values[values < 0].sum())
+    return Flows(
+        interest=max(cash, 0.0) * costs.cash_yield * share,
+        loan=min(cash, 0.0) * costs.loan * share,
+        borrow=-short * costs.borrow * share,
+    )
+
+
+def refuse_unknown_impact(slopes: Vector, trading: NDArray[np.bool_]) -> None:
+    """Raise where an asset is traded whose impact cannot be estimated."""
+    if np.isnan(slopes[trading]).any():
+        raise FrameError(
+            f"impact of {int(np.isnan(slopes[trading]).sum())} orders is unknown: before their session there are "
+            f"fewer than {FEWEST_RETURNS} of {IMPACT_WINDOW} returns or traded values; begin later"
+        )

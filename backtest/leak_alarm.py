@@ -1,0 +1,116 @@
+"""What the figures of a signal say together: sentences that warn of a leak, of a late or of a stale edge."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+SURE, STRONG = 2.0, 3.0  # t-values
+TOO_GOOD = 0.1  # a mean rank IC above this on daily returns has not been found in honest data
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A mean rank IC with its t-value, and where 95 % of the shuffled ones lie."""
+
+    mean: float
+    t: float
+    chance: tuple[float, float]
+
+    @property
+    def is_sure(self) -> bool:
+        """Above zero beyond chance."""
+        return self.t >= SURE
+
+
+@dataclass(frozen=True)
+class Readings:
+    """The rank ICs that alarms are raised on; `delayed`: of the signal with all news published later."""
+
+    same_session: Reading
+    this_close: Reading
+    tradable: Reading
+    entry: str
+    stale: float
+    delayed: Reading | None = None
+
+
+def alarms(found: Readings) -> dict[str, str]:
+    """Return the alarms that ring, by name, each with a sentence that says why and what to do."""
+    return dict(_alarms(found))
+
+
+def _alarms(found: Readings) -> Iterator[tuple[str, str]]:
+    same, now, edge = found.same_session, found.this_close, found.tradable
+    if same.t >= STRONG and abs(now.t) < SURE and abs(edge.t) < SURE:
+        yield (
+            "explains",
+            (
+                f"The signal goes with the return of its own session (rank IC {same.mean:+.3f}, t = {same.t:.1f}) but "
+                f"not with the next (t = {now.t:.1f}): the news explains, it does not predict."
+            ),
+        )
+    if now.is_sure and not edge.is_sure:
+        yield (
+            "overnight",
+            (
+                f"The edge of an entry at the signal's own close (t = {now.t:.1f}) is gone at the {found.entry} "
+                f"(t = {edge.t:.1f}): it cannot be earned after the news is known."
+            ),
+        )
+    yield from _too_hasty(edge, found.delayed)
+    yield from _beside_chance(found)
+
+
+def _too_hasty(edge: Reading, delayed: Reading | None) -> Iterator[tuple[str, str]]:
+    if edge.is_sure and delayed is not None and not _holds(edge, delayed):
+        yield (
+            "haste",
+            (
+                f"With all news published later the edge falls from a rank IC of {edge.mean:+.3f} to "
+                f"{delayed.mean:+.3f} (t = {delayed.t:.1f}): check that publication times are when the "
+                "news could be read, not when it happened or was filed."
+            ),
+        )
+    if edge.mean > TOO_GOOD and edge.is_sure:
+        yield (
+            "too good",
+            (
+                f"A rank IC of {edge.mean:+.3f} is more than honest daily signals have: look for a look-ahead before "
+                "believing it."
+            ),
+        )
+
+
+def _holds(edge: Reading, delayed: Reading) -> bool:
+    return delayed.is_sure or delayed.mean >= edge.mean / 2
+
+
+def _beside_chance(found: Readings) -> Iterator[tuple[str, str]]:
+    edge = found.tradable
+    if edge.is_sure and not edge.mean > edge.chance[1]:
+        yield (
+            "chance",
+            (
+                f"The rank IC {edge.mean:+.3f} lies where shuffled signals do ({edge.chance[0]:+.3f} to "
+                f"{edge.chance[1]:+.3f}): its t-value of {edge.t:.1f} says too much."
+            ),
+        )
+    if edge.is_sure and found.stale >= edge.mean / 2:
+        yield (
+            "stale",
+            (
+                f"The signal of a month ago does nearly as well (rank IC {found.stale:+.3f}): what is rewarded is "
+                "which assets are in the news, not the news."
+            ),
+        )
+
+
+def verdict(found: Readings, rung: Mapping[str, str]) -> str:
+    """Return one sentence on whether there is an edge to trade."""
+    edge = found.tradable
+    if math.isnan(edge.mean):
+        return "Nothing can be said: no session has three assets with both a signal and a return."
+    figure = f"rank IC {edge.mean:+.4f}, t = {edge.t:.1f}, at the {found.entry}"
+    if edge.is_sure:
+        return f"An edge with a warning: {figure}." if rung else f"An edge that stands: {figure}."
+    return f"The signal points the wrong way: {figure}." if edge.t <= -SURE else f"No edge to trade: {figure}."

@@ -1,0 +1,220 @@
+"""The tables of a report: figures, benchmarks, evidence, months and drawdowns as rows of text."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import pandas as pd
+
+from allocation.errors import FrameError
+from allocation.frames import named
+from backtest.benchmark import Against, against
+from backtest.charts import signed
+from backtest.drawdowns import drawdown_table
+from backtest.overfitting import overfitting
+from backtest.result import Result
+from backtest.signal_quality import InformationCoefficient, Placebo
+from backtest.significance import deflated_sharpe
+from backtest.sweep import Sweep
+
+MOST_DRAWDOWNS, MOST_HEADLINES = 5, 3
+DAYS_BEFORE, DAYS_AFTER = 3, 1  # three days, so that a Monday's bottom sees Friday's news
+HEADLINE_COLUMNS = ("published", "asset", "text")
+IC_HEADER = ("", "mean", "95 % interval", "t", "sessions")
+BENCHMARK_HEADER = (
+    "against",
+    "active/y",
+    "tracking error",
+    "information ratio",
+    "95 % interval",
+    "beta",
+    "alpha/y",
+    "t",
+)
+BLOCKS = 10  # of the probability of overfitting; two sessions each are the fewest
+
+
+def headline_row(name: str, figures: Mapping[str, float]) -> tuple[str, ...]:
+    """The figures of one result, in the order of HEADER."""
+    interval = (signed(figures[end], ".2f") for end in ("sharpe_low", "sharpe_high"))
+    return (
+        name,
+        signed(figures["total_return"], "+z.1%"),
+        signed(figures["annual_return"], "+z.1%"),
+        signed(figures["volatility"], ".1%"),
+        signed(figures["sharpe"], ".2f"),
+        " to ".join(interval),
+        signed(figures["max_drawdown"], ".1%"),
+        signed(figures["annual_turnover"], ".1f", "x"),
+        signed(1e4 * figures["annual_cost"], ".0f", " bp"),
+    )
+
+
+def ic_row(coefficient: InformationCoefficient) -> tuple[str, ...]:
+    """One information coefficient, in the order of IC_HEADER."""
+    low, high = coefficient.interval
+    return (
+        coefficient.name,
+        signed(coefficient.mean, "+z.4f"),
+        f"{signed(low, '+z.4f')} to {signed(high, '+z.4f')}",
+        signed(coefficient.t, ".1f"),
+        f"{coefficient.per_session.notna().sum()}",
+    )
+
+
+def benchmark_rows(results: Sequence[Result]) -> list[tuple[str, ...]]:
+    """The first result against each other one that has all its sessions."""
+    strategy = results[0]
+    peers = [other for other in results[1:] if not len(strategy.nav.index.difference(other.nav.index))]
+    return [] if len(strategy.nav) < 3 else [_against_row(against(strategy, other)) for other in peers]
+
+
+def _against_row(found: Against) -> tuple[str, ...]:
+    low, high = found.interval("information_ratio")
+    return (
+        found.benchmark,
+        signed(found.active_return, "+z.1%"),
+        signed(found.tracking_error, ".1%"),
+        signed(found.information_ratio, ".2f"),
+        f"{signed(low, '.2f')} to {signed(high, '.2f')}",
+        signed(found.beta, ".2f"),
+        signed(found.alpha, "+z.1%"),
+        signed(found.alpha_t, ".1f"),
+    )
+
+
+def evidence_rows(
+    strategy: Result, figures: Mapping[str, float], placebo: Placebo | None, sweep: Sweep | None
+) -> list[tuple[str, str]]:
+    """What speaks for skill and what for chance: (name, verdict) of each test that was made."""
+    low, high = figures["sharpe_low"], figures["sharpe_high"]
+    alone = deflated_sharpe(strategy.returns, 1)
+    rows = [
+        ("Sharpe ratio", f"{signed(figures['sharpe'], '.2f')}, 95 % {signed(low, '.2f')} to {signed(high, '.2f')}"),
+        ("Probability that the true one is above zero", f"{signed(alone, '.0%')}, if nothing else had been tried"),
+    ]
+    if sweep is None:
+        rows.append(("Settings tried", "not logged: had others been tried first, the probability would be lower"))
+    else:
+        rows.extend(_sweep_evidence(strategy, sweep))
+    if placebo is not None:
+        low, high = placebo.interval
+        rows.append(("Placebo", f"rank IC of {len(placebo.means)} shuffled signals: 95 % between "
+                                f"{signed(low, '+z.4f')} and {signed(high, '+z.4f')}"))  # fmt: skip
+    return rows
+
+
+def _sweep_evidence(strategy: Result, sweep: Sweep) -> Iterator[tuple[str, str]]:
+    deflated = deflated_sharpe(strategy.returns, sweep.tried, trial_spread=sweep.sharpe_spread)
+    yield "Settings tried", f"{sweep.tried}"
+    yield "The same, deflated by that number", signed(deflated, ".0%")
+    if sweep.returns.shape[1] > 1 and len(sweep.returns) >= 2 * BLOCKS:
+        found = overfitting(sweep.returns, BLOCKS)
+        yield (
+            "Probability of overfitting",
+            f"{found.probability:.0%} of {len(found.logits)} splits: the best of one half no better than the median "
+            "of the other",
+        )
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One month's return: its text, and how it is tinted: a sign and a strength from 0 to 1."""
+
+    text: str
+    sign: str
+    strength: float
+
+
+def monthly_returns(nav: pd.Series) -> dict[int, tuple[list[Cell | None], str]]:
+    """Return, by year, twelve cells (None: no session) and the year's return, from nav[0] on."""
+    months, years = _returns(nav, "ME"), _returns(nav, "YE")
+    most = float(months.abs().max()) or 1.0
+    table: dict[int, tuple[list[Cell | None], str]] = {
+        day.year: ([None] * 12, signed(100 * value, "+z.1f"))
+        for day, value in zip(pd.DatetimeIndex(years.index), years, strict=True)
+    }
+    for day, value in zip(pd.DatetimeIndex(months.index), months, strict=True):
+        sign = "up" if value > 0 else "down" if value < 0 else "flat"
+        cell = Cell(signed(100 * value, "+z.1f"), sign, round(abs(value) / most, 2))
+        table[day.year][0][day.month - 1] = cell
+    return table
+
+
+def _returns(nav: pd.Series, frequency: str) -> pd.Series:
+    ends = nav.resample(frequency).last().dropna()
+    return ends / ends.shift(1, fill_value=nav.iloc[0]) - 1.0
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A headline as the report shows it; `url` is empty unless it is safe to follow."""
+
+    published: str
+    asset: str
+    text: str
+    score: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Drawdown:
+    """A fall below the highest NAV so far: the last day there, the lowest, the first back (None: not yet)."""
+
+    start: pd.Timestamp
+    bottom: pd.Timestamp
+    recovered: pd.Timestamp | None
+    depth: str
+    headlines: tuple[Headline, ...]
+
+
+def worst_drawdowns(drawdown: pd.Series, headlines: pd.DataFrame | None) -> list[Drawdown]:
+    """Return the deepest falls, deepest first, each with the headlines published around its bottom."""
+    table = drawdown_table(1.0 + drawdown, MOST_DRAWDOWNS)  # a NAV with the same falls
+    days = [pd.DatetimeIndex(table[name]) for name in ("start", "bottom", "recovered")]
+    return [
+        Drawdown(start, bottom, None if pd.isna(back) else back, signed(depth, ".1%"),
+                 () if headlines is None else tuple(_around(bottom, headlines)))
+        for start, bottom, back, depth in zip(*days, table["depth"], strict=True)
+    ]  # fmt: skip
+
+
+def checked_headlines(headlines: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Headlines with publication times in UTC and a numeric score, NaN where none is known."""
+    if headlines is None:
+        return None
+    absent = [column for column in HEADLINE_COLUMNS if column not in headlines.columns]
+    if absent:
+        raise FrameError(f"headlines lacks {named(absent)}: give the columns {named(HEADLINE_COLUMNS)}")
+    published = pd.to_datetime(headlines["published"], utc=True)
+    score = pd.to_numeric(headlines["score"]) if "score" in headlines.columns else float("nan")
+    return headlines.assign(published=published, score=score)
+
+
+def _around(bottom: pd.Timestamp, headlines: pd.DataFrame) -> Iterator[Headline]:
+    """The headlines of the days around `bottom`: most negative first, then nearest in time."""
+    day = bottom.tz_localize("UTC")
+    since, until = day - pd.Timedelta(days=DAYS_BEFORE), day + pd.Timedelta(days=DAYS_AFTER + 1)
+    near = headlines[(headlines["published"] >= since) & (headlines["published"] < until)]
+    near = near.assign(distance=(near["published"] - day).abs())
+    worst = near.sort_values(["score", "distance"], kind="stable").head(MOST_HEADLINES)
+    for row in worst.to_dict("records"):
+        yield Headline(
+            published=f"{row['published']:%Y-%m-%d %H:%M}",
+            asset=str(row["asset"]),
+            text=str(row["text"]),
+            score="" if math.isnan(row["score"]) else signed(row["score"], "+z.2f"),
+            url=_web_address(row.get("url")),
+        )
+
+
+def _web_address(url: object) -> str:
+    """Return `url` if it is an http or https address, else nothing: `javascript:` would run when clicked."""
+    if not isinstance(url, str):
+        return ""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # such as an unclosed IPv6 bracket
+        return ""
+    return url if parts.scheme in ("http", "https") and parts.netloc else ""

@@ -1,0 +1,30 @@
+"""Stand-ins for a signal that cannot have its skill: of other assets, of another time, or long known."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+
+STALE = 21  # sessions by which the lagged one is late: a month
+
+
+def across_assets(signal: Values, random: np.random.Generator) -> Values:
+    """Give each asset the whole history of another: what persists in a signal persists, but for the wrong name."""
+    return signal[:, random.permutation(signal.shape[1])]
+
+
+def in_time(signal: Values, random: np.random.Generator) -> Values:
+    """Move the history by a random number of sessions, its end to the beginning: right name, wrong time.
+
+    At least `STALE` sessions in either direction, or a third of the history where it is short.
+    """
+    sessions = len(signal)
+    least = min(STALE, max(sessions // 3, 1))
+    return np.roll(signal, int(random.integers(least, max(sessions - least, least) + 1)), axis=0)
+
+
+def stale(signal: Values, sessions: int = STALE) -> Values:
+    """The signal as it was a month earlier; nothing in the first sessions."""
+    late = np.full_like(signal, np.nan)
+    late[sessions:] = signal[:-sessions]
+    return late

@@ -1,0 +1,72 @@
+"""Small markets and one step of a paper portfolio, for tests of allocation.live."""
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from allocation import Bars, EqualWeight
+from allocation.live import Inputs, Limits, PaperBroker, Rules, Settings, open_ledger, rebalance
+
+ASSETS = ("AAA", "BBB", "CCC", "DDD")
+SESSIONS = pd.bdate_range("2022-09-06", periods=55, name="date")  # without a holiday of XNYS
+CASH = 1_000_000.0
+NIGHT = pd.Timedelta(hours=22)  # two hours after the close of these sessions, in UTC
+EASY = Limits(weight=1.0, turnover=2.0, coverage=0.0, price_jump=9.0)
+
+
+def market(seed=1, sessions=SESSIONS, assets=ASSETS):
+    """Random-walk closes, and opens near the close before."""
+    random = np.random.default_rng(seed)
+    closes = 50.0 * np.cumprod(1.0 + 0.01 * random.standard_normal((len(sessions), len(assets))), axis=0)
+    before = np.vstack([closes[:1], closes[:-1]])
+    opens = before * (1.0 + 0.004 * random.standard_normal(closes.shape))
+    return Bars(*(pd.DataFrame(values, sessions, list(assets)) for values in (closes, opens)))
+
+
+@dataclass
+class Tilted:
+    """A policy whose targets differ from session to session, sum to less than 1, and at times hold an asset."""
+
+    total: float = 0.98
+
+    def __call__(self, view):
+        random = np.random.default_rng(int(view.now.day) * 100 + int(view.now.month))
+        weights = pd.Series(random.dirichlet(np.ones(len(view.held))) * self.total, view.held.index)
+        if view.now.day % 5 == 0:
+            weights.iloc[0] = np.nan
+            weights *= (self.total - view.held.iloc[0]) / weights.sum()
+        return weights
+
+
+@dataclass
+class Desk:
+    """Runs steps of one paper portfolio, each as a fresh process would: everything opened anew."""
+
+    url: str
+    bars: Bars = field(default_factory=market)
+    policy: object = field(default_factory=EqualWeight)
+    settings: Settings = field(default_factory=lambda: Settings(Rules(0.001), EASY))
+    inputs: Inputs | None = None
+
+    @contextmanager
+    def opened(self, **options):
+        with open_ledger(self.url, **options) as ledger:
+            yield ledger, PaperBroker(ledger, self.settings.rules.rate, CASH)
+
+    def step(self, session, *, now=None, dry_run=False, wait=60.0, **changes):
+        inputs = self.inputs or Inputs(self.bars)
+        settings = replace(self.settings, **changes)
+        now = session.tz_localize("UTC") + NIGHT if now is None else now
+        with self.opened(dry_run=dry_run, wait=wait) as (ledger, broker):
+            return rebalance(self.policy, inputs, session, ledger, broker, settings, now=now)
+
+    def rows(self, table):
+        """All rows of a table, as tuples."""
+        with open_ledger(self.url) as ledger, ledger.transaction() as connection:
+            return [tuple(row) for row in connection.exec_driver_sql(f"SELECT * FROM {table}")]  # noqa: S608
+
+    def shares(self):
+        with self.opened() as (_, broker):
+            return broker.account()

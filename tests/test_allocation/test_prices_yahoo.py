@@ -1,0 +1,133 @@
+"""The real yfinance client against a server on loopback that speaks Yahoo's chart format."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pandas as pd
+import pytest
+import yfinance
+
+from allocation import SourceError, load_prices, prices
+
+# yfinance 1.7 itself uses what pandas is going to drop.
+pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")
+DAYS = pd.bdate_range("2021-01-04", "2021-01-15")
+WEEK = {"start": "2021-01-04", "end": "2021-01-15"}
+
+
+class Chart:
+    """What the server knows: closes by ticker, adjusted closes, gaps; and answers to give first, by status."""
+
+    def __init__(self):
+        self.close = {"AAA": np.arange(100.0, 110.0), "BBB": np.arange(50.0, 60.0)}
+        self.adjusted, self.split, self.trouble, self.asked = {}, {}, [], []
+
+    def answer(self, ticker, query):
+        if ticker not in self.close:
+            return {"chart": {"result": None, "error": {"code": "Not Found", "description": "No data found"}}}
+        stamps = [int(day.tz_localize("America/New_York").timestamp()) + 34_200 for day in DAYS]
+        first, last = (int(query[name][0]) for name in ("period1", "period2")) if "period1" in query else (0, 2**40)
+        inside = [n for n, stamp in enumerate(stamps) if first <= stamp < last]
+        close = [None if np.isnan(self.close[ticker][n]) else float(self.close[ticker][n]) for n in inside]
+        adjusted = self.adjusted.get(ticker, self.close[ticker])
+        bars = dict.fromkeys(("close", "open", "high", "low"), close) | {"volume": [1000] * len(inside)}
+        events = {}
+        if ticker in self.split:
+            stamp = stamps[self.split[ticker]]
+            events = {"splits": {str(stamp): {"date": stamp, "numerator": 2, "denominator": 1, "splitRatio": "2:1"}}}
+        meta = {"currency": "USD", "symbol": ticker, "exchangeName": "NYQ", "instrumentType": "EQUITY",
+                "timezone": "EST", "exchangeTimezoneName": "America/New_York", "gmtoffset": -18000,
+                "regularMarketPrice": 1.0, "priceHint": 2, "dataGranularity": "1d", "range": "",
+                "validRanges": ["1d", "1mo", "max"]}  # fmt: skip
+        adjclose = [None if c is None else float(adjusted[n]) for c, n in zip(close, inside, strict=True)]
+        result = {"meta": meta, "timestamp": [stamps[n] for n in inside], "events": events,
+                  "indicators": {"quote": [bars], "adjclose": [{"adjclose": adjclose}]}}  # fmt: skip
+        return {"chart": {"result": [result], "error": None}}
+
+
+@pytest.fixture
+def chart(monkeypatch, tmp_path):
+    known = Chart()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            parts = urlsplit(self.path)
+            ticker = parts.path.rsplit("/", 1)[-1]
+            known.asked.append(ticker)
+            status, text = known.trouble.pop(0) if known.trouble else (200, None)
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write((text or json.dumps(known.answer(ticker, parse_qs(parts.query)))).encode())
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+    monkeypatch.setattr(yfinance.scrapers.history, "_BASE_URL_", url)
+    monkeypatch.setattr(yfinance.base, "_BASE_URL_", url)
+    monkeypatch.setattr(yfinance.scrapers.quote, "_BASE_URL_", url)
+    monkeypatch.setattr(yfinance.scrapers.quote, "_QUERY1_URL_", url)
+    monkeypatch.setattr(yfinance.data.YfData, "_get_cookie_and_crumb", lambda *_, **__: (None, "basic"))
+    monkeypatch.setattr(prices, "PAUSES", (0.01, 0.01))
+    yfinance.set_tz_cache_location(str(tmp_path / "zones"))
+    yfinance.data.YfData.cache_get.cache_clear()
+    yield known
+    yfinance.data.YfData.cache_get.cache_clear()
+    server.shutdown()
+    server.server_close()
+
+
+def test_good_data_come_as_they_are(chart):
+    bars = load_prices(["AAA", "BBB"], **WEEK)
+    np.testing.assert_allclose(bars.close["AAA"], chart.close["AAA"])
+    assert bars.close.index.equals(pd.DatetimeIndex(DAYS, name="date").as_unit(bars.close.index.unit))
+    assert bars.open["BBB"].notna().all()
+
+
+def test_a_split_in_the_window_is_adjusted(chart):
+    """Yahoo's closes are split-adjusted already; its adjusted closes carry the dividends, and scale the opens."""
+    chart.split["AAA"] = 5
+    chart.adjusted["AAA"] = chart.close["AAA"] * np.where(np.arange(10) < 5, 0.98, 1.0)
+    bars = load_prices(["AAA"], **WEEK)
+    np.testing.assert_allclose(bars.close["AAA"], chart.adjusted["AAA"])
+    np.testing.assert_allclose(bars.open["AAA"], chart.adjusted["AAA"])
+
+
+def test_missing_days_are_gaps(chart):
+    chart.close["BBB"][[3, 9]] = np.nan
+    bars = load_prices(["AAA", "BBB"], **WEEK)
+    assert bars.close["BBB"].isna().to_numpy().nonzero()[0].tolist() == [3, 9]
+    assert bars.close["AAA"].notna().all()
+
+
+def test_a_limit_on_requests_is_waited_for(chart, caplog):
+    chart.trouble = [(429, "Too Many Requests")] * 4
+    bars = load_prices(["AAA"], **WEEK)
+    assert bars.close["AAA"].notna().all()
+    assert "limits requests: trying again in 0.01 s" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("trouble", "complaint"),
+    [
+        ((429, "Too Many Requests"), "limits requests and did not give all of AAA: try again later"),
+        ((500, "{}"), "has no prices of AAA"),
+        ((200, "<html>Will be right back</html>"), "has no prices of AAA"),
+        ((200, "<html>consent</html>"), "has no prices of AAA"),
+    ],
+)
+def test_what_is_no_data_is_an_error_and_is_not_kept(chart, tmp_path, trouble, complaint):
+    chart.trouble = [trouble] * 40
+    with pytest.raises(SourceError, match=f"Yahoo Finance {complaint}"):
+        load_prices(["AAA"], **WEEK, cache=tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()
+
+
+def test_an_unknown_ticker_is_named(chart):
+    with pytest.raises(SourceError, match="Yahoo Finance has no prices of ZZZ"):
+        load_prices(["AAA", "ZZZ"], **WEEK)
