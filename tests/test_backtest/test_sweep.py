@@ -13,11 +13,21 @@ PRICES = random_prices(1, 60)
 SETTINGS = grid({"tilt": [0.0, 0.1, 0.2], "bp": [0, 10]})
 
 
-def made(setting):
-    """A portfolio tilted to the first asset."""
-    weights = PRICES.iloc[::5] * 0 + 0.2
-    weights["AAA"] += setting["tilt"]
-    return simulate(PRICES, weights, Costs(setting["bp"] / 1e4, 0.0))
+def tilted(prices):
+    """Return what makes a portfolio tilted to the first asset; defined in here, so that it is sent to workers whole.
+
+    A function of this file's own is sent by name, and a worker cannot import a test file.
+    """
+
+    def make(setting):
+        weights = prices.iloc[::5] * 0 + 0.2
+        weights["AAA"] += setting["tilt"]
+        return simulate(prices, weights, Costs(setting["bp"] / 1e4, 0.0))
+
+    return make
+
+
+made = tilted(PRICES)
 
 
 def test_a_grid_is_every_combination():
