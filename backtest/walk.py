@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from allocation.errors import AllocationError, FrameError, PolicyError
-from allocation.frames import align, named, sessions_of
+from allocation.ask import ask
+from allocation.errors import FrameError
+from allocation.frames import align, sessions_of
 from allocation.policy import Policy, View
 from backtest.book import CASH_ACCOUNT, FREE, Costs, Rules, Vector
 from backtest.events import UNEVENTFUL, Events
@@ -48,7 +49,7 @@ def walk_forward(
     for step in tqdm(steps, desc="walking forward", unit="date", disable=None if progress else True):
         for _ in ledger.advance(step):
             pass  # the walk needs the book, not how it came about
-        targets = _ask(policy, past.view(step, pd.Series(ledger.weights(), index=prices.columns)))
+        targets = ask(policy, past.view(step, pd.Series(ledger.weights(), index=prices.columns))).to_numpy()
         ledger.order(targets)
         rows.append(targets)
     return pd.DataFrame(np.asarray(rows), index=prices.index[steps], columns=prices.columns)
@@ -96,32 +97,3 @@ class _Past:
         source = self._sources[which]
         dates = source.index[:end].copy(deep=True)
         return pd.DataFrame(self._buffers[which][:end], index=dates, columns=source.columns, copy=False)
-
-
-def _ask(policy: Policy, view: View) -> Vector:
-    when = f"{view.now.date()}"
-    try:
-        answer = policy(view)
-    except AllocationError as error:
-        raise type(error)(f"{when}: {error}") from error
-    if not isinstance(answer, pd.Series):
-        raise PolicyError(f"{when}: the policy returned a {type(answer).__name__}: return a Series of weights by asset")
-    if answer.index.has_duplicates:
-        raise PolicyError(
-            f"{when}: the policy weighs {answer.index[answer.index.duplicated()][0]} twice: give one weight each"
-        )
-    if set(answer.index) != set(view.held.index):
-        differing = set(answer.index) ^ set(view.held.index)
-        raise PolicyError(
-            f"{when}: the policy's weights and the assets differ in {named(sorted(map(str, differing)))}: "
-            "return one weight per asset of the view, NaN to hold"
-        )
-    if not pd.api.types.is_numeric_dtype(answer) or pd.api.types.is_complex_dtype(answer):
-        raise PolicyError(
-            f"{when}: the policy returned weights of type {answer.dtype}, such as {answer.iloc[0]!r}: "
-            "return numbers, NaN to hold"
-        )
-    targets = answer.reindex(view.held.index).to_numpy(dtype=np.float64)
-    if np.isinf(targets).any():
-        raise PolicyError(f"{when}: infinite weight of {view.held.index[np.isinf(targets)][0]}: return finite weights")
-    return targets

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from allocation.ask import ask
 from allocation.frames import frame_digest
 from allocation.live import guards, journal
-from allocation.live.ask import ask
 from allocation.live.brokers import Account
 from allocation.live.events import tell
 from allocation.live.guards import Finding, Situation, hold_unless_allowed

@@ -24,7 +24,10 @@ def ask(policy: Policy, view: View) -> pd.Series:
         raise PolicyError(f"{when}: the policy returned a {type(answer).__name__}: return a Series of weights by asset")
     _check_labels(answer.index, view.held.index, when)
     if not pd.api.types.is_numeric_dtype(answer) or pd.api.types.is_complex_dtype(answer):
-        raise PolicyError(f"{when}: the policy returned weights of type {answer.dtype}: return numbers, NaN to hold")
+        raise PolicyError(
+            f"{when}: the policy returned weights of type {answer.dtype}, such as {answer.iloc[0]!r}: "
+            "return numbers, NaN to hold"
+        )
     targets = answer.reindex(view.held.index).astype(float)
     if np.isinf(targets).any():
         raise PolicyError(f"{when}: infinite weight of {targets.index[np.isinf(targets)][0]}: return finite weights")
