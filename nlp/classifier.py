@@ -34,12 +34,14 @@ from nlp.model_files import (
     whole_folder,
 )
 from nlp.precision import chosen_precision, known_dtype
+from nlp.provenance import TRAINED_ON, TRAINED_UNTIL, TrainingTexts
 from nlp.quantised import quantised
 
 __all__ = ["EMBEDDED", "SentimentClassifier", "checked_source", "label_order", "quiet_transformers", "softmax"]
 
 log = logging.getLogger(__name__)
 
+CARD = "README.md"  # where the model hub looks for a card
 CALIBRATION_TEXTS = 256  # headlines of the package itself whose activations say what 8 bits must span
 # Of a config, what does not decide a probability: where it came from, who wrote it, in which dtype.
 INCIDENTAL = {"_name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures"}
@@ -56,13 +58,16 @@ class SentimentClassifier:
         temperature: float = 1.0,
         dtype: str = "auto",
         reads_amounts: bool = False,
+        training: TrainingTexts | None = None,
     ) -> None:
         """Wrap a transformers sequence classifier; the model is cast to `dtype` and put in eval mode.
 
         reads_amounts: whether texts are given to it with the direction of compared amounts (nlp/amounts.py), as
-        they must be where it was trained so.
+        they must be where it was trained so. training: which texts taught it, where that is known; no part of the
+        fingerprint.
         """
         self.reads_amounts = reads_amounts
+        self.training = training
         self.column_order = label_order(model.config)
         self.temperature = checked_temperature(temperature)
         self.tokenizer = tokenizer
@@ -89,7 +94,10 @@ class SentimentClassifier:
         where, device, dtype = checked_source(source), _device(device), known_dtype(dtype)
         model, tokenizer = _load_whole(where, source)
         saved = saved_reading(Path(where))
-        return cls(model.to(device), tokenizer, temperature=saved.temperature, dtype=dtype, reads_amounts=saved.amounts)
+        return cls(
+            model.to(device), tokenizer, temperature=saved.temperature, dtype=dtype, reads_amounts=saved.amounts,
+            training=saved.training,
+        )  # fmt: skip
 
     def predict_proba(
         self, texts: Sequence[str], *, tokens_per_batch: int = TOKENS_PER_BATCH, progress: bool = False
@@ -151,14 +159,18 @@ class SentimentClassifier:
         digest.update(json.dumps(config, sort_keys=True, default=str).encode())
         return digest.hexdigest()
 
-    def save(self, folder: str | Path) -> Path:
+    def save(self, folder: str | Path, *, card: str = "") -> Path:
         """Write safetensors, tokenizer, config and temperature; an error leaves an older model there whole.
+
+        card: the text of a README.md, put there in the same step.
 
         Raises:
             ModelError: `folder` holds anything but a saved model, or cannot be written.
         """
         with whole_folder(Path(folder)) as fresh:
             self._write(fresh)
+            if card:
+                (fresh / CARD).write_text(card, encoding="utf-8")
         return Path(folder)
 
     def _write(self, folder: Path) -> None:
@@ -169,7 +181,9 @@ class SentimentClassifier:
             config.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
         sidecar = {"temperature": self.temperature, "labels": LABELS, "fingerprint": self.fingerprint,
-                   "amounts": AMOUNT_RULES if self.reads_amounts else None}  # fmt: skip
+                   "amounts": AMOUNT_RULES if self.reads_amounts else None,
+                   TRAINED_ON: None if self.training is None else list(self.training.corpora),
+                   TRAINED_UNTIL: None if self.training is None else self.training.until}  # fmt: skip
         (folder / SIDECAR).write_text(json.dumps(sidecar, indent=2) + "\n", encoding="utf-8")
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from nlp.finetune import FinetuneReport
     from nlp.recipe import FinetuneConfig
 
-DATES = ("published", "created_at", "date")  # columns that tell when a text appeared, the first that is there
 HELD_OUT = 0.1  # of the first corpus, where no file of validation texts is given
 
 
@@ -83,9 +82,8 @@ def finetune(
         classifier = refit(
             everything, config, temperature=temperature, workspace=_beside(out, "refit.partial"), progress=True
         )
-    classifier.save(out)
     card = _card(out.name, classifier, evaluation, data, report, licence, refitted=preset == "full")
-    (out / "README.md").write_text(card, encoding="utf-8")
+    classifier.save(out, card=card)
     typer.echo(json.dumps(report.to_dict()) if as_json else f"{report}\nsaved in {out}")
 
 
@@ -125,6 +123,7 @@ def _card(
     licence: str, *, refitted: bool,
 ) -> str:  # fmt: skip
     from nlp.model_card import CardFacts, corpus_facts, model_card
+    from nlp.provenance import DATES
 
     dates = next((column for column in DATES if column in data.train), None)
     training = [

@@ -14,6 +14,7 @@ from nlp.corpora import LABELS
 from nlp.errors import ModelError
 from nlp.inference import TOKENS_PER_BATCH
 from nlp.model_files import checked_temperature, whole_folder
+from nlp.provenance import TrainingTexts, joined
 
 SIDECAR = "ensemble.json"  # its presence is what makes a folder an ensemble
 
@@ -31,6 +32,10 @@ class Classifier(Protocol):
         self, texts: Sequence[str], *, tokens_per_batch: int = TOKENS_PER_BATCH, progress: bool = False
     ) -> NDArray[np.float32]:
         """Probabilities (texts × 3: negative, neutral, positive)."""
+
+    @property
+    def training(self) -> TrainingTexts | None:
+        """Which texts taught it, where that is known."""
 
     def save(self, folder: str | Path) -> Path:
         """Write it as a folder that `load_classifier` reads."""
@@ -89,6 +94,11 @@ class SentimentEnsemble:
         """SHA-256 of what decides the probabilities: the members in their order and the temperature."""
         parts = [[member.fingerprint for member in self.members], repr(self.temperature)]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    @property
+    def training(self) -> TrainingTexts | None:
+        """Which texts taught any of the members, where that is known."""
+        return joined([member.training for member in self.members])
 
     def save(self, folder: str | Path) -> Path:
         """Write members/0, members/1, ... and ensemble.json; an error leaves an older model there whole.

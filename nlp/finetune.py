@@ -23,6 +23,7 @@ from nlp.corpora import LABELS, label_codes
 from nlp.errors import CorpusError, ModelError
 from nlp.inference import checked_texts, longest_text, tokenize
 from nlp.lora import adapt, merged
+from nlp.provenance import training_texts
 from nlp.recipe import FinetuneConfig
 from nlp.tables import need_columns
 from nlp.targets import class_weights, row_weights, targets
@@ -35,8 +36,9 @@ log = logging.getLogger(__name__)
 class FinetuneReport:
     """What a fine-tuning run did: its config, row counts, losses and the figures on the held-out rows.
 
-    train_loss is the mean over the last pass. seconds are those of the training since it was last begun or resumed.
-    With `patience` the pass was chosen on the held-out rows: their figures are then a little too good.
+    train_loss is the mean over the last pass, with trackers over its last steps. seconds are those of the training
+    since it was last begun or resumed. With `patience` the pass was chosen on the held-out rows: their figures are
+    then a little too good.
     """
 
     config: FinetuneConfig
@@ -91,12 +93,15 @@ def finetune(
     _need_all_labels(_checked(train, "training")[1])
     if not held_texts:
         raise CorpusError("there are no validation texts: hold some out (split)")
+    training = training_texts(train)
     train = _augmented(train, held_texts, config)
     with _workspace(workspace, config) as folder:
         run = Run(config, folder, trackers, progress)
         trainer, tokenizer, seconds = _trained(train, valid, run)
         model = _without_adapters(trainer.model, config)
-    classifier = SentimentClassifier(model, tokenizer, dtype="float32", reads_amounts=config.reads_amounts)
+    classifier = SentimentClassifier(
+        model, tokenizer, dtype="float32", reads_amounts=config.reads_amounts, training=training
+    )
     probabilities = classifier.predict_proba(held_texts)
     classifier.temperature = fit_temperature(probabilities, valid["label"])
     figures = headline_figures(held_codes, probabilities.argmax(axis=1))
@@ -126,13 +131,15 @@ def refit(
     if config.patience:
         raise ModelError("patience needs held-out texts, which a refit has none of: give the passes as epochs")
     _need_all_labels(_checked(rows, "training")[1])
+    training = training_texts(rows)
     rows = _augmented(rows, [], config)
     run = Run(config, None if workspace is None else Path(workspace), (), progress)
     trainer, tokenizer, _ = _trained(rows, rows.head(0), run)
     model = _without_adapters(trainer.model, config)
     return SentimentClassifier(
-        model, tokenizer, temperature=temperature, dtype="float32", reads_amounts=config.reads_amounts
-    )
+        model, tokenizer, temperature=temperature, dtype="float32", reads_amounts=config.reads_amounts,
+        training=training,
+    )  # fmt: skip
 
 
 def _augmented(train: pd.DataFrame, held: list[str], config: FinetuneConfig) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import pandas as pd
 from nlp.corpora import LABELS
 from nlp.errors import CorpusError
 from nlp.evaluate import NAMES, Evaluation
+from nlp.provenance import times_of
 
 LONGEST = 300  # characters of any one value that came from outside
 
@@ -84,10 +85,7 @@ def corpus_digest(labelled: pd.DataFrame) -> str:
 def _date_range(labelled: pd.DataFrame, column: str) -> tuple[str | None, str | None]:
     if column not in labelled.columns:
         raise CorpusError(f"there is no column {column} of dates, only {', '.join(map(str, labelled.columns))}")
-    try:
-        times = pd.to_datetime(labelled[column], utc=True, format="ISO8601").dropna()
-    except (ValueError, TypeError) as error:
-        raise CorpusError(f"the column {column} holds something that is not a date (2014-03-07): {error}") from error
+    times = times_of(labelled[column]).dropna()
     return (None, None) if times.empty else (f"{times.min():%Y-%m-%d}", f"{times.max():%Y-%m-%d}")
 
 

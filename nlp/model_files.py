@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nlp.errors import ModelError
+from nlp.provenance import TrainingTexts, saved_texts
 
 AMOUNT_RULES = "2026-11"  # of nlp/amounts.py: a change there that changes a text is a new name here
 SIDECAR = "newsfolio.json"  # what a transformers config has no place for: temperature, where it came from
@@ -116,10 +117,14 @@ def checked_temperature(temperature: Any) -> float:
 
 @dataclass(frozen=True)
 class Reading:
-    """How a saved model reads texts: its temperature, and whether compared amounts are worked out (nlp/amounts.py)."""
+    """How a saved model reads texts: its temperature, and whether compared amounts are worked out (nlp/amounts.py).
+
+    training: which texts taught it, None where no fine-tuning said so.
+    """
 
     temperature: float = 1.0
     amounts: bool = False
+    training: TrainingTexts | None = None
 
 
 def saved_reading(folder: Path) -> Reading:
@@ -129,7 +134,8 @@ def saved_reading(folder: Path) -> Reading:
         return Reading()
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return Reading(checked_temperature(found.get("temperature", 1.0)), _known_rules(found.get("amounts")))
+        temperature = checked_temperature(found.get("temperature", 1.0))
+        return Reading(temperature, _known_rules(found.get("amounts")), saved_texts(found))
     except (ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: cannot be read: {error}") from error
 

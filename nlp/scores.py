@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from nlp.corpora import LABELS
 from nlp.errors import NewsError, NlpError
 from nlp.inference import checked_texts
+from nlp.provenance import marked
 from nlp.score_store import ScoreStore, store_key
 from nlp.tables import need_columns
 
@@ -31,6 +32,7 @@ def score_headlines(
     """Return the rows with columns negative, neutral, positive (probabilities) and score, in [-1, 1].
 
     score = p(positive) - p(negative). Each distinct text is computed once, and not at all where `store` knows it.
+    The frame's attrs say which texts taught the classifier, where it knows (nlp/provenance.py).
 
     Raises:
         NewsError: there is no column text.
@@ -38,7 +40,8 @@ def score_headlines(
         StoreError: the store cannot be used, or is not of this classifier.
     """
     need_columns(headlines, ("text",), "headlines", NewsError)
-    return with_scores(headlines, score_texts(list(headlines["text"]), classifier, store, progress=progress))
+    probabilities = score_texts(list(headlines["text"]), classifier, store, progress=progress)
+    return marked(with_scores(headlines, probabilities), classifier.training)
 
 
 def with_scores(headlines: pd.DataFrame, probabilities: NDArray[np.float32]) -> pd.DataFrame:

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from nlp.model_files import first_line, quiet_transformers
 from nlp.recipe import FinetuneConfig
 from nlp.targets import Floats
 
-TRACKERS = ("tensorboard", "wandb", "mlflow")
 Row = dict[str, Any]  # input_ids, and labels: the target, one number per label
 
 
@@ -87,6 +85,8 @@ def arguments(run: Run) -> Any:
     import torch
     import transformers
 
+    from nlp.tracking import known_trackers
+
     config, on_cpu = run.config, not (torch.cuda.is_available() or torch.backends.mps.is_available())
     measured, width = bool(config.patience or run.trackers), precision_on(config.precision, on_cpu=on_cpu)
     return transformers.TrainingArguments(
@@ -111,7 +111,7 @@ def arguments(run: Run) -> Any:
         restore_callback_states_from_checkpoint=True,  # the patience already spent
         logging_strategy="steps" if run.trackers else "epoch",
         logging_steps=10,
-        report_to=list(_known_trackers(run.trackers)),
+        report_to=list(known_trackers(run.trackers)),
         disable_tqdm=not (run.progress and sys.stderr.isatty()),
         dataloader_pin_memory=not on_cpu,
     )
@@ -137,26 +137,19 @@ def precision_on(precision: str, *, on_cpu: bool) -> str:
     return "bfloat16" if has_bf16 and not on_cpu else "float32"
 
 
-def _known_trackers(trackers: Sequence[str]) -> Sequence[str]:
-    for name in trackers:
-        if name not in TRACKERS:
-            raise ModelError(f"the tracker {name!r} is not known: use {', '.join(TRACKERS)}")
-        if find_spec(name) is None:
-            raise ModelError(f"the tracker {name} is not installed: pip install {name}")
-    return trackers
-
-
 def _callbacks(run: Run) -> list[Any]:
     import transformers
 
     from nlp.averaging import AveragingCallback
     from nlp.checkpoints import WholeMark
+    from nlp.tracking import LossOfPass
 
     config = run.config
     averaging = [AveragingCallback(config.average_decay)] if config.average_decay else []
     stopping = [transformers.EarlyStoppingCallback(config.patience)] if config.patience else []
+    telling = [LossOfPass()] if run.trackers else []
     marking = [WholeMark()] if run.saves else []  # last: it vouches for what those before it wrote
-    return [*averaging, *stopping, *marking]
+    return [*averaging, *stopping, *telling, *marking]
 
 
 def _metrics(predicted: Any) -> dict[str, float]:

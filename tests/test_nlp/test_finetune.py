@@ -19,6 +19,7 @@ from nlp.corpora import LABELS
 from nlp.errors import CorpusError, ModelError
 from nlp.evaluate import evaluate
 from nlp.finetune import finetune
+from nlp.provenance import TrainingTexts
 from nlp.recipe import FinetuneConfig
 from nlp.targets import class_weights
 from nlp.trainer import Run, arguments, optimizer
@@ -465,23 +466,44 @@ def test_bfloat16_computes_otherwise_and_keeps_float32_weights(config):
 
 
 def test_an_unknown_tracker_and_one_that_is_missing_are_named(config, monkeypatch):
-    import nlp.trainer
+    import nlp.tracking
 
     with pytest.raises(ModelError, match="'notebook' is not known: use tensorboard, wandb, mlflow"):
         finetune(ROWS, ROWS, config, trackers=["notebook"])
-    monkeypatch.setattr(nlp.trainer, "find_spec", lambda _: None)
+    monkeypatch.setattr(nlp.tracking, "find_spec", lambda _: None)
     with pytest.raises(ModelError, match="pip install wandb"):
         finetune(ROWS, ROWS, config, trackers=["wandb"])
 
 
-def test_tensorboard_is_told_losses_and_figures(config, tmp_path):
+@pytest.mark.parametrize("batch_size", [8, len(ROWS)])
+def test_tensorboard_is_told_losses_and_figures_however_short_the_run(config, tmp_path, batch_size):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    finetune(ROWS, ROWS, replace(config, epochs=3), workspace=tmp_path, trackers=["tensorboard"])
+    settings = replace(config, epochs=2, batch_size=batch_size)
+    _, report = finetune(ROWS, ROWS, settings, workspace=tmp_path, trackers=["tensorboard"])
     (events,) = tmp_path.rglob("events.out.tfevents.*")
-    told = EventAccumulator(str(events.parent)).Reload().Tags()["scalars"]
-    assert {"train/loss", "train/learning_rate", "eval/macro_f1", "eval/accuracy"} <= set(told)
+    told = EventAccumulator(str(events.parent)).Reload()
+    assert {"train/loss", "train/learning_rate", "eval/macro_f1", "eval/accuracy"} <= set(told.Tags()["scalars"])
+    assert told.Scalars("train/loss")[-1].value == pytest.approx(report.train_loss, abs=1e-3)
+
+
+def test_mlflow_is_told_losses_and_figures(config, tmp_path, monkeypatch):
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/runs.db")
+    finetune(ROWS, ROWS, config, workspace=tmp_path / "work", trackers=["mlflow"])
+    (run,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    assert {"loss", "eval_macro_f1", "eval_accuracy"} <= set(run.data.metrics)
+
+
+def test_wandb_is_told_losses_and_figures(config, tmp_path, monkeypatch):
+    wandb = pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    finetune(ROWS, ROWS, config, workspace=tmp_path / "work", trackers=["wandb"])
+    told = dict(wandb.run.summary) if wandb.run else {}
+    wandb.finish()
+    assert {"train/loss", "eval/macro_f1", "eval/accuracy"} <= set(told)
 
 
 def test_texts_count_by_their_weight(config):
@@ -528,6 +550,16 @@ def test_a_refit_sees_all_texts_and_takes_the_temperature_over(config):
     assert again.temperature == 1.7
     assert weights_of(again) == weights_of(finetune(ROWS, ROWS, config)[0])  # the same rows train the same weights
     assert weights_of(again) != weights_of(refit(ROWS.iloc[:-3], config, temperature=1.7))
+
+
+def test_a_model_knows_which_texts_taught_it(config):
+    from nlp.finetune import refit
+
+    dated = ROWS.assign(corpus="wire", date=["2014-03-07"] + ["2013-01-01"] * (len(ROWS) - 1))
+    held = dated.assign(corpus="other", date="2020-01-01")  # was not learnt from
+    taught = TrainingTexts(("wire",), "2014-03-07")
+    assert finetune(dated, held, config)[0].training == taught
+    assert refit(dated, config, temperature=1.0).training == taught
 
 
 def test_a_refit_cannot_wait_for_a_better_figure(config):

@@ -17,6 +17,8 @@ from nlp.scores import score_headlines, score_texts
 class Recorder:
     """Answers with probabilities that name the row; remembers what it was asked."""
 
+    training = None
+
     def predict_proba(self, texts, *, progress=False):
         self.asked, self.progress = texts, progress
         return np.float32([[0.5, 0.25, 0.25], [0.0, 0.125, 0.875], [0.125, 0.75, 0.125]])[: len(texts)]

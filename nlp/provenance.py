@@ -1,0 +1,91 @@
+"""Which texts taught a classifier, carried from the training to the frames that hold its scores.
+
+A backtest is honest only on sessions after the last text that its classifier learnt from: so every frame of scores
+and every signal says in its `attrs` when that was. pandas keeps attrs in Parquet files; CSV and JSON lines lose them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from nlp.errors import CorpusError
+
+DATES = ("published", "created_at", "date")  # columns that tell when a text appeared, the first that is there
+TRAINED_ON, TRAINED_UNTIL = "trained_on", "trained_until"  # the attrs of a frame
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class TrainingTexts:
+    """Names of the corpora, and the last date (YYYY-MM-DD) of their texts; None where any text has no date."""
+
+    corpora: tuple[str, ...] = ()
+    until: str | None = None
+
+    @property
+    def attrs(self) -> dict[str, str]:
+        """As a frame carries them."""
+        return {TRAINED_ON: ", ".join(self.corpora) or UNKNOWN, TRAINED_UNTIL: self.until or UNKNOWN}
+
+
+def training_texts(rows: pd.DataFrame) -> TrainingTexts:
+    """Return what rows of training say of themselves, by their columns `corpus` and one of DATES where they are there.
+
+    Raises:
+        CorpusError: the column of dates holds something else.
+    """
+    corpora = tuple(map(str, rows["corpus"].unique())) if "corpus" in rows else ()
+    column = next((name for name in DATES if name in rows), None)
+    if column is None or rows.empty or rows[column].isna().any():
+        return TrainingTexts(corpora)
+    return TrainingTexts(corpora, f"{times_of(rows[column]).max():%Y-%m-%d}")
+
+
+def times_of(dates: pd.Series) -> pd.Series:
+    """Return a column of dates as UTC instants.
+
+    Raises:
+        CorpusError: it holds something else.
+    """
+    try:
+        return pd.to_datetime(dates, utc=True, format="ISO8601")
+    except (ValueError, TypeError) as error:
+        message = f"the column {dates.name} holds something that is not a date (2014-03-07): {error}"
+        raise CorpusError(message) from error
+
+
+def joined(parts: Sequence[TrainingTexts | None]) -> TrainingTexts | None:
+    """Return what taught all of several classifiers; None where nothing is known of any of them."""
+    known = [part for part in parts if part is not None]
+    if not known:
+        return None
+    dates = [part.until for part in known if part.until is not None]
+    corpora = tuple(dict.fromkeys(name for part in known for name in part.corpora))
+    return TrainingTexts(corpora, max(dates) if len(dates) == len(parts) else None)
+
+
+def saved_texts(found: Mapping[str, Any]) -> TrainingTexts | None:
+    """Return them from a saved model's facts, where a fine-tuning wrote them.
+
+    Raises:
+        ValueError, TypeError: the facts are malformed.
+    """
+    if found.get(TRAINED_ON) is None:
+        return None
+    corpora = tuple(str(name) for name in found[TRAINED_ON])
+    until = found.get(TRAINED_UNTIL)
+    return TrainingTexts(corpora, None if until is None else f"{pd.Timestamp(until):%Y-%m-%d}")
+
+
+def marked(frame: pd.DataFrame, texts: TrainingTexts | None) -> pd.DataFrame:
+    """Return the frame with attrs that tell what taught the classifier of its scores; as it was where none is known."""
+    if texts is not None:
+        frame.attrs.update(texts.attrs)
+    return frame
+
+
+def marks(frame: pd.DataFrame) -> dict[str, str]:
+    """Return those attrs of a frame: what is computed from it should carry them on."""
+    return {name: str(frame.attrs[name]) for name in (TRAINED_ON, TRAINED_UNTIL) if name in frame.attrs}
