@@ -16,6 +16,7 @@ import allocation.live.cli
 import backtest.cli
 import nlp.cli
 from allocation.errors import AllocationError
+from allocation.live.tools import NewsSignal, Tools
 from nlp.errors import NlpError
 
 if TYPE_CHECKING:
@@ -40,9 +41,7 @@ allocation.cli.register(app)
 backtest.cli.register(app)
 
 
-def _news_signal(
-    news: Path, model: str | None, sessions: "pd.DatetimeIndex", calendar: str
-) -> allocation.live.cli.NewsSignal:
+def _news_signal(news: Path, model: str | None, sessions: "pd.DatetimeIndex", calendar: str) -> NewsSignal:
     """The signal of a news file; only texts that were never scored before are scored. Without a model it has scores."""
     from nlp import daily_signal, load_classifier, read_headlines, score_headlines
     from nlp.score_store import ScoreStore, default_path, store_key
@@ -55,7 +54,7 @@ def _news_signal(
             headlines = score_headlines(headlines, classifier, store=store)
     known = headlines["published"][headlines["published"] < (sessions[-1] + ONE_DAY).tz_localize("UTC")]
     signal = daily_signal(headlines, sessions, calendar=calendar)
-    return allocation.live.cli.NewsSignal(signal, known.max(), fingerprint)
+    return NewsSignal(signal, known.max(), fingerprint)
 
 
 def _due(session: "pd.Timestamp", sessions: "pd.DatetimeIndex", every: str, calendar: str) -> bool:
@@ -65,9 +64,7 @@ def _due(session: "pd.Timestamp", sessions: "pd.DatetimeIndex", every: str, cale
     return len(sessions) > 0 and session in rebalance_dates(sessions, schedule, calendar)  # type: ignore[arg-type]
 
 
-allocation.live.cli.register(
-    app, allocation.live.cli.Tools(load_policy=backtest.cli.load_policy, news_signal=_news_signal, due=_due)
-)
+allocation.live.cli.register(app, Tools(load_policy=backtest.cli.load_policy, news_signal=_news_signal, due=_due))
 
 
 @app.command()

@@ -11,15 +11,19 @@ import pandas as pd
 from allocation.errors import SourceError
 
 
+WORDS = ("ticker", "asset", "text")  # columns that are never numbers or missing values
+
+
 def _read_csv(path: Path) -> pd.DataFrame:
-    """Tickers stay text: 0005 keeps its zeros, and NA is a company. pandas would rename a second AAA to AAA.1."""
+    """Words stay words: 0005 keeps its zeros, and NA is a company. pandas would rename a second AAA to AAA.1."""
     header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0]
     twice = header[header.duplicated()]
     if len(twice):
         raise ValueError(f"the column {twice.iloc[0]} is there twice: keep one")
-    table = pd.read_csv(path, dtype={"ticker": str})
-    if "ticker" in table.columns and table["ticker"].hasnans:
-        table["ticker"] = pd.read_csv(path, usecols=["ticker"], dtype=str, keep_default_na=False)["ticker"]
+    table = pd.read_csv(path, dtype=dict.fromkeys(WORDS, str))
+    doubtful = [name for name in WORDS if name in table.columns and table[name].hasnans]
+    if doubtful:
+        table[doubtful] = pd.read_csv(path, usecols=doubtful, dtype=str, keep_default_na=False)[doubtful]
     return table
 
 

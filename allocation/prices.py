@@ -1,35 +1,34 @@
-"""Prices from a file or from Yahoo Finance, as one pair of wide frames, adjusted for splits and dividends."""
+"""Prices from a file, a database or Yahoo Finance, as one pair of wide frames, adjusted for splits and dividends."""
 
-import hashlib
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from allocation.errors import FrameError, SourceError
-from allocation.files import check_ending, parse_dates, read_frame, read_table, write_whole
-from allocation.frames import check_prices, named
+from allocation.bars import MARKS_OF_LONG, Bars, bars_from_long, write_bars
+from allocation.errors import SourceError
+from allocation.files import parse_dates, read_frame, read_table
+from allocation.frames import check_prices, named, sessions_of
+
+__all__ = ["Bars", "bars_from_long", "day_of", "load_prices", "moment_of", "write_bars"]
 
 log = logging.getLogger(__name__)
 
-LONG_COLUMNS = ("date", "ticker", "close")
-MARKS_OF_LONG = {"ticker", "close", "open", "adj_close"}  # no wide file has assets of these names
+ONE_DAY = pd.Timedelta(days=1)
 PAUSES = (5.0, 30.0, 120.0)  # seconds before another try where the vendor limits requests
+MOST_QUOTED = 200  # letters of what the client said
+TIMEOUT = 30.0  # seconds for one answer
+POLICY = "adjusted for splits and dividends by the vendor (yfinance, auto_adjust)"
 RETRY = "check the ticker, or try again later: the vendor limits requests"
-
-
-@dataclass(frozen=True)
-class Bars:
-    """Adjusted prices of each session (sessions × assets); `open` is None where only closes are known."""
-
-    close: pd.DataFrame
-    open: pd.DataFrame | None = None
+RENAMED = {
+    "Date": "date", "Ticker": "ticker", "Open": "open", "Close": "close", "Dividends": "dividend",
+    "Stock Splits": "split",
+}  # fmt: skip
 
 
 def load_prices(
@@ -38,26 +37,35 @@ def load_prices(
     start: str | pd.Timestamp | None = None,
     end: str | pd.Timestamp | None = None,
     cache: str | Path | None = None,
+    as_of: str | pd.Timestamp | None = None,
 ) -> Bars:
-    """Load adjusted prices from a file (a path) or from Yahoo Finance (a list of tickers).
+    """Load adjusted prices from a file (a path), a database (a URL) or Yahoo Finance (a list of tickers).
 
-    A file is either wide (a date column, then one column of adjusted closes per ticker) or long (columns
-    date, ticker, close and optionally open, adj_close: the opens and closes are then scaled by
-    adj_close / close). `start` and `end` are inclusive dates; a download needs both. With `cache`, a folder,
-    vendor answers about days that are over are kept as Parquet and read from there the next time.
+    A file or table is either wide (a date column, then one column of adjusted closes per ticker) or long (columns
+    date, ticker, close and optionally open, adj_close: the opens and closes are then scaled by adj_close / close).
+    A database is named `URL#TABLE`, or `URL#SELECT ...`, whose :start and :end are bound to the dates. `start` and
+    `end` are inclusive; a download needs both.
+
+    With `cache`, a folder, what the vendor gave is kept and only missing days are fetched. A history that a split
+    or dividend rewrote is kept beside the old one: with `as_of` (a moment, UTC unless it has a zone) nothing is
+    fetched, and the prices are those that were kept then. Last bars that are missing or late are logged.
 
     Raises:
-        SourceError: the file or vendor gave nothing usable, or nothing between `start` and `end`.
+        SourceError: the source gave nothing usable, or nothing between `start` and `end`.
         FrameError: what it gave are not prices.
     """
     first, last = _day(start, "start"), _day(end, "end")
-    if isinstance(source, (str, Path)):
-        return _between(_from_file(Path(source)), first, last, where=str(source))
-    if first is None or last is None:
-        raise SourceError(f"prices from {start} to {end}: a download needs both start and end: name two dates")
-    tickers = tuple(sorted({ticker.upper() for ticker in source}))
-    bars = _from_yahoo(tickers, first, last, Path(cache) if cache else None)
-    return _between(bars, first, last, where="Yahoo Finance")
+    if not isinstance(source, (str, Path)):
+        return _from_yahoo(source, first, last, Path(cache) if cache else None, as_of)
+    if as_of is not None:
+        raise SourceError(f"{_plainly(source)}: only prices kept in a cache have versions: leave as_of out")
+    bars, where = _from_database(source, first, last) if "://" in str(source) else (_from_file(Path(source)), source)
+    return _between(bars, first, last, where=str(where))
+
+
+def _plainly(source: str | Path) -> str:
+    """A source as a message may show it: a URL may hold a password."""
+    return "a database" if "://" in str(source) else str(source)
 
 
 def _day(day: str | pd.Timestamp | None, which: str) -> pd.Timestamp | None:
@@ -75,6 +83,20 @@ def day_of(day: str | pd.Timestamp, which: str) -> pd.Timestamp:
         return moment.tz_localize(None).normalize()
     except (TypeError, ValueError) as error:
         raise SourceError(f"{which} is {day!r}, which is not a date: write YYYY-MM-DD") from error
+
+
+def moment_of(moment: str | pd.Timestamp, which: str) -> datetime:
+    """Return a moment in UTC, without a zone; one that has no zone is UTC already.
+
+    Raises:
+        SourceError: it is no moment; `which` names it.
+    """
+    try:
+        read = pd.Timestamp(datetime.fromisoformat(moment) if isinstance(moment, str) else moment)
+        plain: datetime = (read.tz_convert("UTC").tz_localize(None) if read.tzinfo else read).to_pydatetime()
+        return plain
+    except (TypeError, ValueError, AttributeError) as error:
+        raise SourceError(f"{which} is {moment!r}, which is not a moment: write YYYY-MM-DDTHH:MM") from error
 
 
 def _between(bars: Bars, first: pd.Timestamp | None, last: pd.Timestamp | None, where: str) -> Bars:
@@ -97,114 +119,119 @@ def _from_file(path: Path) -> Bars:
     return Bars(check_prices(read_frame(path), name=str(path)))
 
 
-def bars_from_long(table: pd.DataFrame, where: str = "prices") -> Bars:
-    """Turn rows of (date, ticker, close[, open][, adj_close]) into adjusted wide frames."""
-    missing = [column for column in LONG_COLUMNS if column not in table.columns]
-    if missing:
-        raise SourceError(f"{where}: has no column {named(missing)}; it has {named(table.columns)}")
-    keys = _keys(table, where)
-    wide = {
-        column: _widen(table[column], keys, f"{where}: {column}")
-        for column in ("close", "open", "adj_close")
-        if column in table.columns
-    }
-    if "adj_close" not in wide:
-        return Bars(wide["close"], wide.get("open"))
-    factor = wide["adj_close"] / wide["close"]
-    return Bars(wide["adj_close"], wide["open"] * factor if "open" in wide else None)
+def _from_database(source: str | Path, first: pd.Timestamp | None, last: pd.Timestamp | None) -> tuple[Bars, str]:
+    from allocation.price_database import read_prices_table  # loads SQLAlchemy
+
+    table, where = read_prices_table(str(source), first, last)
+    if MARKS_OF_LONG & set(table.columns):
+        return bars_from_long(table, where), where
+    day = "date" if "date" in table.columns else table.columns[0]
+    wide = table.set_index(parse_dates(table[day], where)).drop(columns=day).sort_index()
+    return Bars(check_prices(wide, where)), where
 
 
-def _keys(table: pd.DataFrame, where: str) -> pd.MultiIndex:
-    nameless = np.flatnonzero(table["ticker"].isna() | (table["ticker"] == ""))
-    if len(nameless):
-        raise SourceError(f"{where}: row {nameless[0] + 1}: has no ticker: name one ({len(nameless)} such rows)")
-    keys = pd.MultiIndex.from_arrays([parse_dates(table["date"], where), table["ticker"].astype(str)])
-    if keys.has_duplicates:
-        day, ticker = keys[keys.duplicated()][0]
-        raise SourceError(f"{where}: has {ticker} on {str(day)[:10]} twice: keep one row per ticker and date")
-    return keys
-
-
-def _widen(values: pd.Series, keys: pd.MultiIndex, name: str) -> pd.DataFrame:
-    wide = _numbers(values, name).set_axis(keys).unstack().sort_index()
-    wide.index.name, wide.columns.name = "date", None
-    return check_prices(wide, name)
-
-
-def _numbers(values: pd.Series, name: str) -> pd.Series:
-    numbers = pd.to_numeric(values, errors="coerce")
-    lost = np.flatnonzero(numbers.isna() & values.notna())
-    if len(lost):
-        raise FrameError(
-            f"{name}: row {lost[0] + 1}: {values.iloc[lost[0]]!r} is not a number: correct it, or leave it empty "
-            f"where nothing traded ({len(lost)} such rows)"
-        )
-    return numbers
-
-
-def write_bars(bars: Bars, path: str | Path) -> Path:
-    """Write bars as a long table (date, ticker, close and, where known, open) that `load_prices` reads."""
-    path = Path(path)
-    check_ending(path)
-    frames = {"close": bars.close} | ({} if bars.open is None else {"open": bars.open})
-    long = pd.DataFrame({name: frame.stack() for name, frame in frames.items()})
-    table = long.rename_axis(["date", "ticker"]).reset_index()
-    if path.suffix == ".csv":
-        return write_whole(path, lambda temporary: table.to_csv(temporary, index=False))
-    return write_whole(path, lambda temporary: table.to_parquet(temporary, index=False))
-
-
-def _from_yahoo(tickers: tuple[str, ...], start: pd.Timestamp, end: pd.Timestamp, cache: Path | None) -> Bars:
+def _from_yahoo(
+    named_tickers: Sequence[str],
+    first: pd.Timestamp | None,
+    last: pd.Timestamp | None,
+    cache: Path | None,
+    as_of: str | pd.Timestamp | None,
+) -> Bars:
+    tickers = tuple(sorted({ticker.upper() for ticker in named_tickers}))
+    if first is None or last is None:
+        raise SourceError(f"prices from {first} to {last}: a download needs both start and end: name two dates")
     if not tickers:
         raise SourceError("no ticker was named: pass at least one")
-    # A session that is not over has another answer tomorrow.
-    kept = _kept(cache, tickers, start, end) if cache and end < pd.Timestamp.now().normalize() else None
-    if kept is not None and kept.is_file():
-        return _from_file(kept)
-    bars = bars_from_long(_download(tickers, start, end), where="Yahoo Finance")
-    absent = [ticker for ticker in tickers if ticker not in bars.close.columns]
+    if cache is None and as_of is not None:
+        raise SourceError("as_of asks for prices that were kept: name the cache that keeps them")
+    bars = bars_from_long(_rows(tickers, (first, last), cache, as_of), where="Yahoo Finance")
+    if as_of is None:
+        _tell_of_late_bars(bars.close, last)
+    return _between(bars, first, last, where="Yahoo Finance")
+
+
+def _rows(
+    tickers: tuple[str, ...],
+    span: tuple[pd.Timestamp, pd.Timestamp],
+    cache: Path | None,
+    as_of: str | pd.Timestamp | None,
+) -> pd.DataFrame:
+    """Rows of (date, ticker, close, open) of all the tickers, from the vendor or the cache."""
+    if cache is None:
+        return _all_of(tickers, span)
+    from allocation.price_cache import Vendor, fetch_missing, kept_prices  # loads SQLAlchemy
+
+    if as_of is None:
+        fetch_missing(cache, tickers, span, Vendor("Yahoo Finance", POLICY, _client(), _download))
+    kept = kept_prices(cache, tickers, None if as_of is None else moment_of(as_of, "as_of"))
+    return kept[(kept["date"] >= span[0]) & (kept["date"] <= span[1])]
+
+
+def _all_of(tickers: tuple[str, ...], span: tuple[pd.Timestamp, pd.Timestamp]) -> pd.DataFrame:
+    table = _download(tickers, *span)
+    absent = sorted(set(tickers) - set(table["ticker"]))
     if absent:
-        raise SourceError(f"Yahoo Finance has no prices of {named(absent)} {_range(start, end)}: {RETRY}")
-    if kept is not None:
-        write_bars(bars, kept)
-    return bars
+        raise SourceError(f"Yahoo Finance has no prices of {named(absent)} {_range(*span)}: {RETRY}")
+    return table[["date", "ticker", "close", "open"]]
 
 
-def _kept(cache: Path, tickers: tuple[str, ...], start: pd.Timestamp, end: pd.Timestamp) -> Path:
-    """A name of one length, however many tickers, and of no other tickers or dates."""
-    asked = repr((tickers, str(start.date()), str(end.date())))
-    return cache / f"yahoo-{hashlib.sha256(asked.encode()).hexdigest()}.parquet"
+def _tell_of_late_bars(close: pd.DataFrame, last: pd.Timestamp) -> None:
+    """Log where the newest bars are missing, of all assets or of some."""
+    newest, until = sessions_of(close)[-1], min(last, pd.Timestamp.now("UTC").tz_localize(None).normalize())
+    if np.busday_count((newest + ONE_DAY).date(), (until + ONE_DAY).date()) > 0:
+        log.warning(
+            "Yahoo Finance: no prices after %s, asked up to %s: a holiday, or the vendor is late",
+            newest.date(), until.date(),
+        )  # fmt: skip
+    late = [asset for asset in close.columns if np.isnan(close[asset].iloc[-1])]
+    if late:
+        since = named(f"{asset} since {sessions_of(close[asset].dropna())[-1]:%Y-%m-%d}" for asset in late)
+        log.warning("Yahoo Finance: no price at %s of %s: not traded, or the vendor is late", newest.date(), since)
 
 
-def _download(tickers: tuple[str, ...], start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
-    """Ask Yahoo, and again after a pause where it limits requests; the client itself gives up at once."""
+# Yahoo Finance, through yfinance
+
+
+def _client() -> str:
+    from importlib.metadata import version
+
+    return f"yfinance {version('yfinance')}"
+
+
+def _download(tickers: Sequence[str], first: pd.Timestamp, last: pd.Timestamp) -> pd.DataFrame:
+    """Rows of (date, ticker, close, open[, dividend, split]): none of a ticker that Yahoo does not know.
+
+    Yahoo is asked again after a pause where it limits requests; the client itself gives up at once.
+    """
     for pause in (*PAUSES, None):
-        with _Limited() as limited:
-            answer = _asked(tickers, start, end)
-        if not limited.seen or pause is None:
+        with _Heard() as heard:
+            answer = _asked(tickers, first, last)
+        if not heard.limit or pause is None:
             break
         log.warning("Yahoo Finance limits requests: trying again in %g s", pause)
         time.sleep(pause)
-    if limited.seen:
+    if heard.limit:
         raise SourceError(f"Yahoo Finance limits requests and did not give all of {named(tickers)}: try again later")
     if answer is None or answer.empty or answer["Close"].isna().all(axis=None):
-        raise SourceError(f"Yahoo Finance has no prices of {named(tickers)} {_range(start, end)}: {RETRY}")
-    long = answer[["Open", "Close"]].stack(level="Ticker").dropna(subset=["Close"]).reset_index()
-    renamed: pd.DataFrame = long.rename(columns={"Date": "date", "Ticker": "ticker", "Open": "open", "Close": "close"})
-    return renamed
+        log.warning("Yahoo Finance gave nothing of %s: %s", named(tickers), heard.last or "it does not say why")
+        return pd.DataFrame(columns=["date", "ticker", "close", "open"])
+    wanted = [name for name in ("Open", "Close", "Dividends", "Stock Splits") if name in answer.columns]
+    rows: pd.DataFrame = answer[wanted].stack(level="Ticker").dropna(subset=["Close"]).reset_index()
+    return rows.rename(columns=RENAMED)
 
 
-class _Limited(logging.Handler):
-    """Whether Yahoo turned requests away: `yfinance.download` says so in its log and nowhere else."""
+class _Heard(logging.Handler):
+    """What went wrong, and whether Yahoo limits requests: `yfinance.download` says so in its log and nowhere else."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
-        self.seen = False
+        self.limit, self.last = False, ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.seen |= "RateLimit" in record.getMessage()
+        self.last = " ".join(record.getMessage().split())[:MOST_QUOTED]
+        self.limit |= "RateLimit" in self.last
 
-    def __enter__(self) -> "_Limited":
+    def __enter__(self) -> "_Heard":
         logging.getLogger("yfinance").addHandler(self)
         return self
 
@@ -212,18 +239,24 @@ class _Limited(logging.Handler):
         logging.getLogger("yfinance").removeHandler(self)
 
 
-def _asked(tickers: tuple[str, ...], start: pd.Timestamp, end: pd.Timestamp) -> Any:
+def _asked(tickers: Sequence[str], first: pd.Timestamp, last: pd.Timestamp) -> Any:
     import yfinance  # loads requests, curl and SQLite: only when a vendor is asked
 
+    # Else the client tells of a time-out as of a ticker that is "possibly delisted".
+    hidden, yfinance.config.debug.hide_exceptions = yfinance.config.debug.hide_exceptions, False
     try:
         return yfinance.download(
             list(tickers),
-            start=start,
-            end=end + pd.Timedelta(days=1),  # yfinance's end is exclusive
+            start=first,
+            end=last + ONE_DAY,  # yfinance's end is exclusive
             auto_adjust=True,
+            actions=True,
             progress=False,
+            timeout=TIMEOUT,
             multi_level_index=True,
         )
     except Exception as error:  # the client raises whatever its transport raises
         reason = f"{type(error).__name__}: {error}"
         raise SourceError(f"Yahoo Finance did not answer: {reason}: {RETRY}") from error
+    finally:
+        yfinance.config.debug.hide_exceptions = hidden

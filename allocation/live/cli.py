@@ -1,53 +1,29 @@
 """`newsfolio rebalance` and `status`: one scheduled step, and what the ledger says."""
 
-import hashlib
 import json
-import shlex
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from allocation.errors import AllocationError, SourceError
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from allocation.live.brokers import Broker
-    from allocation.live.ledger import Ledger
-    from allocation.live.report import StepReport
-    from allocation.live.step import Inputs, Settings
-    from allocation.policy import Policy
-    from allocation.prices import Bars
+from allocation.errors import AllocationError
+from allocation.live.settings_file import use_settings
+from allocation.live.tools import Tools
 
 STOPPED = 3  # exit code: a guard holds the step
 
 LedgerUrl = Annotated[str, typer.Option(help="The ledger: a file, or postgresql://user@host/name.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 Calendar = Annotated[str, typer.Option(help="Exchange calendar, such as XNYS or XLON.")]
-
-
-@dataclass(frozen=True)
-class NewsSignal:
-    """A signal made of news: sessions × assets, the newest headline (UTC), and what scored it."""
-
-    signal: "pd.DataFrame"
-    newest: "pd.Timestamp"
-    model: str
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What other packages lend to the command. due: whether a session is a rebalancing date of a schedule."""
-
-    load_policy: "Callable[[Path], Policy]"
-    news_signal: "Callable[[Path, str | None, pd.DatetimeIndex, str], NewsSignal]"
-    due: "Callable[[pd.Timestamp, pd.DatetimeIndex, str, str], bool]"
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--settings", is_eager=True, callback=use_settings, help="TOML file of these options; the command line wins."
+    ),
+]
 
 
 def register(app: typer.Typer, tools: Tools) -> None:
@@ -56,7 +32,10 @@ def register(app: typer.Typer, tools: Tools) -> None:
     def rebalance(
         strategy: Annotated[Path, typer.Argument(help="A Python file with a function policy().")],
         ledger: LedgerUrl,
-        prices: Annotated[Path, typer.Option(help="Prices: long with date, ticker, close, open; or wide closes.")],
+        prices: Annotated[str, typer.Option(help="A file, URL#TABLE of a database, or yahoo:TICKER,TICKER,...")],
+        _settings: SettingsFile = None,
+        since: Annotated[str | None, typer.Option(help="First date to ask Yahoo Finance for.")] = None,
+        price_cache: Annotated[Path | None, typer.Option(help="Folder that keeps what Yahoo Finance gave.")] = None,
         news: Annotated[Path | None, typer.Option(help="Headlines: published, asset, text.")] = None,
         model: Annotated[str | None, typer.Option(help="Classifier that scores them, unless they have scores.")] = None,
         signal: Annotated[Path | None, typer.Option(help="A signal, in place of news.")] = None,
@@ -76,7 +55,13 @@ def register(app: typer.Typer, tools: Tools) -> None:
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide and show; keep and send nothing.")] = False,
         wait: Annotated[float, typer.Option(help="Seconds to wait for another run.")] = 60.0,
         metrics: Annotated[Path | None, typer.Option(help="Where to write figures for Prometheus.")] = None,
-        on_failure: Annotated[str | None, typer.Option(help="Command to run, with the reason as its end.")] = None,
+        on_failure: Annotated[
+            str | None,
+            typer.Option(
+                envvar="NEWSFOLIO_ON_FAILURE",
+                help="Command to run with the reason as its last argument, or https address to post it to.",
+            ),
+        ] = None,
         log: Annotated[str, typer.Option(help="quiet, text or json: what is said on stderr meanwhile.")] = "quiet",
         as_json: Json = False,
     ) -> None:
@@ -84,21 +69,24 @@ def register(app: typer.Typer, tools: Tools) -> None:
 
         Exit code 3: a guard holds the step and nothing was sent.
         """
+        from allocation.live.command import Call, Run, Sources
 
-        call = _Call(
-            strategy, prices, news, model, signal, date, every, calendar, broker, cash,
+        call = Call(
+            strategy, Sources(prices, since, price_cache, news, model, signal), date, every, calendar, broker, cash,
             {"cost_bp": cost_bp, "lot": lot, "minimum": minimum, "reserve": reserve},
             {"weight": max_weight, "turnover": max_turnover, "coverage": min_coverage},
             tuple(allow or ()),
         )  # fmt: skip
         with _failing(on_failure), _logged(log):
-            typer.echo(call.text(tools, _Run(ledger, dry_run, wait, metrics), as_json=as_json))
+            typer.echo(call.text(tools, Run(ledger, dry_run, wait, metrics, as_json)))
 
     app.command()(rebalance)
     app.command()(status)
 
 
-def status(ledger: LedgerUrl, calendar: Calendar = "XNYS", as_json: Json = False) -> None:
+def status(
+    ledger: LedgerUrl, _settings: SettingsFile = None, calendar: Calendar = "XNYS", as_json: Json = False
+) -> None:
     """Say what the ledger knows: last run, holdings, NAV, next session, and anything wrong (then exit code 1)."""
     from allocation.live.ledger import read_ledger
     from allocation.live.status import status as look
@@ -110,146 +98,32 @@ def status(ledger: LedgerUrl, calendar: Calendar = "XNYS", as_json: Json = False
         raise typer.Exit(1)
 
 
-@dataclass(frozen=True)
-class _Run:
-    """Where and how, which no decision depends on."""
-
-    ledger: str
-    dry_run: bool
-    wait: float
-    metrics: Path | None
-
-
-@dataclass(frozen=True)
-class _Call:
-    """What was asked for on the command line."""
-
-    strategy: Path
-    prices: Path
-    news: Path | None
-    model: str | None
-    signal: Path | None
-    date: str | None
-    every: str
-    calendar: str
-    broker: str
-    cash: float
-    trading: dict[str, float]
-    limits: dict[str, float]
-    allow: tuple[str, ...]
-
-    def text(self, tools: Tools, run: _Run, *, as_json: bool) -> str:
-        """Do the step and return what to print."""
-        if self.news is not None and self.signal is not None:
-            raise typer.BadParameter("--news and --signal exclude each other")
-        session, nothing = self._session()
-        if nothing:
-            return json.dumps({"session": None, "reason": nothing}) if as_json else nothing
-        settings, inputs = self._settings(), self._inputs(tools, session)
-        due = tools.due(session, _sessions(inputs.bars, session), self.every, self.calendar)
-        report = self._step(tools, run, inputs, session, replace(settings, due=due))
-        return json.dumps(report.to_dict()) if as_json else str(report)
-
-    def _session(self) -> "tuple[pd.Timestamp, str]":
-        """The session to decide for, and why there is none."""
-        import pandas as pd
-
-        from allocation.live.clock import is_session, last_closed
-        from allocation.prices import day_of
-
-        if self.date is None:
-            return last_closed(pd.Timestamp.now("UTC"), self.calendar).session, ""
-        day = day_of(self.date, "date")
-        closed = f"{day:%Y-%m-%d} is not a session of {self.calendar}: nothing to do"
-        return day, "" if is_session(day, self.calendar) else closed
-
-    def _settings(self) -> "Settings":
-        from allocation.live.guards import Limits
-        from allocation.live.orders import Rules
-        from allocation.live.step import Settings
-
-        trading, limits = self.trading, self.limits
-        rules = Rules(trading["cost_bp"] / 1e4, trading["lot"], trading["minimum"], trading["reserve"])
-        allowed = frozenset(self.allow)
-        return Settings(
-            rules, Limits(limits["weight"], limits["turnover"], limits["coverage"], allowed=allowed), self.calendar
-        )
-
-    def _inputs(self, tools: Tools, session: "pd.Timestamp") -> "Inputs":
-        from allocation.files import read_frame
-        from allocation.live.step import Inputs
-        from allocation.prices import load_prices
-
-        if not self.strategy.is_file():
-            raise SourceError(f"{self.strategy}: no such file")
-        bars = load_prices(self.prices)
-        strategy = hashlib.sha256(self.strategy.read_bytes()).hexdigest()
-        asked = json.dumps([self.every, self.calendar, self.broker, self.trading], sort_keys=True)
-        config = hashlib.sha256(asked.encode()).hexdigest()
-        if self.news is None:
-            values = read_frame(self.signal) if self.signal else None
-            return Inputs(bars, values, None, strategy, "a signal file" if self.signal else "no signal", config)
-        made = tools.news_signal(self.news, self.model, _sessions(bars, session), self.calendar)
-        return Inputs(bars, made.signal, made.newest, strategy, made.model, config)
-
-    def _step(
-        self, tools: Tools, run: _Run, inputs: "Inputs", session: "pd.Timestamp", settings: "Settings"
-    ) -> "StepReport":
-        from allocation.live.ledger import open_ledger
-        from allocation.live.metrics import write_metrics
-        from allocation.live.rebalance import rebalance
-
-        policy = tools.load_policy(self.strategy)
-        with open_ledger(run.ledger, wait=run.wait, dry_run=run.dry_run) as ledger:
-            try:
-                return rebalance(policy, inputs, session, ledger, self._broker(ledger, settings), settings)
-            finally:
-                if run.metrics is not None:
-                    write_metrics(ledger, run.metrics)
-
-    def _broker(self, ledger: "Ledger", settings: "Settings") -> "Broker":
-        from allocation.live.alpaca import AlpacaBroker
-        from allocation.live.paper import PaperBroker
-
-        if self.broker == "alpaca":
-            return AlpacaBroker.from_environment()
-        if self.broker != "paper":
-            raise AllocationError(f"broker {self.broker!r} is not known: use paper or alpaca")
-        return PaperBroker(ledger, settings.rules.rate, self.cash)
-
-
-def _sessions(bars: "Bars", session: "pd.Timestamp") -> "pd.DatetimeIndex":
-    from allocation.frames import sessions_of
-
-    sessions = sessions_of(bars.close)
-    return sessions[sessions <= session]
-
-
 @contextmanager
-def _failing(command: str | None) -> Iterator[None]:
-    """Tell `command` why a step did not get to its end; a guard's stop is exit code 3."""
+def _failing(target: str | None) -> Iterator[None]:
+    """Tell `target` why a step did not get to its end, whatever stopped it; a guard's stop is exit code 3."""
     from allocation.live.errors import Stopped
     from allocation.live.events import redacted
+    from allocation.live.notify import notify, told_plainly
 
     try:
         yield
-    except (ValueError, OSError) as error:  # all errors of the three packages are ValueErrors
-        reason = redacted(" ".join(str(error).split()))
-        _notify(command, reason)
+    except Exception as error:
+        code = _exit_code(error)
+        reason = told_plainly(redacted(str(error) or type(error).__name__))
+        if target is not None:
+            notify(target, reason, code)
         if isinstance(error, Stopped):
             typer.echo(reason, err=True)
-            raise typer.Exit(STOPPED) from error
+            raise typer.Exit(STOPPED) from None
+        if redacted(str(error)) != str(error):
+            raise AllocationError(reason) from None
         raise
 
 
-def _notify(command: str | None, reason: str) -> None:
-    """The command is the user's own; a failing one must not hide the reason it was to tell."""
-    if command is None:
-        return
-    try:
-        subprocess.run([*shlex.split(command), reason], check=True, timeout=60, capture_output=True)  # noqa: S603
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
-        typer.echo(f"note: {command!r} could not be told: {type(error).__name__}", err=True)
+def _exit_code(error: Exception) -> int:
+    from allocation.live.errors import Stopped
+
+    return STOPPED if isinstance(error, Stopped) else 2 if isinstance(error, typer.BadParameter) else 1
 
 
 @contextmanager

@@ -21,6 +21,11 @@ class Hours:
     next_open: pd.Timestamp
 
 
+def utc_now() -> pd.Timestamp:
+    """Return the time."""
+    return pd.Timestamp.now("UTC")
+
+
 def last_closed(now: pd.Timestamp, calendar: str = "XNYS") -> Hours:
     """Return the last session whose close has passed at `now` (UTC)."""
     exchange = _calendar(calendar, now.year)

@@ -9,7 +9,8 @@ from typing import TextIO
 
 log = logging.getLogger("allocation.live")
 
-SECRETS = ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY", "PGPASSWORD")  # environment variables whose values never show
+# Environment variables whose values never show.
+SECRETS = ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY", "PGPASSWORD", "NEWSFOLIO_ON_FAILURE")
 HIDDEN = "***"
 
 

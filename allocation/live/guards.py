@@ -103,7 +103,9 @@ def _news(now: Situation, limits: Limits) -> Iterator[Finding]:
         covered = float(now.signal.iloc[-1].notna().mean())
         if covered < limits.coverage:
             yield "coverage", f"{covered:.0%} of assets have a signal, the limit is {limits.coverage:.0%}"
-    if now.newest_news is not None:
+    if pd.isna(now.newest_news) and now.newest_news is not None:
+        yield "stale-news", f"there is no headline up to {now.closes.index[-1]:%Y-%m-%d}"
+    elif now.newest_news is not None:
         age = (now.closes.index[-1] + pd.Timedelta(days=1)).tz_localize("UTC") - now.newest_news
         if age > pd.Timedelta(days=limits.news_age):
             yield "stale-news", f"the newest headline is of {now.newest_news:%Y-%m-%d %H:%M} UTC"

@@ -3,22 +3,22 @@
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine, text
 
+from allocation.database import file_of, make_engine, parsed, shown, told, whole_transactions
 from allocation.live.errors import LedgerError
 
 VERSIONS = "newsfolio_version"  # the table that holds the ledger's version; alembic's own name may be another's
 LOCK_KEY = 0x6E657773  # of PostgreSQL's advisory lock: the word "news"
+REMEDY = "see that the database can be reached and written to"
 POLL = 0.05  # seconds between two tries to get the lock
 
 
@@ -48,13 +48,13 @@ def open_ledger(url: str, *, wait: float = 60.0, dry_run: bool = False) -> Itera
     Raises:
         LedgerError: the database cannot be opened, is held by another run, or is of a newer version.
     """
-    parsed = _parsed(url)
-    file = Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
+    place = _parsed(url)
+    file = file_of(place)
     fresh = file is not None and not file.exists()
-    with _engine(parsed, "BEGIN IMMEDIATE") as engine, _told(_shown(parsed)):
-        lock = _file_lock(file, wait) if file else _server_lock(engine, _shown(parsed), wait)
+    with _engine(place, "BEGIN IMMEDIATE") as engine, _told(shown(place)):
+        lock = _file_lock(file, wait) if file else _server_lock(engine, shown(place), wait)
         with lock, engine.connect() as connection, _undone(connection) if dry_run else nullcontext():
-            ledger = Ledger(connection, _shown(parsed), dry_run)
+            ledger = Ledger(connection, shown(place), dry_run)
             _migrate(ledger)
             yield ledger
     if dry_run and fresh and file is not None:
@@ -68,11 +68,11 @@ def read_ledger(url: str) -> Iterator[Ledger]:
     Raises:
         LedgerError: there is none, or it is of another version.
     """
-    parsed = _parsed(url)
-    where = _shown(parsed)
-    if parsed.get_backend_name() == "sqlite" and not Path(str(parsed.database)).is_file():
+    place = _parsed(url)
+    where, file = shown(place), file_of(place)
+    if file is not None and not file.is_file():
         raise LedgerError(f"{where}: no such ledger: `newsfolio rebalance` makes one")
-    with _engine(parsed, "BEGIN") as engine, _told(where), engine.connect() as connection:
+    with _engine(place, "BEGIN") as engine, _told(where), engine.connect() as connection:
         ledger = Ledger(connection, where)
         _check_current(ledger)
         yield ledger
@@ -98,60 +98,29 @@ def _undone(connection: Connection) -> Iterator[None]:
 
 
 def _parsed(url: str) -> URL:
-    try:
-        parsed = make_url(url if "://" in url else f"sqlite:///{url}")
-    except ArgumentError as error:
-        raise LedgerError("the ledger's URL cannot be read: write a path or postgresql://user@host/name") from error
-    backend = parsed.get_backend_name()
+    complaint = LedgerError("the ledger's URL cannot be read: write a path or postgresql://user@host/name")
+    made = parsed(url if "://" in url else f"sqlite:///{url}", complaint)
+    backend = made.get_backend_name()
     if backend not in ("sqlite", "postgresql"):
-        raise LedgerError(f"{_shown(parsed)}: {backend} is not known: use SQLite or PostgreSQL")
-    if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
-        raise LedgerError(f"{_shown(parsed)}: a ledger in memory forgets what it decided: name a file")
-    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername == "postgresql" else parsed
-
-
-def _shown(url: URL) -> str:
-    return url.render_as_string(hide_password=True)
+        raise LedgerError(f"{shown(made)}: {backend} is not known: use SQLite or PostgreSQL")
+    if backend == "sqlite" and made.database in (None, "", ":memory:"):
+        raise LedgerError(f"{shown(made)}: a ledger in memory forgets what it decided: name a file")
+    return made
 
 
 @contextmanager
 def _engine(url: URL, begin: str) -> Iterator[Engine]:
-    try:
-        engine = create_engine(url)
-    except (ModuleNotFoundError, NoSuchModuleError) as error:
-        raise LedgerError(f"{_shown(url)}: needs a driver: pip install 'newsfolio[postgres]'") from error
+    engine = make_engine(url, LedgerError)
     if url.get_backend_name() == "sqlite":
-        _whole_transactions(engine, begin)
+        whole_transactions(engine, begin, ("foreign_keys = ON", "synchronous = FULL"))
     try:
         yield engine
     finally:
         engine.dispose()
 
 
-def _whole_transactions(engine: Engine, begin: str) -> None:
-    """Python's sqlite3 leaves the making of tables outside transactions unless it is told to keep out of them."""
-
-    def connected(connection: Any, _record: object) -> None:
-        connection.isolation_level = None
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA synchronous = FULL")
-
-    def begun(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    event.listen(engine, "connect", connected)
-    event.listen(engine, "begin", begun)
-
-
-@contextmanager
-def _told(where: str) -> Iterator[None]:
-    """What the database raises, as one line of our own."""
-    try:
-        yield
-    except (SQLAlchemyError, sqlite3.Error) as error:
-        cause = getattr(error, "orig", None) or error
-        first = (str(cause).strip() or type(cause).__name__).splitlines()[0]
-        raise LedgerError(f"{where}: {first}: see that the database can be reached and written to") from error
+def _told(where: str) -> AbstractContextManager[None]:
+    return told(where, REMEDY, LedgerError)
 
 
 @contextmanager

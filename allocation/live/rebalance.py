@@ -7,13 +7,12 @@ its session, an order under its client id. A step that was killed anywhere goes 
 import pandas as pd
 
 from allocation.errors import AllocationError
-from allocation.live import journal
+from allocation.live import clock, journal
 from allocation.live.brokers import Account, Broker
 from allocation.live.catch_up import catch_up
-from allocation.live.clock import hours_of
 from allocation.live.decide import decide
 from allocation.live.errors import Stopped
-from allocation.live.events import tell
+from allocation.live.events import redacted, tell
 from allocation.live.guards import Finding
 from allocation.live.journal import Valuation
 from allocation.live.ledger import Ledger
@@ -44,27 +43,30 @@ def rebalance(
         Stopped: a guard holds the step; nothing was decided or sent.
         PolicyError: the policy's answer is no row of weights. AllocationError: anything else that was wrong.
     """
-    now = pd.Timestamp.now("UTC") if now is None else now
+    now = clock.utc_now() if now is None else now
     settings = settings or Settings()
     with ledger.transaction() as connection:
         portfolio = journal.portfolio_name(connection, broker.name, plain(now))
         journal.refuse_to_go_back(connection, session)
         run = journal.start_run(connection, session, plain(now))
     tell("run started", {"run": run, "session": f"{session:%Y-%m-%d}", "ledger": ledger.where, "broker": broker.name})
-    step = Step(policy, inputs, hours_of(session, settings.calendar), ledger, broker, settings, now, portfolio, run)
+    step = Step(
+        policy, inputs, clock.hours_of(session, settings.calendar), ledger, broker, settings, now, portfolio, run
+    )
     outcome, reason = "failed", "interrupted"
     try:
         report = _run(step)
         outcome, reason = "done", ""
     except Stopped as stop:
-        outcome, reason = "stopped", str(stop)
+        outcome, reason = "stopped", redacted(str(stop))
         raise
-    except AllocationError as error:
-        reason = str(error)
+    except Exception as error:
+        said = str(error) if isinstance(error, AllocationError) else f"{type(error).__name__}: {error}"
+        reason = redacted(said)
         raise
     finally:
         with ledger.transaction() as connection:
-            journal.finish_run(connection, run, outcome, reason or None, plain(pd.Timestamp.now("UTC")))
+            journal.finish_run(connection, run, outcome, reason or None, plain(clock.utc_now()))
         tell(f"run {outcome}", {"run": run} | ({"reason": reason} if reason else {}))
     return report
 

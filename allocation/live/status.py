@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from allocation.live import journal
+from allocation.live import clock, journal
 from allocation.live.clock import Hours, last_closed
 from allocation.live.ledger import Ledger
 
@@ -47,7 +47,7 @@ class Status:
 
 def status(ledger: Ledger, calendar: str = "XNYS", now: pd.Timestamp | None = None) -> Status:
     """Look at a ledger; now: the time (UTC), by default the clock's."""
-    now = pd.Timestamp.now("UTC") if now is None else now
+    now = clock.utc_now() if now is None else now
     hours = last_closed(now, calendar)
     with ledger.transaction() as connection:
         row, decision = journal.last_run(connection), journal.last_decision(connection)

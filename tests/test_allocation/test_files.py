@@ -149,3 +149,11 @@ def test_a_text_is_replaced_whole(tmp_path):
     assert path.read_text() == "old"
     assert write_text("Σ new", path).read_bytes() == "Σ new".encode()
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_words_stay_words(tmp_path):
+    (tmp_path / "news.csv").write_text("asset,text,score\n0005,NA,0.5\nNA,2014,\n,None,-1\n")
+    table = read_table(tmp_path / "news.csv")
+    assert table["asset"].tolist() == ["0005", "NA", ""]
+    assert table["text"].tolist() == ["NA", "2014", "None"]
+    assert table["score"].isna().tolist() == [False, True, False]

@@ -11,6 +11,7 @@ import pytest
 import yfinance
 
 from allocation import SourceError, load_prices, prices
+from allocation.price_versions import price_fetches
 
 # yfinance 1.7 itself uses what pandas is going to drop.
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")
@@ -23,7 +24,8 @@ class Chart:
 
     def __init__(self):
         self.close = {"AAA": np.arange(100.0, 110.0), "BBB": np.arange(50.0, 60.0)}
-        self.adjusted, self.split, self.trouble, self.asked = {}, {}, [], []
+        self.adjusted, self.split, self.dividend, self.trouble, self.asked = {}, {}, {}, [], []
+        self.silent, self.over, self.spans = threading.Event(), threading.Event(), []
 
     def answer(self, ticker, query):
         if ticker not in self.close:
@@ -31,6 +33,10 @@ class Chart:
         stamps = [int(day.tz_localize("America/New_York").timestamp()) + 34_200 for day in DAYS]
         first, last = (int(query[name][0]) for name in ("period1", "period2")) if "period1" in query else (0, 2**40)
         inside = [n for n, stamp in enumerate(stamps) if first <= stamp < last]
+        if "period1" in query:
+            self.spans.append(
+                (ticker, pd.Timestamp(first, unit="s").normalize(), pd.Timestamp(last, unit="s").normalize())
+            )
         close = [None if np.isnan(self.close[ticker][n]) else float(self.close[ticker][n]) for n in inside]
         adjusted = self.adjusted.get(ticker, self.close[ticker])
         bars = dict.fromkeys(("close", "open", "high", "low"), close) | {"volume": [1000] * len(inside)}
@@ -38,6 +44,9 @@ class Chart:
         if ticker in self.split:
             stamp = stamps[self.split[ticker]]
             events = {"splits": {str(stamp): {"date": stamp, "numerator": 2, "denominator": 1, "splitRatio": "2:1"}}}
+        if ticker in self.dividend:
+            stamp = stamps[self.dividend[ticker]]
+            events["dividends"] = {str(stamp): {"date": stamp, "amount": 1.5}}
         meta = {"currency": "USD", "symbol": ticker, "exchangeName": "NYQ", "instrumentType": "EQUITY",
                 "timezone": "EST", "exchangeTimezoneName": "America/New_York", "gmtoffset": -18000,
                 "regularMarketPrice": 1.0, "priceHint": 2, "dataGranularity": "1d", "range": "",
@@ -57,6 +66,8 @@ def chart(monkeypatch, tmp_path):
             parts = urlsplit(self.path)
             ticker = parts.path.rsplit("/", 1)[-1]
             known.asked.append(ticker)
+            if known.silent.is_set():
+                return known.over.wait(10) and None
             status, text = known.trouble.pop(0) if known.trouble else (200, None)
             self.send_response(status)
             self.end_headers()
@@ -77,6 +88,7 @@ def chart(monkeypatch, tmp_path):
     yfinance.set_tz_cache_location(str(tmp_path / "zones"))
     yfinance.data.YfData.cache_get.cache_clear()
     yield known
+    known.over.set()
     yfinance.data.YfData.cache_get.cache_clear()
     server.shutdown()
     server.server_close()
@@ -128,6 +140,109 @@ def test_what_is_no_data_is_an_error_and_is_not_kept(chart, tmp_path, trouble, c
     assert not (tmp_path / "kept").exists()
 
 
+def test_a_server_that_never_answers_is_left_in_time(chart, monkeypatch, caplog):
+    """The first call learns the ticker's time zone, for which the client waits as long as it likes."""
+    load_prices(["AAA"], **WEEK)
+    yfinance.data.YfData.cache_get.cache_clear()
+    monkeypatch.setattr(prices, "TIMEOUT", 0.2)
+    chart.silent.set()
+    with pytest.raises(SourceError, match="Yahoo Finance has no prices of AAA"):
+        load_prices(["AAA"], **WEEK)
+    assert "Yahoo Finance gave nothing of AAA: ['AAA']: Timeout" in caplog.text
+
+
+# With a cache
+
+
+def later(chart):
+    """As another night: the client itself remembers answers about days that are over."""
+    yfinance.data.YfData.cache_get.cache_clear()
+    chart.asked.clear(), chart.spans.clear()
+
+
+def test_a_second_night_asks_for_the_new_days_only(chart, tmp_path):
+    load_prices(["AAA", "BBB"], start="2021-01-04", end="2021-01-13", cache=tmp_path)
+    later(chart)
+    bars = load_prices(["AAA", "BBB"], **WEEK, cache=tmp_path)
+    np.testing.assert_array_equal(bars.close["AAA"], chart.close["AAA"])
+    assert {first for _, first, _ in chart.spans} == {pd.Timestamp("2021-01-04")}  # within the overlap
+    later(chart)
+    assert load_prices(["AAA", "BBB"], **WEEK, cache=tmp_path).close.equals(bars.close)
+    assert not chart.asked
+
+
+@pytest.mark.parametrize(("kind", "factor"), [("split", 0.5), ("dividend", 0.985)])
+def test_a_split_or_dividend_between_two_nights_is_a_new_version(chart, tmp_path, caplog, kind, factor):
+    """Yahoo rewrites closes for a split, adjusted closes for both."""
+    plain = chart.close["AAA"].copy()
+    first = load_prices(["AAA", "BBB"], start="2021-01-04", end="2021-01-12", cache=tmp_path)
+    between = pd.Timestamp.now("UTC")
+    later(chart)
+    past = np.arange(10) < 8
+    getattr(chart, kind)["AAA"] = 8
+    if kind == "split":
+        chart.close["AAA"] = plain * np.where(past, factor, 1.0)
+    chart.adjusted["AAA"] = plain * np.where(past, factor, 1.0)
+    bars = load_prices(["AAA", "BBB"], **WEEK, cache=tmp_path)
+    np.testing.assert_allclose(bars.close["AAA"], chart.adjusted["AAA"])
+    np.testing.assert_array_equal(bars.close["BBB"], chart.close["BBB"])
+    assert f"rewrote 7 past prices of AAA ({kind} of {2 if kind == 'split' else 1.5:g} on 2021-01-14)" in caplog.text
+    before = load_prices(["AAA", "BBB"], **WEEK, cache=tmp_path, as_of=between)
+    pd.testing.assert_frame_equal(before.close, first.close, check_exact=True)
+    pd.testing.assert_frame_equal(before.open, first.open, check_exact=True)
+    record = price_fetches(tmp_path)
+    assert record["rewritten"].tolist() == [0, 0, 0, 7]
+    assert record["client"].str.startswith("yfinance 1").all()
+    assert record["policy"].str.contains("auto_adjust").all()
+
+
+def test_last_bars_that_are_missing_are_told_of(chart, caplog):
+    chart.close["BBB"][[8, 9]] = np.nan
+    load_prices(["AAA", "BBB"], **WEEK)
+    assert "no price at 2021-01-15 of BBB since 2021-01-13: not traded, or the vendor is late" in caplog.text
+    caplog.clear()
+    load_prices(["AAA"], start="2021-01-04", end="2021-01-20")
+    assert "no prices after 2021-01-15, asked up to 2021-01-20: a holiday, or the vendor is late" in caplog.text
+    caplog.clear()
+    load_prices(["AAA"], start="2021-01-04", end="2021-01-17")  # a Sunday
+    assert not caplog.records
+
+
+def test_as_of_needs_a_cache_and_a_moment(chart, tmp_path):
+    load_prices(["AAA"], **WEEK, cache=tmp_path)
+    with pytest.raises(SourceError, match="name the cache that keeps them"):
+        load_prices(["AAA"], **WEEK, as_of="2021-01-20")
+    with pytest.raises(SourceError, match="as_of is 'soon', which is not a moment: write YYYY-MM-DDTHH:MM"):
+        load_prices(["AAA"], **WEEK, cache=tmp_path, as_of="soon")
+    with pytest.raises(SourceError, match="has no kept prices of AAA as of 2021-01-20 00:00 UTC"):
+        load_prices(["AAA"], **WEEK, cache=tmp_path, as_of="2021-01-20")
+
+
 def test_an_unknown_ticker_is_named(chart):
     with pytest.raises(SourceError, match="Yahoo Finance has no prices of ZZZ"):
         load_prices(["AAA", "ZZZ"], **WEEK)
+
+
+def test_the_command_updates_and_looks_back(chart, tmp_path, monkeypatch, capsys):
+    """By default up to today; with a moment, what the cache held then."""
+    import newsfolio
+
+    def command(*options):
+        line = ["prices", "AAA", "--start", "2021-01-04", "--out", "p.csv", "--cache", "kept", *options]
+        with pytest.raises(SystemExit) as ended:
+            newsfolio.main(line)
+        return ended.value.code or 0, *capsys.readouterr()
+
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = command()
+    assert (code, out) == (0, "1 tickers, 10 sessions from 2021-01-04 to 2021-01-15; written to p.csv\n")
+    written, moment = (tmp_path / "p.csv").read_text(), f"{pd.Timestamp.now('UTC'):%Y-%m-%dT%H:%M:%S.%f}"
+    later(chart)
+    chart.adjusted["AAA"] = chart.close["AAA"] * 0.5
+    command()
+    assert (tmp_path / "p.csv").read_text() != written
+    later(chart)
+    assert command("--as-of", moment)[0] == 0
+    assert (tmp_path / "p.csv").read_text() == written
+    assert not chart.asked
+    assert command("--as-of", "soon")[:2] == (1, "")

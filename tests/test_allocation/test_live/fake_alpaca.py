@@ -21,6 +21,7 @@ class Exchange:
     prices: dict = field(default_factory=dict)
     orders: dict = field(default_factory=dict)
     halted: set = field(default_factory=set)
+    delisted: set = field(default_factory=set)
     trouble: list = field(default_factory=list)
     asked: list = field(default_factory=list)
     power: float | None = None
@@ -79,12 +80,14 @@ class Exchange:
         symbol = parts.path.removeprefix("/v2/assets/")
         if symbol not in self.prices:
             return 404, {"code": 40410000, "message": f"asset not found for {symbol}"}
-        return 200, {"symbol": symbol, "status": "active", "tradable": symbol not in self.halted}
+        status = "inactive" if symbol in self.delisted else "active"
+        return 200, {"symbol": symbol, "status": status, "tradable": symbol not in self.halted | self.delisted}
 
 
 @contextmanager
 def serving(exchange):
     """Serve an Exchange on a free port; yield its URL."""
+    one_at_a_time = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
         def reply(self, method):
@@ -96,7 +99,8 @@ def serving(exchange):
                 return self.send(*trouble)
             if (self.headers["APCA-API-KEY-ID"], self.headers["APCA-API-SECRET-KEY"]) != KEYS:
                 return self.send(401, {}, json.dumps({"message": "unauthorized."}))
-            status, answer = exchange.answer(method, self.path, body)
+            with one_at_a_time:
+                status, answer = exchange.answer(method, self.path, body)
             if trouble is None:  # the work is done and the answer lost
                 self.close_connection = True
                 return self.connection.close()
@@ -119,6 +123,7 @@ def serving(exchange):
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.handle_error = lambda *_: None  # a client that was killed
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

@@ -1,10 +1,14 @@
 """Small markets and one step of a paper portfolio, for tests of allocation.live."""
 
+import os
+import signal
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from allocation import Bars, EqualWeight
 from allocation.live import Inputs, Limits, PaperBroker, Rules, Settings, open_ledger, rebalance
@@ -70,3 +74,33 @@ class Desk:
     def shares(self):
         with self.opened() as (_, broker):
             return broker.account()
+
+
+def in_a_child(work):
+    """Run `work` in a forked process of its own; return its exit status, negative if it was killed."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        except BaseException:  # noqa: BLE001 - a forked child must never go on as a second pytest
+            os._exit(1)
+        os._exit(0)
+    return child
+
+
+def ended(child):
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def kill_at(count):
+    """Kill this process at the count-th moment: just before or after a statement, before a commit, or when called."""
+    seen = [0]
+
+    def passed(*_):
+        seen[0] += 1
+        if seen[0] == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    for moment in ("before_cursor_execute", "after_cursor_execute", "commit"):
+        event.listen(Engine, moment, passed)
+    return passed

@@ -3,12 +3,15 @@
 import json
 import os
 import re
+import sqlite3
 import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+from fake_alpaca import KEYS, Exchange, serving
 from live_support import SESSIONS, market
+from sqlalchemy import create_engine
 
 import newsfolio
 from allocation import write_bars
@@ -77,6 +80,158 @@ def test_a_day_without_a_session_is_said_and_is_no_failure(command, folder):
     assert not (folder / "book.sqlite").exists()
 
 
+@pytest.fixture
+def at(monkeypatch):
+    """Set the clock that the command reads."""
+    return lambda moment: monkeypatch.setattr("allocation.live.clock.utc_now", lambda: pd.Timestamp(moment, tz="UTC"))
+
+
+def test_without_a_date_it_is_the_last_closed_session(command, at):
+    at("2022-09-20 20:35")
+    assert "2022-09-20 decided" in command(STEP)[1]
+    at("2022-09-21 19:00")  # before the close
+    assert "2022-09-20 had been decided" in command(STEP)[1]
+
+
+def test_a_day_without_a_session_is_said_without_a_date_too(command, folder, at):
+    at("2022-09-24 20:35")  # a Saturday
+    nothing = "2022-09-24 is not a session of XNYS: nothing to do"
+    assert command(STEP) == (0, f"{nothing}\n", "")
+    assert json.loads(command(f"{STEP} --json")[1]) == {"session": None, "reason": nothing}
+    assert not (folder / "book.sqlite").exists()
+    assert command(f"{STEP} --date 2022-09-23")[0] == 0
+    assert command(STEP) == (0, f"{nothing}\n", "")
+
+
+def test_a_session_that_was_missed_is_made_good_on_the_day_off(command, at):
+    at("2022-09-22 20:35")
+    assert command(STEP)[0] == 0
+    at("2022-09-24 20:35")
+    assert "2022-09-23 decided" in command(STEP)[1]
+
+
+def test_prices_come_from_a_database(command, folder):
+    engine = create_engine("sqlite:///p.db")
+    pd.read_csv(folder / "bars.csv").to_sql("bars", engine, index=False)
+    engine.dispose()
+    code, out, _ = command(f"{STEP.replace('bars.csv', 'sqlite:///p.db#bars')} --date {DAY} --json")
+    assert code == 0
+    assert json.loads(out) == json.loads(command(f"{STEP.replace('book', 'other')} --date {DAY} --json")[1])
+
+
+@pytest.fixture
+def yahoo(monkeypatch):
+    """The vendor: the same bars, whose past the factor by asset rewrites."""
+    factor, asked = pd.Series(1.0, BARS.close.columns), []
+
+    def download(tickers, start, end, **_):
+        asked.append((start, end))
+        frames = {"Close": BARS.close[list(tickers)] * factor[list(tickers)], "Open": BARS.open[list(tickers)]}
+        answer = pd.concat(frames, axis=1, names=["Price", "Ticker"]).rename_axis("Date")
+        return answer[(answer.index >= start) & (answer.index < end)]
+
+    monkeypatch.setattr("yfinance.download", download)
+    return factor, asked
+
+
+YAHOO = STEP.replace("bars.csv", "yahoo:AAA,BBB,CCC,DDD --since 2022-09-06 --price-cache kept")
+
+
+def test_prices_are_fetched_and_what_a_decision_saw_can_be_read_again(command, folder, yahoo):
+    """A later split rewrites the vendor's past, and neither the decision nor what it was made of."""
+    from allocation import frame_digest, load_prices
+    from allocation.live import journal, read_ledger
+
+    factor, asked = yahoo
+    assert command(f"{YAHOO} --date {DAY}")[0] == 0
+
+    def decision():
+        with read_ledger("book.sqlite") as ledger, ledger.transaction() as connection:
+            return journal.read_decision(connection, pd.Timestamp(DAY))
+
+    made = decision()
+    factor["BBB"] = 0.5
+    assert command(f"{YAHOO} --date {NEXT}")[0] == 0
+    assert decision().provenance == made.provenance
+    pd.testing.assert_series_equal(decision().targets, made.targets, check_exact=True)
+    days = {"start": "2022-09-06", "end": DAY, "cache": "kept"}
+    now, then = (load_prices(list(BARS.close), **days, as_of=when).close for when in ("2099-01-01", made.decided))
+    assert frame_digest(then) == made.provenance.prices != frame_digest(now)
+    np.testing.assert_allclose(now["BBB"], 0.5 * then["BBB"])
+    assert len(asked) == 3  # the second time the days that were lacking, and then all of BBB
+
+
+def test_prices_from_yahoo_need_a_first_date(command):
+    code, _, err = command(f"{STEP.replace('bars.csv', 'yahoo:AAA')} --date {DAY}")
+    assert (code, "need the first date: pass --since" in err) == (1, True)
+
+
+# What is wrong at the broker
+
+
+@pytest.fixture
+def alpaca(monkeypatch):
+    prices = BARS.close.loc[DAY].to_dict()
+    exchange = Exchange(prices=prices, now="2022-09-20T20:35:00Z")
+    monkeypatch.setattr("allocation.live.alpaca.MOST_WAIT", 0.01)
+    with serving(exchange) as url:
+        for name, value in zip(("APCA_API_KEY_ID", "APCA_API_SECRET_KEY"), KEYS, strict=True):
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("APCA_API_BASE_URL", url)
+        yield exchange
+
+
+AT_THE_BROKER = {
+    "unknown ticker": (lambda e: e.prices.pop("BBB"), 3, "[untradable] BBB: Alpaca does not know it"),
+    "delisted": (lambda e: e.delisted.add("BBB"), 3, "[untradable] BBB: is no longer listed at Alpaca"),
+    "halted": (lambda e: e.halted.add("BBB"), 3, "[untradable] BBB: is halted or not traded at Alpaca"),
+    "cash below 0": (lambda e: (setattr(e, "cash", -5.0), e.positions.update(AAA=100.0)), 3, "[account] the account's"),
+    "worth nothing": (lambda e: setattr(e, "cash", 0.0), 1, "is worth 0.00: nothing can be invested"),
+    "clock skew": (lambda e: setattr(e, "now", "2022-09-20T20:31:00Z"), 3, "[clock] the broker's clock says"),
+    "an order of its own": (lambda e: e.submit(
+        {"client_order_id": "mine", "symbol": "AAA", "qty": "1", "side": "buy"}), 3, "[working] order mine is working"),
+    "a holding without prices": (lambda e: (e.positions.update(ZZZ=1.0), e.prices.update(ZZZ=1.0)), 1, "holds ZZZ"),
+    "wrong keys": (lambda e: e.trouble.extend([(401, {}, "{}")]), 1, "refuses the keys (401)"),
+    "not JSON": (lambda e: e.trouble.extend([(200, {}, "<html>")] * 4), 1, "in 4 tries: JSONDecodeError"),
+    "blocked": (lambda e: e.trouble.extend([(200, {}, '{"trading_blocked": true}')]), 1, "is blocked from trading"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AT_THE_BROKER)
+def test_what_is_wrong_at_the_broker_is_one_line_and_nothing_is_sent(command, alpaca, at, name):
+    change, expected, complaint = AT_THE_BROKER[name]
+    at("2022-09-20 20:35")
+    change(alpaca)
+    before = set(alpaca.orders)
+    code, out, err = command(f"{STEP} --broker alpaca --lot 1")
+    assert (code, out, err.count("\n")) == (expected, "", 1)
+    assert complaint in err
+    assert set(alpaca.orders) == before
+    assert not any(method == "POST" for method, _ in alpaca.asked)
+
+
+def test_a_ledger_of_a_newer_version_sends_nothing(command, folder):
+    command(f"{STEP} --date {DAY}")
+    with sqlite3.connect("book.sqlite") as book:
+        book.execute("UPDATE newsfolio_version SET version_num = '0099'")
+    code, out, err = command(f"{STEP} --date {NEXT}")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "is of version 0099, which a newer newsfolio wrote: upgrade newsfolio" in err
+
+
+def test_no_secret_is_said_whatever_a_strategy_raises(command, folder, monkeypatch):
+    """Not on stderr, not to the hook, not in the ledger."""
+    monkeypatch.setenv("APCA_API_SECRET_KEY", "hunter2")
+    (folder / "strategy.py").write_text("import os\n\ndef policy():\n    return ask\n\n\ndef ask(view):\n"
+                                        "    raise ValueError(os.environ['APCA_API_SECRET_KEY'])\n")  # fmt: skip
+    tell = f"{sys.executable} -c \"import sys;open('told','w').write(sys.argv[-1])\""
+    code, out, err = command(f"{STEP} --date {DAY} --log json", "--on-failure", tell)
+    assert (code, out) == (1, "")
+    assert "ValueError: ***" in err
+    for said in (err, (folder / "told").read_text(), (folder / "book.sqlite").read_bytes().decode("latin-1")):
+        assert "hunter2" not in said
+
+
 def test_a_dry_run_leaves_nothing(command, folder):
     code, out, _ = command(f"{STEP} --date {DAY} --dry-run")
     assert (code, "dry run" in out) == (0, True)
@@ -103,8 +258,38 @@ def test_a_guard_is_exit_code_3_and_one_line_and_the_command_is_told(command, fo
     code, out, err = command(f"{STEP} --date {NEXT} --max-weight 0.1 --metrics m.prom", "--on-failure", tell)
     assert (code, out, err.count("\n")) == (3, "", 1)
     assert "[weight] AAA 25.0%" in err
-    assert (folder / "told").read_text() == err.strip()
+    assert (folder / "told").read_text() == f"newsfolio: {err.strip()}"
     assert "newsfolio_last_run_success 0.0" in (folder / "m.prom").read_text()
+
+
+@pytest.mark.parametrize("hook", ["false", "nowhere-to-be-found", "http://example.org/hook"])
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [(STEP.replace("bars", "none"), 1), (f"{STEP} --news a --signal b", 2), (f"{STEP} --max-weight 0.1", 3)],
+)
+def test_a_failing_hook_never_hides_the_exit_code(command, caplog, line, expected, hook):
+    code, out, err = command(f"{line} --date {DAY} --on-failure {hook}")
+    assert (code, out) == (expected, "")
+    assert "could not be told of the failure" in caplog.text
+    assert err
+
+
+def test_what_nobody_foresaw_is_told_of_too(command, folder, monkeypatch):
+    def breaks(*_):
+        raise RuntimeError("a bug of ours")
+
+    monkeypatch.setattr("allocation.live.command.write_metrics", breaks)
+    tell = f"{sys.executable} -c \"import sys;open('told','w').write(sys.argv[-1])\""
+    with pytest.raises(RuntimeError, match="a bug of ours"):
+        newsfolio.main([*f"{STEP} --date {DAY} --metrics m.prom".split(), "--on-failure", tell])
+    assert (folder / "told").read_text() == "newsfolio: a bug of ours"
+
+
+def test_the_hook_may_be_in_the_environment(command, folder, monkeypatch):
+    """A webhook's address is a secret, and every user of the machine can read command lines."""
+    monkeypatch.setenv("NEWSFOLIO_ON_FAILURE", f"{sys.executable} -c \"import sys;open('told','w').write('yes')\"")
+    assert command(f"{STEP.replace('bars', 'none')} --date {DAY}")[0] == 1
+    assert (folder / "told").read_text() == "yes"
 
 
 def test_events_are_json_lines_on_request(command):

@@ -7,41 +7,10 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from live_support import SESSIONS, Desk, Tilted
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
+from live_support import SESSIONS, Desk, Tilted, ended, in_a_child, kill_at
 
 DAYS = SESSIONS[10:13]
 RECORD = ("decisions", "targets", "baskets", "orders", "order_events", "fills")
-
-
-def in_a_child(work):
-    """Run `work` in a forked process of its own; return its exit status, negative if it was killed."""
-    child = os.fork()
-    if child == 0:
-        try:
-            work()
-        except BaseException:  # noqa: BLE001 - a forked child must never go on as a second pytest
-            os._exit(1)
-        os._exit(0)
-    return child
-
-
-def ended(child):
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def kill_at(count):
-    """Kill this process at the count-th moment just before or just after a statement or a commit."""
-    seen = [0]
-
-    def passed(*_):
-        seen[0] += 1
-        if seen[0] == count:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    for moment in ("before_cursor_execute", "after_cursor_execute", "commit"):
-        event.listen(Engine, moment, passed)
 
 
 def undisturbed(desk):

@@ -1,0 +1,64 @@
+"""Tell somebody that a step did not get to its end: a command of the user's own, or a webhook."""
+
+import json
+import logging
+import shlex
+import subprocess
+import urllib.parse
+import urllib.request
+
+log = logging.getLogger(__name__)
+
+COMMAND_SECONDS = 60.0
+WEBHOOK_SECONDS = 15.0
+MOST_LETTERS = 2000
+LOCAL = ("127.0.0.1", "localhost", "::1")
+
+
+def told_plainly(reason: str) -> str:
+    """Return a reason as one line of printable letters: it may quote a headline, which anybody can write."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in reason).split())
+    return line if len(line) <= MOST_LETTERS else f"{line[: MOST_LETTERS - 1]}…"
+
+
+def notify(target: str, reason: str, exit_code: int) -> None:
+    """Run a command with `newsfolio: REASON` as its last argument, or post that to an https address as JSON.
+
+    No shell reads the reason. A target that fails, or takes too long, is logged and forgotten: it must not hide what
+    it was to tell. What is logged names the program or the host only, for the rest may be a secret.
+    """
+    said = f"newsfolio: {told_plainly(reason)}"
+    is_webhook = target.startswith(("https://", "http://"))
+    try:
+        _post(target, said, exit_code) if is_webhook else _run(target, said)
+    except (OSError, ValueError, IndexError, subprocess.SubprocessError) as error:
+        log.warning("%s could not be told of the failure: %s", _name(target, is_webhook), _why(error))
+
+
+def _run(command: str, said: str) -> None:
+    # No pipes: a grandchild that keeps one open would outlast the time limit.
+    none = subprocess.DEVNULL
+    arguments = [*shlex.split(command), said]
+    subprocess.run(arguments, check=True, timeout=COMMAND_SECONDS, stdin=none, stdout=none, stderr=none)  # noqa: S603
+
+
+def _post(url: str, said: str, exit_code: int) -> None:
+    host = urllib.parse.urlsplit(url)
+    if host.scheme != "https" and host.hostname not in LOCAL:
+        raise ValueError("it is not https")
+    body = json.dumps({"text": said, "exit_code": exit_code}).encode()
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - checked above
+    with urllib.request.urlopen(request, timeout=WEBHOOK_SECONDS):  # noqa: S310
+        pass
+
+
+def _name(target: str, is_webhook: bool) -> str:
+    if is_webhook:
+        return urllib.parse.urlsplit(target).hostname or "the webhook"
+    return (target.split() or ["the command"])[0]
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, subprocess.CalledProcessError):
+        return f"it ended with exit code {error.returncode}"
+    return str(error) if type(error) is ValueError else type(error).__name__
