@@ -29,12 +29,15 @@ def ask(policy: Policy, view: View) -> pd.Series:
             "return numbers, NaN to hold"
         )
     targets = answer.reindex(view.held.index).astype(float)
-    if np.isinf(targets).any():
-        raise PolicyError(f"{when}: infinite weight of {targets.index[np.isinf(targets)][0]}: return finite weights")
+    infinite = np.isinf(targets.to_numpy())
+    if infinite.any():
+        raise PolicyError(f"{when}: infinite weight of {targets.index[infinite][0]}: return finite weights")
     return targets
 
 
 def _check_labels(given: pd.Index, wanted: pd.Index, when: str) -> None:
+    if given.equals(wanted):
+        return
     if given.has_duplicates:
         raise PolicyError(f"{when}: the policy weighs {given[given.duplicated()][0]} twice: give one weight each")
     differing = set(given) ^ set(wanted)

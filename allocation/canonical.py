@@ -6,11 +6,12 @@ done here, without cvxpy's checks of every value, and each compilation proves th
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import cvxpy as cp
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array, csc_array, csr_array, triu
+from scipy.sparse import coo_array, csc_array, csr_array, triu, vstack
 
 from allocation.errors import OptimizationError
 
@@ -20,12 +21,49 @@ Compute = Callable[[Mapping[str, Vector]], Vector]
 
 
 @dataclass(frozen=True)
+class Pattern:
+    """Which entries of a matrix can be other than zero, column by column."""
+
+    rows: Indices
+    columns: Indices
+    shape: tuple[int, int]
+
+    @cached_property
+    def pointers(self) -> Indices:
+        """Where each column begins, as solvers want it."""
+        return np.searchsorted(self.columns, np.arange(self.shape[1] + 1)).astype(np.intc)
+
+
+@dataclass(frozen=True)
+class Sparse:
+    """A matrix of a known pattern; its products do without the checks of scipy's, which cost more than they do."""
+
+    entries: Vector
+    pattern: Pattern
+
+    def __matmul__(self, x: Vector) -> Vector:
+        """The matrix times x."""
+        at = self.pattern
+        return np.asarray(np.bincount(at.rows, self.entries * x[at.columns], at.shape[0]), dtype=np.float64)
+
+    def transposed_times(self, z: Vector) -> Vector:
+        """The transposed matrix times z."""
+        at = self.pattern
+        return np.asarray(np.bincount(at.columns, self.entries * z[at.rows], at.shape[1]), dtype=np.float64)
+
+    @cached_property
+    def csc(self) -> csc_array:
+        """As compiled solvers take it."""
+        return csc_array((self.entries, self.pattern.rows.astype(np.intc), self.pattern.pointers), self.pattern.shape)
+
+
+@dataclass(frozen=True)
 class ConeData:
     """minimise x'P x / 2 + q'x subject to A x + s = b, s in the cones: first zeros, then what is >= 0, then others."""
 
-    p: csc_array
+    p: Sparse
     q: Vector
-    a: csc_array
+    a: Sparse
     b: Vector
     n_zero: int
     n_nonnegative: int
@@ -57,7 +95,7 @@ def residuals(data: ConeData, x: Vector, z: Vector) -> Residuals:
     """Measure a primal and dual point of `data` (cones beyond the nonnegative one count by their gap alone)."""
     px, slack, zero, n = data.p @ x, data.b - data.a @ x, data.n_zero, data.n_zero + data.n_nonnegative
     outside = max(_worst(slack[:zero]), _worst(np.minimum(slack[zero:n], 0.0)))
-    wrong = max(_worst(px + data.q + data.a.T @ z), _worst(np.minimum(z[zero:n], 0.0)))
+    wrong = max(_worst(px + data.q + data.a.transposed_times(z)), _worst(np.minimum(z[zero:n], 0.0)))
     gap = abs(float(x @ px + data.q @ x + data.b @ z))
     cost = abs(float(x @ px / 2 + data.q @ x))
     return Residuals(outside / (1 + _worst(data.b)), wrong / (1 + _worst(data.q)), gap / (1 + cost))
@@ -91,6 +129,8 @@ class Canonical:
         placed = sorted((column, id_) for id_, column in program.param_id_to_col.items() if id_ in by_id)
         self.computes = [by_id[id_] for _, id_ in placed]
         self._split(program)
+        maps = self.p_map, self.q_map, self.a_map, self.b_map
+        self.map, self.ends = csr_array(vstack(maps)), np.cumsum([part.shape[0] for part in maps])[:-1]
         self._prove(data)
 
     def _split(self, program: object) -> None:
@@ -103,21 +143,17 @@ class Canonical:
         limits = values[is_limit], (rows[is_limit] - n * m, columns[is_limit])
         self.b_map = csr_array(limits, shape=(m, width))
         entries = -values[~is_limit], rows[~is_limit], columns[~is_limit]
-        self.a_map, self.a_rows, self.a_columns = _pattern(entries, m, width)
+        self.a_map, self.a_pattern = _pattern(entries, (m, n), width)
         self.q_map = csr_array(program.q)[:n]  # type: ignore[attr-defined]
         squares = program.P  # type: ignore[attr-defined]
         quadratic = coo_array((n * n, width)) if squares is None else coo_array(squares)
         quadratic.sum_duplicates()
-        self.p_map, self.p_rows, self.p_columns = _pattern(
-            (quadratic.data, quadratic.coords[0], quadratic.coords[1]), n, width
-        )
-        self.a_pointers = np.searchsorted(self.a_columns, np.arange(n + 1)).astype(np.intc)
-        self.p_pointers = np.searchsorted(self.p_columns, np.arange(n + 1)).astype(np.intc)
+        self.p_map, self.p_pattern = _pattern((quadratic.data, quadratic.coords[0], quadratic.coords[1]), (n, n), width)
 
     def _prove(self, theirs: Mapping[str, object]) -> None:
         ours = self._data(np.ones(self.a_map.shape[1]))
         n = self.n_variables
-        pairs = [(ours.a, theirs["A"]), (ours.p, theirs.get("P", csc_array((n, n))))]
+        pairs = [(ours.a.csc, theirs["A"]), (ours.p.csc, theirs.get("P", csc_array((n, n))))]
         same = all(abs(csc_array(mine) - csc_array(other)).sum() == 0 for mine, other in pairs)  # type: ignore[call-overload]
         if not (same and np.array_equal(ours.q, theirs["c"]) and np.array_equal(ours.b, theirs["b"])):  # type: ignore[arg-type]
             raise OptimizationError(
@@ -131,19 +167,17 @@ class Canonical:
         return self._data(np.concatenate([*parts, np.ones(1)]))
 
     def _data(self, theta: Vector) -> ConeData:
-        n, m = self.n_variables, self.n_rows
-        return ConeData(
-            csc_array((self.p_map @ theta, self.p_rows, self.p_pointers), shape=(n, n)),
-            self.q_map @ theta,
-            csc_array((self.a_map @ theta, self.a_rows, self.a_pointers), shape=(m, n)),
-            self.b_map @ theta,
-            self.n_zero,
-            self.n_nonnegative,
-        )
+        p, q, a, b = np.split(self.map @ theta, self.ends)
+        return ConeData(Sparse(p, self.p_pattern), q, Sparse(a, self.a_pattern), b, self.n_zero, self.n_nonnegative)
+
+    @cached_property
+    def is_diagonal(self) -> bool:
+        """Whether P has no entries beside its diagonal."""
+        return np.array_equal(self.p_pattern.rows, self.p_pattern.columns)
 
     def upper(self, data: ConeData) -> csc_array:
         """The upper triangle of P, which is all that solvers read."""
-        return data.p if np.array_equal(self.p_rows, self.p_columns) else csc_array(triu(data.p))
+        return data.p.csc if self.is_diagonal else csc_array(triu(data.p.csc))
 
     def place(self, variable: cp.Variable) -> slice:
         """Where a variable stands in x."""
@@ -151,9 +185,9 @@ class Canonical:
         return slice(start, start + variable.size)
 
 
-def _pattern(entries: tuple[Vector, Indices, Indices], n_rows: int, width: int) -> tuple[csr_array, Indices, Indices]:
-    """Keep the entries that can be other than zero, with their row and column in the matrix, column by column."""
-    values, rows, columns = entries
-    kept, place = np.unique(rows, return_inverse=True)
-    found = csr_array((values, (place, columns)), shape=(len(kept), width))
-    return found, (kept % n_rows).astype(np.intc), (kept // n_rows).astype(np.intc)
+def _pattern(entries: tuple[Vector, Indices, Indices], shape: tuple[int, int], width: int) -> tuple[csr_array, Pattern]:
+    """Keep the entries that can be other than zero, and how each follows from the parameters."""
+    values, places, columns = entries
+    kept, at = np.unique(places, return_inverse=True)
+    found = csr_array((values, (at, columns)), shape=(len(kept), width))
+    return found, Pattern((kept % shape[0]).astype(np.intp), (kept // shape[0]).astype(np.intp), shape)

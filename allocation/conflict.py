@@ -7,7 +7,8 @@ from itertools import combinations
 import cvxpy as cp
 
 from allocation.canonical import Vector
-from allocation.program import Program, set_values, softened
+from allocation.program import Program, set_values
+from allocation.soft import softened
 
 # Sets of up to so many rules are tried one by one; a larger conflict is narrowed down rule by rule.
 SMALL = 3
@@ -35,7 +36,7 @@ def find_conflict(program: Program, values: Mapping[str, Vector]) -> Conflict | 
     The set is the smallest where up to three rules conflict, else one from which no rule can be left out.
     """
     set_values(program.inputs, values)
-    names = list(program.rules)
+    names = [name for name in program.rules if name not in program.penalties]  # soft rules never stand in the way
     if _shortfall(program, names, names) == 0.0:
         return None
     found = next((list(some) for some in _candidates(names) if _contradict(program, some)), None) or _narrowed(
@@ -66,9 +67,11 @@ def _shortfall(program: Program, names: Sequence[str], giving: Sequence[str]) ->
     rules: list[cp.Constraint] = []
     broken: cp.Expression = cp.Constant(0.0)
     for name in names:
-        soft, by = softened(program.rules[name]) if name in giving else (program.rules[name], cp.Constant(0.0))
-        rules += soft
-        broken = broken + by
+        if name in giving:
+            soft = softened(program.rules[name])
+            rules, broken = [*rules, *soft.rows, *soft.slacks], broken + soft.broken
+        else:
+            rules += program.rules[name]
     problem = cp.Problem(cp.Minimize(broken), rules)
     problem.solve(solver=cp.CLARABEL)
     if problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE):

@@ -13,7 +13,9 @@ import pandas as pd
 
 from allocation.errors import OptimizationError
 from allocation.frames import named
-from allocation.symbols import SUM_TOLERANCE, Constraint, PerAsset, Symbols
+from allocation.soft import Named as Named
+from allocation.soft import Soft as Soft
+from allocation.symbols import SUM_TOLERANCE, PerAsset, Symbols, not_negative
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,7 @@ class Box:
 
     def __call__(self, s: Symbols) -> list[cp.Constraint]:
         """least <= w <= most."""
-        least, most = s.per_asset(self.least, "least weight"), s.per_asset(self.most, "most weight")
-        if isinstance(least, np.ndarray) and isinstance(most, np.ndarray) and (least > most).any():
-            at = int(np.flatnonzero(least > most)[0])
-            raise OptimizationError(
-                f"the bounds of {s.assets[at]} cross: at least {least[at]:g} and at most {most[at]:g}"
-            )
+        least, most = s.bounds(self.least, self.most)
         return [s.weights >= least, s.weights <= most]
 
 
@@ -192,7 +189,9 @@ class MaxTrade:
 
     def __call__(self, s: Symbols) -> list[cp.Constraint]:
         """|trade| <= fraction × volume."""
-        most = self.fraction * s.per_asset(self.volume, "volume")
+        most = self.fraction * s.per_asset(not_negative(self.volume, "volume"), "volume")
+        if isinstance(self.volume, str):
+            s.inputs.never_negative.add(self.volume)
         return [s.trades <= most, s.trades >= -most]
 
 
@@ -252,38 +251,6 @@ class MinReturn:
     def __call__(self, s: Symbols) -> list[cp.Constraint]:
         """mu'w >= least."""
         return [s.expected_return >= s.number(self.least, "least return")]
-
-
-@dataclass(frozen=True)
-class Named:
-    """A rule under a name of its own, by which explanations speak of it."""
-
-    name: str
-    rule: Constraint
-
-    def __call__(self, s: Symbols) -> list[cp.Constraint]:
-        """The rule itself."""
-        return self.rule(s)
-
-    def __repr__(self) -> str:
-        return self.name
-
-
-@dataclass(frozen=True)
-class Soft:
-    """A rule that may be broken at a `price`: utility per session lost for each unit of NAV by which it is."""
-
-    rule: Constraint
-    price: float
-
-    def __post_init__(self) -> None:
-        """A price of zero or less is no rule."""
-        if not (np.isfinite(self.price) and self.price > 0):
-            raise OptimizationError(f"the price of breaking a rule is {self.price}: give a finite number > 0")
-
-    def __call__(self, s: Symbols) -> list[cp.Constraint]:
-        """The rule itself, where no price can be paid: `MeanVariance` softens it."""
-        return self.rule(s)
 
 
 def benchmark_table(benchmark: Mapping[str, float] | str) -> None:

@@ -11,7 +11,7 @@ import cvxpy as cp
 import numpy as np
 
 from allocation.errors import OptimizationError
-from allocation.symbols import PerAsset, Symbols
+from allocation.symbols import PerAsset, Symbols, not_negative
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class LinearCost:
 
     def __call__(self, s: Symbols) -> cp.Expression:
         """-sum(rate |trade|) / horizon."""
-        return -cp.norm1(s.scaled_trades(_not_negative(self.rate, "rate"), "cost rate")) / self.horizon
+        return -cp.norm1(s.scaled_trades(not_negative(self.rate, "rate"), "cost rate")) / self.horizon
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class QuadraticCost:
 
     def __call__(self, s: Symbols) -> cp.Expression:
         """-sum(rate × trade²) / horizon."""
-        scaled = s.scaled_trades(_not_negative(self.rate, "rate"), "quadratic cost rate", power=0.5)
+        scaled = s.scaled_trades(not_negative(self.rate, "rate"), "quadratic cost rate", power=0.5)
         return -cp.sum_squares(scaled) / self.horizon
 
 
@@ -66,7 +66,7 @@ class ImpactCost:
 
     def __call__(self, s: Symbols) -> cp.Expression:
         """-sum(impact |trade|^1.5) / horizon; `impact` as `square_root_impact` gives it."""
-        scaled = s.scaled_trades(_not_negative(self.impact, "impact"), "impact", power=2 / 3)
+        scaled = s.scaled_trades(not_negative(self.impact, "impact"), "impact", power=2 / 3)
         return -cp.sum(cp.power(cp.abs(scaled), 1.5)) / self.horizon
 
 
@@ -83,7 +83,7 @@ class BorrowCost:
 
     def __call__(self, s: Symbols) -> cp.Expression:
         """-sum(rate × short)."""
-        rate = s.per_asset(_not_negative(self.rate, "rate"), "borrow rate")
+        rate = s.per_asset(not_negative(self.rate, "rate"), "borrow rate")
         if isinstance(self.rate, str):
             s.inputs.never_negative.add(self.rate)
         return -cp.sum(cp.neg(cp.multiply(rate, s.weights)))
@@ -110,13 +110,3 @@ class CashYield:
 def _need_horizon(horizon: int) -> None:
     if not horizon > 0:
         raise OptimizationError(f"horizon is {horizon}: a cost is spread over at least one session")
-
-
-def _not_negative(numbers: PerAsset, what: str) -> PerAsset:
-    if isinstance(numbers, str):
-        return numbers
-    pairs = [("every asset", numbers)] if isinstance(numbers, (int, float)) else list(numbers.items())
-    for asset, value in pairs:
-        if value < 0:
-            raise OptimizationError(f"{what} of {asset} is {value:g}: a cost is never negative")
-    return numbers

@@ -13,6 +13,7 @@ from allocation.frames import named
 BASIS_POINT = 1e-4
 # Utility per session per unit of NAV below which a rule holds nothing: a hundredth of a basis point.
 FREE = 1e-6
+FLAT = 1e-12  # slopes that differ by less are one
 MOST_PRINTED = 10
 
 
@@ -35,7 +36,7 @@ class Explanation:
     gain, loss: utility per session, per unit of NAV, of buying a little more and of selling a little, term by
     term; force, release: the pull of each rule against buying, and what it lets go where some is sold. They differ
     where a rule has a kink, as turnover does at what is held. At an optimum the gain of buying is at most the sum
-    of forces, and the loss of selling at least what is released.
+    of forces, and the loss of selling at least what is released. A soft rule pulls with up to its price.
     """
 
     asset: str
@@ -45,6 +46,19 @@ class Explanation:
     loss: pd.Series
     force: pd.Series
     release: pd.Series
+
+    @property
+    def balance(self) -> pd.Series:
+        """What pushes the weight up (positive) and down, term by term and rule by rule: at an optimum they sum to zero.
+
+        The slope of a part with a kink at this weight is any number between those on its two sides; all such parts
+        are taken at the same share of the way, the one at which the sum is zero.
+        """
+        buying = pd.concat([self.gain, -self.force])
+        selling = pd.concat([self.loss, -self.release])
+        width = float((selling - buying).sum())
+        share = min(max(-float(buying.sum()) / width, 0.0), 1.0) if width > FLAT else 0.5
+        return pd.Series(buying + share * (selling - buying))
 
     @property
     def held_by(self) -> list[str]:

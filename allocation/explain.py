@@ -11,6 +11,8 @@ from allocation.decision import FREE, Decision, Explanation, ShadowPrice, direct
 from allocation.program import OBJECTIVE_SCALE, Program
 from allocation.solvers import Solution
 
+LINEAR = cp.constraints.Inequality | cp.constraints.Equality | cp.constraints.Zero
+NOTHING = 1e-12  # a multiplier that is rounding
 Slopes = Callable[[cp.Expression], tuple[float, float]]
 
 
@@ -19,7 +21,8 @@ def explain_decision(
 ) -> Decision:
     """Return the decision with the value of each term and the price of each binding rule."""
     program.load(values, solution)
-    terms = pd.Series({name: float(term.value) for name, term in program.terms.items()}, dtype=float)
+    expressions = program.terms | {f"price of breaking {name}": cost for name, cost in program.penalties.items()}
+    terms = pd.Series({name: float(term.value) for name, term in expressions.items()}, dtype=float)
     prices = tuple(price for name in program.rules for price in _prices(program, name))
 
     def explain(asset: str) -> Explanation:
@@ -37,7 +40,7 @@ def _prices(program: Program, name: str) -> list[ShadowPrice]:
     chosen = np.ones(len(program.recipe.assets)) if program.choice is None else program.choice.value
     outside = {asset for asset, kept in zip(program.recipe.assets, chosen, strict=True) if kept < 0.5}
     found = []
-    for rule in program.rules[name]:
+    for rule in program.enforced[name]:
         duals = np.atleast_1d(multiplier(rule))
         assets: tuple[str | None, ...] = program.recipe.assets if len(duals) == len(program.recipe.assets) else ()
         labels = assets or (None,) * len(duals)
@@ -50,10 +53,11 @@ def _prices(program: Program, name: str) -> list[ShadowPrice]:
 
 
 def multiplier(rule: cp.Constraint) -> Vector:
-    """The multiplier of an equality or inequality, per session; zero where a rule has another form."""
-    if rule.dual_value is None or not isinstance(rule, (cp.constraints.Inequality, cp.constraints.Equality)):
+    """The multiplier of each row, per session; of a second-order cone, that of its bound; zero for other forms."""
+    if rule.dual_value is None or not isinstance(rule, LINEAR | cp.SOC):
         return np.zeros(1)
-    return np.asarray(rule.dual_value, dtype=np.float64).ravel() / OBJECTIVE_SCALE
+    dual = rule.dual_value[0] if isinstance(rule, cp.SOC) else rule.dual_value
+    return np.asarray(dual, dtype=np.float64).ravel() / OBJECTIVE_SCALE
 
 
 def _explain(program: Program, asset: str, weights: pd.Series, held: pd.Series) -> Explanation:
@@ -69,7 +73,7 @@ def _explain(program: Program, asset: str, weights: pd.Series, held: pd.Series) 
         return found
 
     both = {name: slopes(term) for name, term in program.terms.items()}
-    pulls = {name: [_force(rule, slopes) for rule in rules] for name, rules in program.rules.items()}
+    pulls = {name: [_force(rule, slopes) for rule in rules] for name, rules in program.enforced.items()}
     return Explanation(
         asset, float(weights[asset]), float(held[asset]),
         pd.Series({name: up for name, (up, _) in both.items()}, dtype=float),
@@ -81,7 +85,12 @@ def _explain(program: Program, asset: str, weights: pd.Series, held: pd.Series) 
 
 def _force(rule: cp.Constraint, slopes: Slopes) -> tuple[float, float]:
     """The multiplier times how the rule's left side grows with the weight, to the right and from the left."""
-    price = multiplier(rule)
-    if not np.abs(price).max() > FREE:
+    if not np.abs(multiplier(rule)).max(initial=0.0) > NOTHING:
         return 0.0, 0.0
-    return slopes(cp.sum(cp.multiply(price.reshape(rule.shape), rule.expr)))
+    if isinstance(rule, cp.SOC):  # the bound less the norm, in the dual cone's product
+        pairs = zip(rule.dual_value, rule.args, strict=True)
+        weighed = -sum(cp.sum(cp.multiply(np.reshape(dual, part.shape), part)) for dual, part in pairs)
+    else:
+        weighed = cp.sum(cp.multiply(np.reshape(rule.dual_value, rule.shape), rule.expr))
+    right, left = slopes(weighed)
+    return right / OBJECTIVE_SCALE, left / OBJECTIVE_SCALE

@@ -1,18 +1,21 @@
 """From a signal to an expected return per session, using the past only."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from allocation.errors import AllocationError
 from allocation.newey_west import newey_west_variance
-from allocation.risk import RiskModel
+from allocation.risk import LedoitWolf, RiskEstimator, RiskModel
 
 if TYPE_CHECKING:
     from allocation.policy import View
+
+Values = NDArray[np.float64]
 
 # Beside signals of size 1: equal signals less their mean are not always exactly 0.
 ROUNDING = 1e-12
@@ -30,6 +33,28 @@ class NoView:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What a model reads out of the past: how much a score is worth, and of which size returns are.
+
+    coefficient: shrunk information coefficient, >= 0; volatility: of residual returns per session, by asset; score: of
+    now, NaN without a signal; weights: of the sessions that the coefficient looked ahead (`fading`).
+    """
+
+    coefficient: float
+    volatility: pd.Series
+    score: pd.Series
+    weights: Values
+
+    def per_session(self, volatility: pd.Series) -> pd.Series:
+        """Volatility in the unit of an expected return per session: the mean over the sessions looked ahead.
+
+        A coefficient speaks of a weighted sum of returns, whose volatility grows with the root of the sum of squared
+        weights; one session expects coefficient / root, times its own weight.
+        """
+        return pd.Series(volatility / np.sqrt((self.weights**2).sum()) * self.weights.mean())
+
+
+@dataclass(frozen=True)
 class Grinold:
     """alpha = information coefficient × residual volatility × score (R. Grinold, "Alpha is volatility times
     IC times score", J. Portfolio Management 20(4), 1994).
@@ -39,13 +64,20 @@ class Grinold:
     The IC is estimated by `past_information_coefficient` on the same window and shrunk with `prior_sd`.
     An asset without a signal has score 0; when the estimated IC is 0 the forecast is exactly 0.
 
+    decay: what is left of a score's meaning one session later, from 0 to 1, or `fit`: the `score_decay` of the window.
+    Session k after the fill is then expected to earn decay^(k-1) times what the first does (N. Garleanu and
+    L. Pedersen, "Dynamic trading with predictable returns and transaction costs", J. Finance 68(6), 2013): the IC is
+    looked for where it is, and the forecast is the mean over `horizon` sessions of what is left. With 1 all count the
+    same.
+
     Raises:
-        AllocationError: a setting with which every forecast would be 0, whatever the signal.
+        AllocationError: a setting with which every forecast would be 0, whatever the signal, or a decay that is none.
     """
 
     horizon: int = 5
     window: int = 252
     prior_sd: float = 0.03
+    decay: float | Literal["fit"] = 1.0
 
     def __post_init__(self) -> None:
         """An IC needs two scores whose `horizon` sessions, after the one of the fill, are over."""
@@ -53,17 +85,78 @@ class Grinold:
             raise AllocationError(
                 f"{self} never forecasts anything: pass horizon >= 1, window >= horizon + 3 and prior_sd > 0"
             )
+        if self.decay != "fit" and not (isinstance(self.decay, int | float) and 0 <= self.decay <= 1):
+            raise AllocationError(f"decay is {self.decay!r}: give a number from 0 to 1, or 'fit'")
 
     def __call__(self, view: "View") -> pd.Series:
         """Return the expected residual return per session, averaged over the next `horizon` sessions."""
-        prices = view.prices.iloc[-self.window - 1 :]
+        read = self.read(view)
+        return pd.Series((read.per_session(read.coefficient * read.volatility) * read.score).fillna(0.0))
+
+    def read(self, view: "View") -> Reading:
+        """Return what the forecast is made of, from the last `window` sessions."""
         score = standardised_score(view.signal.iloc[-self.window :])
-        residual = residual_returns(prices)
-        volatility = residual.std(ddof=0)
-        ic = past_information_coefficient(score, residual, horizon=self.horizon, prior_sd=self.prior_sd)
-        # An IC at horizon h speaks of the sum of h returns, whose volatility grows with sqrt(h); per session:
-        alpha = ic * volatility / np.sqrt(self.horizon) * score.iloc[-1]
-        return pd.Series(alpha.fillna(0.0))
+        residual = residual_returns(view.prices.iloc[-self.window - 1 :])
+        decay = score_decay(score) if self.decay == "fit" else float(self.decay)
+        ic = past_information_coefficient(score, residual, horizon=self.horizon, prior_sd=self.prior_sd, decay=decay)
+        return Reading(ic, residual.std(ddof=0), score.iloc[-1], fading(decay, self.horizon))
+
+
+@dataclass(frozen=True)
+class BlackLitterman:
+    """The model of `Grinold`, in which news of one asset also speaks of those that move with it.
+
+    A score is taken for what it is in that model, a noisy sight of the return to come: its correlation with the
+    standardised residual return is the IC. Residual returns have the covariance S, that of `risk` less the mean of all
+    assets. The expected return given all scores (the posterior of F. Black and R. Litterman, "Global portfolio
+    optimization", Financial Analysts Journal 48(5), 1992, with one view, s × sd / IC of variance sd² (1 - IC²) / IC²,
+    for each asset with news) is then, less the equilibrium, which a policy adds,
+
+        IC × S P' D^-1 (IC² C + (1 - IC²) I)^-1 s,    C = D^-1 P S P' D^-1 the correlations, D their sds,
+
+    per session as Grinold's. Where assets do not move together it is Grinold's alpha; when the IC is 0 it is exactly 0.
+    Assets without a price now, or with fewer than `min_history` returns in the window of `model`, get 0.
+    """
+
+    model: Grinold = field(default_factory=Grinold)
+    risk: RiskEstimator = field(default_factory=LedoitWolf)
+    min_history: int = 60
+
+    def __call__(self, view: "View") -> pd.Series:
+        """Return what is expected beyond the equilibrium, per session, by asset.
+
+        Raises:
+            RiskError: the risk model cannot be estimated from these prices.
+        """
+        read = self.model.read(view)
+        expected = pd.Series(0.0, index=view.prices.columns)
+        recent = view.prices.iloc[-self.model.window - 1 :]
+        returns = (recent.notna() & recent.shift(1).notna()).sum()
+        known = recent.columns[recent.iloc[-1].notna() & (returns >= self.min_history)]
+        if read.coefficient == 0.0 or not read.score[known].notna().any():
+            return expected
+        covariance = _residual_covariance(self.risk(recent[known]))
+        expected[known] = read.per_session(spread_scores(read.coefficient, covariance, read.score[known]))
+        return expected
+
+
+def spread_scores(coefficient: float, covariance: pd.DataFrame, score: pd.Series) -> pd.Series:
+    """Return the expected returns of all assets of `covariance` given the scores of some (NaN: none); see above."""
+    spoken = score.index[score.notna()]
+    deviation = np.sqrt(np.diag(covariance))
+    loading = covariance.to_numpy() / deviation  # S D^-1
+    among = score.notna().to_numpy()
+    correlation = (loading / deviation[:, None])[np.ix_(among, among)]
+    seen = coefficient**2 * correlation + (1.0 - coefficient**2) * np.eye(len(spoken))
+    weight = np.linalg.solve(seen, score[spoken].to_numpy())
+    return pd.Series(coefficient * loading[:, among] @ weight, index=covariance.index)
+
+
+def _residual_covariance(risk: RiskModel) -> pd.DataFrame:
+    """Covariance of returns less their mean over the assets."""
+    full = risk.covariance()
+    rows = full - full.mean()
+    return rows.sub(rows.mean(axis=1), axis=0)
 
 
 def standardised_score(signal: pd.DataFrame) -> pd.DataFrame:
@@ -81,14 +174,30 @@ def residual_returns(prices: pd.DataFrame) -> pd.DataFrame:
     return returns.sub(returns.mean(axis=1), axis=0)
 
 
+def fading(decay: float, horizon: int) -> Values:
+    """Return the weight of each of the next `horizon` sessions: 1, decay, decay², ..."""
+    return np.asarray(decay ** np.arange(horizon, dtype=np.float64))
+
+
+def score_decay(score: pd.DataFrame) -> float:
+    """Return what is left of a score one session later: its pooled first autocorrelation, within [0, 1].
+
+    A score that is gone (NaN) counts as 0, as it does in a forecast. Without any score, 0.
+    """
+    values = np.nan_to_num(score.to_numpy(dtype=np.float64))
+    squares = float((values[:-1] ** 2).sum())
+    return float(np.clip((values[1:] * values[:-1]).sum() / squares, 0.0, 1.0)) if squares > 0 else 0.0
+
+
 def past_information_coefficient(
-    score: pd.DataFrame, residual: pd.DataFrame, *, horizon: int, prior_sd: float
+    score: pd.DataFrame, residual: pd.DataFrame, *, horizon: int, prior_sd: float, decay: float = 1.0
 ) -> float:
     """Correlation of the score with the residual returns that followed it, shrunk, never below 0.
 
     The score of session s meets the sum of the residual returns of sessions s+2 ... s+1+horizon: a decision
     at close s is filled in session s+1, so what happens before that fill cannot be earned. Every return used
-    is already known: the last score that counts is `horizon + 1` sessions old.
+    is already known: the last score that counts is `horizon + 1` sessions old. With a `decay` below 1 the later
+    sessions weigh less (`fading`): where a score's meaning fades so, that sum shows it best.
 
     The estimate m, with Newey-West standard error se, is combined with a normal prior of mean 0 and standard
     deviation `prior_sd`: m × prior_sd² / (prior_sd² + se²). Floored at 0, since a news signal that pointed
@@ -96,7 +205,7 @@ def past_information_coefficient(
     """
     known, volatility = score.index.intersection(residual.index), residual.std(ddof=0)
     standardised = (residual / volatility.where(volatility > 0)).loc[known].to_numpy()
-    products = score.loc[known].to_numpy()[: -horizon - 1] * _following(standardised, horizon)
+    products = score.loc[known].to_numpy()[: -horizon - 1] * following(standardised, fading(decay, horizon))
     counted = np.isfinite(products)
     per_session = counted.sum(axis=1)
     if (per_session > 0).sum() < 2:
@@ -107,13 +216,16 @@ def past_information_coefficient(
     return float(max(0.0, mean / (1.0 + variance / prior_sd**2)))  # so written, an infinite prior shrinks nothing
 
 
-def _following(standardised: np.ndarray, horizon: int) -> np.ndarray:
-    """Row s: sum of rows s+2 ... s+1+horizon over sqrt(horizon); the last horizon+1 rows have none."""
-    n_rows = max(len(standardised) - horizon - 1, 0)
+def following(standardised: Values, weights: Values) -> Values:
+    """Row s: weighted sum of rows s+2, s+3, ... of unit variance, over the root of the sum of squared weights.
+
+    The last rows, as many as there are weights and one more, have none.
+    """
+    n_rows = max(len(standardised) - len(weights) - 1, 0)
     sums = np.zeros((n_rows, standardised.shape[1]))
-    for step in range(horizon):
-        sums += standardised[2 + step : 2 + step + n_rows]
-    return np.asarray(sums / np.sqrt(horizon))
+    for step, weight in enumerate(weights):
+        sums += weight * standardised[2 + step : 2 + step + n_rows]
+    return np.asarray(sums / np.sqrt((weights**2).sum()))
 
 
 def equilibrium_return(risk: RiskModel, reference: pd.Series, risk_aversion: float) -> pd.Series:

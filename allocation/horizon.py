@@ -1,6 +1,7 @@
 """Planning several rebalancings at once: forecasts that fade or turn are worth trading on only as far as they last."""
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import cvxpy as cp
 import numpy as np
@@ -11,6 +12,7 @@ from allocation.errors import OptimizationError
 from allocation.optimizer import MeanVariance, without_dust
 from allocation.program import OBJECTIVE_SCALE, describe_status, rules_of
 from allocation.risk import RiskModel
+from allocation.soft import price_of, softened
 from allocation.solvers import OPTIMAL, solve
 from allocation.symbols import BUDGET, EXPECTED_RETURN, HELD, LOADINGS, SPECIFIC, Constraint, Inputs, Objective, Symbols
 
@@ -82,9 +84,13 @@ class _Plan:
             before = steps[-1].weights
         self.weights = [symbols.weights for symbols in steps]
         utility = sum((single.utility(symbols) for symbols in steps), start=cp.Constant(0.0))
-        rules = [
-            rule for symbols in steps for constraint in single.constraints for rule in rules_of(constraint, symbols)
-        ]
+        rules: list[cp.Constraint] = []
+        for symbols, constraint in product(steps, single.constraints):
+            price, obeyed = price_of(constraint), rules_of(constraint, symbols)
+            if price is not None:
+                soft = softened(obeyed)
+                obeyed, utility = [*soft.rows, *soft.slacks], utility - price * soft.broken
+            rules += obeyed
         self.canonical = Canonical(cp.Problem(cp.Maximize(OBJECTIVE_SCALE * utility), rules), inputs.computes)
 
     def _symbols(self, assets: tuple[str, ...], step: int, held: cp.Expression) -> Symbols:

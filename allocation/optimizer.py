@@ -10,7 +10,6 @@ import pandas as pd
 
 from allocation.canonical import Residuals, Vector
 from allocation.conflict import find_conflict
-from allocation.constraints import Soft
 from allocation.decision import Decision
 from allocation.errors import OptimizationError
 from allocation.explain import explain_decision
@@ -18,6 +17,7 @@ from allocation.frames import named
 from allocation.integer import choose_positions
 from allocation.program import Program, Recipe, describe_status, labelled
 from allocation.risk import RiskModel
+from allocation.soft import Soft, price_of
 from allocation.solvers import INFEASIBLE, OPTIMAL, Solution
 from allocation.symbols import BUDGET, EXPECTED_RETURN, HELD, LOADINGS, SPECIFIC, Constraint, Objective, Symbols
 from allocation.terms import NetUtility
@@ -90,8 +90,8 @@ class MeanVariance:
         Weights and trades below 1e-6 of NAV are solver dust and are set to zero.
 
         Raises:
-            OptimizationError: an input lacks an asset or is not finite, or there is no optimum: then the rules
-                that contradict each other are named, and by how much each would have to give.
+            OptimizationError: an input lacks an asset or is not finite (assets and values are named), or there is no
+                optimum: then the rules that contradict each other are named, and by how much each would have to give.
         """
         values = self.numbers(expected_return, risk, held, locked, given)
         return pd.Series(self._clean(self._solve(values), values), index=self._index)
@@ -176,7 +176,10 @@ class MeanVariance:
         key = n_factors, 2 * rung + choice_is_given
         if key not in self._compiled:
             soft = set(self._relaxation()[:rung])
-            rules = tuple((name, Soft(rule, STEEP) if name in soft else rule) for name, rule in self._recipe.rules)
+            rules = tuple(
+                (name, Soft(rule, STEEP) if name in soft and price_of(rule) is None else rule)
+                for name, rule in self._recipe.rules
+            )
             recipe = replace(self._recipe, rules=rules)
             self._compiled[key] = Program(recipe, n_factors, choice_is_given=choice_is_given)
         return self._compiled[key]
@@ -217,7 +220,9 @@ class MeanVariance:
         missing = [name for name in inputs.given if name not in given]
         if missing:
             raise OptimizationError(f"{missing[0]!r} is asked for by a term or rule: pass it in given, one per asset")
-        return {name: inputs.check(name, self._numbers(given[name], name)) for name in inputs.given}
+        values = {name: inputs.check(name, self._numbers(given[name], name)) for name in inputs.given}
+        inputs.check_bounds(values)
+        return values
 
     def _numbers(self, numbers: pd.Series | float, name: str) -> Vector:
         if isinstance(numbers, pd.Series):
@@ -252,10 +257,11 @@ class MeanVariance:
             raise OptimizationError(f"{what} of {twice} is there twice: keep one")
         else:
             vector = values.reindex(self._index).to_numpy(dtype=np.float64)
-        broken = ~np.isfinite(vector)
-        if broken.any():
-            where = named(self._index[broken])
-            raise OptimizationError(f"{what} of {where} is missing, NaN or infinite: give a number for each asset")
+        broken = np.flatnonzero(~np.isfinite(vector))
+        if len(broken):
+            there = self._index.isin(values.index)
+            found = [f"{self.assets[i]} ({vector[i] if there[i] else 'missing'})" for i in broken]
+            raise OptimizationError(f"{what} of {named(found)} is no finite number: give one for each asset")
         return vector
 
 

@@ -9,8 +9,8 @@ import cvxpy as cp
 import numpy as np
 
 from allocation.canonical import Canonical, Vector
-from allocation.constraints import Soft
 from allocation.errors import OptimizationError
+from allocation.soft import Soft, price_of, softened
 from allocation.solvers import INFEASIBLE, UNBOUNDED, Solution, solve
 from allocation.structure import recognise
 from allocation.symbols import (
@@ -53,6 +53,8 @@ def _label(thing: Objective | Constraint) -> str:
     if isinstance(thing, FunctionType):  # a lambda's own name says nothing: its line does
         code = thing.__code__
         return f"{thing.__name__} ({Path(code.co_filename).name}:{code.co_firstlineno})"
+    if isinstance(thing, Soft):
+        return f"soft {_label(thing.rule)}"
     text = repr(thing)
     return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 3]}..."
 
@@ -70,6 +72,8 @@ class Program:
         self.symbols = self._symbols(n_factors)
         self.terms = {name: _number(term, self.symbols) for name, term in recipe.terms}
         self.rules = {name: rules_of(rule, self.symbols) for name, rule in recipe.rules}
+        # As they stand in the problem: soft ones with their slack. What breaking them costs, by rule.
+        self.enforced, self.penalties = dict(self.rules), dict[str, cp.Expression]()
         self._assemble()
         self.canonical: Canonical | None = None if self.is_integer else Canonical(self.problem, self.inputs.computes)
         if self.canonical is not None:
@@ -99,15 +103,15 @@ class Program:
         return self.choice
 
     def _assemble(self) -> None:
-        utility = sum(self.terms.values(), start=cp.Constant(0.0))
         constraints: list[cp.Constraint] = []
         for name, rule in self.recipe.rules:
-            rules, price = self.rules[name], rule.price if isinstance(rule, Soft) else None
+            price = price_of(rule)
             if price is not None:
-                rules, broken = softened(rules)
-                self.terms[f"price of breaking {name}"] = -price * broken
-                utility = utility - price * broken
-            constraints += rules
+                soft = softened(self.rules[name])
+                self.enforced[name], self.penalties[name] = soft.rows, -price * soft.broken
+                constraints += soft.slacks
+            constraints += self.enforced[name]
+        utility = sum([*self.terms.values(), *self.penalties.values()], start=cp.Constant(0.0))
         self.problem = cp.Problem(cp.Maximize(OBJECTIVE_SCALE * utility), constraints)
         self.is_integer = bool(self.problem.is_mixed_integer())
         if not self.problem.is_dcp():
@@ -154,31 +158,6 @@ def rules_of(constraint: Constraint, symbols: Symbols) -> list[cp.Constraint]:
     if not isinstance(rules, (list, tuple)) or not all(isinstance(rule, (cp.Constraint, bool)) for rule in rules):
         raise OptimizationError(f"a constraint returned {rules}: return a list of cvxpy constraints, [{rules}]")
     return list(rules)
-
-
-def softened(rules: Sequence[cp.Constraint]) -> tuple[list[cp.Constraint], cp.Expression]:
-    """Return rules that may be broken, and by how much they are, summed over their rows.
-
-    Raises:
-        OptimizationError: a rule is neither an equality, an inequality nor a second-order cone.
-    """
-    soft: list[cp.Constraint] = []
-    total: cp.Expression = cp.Constant(0.0)
-    for rule in rules:
-        slack = cp.Variable(rule.args[0].shape if isinstance(rule, cp.SOC) else rule.shape, nonneg=False)
-        soft += [*_loosened(rule, slack), slack >= 0]
-        total = total + cp.sum(slack)
-    return soft, total
-
-
-def _loosened(rule: cp.Constraint, slack: cp.Variable) -> list[cp.Constraint]:
-    if isinstance(rule, cp.constraints.Inequality):
-        return [rule.expr <= slack]
-    if isinstance(rule, (cp.constraints.Equality, cp.constraints.Zero)):
-        return [rule.expr <= slack, rule.expr >= -slack]
-    if isinstance(rule, cp.SOC):
-        return [cp.SOC(rule.args[0] + slack, rule.args[1], axis=rule.axis)]
-    raise OptimizationError(f"a rule of the kind {type(rule).__name__} cannot be made soft: write it as an inequality")
 
 
 def describe_status(status: str) -> str:

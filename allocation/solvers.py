@@ -47,7 +47,7 @@ def solve(canonical: Canonical, structure: Structure | None, data: ConeData) -> 
         OptimizationError: no solver came to either.
     """
     failures = []
-    small = data.a.nnz <= SMALL
+    small = len(data.a.entries) <= SMALL
     for name in ("CLARABEL", "structured", "second") if small else ("structured", "CLARABEL", "second"):
         found = SOLVERS[name](canonical, structure, data)
         if found is None:
@@ -76,7 +76,8 @@ def _clarabel(canonical: Canonical, _: Structure | None, data: ConeData) -> Solu
     settings.tol_gap_abs = CLARABEL_SETTINGS["tol_gap_abs"]
     settings.tol_gap_rel = CLARABEL_SETTINGS["tol_gap_rel"]
     settings.tol_feas = CLARABEL_SETTINGS["tol_feas"]
-    found = clarabel.DefaultSolver(canonical.upper(data), data.q, data.a, data.b, _cones(canonical), settings).solve()
+    numbers = canonical.upper(data), data.q, data.a.csc, data.b
+    found = clarabel.DefaultSolver(*numbers, _cones(canonical), settings).solve()
     x, z = np.asarray(found.x), np.asarray(found.z)
     status = CERTIFICATES.get(str(found.status), OPTIMAL if str(found.status) == "Solved" else str(found.status))
     return Solution(status, x, z, "CLARABEL", found.iterations, residuals(data, x, z))
@@ -104,7 +105,7 @@ def _osqp(canonical: Canonical, data: ConeData) -> Solution:
     lower = np.where(np.arange(len(data.b)) < data.n_zero, data.b, -np.inf)
     solver = osqp.OSQP()
     solver.setup(
-        csc_matrix(canonical.upper(data)), data.q, csc_matrix(data.a), lower, data.b, verbose=False, eps_abs=1e-9,
+        csc_matrix(canonical.upper(data)), data.q, csc_matrix(data.a.csc), lower, data.b, verbose=False, eps_abs=1e-9,
         eps_rel=1e-9, max_iter=100_000, polishing=True,
     )  # fmt: skip
     found = solver.solve(raise_error=False)
@@ -118,7 +119,7 @@ def _scs(canonical: Canonical, data: ConeData) -> Solution:
 
     dims = canonical.cones
     cones = {"z": dims.zero, "l": dims.nonneg, "q": dims.soc, "s": dims.psd, "ep": dims.exp, "p": dims.p3d}
-    numbers = {"P": canonical.upper(data), "A": data.a, "b": data.b, "c": data.q}
+    numbers = {"P": canonical.upper(data), "A": data.a.csc, "b": data.b, "c": data.q}
     found = scs.SCS(numbers, cones, verbose=False, eps_abs=1e-10, eps_rel=1e-10, max_iters=100_000).solve()
     status = {1: OPTIMAL, -2: INFEASIBLE, -1: UNBOUNDED}.get(found["info"]["status_val"], found["info"]["status"])
     x, z = (np.nan_to_num(part) for part in (found["x"], found["y"]))

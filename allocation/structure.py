@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allocation.canonical import Canonical, ConeData, Vector
-from allocation.interior_point import Optimum, QuadraticProgram, ShortRows
+from allocation.quadratic import Optimum, QuadraticProgram, ShortRows
 
 Positions = NDArray[np.integer]
 
@@ -48,8 +48,8 @@ class Structure:
 
     def program(self, data: ConeData) -> QuadraticProgram:
         """Fill in the numbers."""
-        a = np.append(data.a.data, 0.0)
-        p = np.append(data.p.data, 0.0)
+        a = np.append(data.a.entries, 0.0)
+        p = np.append(data.p.entries, 0.0)
         n = len(self.weights)
         curvature, coefficient = p[self.quadratic_at[self.defined]], a[self.defined_at]
         target = data.b[self.defined_row] / coefficient
@@ -73,10 +73,10 @@ class Structure:
         """Return the solution and the multipliers of the canonical problem."""
         x, z = np.zeros(len(data.q)), np.zeros(len(data.b))
         x[self.weights], x[self.secondary] = found.w, found.t[:-1]
-        a = data.a.data[self.defined_at]
+        a = data.a.entries[self.defined_at]
         x[self.defined] = (data.b - data.a @ x)[self.defined_row] / a
         z[self.long_row], z[self.short_row] = found.y, found.z
-        curvature = np.append(data.p.data, 0.0)[self.quadratic_at[self.defined]]
+        curvature = np.append(data.p.entries, 0.0)[self.quadratic_at[self.defined]]
         z[self.defined_row] = -(curvature * x[self.defined] + data.q[self.defined]) / a
         return x, z
 
@@ -85,7 +85,7 @@ def recognise(canonical: Canonical, weights: slice) -> Structure | None:
     """Read the pattern; None where the problem is of another kind."""
     if canonical.n_zero + canonical.n_nonnegative < canonical.n_rows:
         return None
-    if not np.array_equal(canonical.p_rows, canonical.p_columns):
+    if not canonical.is_diagonal:
         return None
     return _Reader(canonical, weights).read()
 
@@ -96,14 +96,14 @@ class _Reader:
     def __init__(self, canonical: Canonical, weights: slice) -> None:
         self.canonical = canonical
         self.n = canonical.n_variables
-        self.rows, self.columns = canonical.a_rows, canonical.a_columns
+        self.rows, self.columns = canonical.a_pattern.rows, canonical.a_pattern.columns
         self.nothing = len(self.rows)  # the position that reads as zero
         self.in_row = np.bincount(self.rows, minlength=canonical.n_rows)
         self.in_column = np.bincount(self.columns, minlength=self.n)
         self.is_weight = np.zeros(self.n, dtype=bool)
         self.is_weight[weights] = True
         self.is_quadratic = np.zeros(self.n, dtype=bool)
-        self.is_quadratic[canonical.p_columns] = True
+        self.is_quadratic[canonical.p_pattern.columns] = True
         constant = np.diff(canonical.a_map.indptr) == 1
         self.is_constant = constant & (
             canonical.a_map.indices[canonical.a_map.indptr[:-1]] == canonical.a_map.shape[1] - 1
@@ -187,8 +187,8 @@ class _Reader:
         place = np.where(self.is_weight, self.order, n_weights + self.number)
         table = self._table(self.defined_row[factor], place, width)[:, :n_weights]
         single_at = self._table(self.defined_row[single], place, width)[:, :n_weights].min(axis=1, initial=self.nothing)
-        quadratic_at = np.full(self.n, len(canonical.p_columns))
-        quadratic_at[canonical.p_columns] = np.arange(len(canonical.p_columns))
+        quadratic_at = np.full(self.n, len(canonical.p_pattern.columns))
+        quadratic_at[canonical.p_pattern.columns] = np.arange(len(canonical.p_pattern.columns))
         return Structure(
             np.flatnonzero(self.is_weight), np.flatnonzero(self.is_secondary), self.defined, self.defined_row,
             self.defined_at, factor, table, single, single_at, self.order[self.columns[single_at]], quadratic_at,

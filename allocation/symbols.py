@@ -32,6 +32,7 @@ class Inputs:
     given: dict[str, cp.Parameter] = field(default_factory=dict)
     never_negative: set[str] = field(default_factory=set)
     sum_to_one: set[str] = field(default_factory=set)
+    bounds: list[tuple[str | Vector, str | Vector]] = field(default_factory=list)  # numbers, or the name of them
 
     def parameter(
         self, shape: int | tuple[int, ...] | tuple[()], compute: Compute, *, nonneg: bool = False
@@ -42,30 +43,48 @@ class Inputs:
         return parameter
 
     def check(self, name: str, numbers: Vector) -> Vector:
-        """Refuse numbers given under `name` that its terms and rules cannot use.
+        """Refuse numbers given under `name` that its terms and rules cannot use; one number serves for all assets.
 
         Raises:
-            OptimizationError: a cost is negative, or a benchmark's weights do not sum to 1.
+            OptimizationError: a cost or volume is negative, a benchmark's weights do not sum to 1, or a table was
+                given where one number is asked for.
         """
+        wanted = self.given[name].shape
+        if numbers.ndim > len(wanted):
+            raise OptimizationError(f"{name} is a table of {len(numbers)} numbers: one for the portfolio is asked for")
+        numbers = np.broadcast_to(numbers, wanted)
         if name in self.never_negative and (numbers < 0).any():
             at = int(np.flatnonzero(numbers < 0)[0])
-            raise OptimizationError(f"{name} of {self.assets[at]} is {numbers[at]:g}: a cost is never negative")
+            raise OptimizationError(f"{name} of {self.assets[at]} is {numbers[at]:g}: it is never negative")
         if name in self.sum_to_one and abs(numbers.sum() - 1.0) > SUM_TOLERANCE:
             raise OptimizationError(f"{name} sums to {numbers.sum():g}: a benchmark's weights must sum to 1")
         return numbers
 
+    def check_bounds(self, values: Mapping[str, Vector]) -> None:
+        """Raise OptimizationError where lower and upper bounds, by name or in a table, cross at an asset."""
+        for least, most in self.bounds:
+            low, high = (values[side] if isinstance(side, str) else side for side in (least, most))
+            at = np.flatnonzero(low > high)
+            if len(at):
+                raise OptimizationError(
+                    f"the bounds of {self.assets[at[0]]} cross: at least {low[at[0]]:g} and at most {high[at[0]]:g}"
+                )
+
     def by_name(self, name: str) -> cp.Parameter:
         """One number per asset, given by the caller under `name` at each rebalancing."""
-        if name in RESERVED:
-            raise OptimizationError(f"{name!r} is the program's own: give these numbers another name")
-        if name not in self.given:
-            self.given[name] = self.parameter(len(self.assets), lambda values: values[name])
-        return self.given[name]
+        return self._given(name, (len(self.assets),))
 
     def scalar(self, name: str) -> cp.Parameter:
         """One number for the whole portfolio, given by the caller under `name` at each rebalancing."""
+        return self._given(name, ())
+
+    def _given(self, name: str, shape: tuple[int, ...]) -> cp.Parameter:
+        if name in RESERVED:
+            raise OptimizationError(f"{name!r} is the program's own: give these numbers another name")
         if name not in self.given:
-            self.given[name] = self.parameter((), lambda values: values[name])
+            self.given[name] = self.parameter(shape, lambda values: values[name])
+        if self.given[name].shape != shape:
+            raise OptimizationError(f"{name!r} is asked for per asset and for the portfolio: use two names")
         return self.given[name]
 
 
@@ -121,6 +140,12 @@ class Symbols:
             raise OptimizationError(f"{what} is {numbers}: give a finite number")
         return np.full(len(self.assets), float(numbers))
 
+    def bounds(self, least: PerAsset, most: PerAsset) -> tuple[np.ndarray | cp.Parameter, np.ndarray | cp.Parameter]:
+        """Return a lower and an upper bound per asset; that they do not cross is checked at each rebalancing."""
+        low, high = self.per_asset(least, "least weight"), self.per_asset(most, "most weight")
+        self.inputs.bounds.append((least if isinstance(least, str) else low, most if isinstance(most, str) else high))
+        return low, high
+
     def scaled_trades(self, numbers: PerAsset, what: str, power: float = 1.0) -> cp.Expression:
         """Trades times `numbers ** power`, written so that a named coefficient still compiles once."""
         factor = self.per_asset(numbers, what)
@@ -170,3 +195,14 @@ class Symbols:
 
 Objective = Callable[[Symbols], cp.Expression]
 Constraint = Callable[[Symbols], list[cp.Constraint]]
+
+
+def not_negative(numbers: PerAsset, what: str) -> PerAsset:
+    """Raise OptimizationError where a number is below zero; numbers given by name are checked when they come."""
+    if isinstance(numbers, str):
+        return numbers
+    pairs = [("every asset", numbers)] if isinstance(numbers, (int, float)) else list(numbers.items())
+    for asset, value in pairs:
+        if value < 0:
+            raise OptimizationError(f"{what} of {asset} is {value:g}: it is never negative")
+    return numbers

@@ -20,7 +20,7 @@ from allocation import (
     OptimizationError,
     Variance,
 )
-from allocation.canonical import Canonical, ConeData, residuals
+from allocation.canonical import Canonical, ConeData, Pattern, Sparse, residuals
 from allocation.program import set_values
 
 SCENARIOS = pd.DataFrame(np.random.default_rng(0).standard_normal((20, 8)) * 0.01, columns=problem(0).assets)
@@ -42,10 +42,10 @@ def test_equals_what_cvxpy_hands_to_the_solver(name, seed):
     ours = inner.canonical.apply(values)
     set_values(inner.inputs, values)
     theirs, _, _ = inner.problem.get_problem_data(cp.CLARABEL)
-    np.testing.assert_array_equal(ours.a.toarray(), theirs["A"].toarray())
+    np.testing.assert_array_equal(ours.a.csc.toarray(), theirs["A"].toarray())
     np.testing.assert_array_equal(ours.b, theirs["b"])
     np.testing.assert_array_equal(ours.q, theirs["c"])
-    np.testing.assert_array_equal(ours.p.toarray(), theirs["P"].toarray())
+    np.testing.assert_array_equal(ours.p.csc.toarray(), theirs["P"].toarray())
 
 
 def test_a_compiler_that_works_in_another_way_is_noticed(monkeypatch):
@@ -68,11 +68,22 @@ def test_parameters_that_are_multiplied_are_refused_with_the_remedy():
         program.is_dpp(1)
 
 
+@given(seed=st.integers(0, 1000), shape=st.tuples(st.integers(1, 6), st.integers(1, 6)))
+def test_products_are_those_of_the_full_matrix(seed, shape):
+    random = np.random.default_rng(seed)
+    columns, rows = np.nonzero(random.random(shape[::-1]) < 0.5)
+    sparse = Sparse(random.standard_normal(len(rows)), Pattern(rows, columns, shape))
+    full, x, z = np.zeros(shape), random.standard_normal(shape[1]), random.standard_normal(shape[0])
+    full[rows, columns] = sparse.entries
+    np.testing.assert_allclose(sparse @ x, full @ x, atol=1e-14)
+    np.testing.assert_allclose(sparse.transposed_times(z), full.T @ z, atol=1e-14)
+    np.testing.assert_array_equal(sparse.csc.toarray(), full)
+
+
 def test_residuals_by_hand():
     """min x² / 2 - x subject to x <= 0.5: x = 0.5 with multiplier 0.5."""
-    from scipy.sparse import csc_array
-
-    data = ConeData(csc_array([[1.0]]), np.array([-1.0]), csc_array([[1.0]]), np.array([0.5]), 0, 1)
+    one = Sparse(np.ones(1), Pattern(np.zeros(1, dtype=int), np.zeros(1, dtype=int), (1, 1)))
+    data = ConeData(one, np.array([-1.0]), one, np.array([0.5]), 0, 1)
     assert residuals(data, np.array([0.5]), np.array([0.5])).worst == 0.0
     assert residuals(data, np.array([0.6]), np.array([0.4])).primal == pytest.approx(0.1 / 1.5)
     assert residuals(data, np.array([0.5]), np.array([0.1])).dual == pytest.approx(0.4 / 2)

@@ -34,6 +34,7 @@ from allocation import (
 ASSETS = problem(0).assets
 GROUPS = {asset: "odd" if i % 2 else "even" for i, asset in enumerate(ASSETS)}
 EQUAL = dict.fromkeys(ASSETS, 1 / 8)
+SHARE = pd.Series(EQUAL)
 BETA = pd.Series(np.linspace(0.5, 1.5, 8), ASSETS)
 VOLUME = pd.Series(np.linspace(0.01, 0.4, 8), ASSETS)
 GIVEN = {
@@ -142,6 +143,7 @@ def test_equalities_and_cones_can_be_soft_too():
         (lambda: Box(0.0, {**EQUAL, "A04": -0.1}), "the bounds of A04 cross: at least 0 and at most -0.1"),
         (lambda: Box(0.0, {"A00": 0.1}), "most weight of A01, A02, A03, A04, A05 and 2 more is missing"),
         (lambda: Box(0.0, {**EQUAL, "AAPL": 0.1}), "most weight names AAPL, which no price column has"),
+        (lambda: MaxTrade(0.1, {**EQUAL, "A02": -1.0}), "volume of A02 is -1: it is never negative"),
         (lambda: GroupBounds({**GROUPS, "AAPL": "odd"}, {"odd": 0.1}), "the group odd has AAPL, which no price column"),
         (lambda: GroupBounds(GROUPS, {"tech": 0.1}), "no asset belongs to the group tech: correct its name"),
         (lambda: GroupBounds(GROUPS, {"odd": 0.1}, {"odd": 0.2}), "bounds of group odd cross: at least 0.2 and at"),
@@ -169,10 +171,36 @@ def test_numbers_that_were_promised_but_not_given_are_named():
     program = MeanVariance(ASSETS, OBJECTIVE, [FactorBounds("beta")])
     with pytest.raises(OptimizationError, match="'beta' is asked for by a term or rule: pass it in given"):
         program.weights(case.mu, case.risk, case.held)
-    with pytest.raises(OptimizationError, match="beta of A03 is missing, NaN or infinite"):
+    with pytest.raises(OptimizationError, match=r"beta of A03 \(missing\) is no finite number"):
         program.weights(case.mu, case.risk, case.held, given={"beta": BETA.drop("A03")})
     with pytest.raises(OptimizationError, match="target is nan"):
         MeanVariance(ASSETS, OBJECTIVE, [MinReturn("target")]).weights(*case_inputs(case), given={"target": np.nan})
+
+
+@pytest.mark.parametrize(
+    ("rules", "changed", "complaint"),
+    [
+        ([Box("low", "high")], {"low": 0.2, "high": 0.1}, "the bounds of A00 cross: at least 0.2 and at most 0.1"),
+        ([Box(0.15, "high")], {"high": SHARE}, "the bounds of A00 cross: at least 0.15 and at most 0.125"),
+        ([Box("low", {**EQUAL, "A05": 0.1})], {"low": 0.11}, "the bounds of A05 cross: at least 0.11 and at most 0.1"),
+        ([MaxTrade(0.1, "low")], {"low": SHARE.where(SHARE.index != "A06", -2.0)}, "low of A06 is -2: it is never"),
+        ([MinReturn("low")], {"low": SHARE}, "low is a table of 8 numbers: one for the portfolio is asked for"),
+        ([MinReturn("low"), Box("low", 1.0)], {"low": 0.0}, "'low' is asked for per asset and for the portfolio"),
+        ([MinReturn("held")], {}, "'held' is the program's own"),
+    ],
+)  # fmt: skip
+def test_numbers_given_by_name_are_checked_as_tables_are(rules, changed, complaint):
+    with pytest.raises(OptimizationError, match=complaint):
+        MeanVariance(ASSETS, OBJECTIVE, rules).weights(*case_inputs(problem(1)), given=changed)
+
+
+def test_one_number_given_by_name_serves_for_all_assets():
+    """And the same program takes a table the next time."""
+    case, program = problem(1), MeanVariance(ASSETS, OBJECTIVE, [LongOnly(), Box("low", "high")])
+    plain = MeanVariance(ASSETS, OBJECTIVE, [LongOnly(), Box(0.02, 0.2)]).weights(*case_inputs(case))
+    for high in (0.2, SHARE * 0 + 0.2):
+        found = program.weights(*case_inputs(case), given={"low": 0.02, "high": high})
+        np.testing.assert_allclose(found, plain, atol=1e-9)
 
 
 def case_inputs(case):

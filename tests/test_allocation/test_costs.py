@@ -115,7 +115,7 @@ def test_a_cost_makes_trades_smaller(cost):
 @pytest.mark.parametrize(
     ("build", "complaint"),
     [
-        (lambda: LinearCost({**dict(TABLE), "A02": -1e-3}), "rate of A02 is -0.001: a cost is never negative"),
+        (lambda: LinearCost({**dict(TABLE), "A02": -1e-3}), "rate of A02 is -0.001: it is never negative"),
         (lambda: LinearCost(-1e-3), "rate of every asset is -0.001"),
         (lambda: ImpactCost({**dict(TABLE), "A05": np.nan}), "impact of A05 is nan"),
         (lambda: BorrowCost({**dict(TABLE), "TSLA": 1e-3}), "borrow rate names TSLA"),

@@ -95,6 +95,16 @@ def test_a_silent_signal_is_no_view_to_the_last_bit(seed, missing):
     assert POLICY(silent).equals(UNINFORMED(view))
 
 
+@settings(max_examples=10)
+@given(seed=SEEDS, unit=st.sampled_from([0.0078125, 1024.0, 0.01, 7.3, 1e6]))
+def test_the_currency_of_the_prices_does_not_matter(seed, unit):
+    """To the last bit where the exchange rate rounds nothing, else as far as it does."""
+    view = view_of(seed, held=0.1)
+    usual, other = POLICY(view), POLICY(View(view.now, view.prices * unit, view.signal, view.held))
+    np.testing.assert_allclose(other, usual, rtol=0, atol=1e-7)
+    assert unit not in (0.0078125, 1024.0) or other.equals(usual)
+
+
 @settings(max_examples=15)
 @given(seed=SEEDS)
 def test_a_view_moves_the_weights_towards_good_news(seed):
