@@ -1,6 +1,5 @@
 """A portfolio against its benchmark: what was active, what was beta, and whether the rest is more than chance."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,20 +77,26 @@ class Against:
         Raises:
             FrameError: `which` is another name.
         """
-        year = self.sessions_per_year
-        known: dict[str, Callable[[Vector], Vector]] = {
-            "information_ratio": lambda pair: metrics.sharpe(pair[0] - pair[1], year),
-            "alpha": lambda pair: _alpha(pair) * year,
-            "beta": _beta,
-        }
+        known = self._statistics
         if which not in known:
             raise FrameError(f"no interval of {which!r}: ask for one of {', '.join(known)}")
         return metrics.interval(known[which], self.returns.to_numpy().T, level=level, seed=seed)
 
+    @property
+    def _statistics(self) -> dict[str, metrics.Statistic]:
+        """What has an interval, as functions of the pair (portfolio, benchmark)."""
+        year = self.sessions_per_year
+        return {
+            "information_ratio": lambda pair: metrics.sharpe(pair[0] - pair[1], year),
+            "alpha": lambda pair: _alpha(pair) * year,
+            "beta": _beta,
+        }
+
     def figures(self) -> dict[str, float]:
         """All figures by name, as plain fractions."""
-        low, high = self.interval("information_ratio")
-        alpha_low, alpha_high = self.interval("alpha")
+        ends = metrics.intervals(self._statistics, self.returns.to_numpy().T)
+        low, high = ends["information_ratio"]
+        alpha_low, alpha_high = ends["alpha"]
         return {
             "active_return": self.active_return, "tracking_error": self.tracking_error,
             "information_ratio": self.information_ratio, "information_ratio_low": low,

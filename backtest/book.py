@@ -98,23 +98,31 @@ def fill(
     by iteration, a contraction for any marginal cost × gross exposure below 1. Value locked in untraded assets
     comes first: the targets are scaled down alike where more cash would be borrowed than the rules allow.
     """
-    asked = np.isfinite(targets)
-    trading = asked & np.isfinite(prices)
-    aims, at = targets[trading], prices[trading]
-    impact = None if slopes is None else slopes[trading]
+    trading = np.isfinite(targets) & np.isfinite(prices)
+    these = slice(None) if trading.all() else trading  # views instead of copies where everything trades
+    aims, at, held = targets[these], prices[these], book.shares[these]
+    impact = None if slopes is None else slopes[these]
     nav, scale = _after_costs(book, aims, trading, marks, costs, rules, impact)
     wanted = scale * aims * nav / at
-    wanted = np.where(np.abs(wanted - book.shares[trading]) * at <= DUST * abs(nav), book.shares[trading], wanted)
+    wanted = np.where(np.abs(wanted - held) * at <= DUST * abs(nav), held, wanted)
     shares = book.shares.copy()
-    shares[trading] = _whole(wanted, rules.lot)
+    shares[these] = _whole(wanted, rules.lot)
     traded = shares - book.shares
     if slopes is not None:
         refuse_unknown_impact(slopes, trading & (traded != 0.0))
-    value = np.where(trading, traded * np.where(trading, prices, 0.0), 0.0)
+    value = np.zeros_like(traded)
+    value[these] = traded[these] * at
     paid = bill(costs, np.abs(value), np.abs(traded), None if slopes is None else np.nan_to_num(slopes))
-    untraded = asked & ~trading & ((targets != 0.0) | (book.shares != 0.0))
+    untraded = _left_untraded(book, targets, trading)
     after = Book(shares, book.cash - float(value.sum()) - float(paid.per_asset.sum()))
     return Fill(after, traded, paid, untraded, scale)
+
+
+def _left_untraded(book: Book, targets: Vector, trading: Mask) -> Mask:
+    """Assets with a target and no price; nothing wanted where nothing is held was not missed."""
+    if trading.all():
+        return np.zeros_like(trading)
+    return np.asarray(np.isfinite(targets) & ~trading & ((targets != 0.0) | (book.shares != 0.0)))
 
 
 def _after_costs(
@@ -122,7 +130,7 @@ def _after_costs(
 ) -> tuple[float, float]:
     """NAV after the costs of reaching `aims`, and the factor that makes them affordable."""
     before = book.values(marks)
-    gross_nav, locked = book.nav(marks), float(before[~trading].sum())
+    gross_nav, locked = book.cash + float(before.sum()), float(before[~trading].sum())
     held, at, total = before[trading], marks[trading], float(aims.sum())
     impact = None if slopes is None else np.nan_to_num(slopes)
     plain = impact is None and not (costs.per_share or costs.minimum)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from backtest.result import Result
@@ -104,7 +105,7 @@ def sweep_chart(sweep: Sweep) -> Chart:
     """Sharpe ratio over the two axes of a sweep that take most values, its mean over any others."""
     rows, columns = sorted(sorted(sweep.axes, key=lambda axis: -sweep.table[axis].nunique())[:2], key=sweep.axes.index)
     table = sweep.heat_map(rows, columns)
-    values = [_short(line) for _, line in table.iterrows()]
+    values = [_short(line).tolist() for _, line in table.iterrows()]
     figure = go.Figure(
         go.Heatmap(z=values, x=[str(each) for each in table.columns], y=[str(each) for each in table.index],
                    colorscale=[[0, COLD], [0.5, REST], [1, WARM]], zmid=0, texttemplate="%{z:.2f}",
@@ -271,11 +272,14 @@ def _label(text: str) -> str:
     return escape(text, quote=False)
 
 
-def _short(values: pd.Series) -> list[float | None]:
-    """Six significant digits: more than a screen has pixels, a third of the bytes."""
+def _short(values: pd.Series) -> NDArray[np.object_]:
+    """Six significant digits: more than a screen has pixels, a third of the bytes.
+
+    As an array of objects: plotly looks at each value of a list, several times, and would pack one of floats.
+    """
     numbers = values.to_numpy(dtype=np.float64).tolist()
-    return [float(f"{number:.6g}") if math.isfinite(number) else None for number in numbers]
+    return np.array([float(f"{number:.6g}") if math.isfinite(number) else None for number in numbers], dtype=object)
 
 
 def _dates(sessions: pd.Index) -> list[str]:
-    return [f"{session:%Y-%m-%d}" for session in sessions]
+    return [str(day) for day in np.datetime_as_string(sessions.to_numpy(), unit="D")]

@@ -7,12 +7,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from allocation.errors import AllocationError
-from allocation.newey_west import newey_west_variance
 from backtest.rows import row_means
+from backtest.significance import student_95
 
 Values = NDArray[np.float64]
 
 BEFORE, AFTER = 5, 10
+WINDOWS = (slice(0, BEFORE), slice(BEFORE, BEFORE + 1), slice(BEFORE + 1, None))
 SHARE = 0.05  # of all that is new in a signal, what counts as strong on either side
 
 
@@ -22,7 +23,7 @@ class EventStudy:
 
     abnormal, error (events' sessions -5 ... +10): sums from -5 on, in fractions. events: how many there were with
     all returns known; dropped: how many lacked one. windows: mean abnormal return summed over sessions -5 to -1, in
-    session 0, and over +1 to +10.
+    session 0, and over +1 to +10. clusters: sessions with events, those with many counting for less than one each.
     """
 
     name: str
@@ -32,11 +33,22 @@ class EventStudy:
     dropped: int
     windows: tuple[float, float, float]
     window_errors: tuple[float, float, float]
+    clusters: float
 
     @property
     def offsets(self) -> NDArray[np.int64]:
         """Sessions from the event."""
         return np.arange(-BEFORE, AFTER + 1)
+
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom of the errors: events of one session say little more than one."""
+        return self.clusters - 1.0
+
+    @property
+    def critical(self) -> float:
+        """Standard errors on either side that make a 95 % interval: Student's t, since events may be few."""
+        return student_95(self.freedom)
 
 
 def innovations(signal: Values) -> Values:
@@ -78,8 +90,8 @@ def strong_news(signal: Values, share: float = SHARE) -> tuple[NDArray[np.bool_]
 def event_study(name: str, events: NDArray[np.bool_], abnormal: Values) -> EventStudy:
     """Average the abnormal returns around the events.
 
-    The error allows for events of one session, and of sessions whose windows overlap, moving together: sums per
-    session with Newey-West weights over the length of the window.
+    The error allows for events of one session moving together, for an event that moves all of its window, and for
+    windows of different events that share a session (`_squared_errors`).
     """
     row, column = np.nonzero(events)
     offsets = np.arange(-BEFORE, AFTER + 1)
@@ -87,26 +99,43 @@ def event_study(name: str, events: NDArray[np.bool_], abnormal: Values) -> Event
     path = abnormal[row[inside, None] + offsets, column[inside, None]]
     whole = np.isfinite(path).all(axis=1)
     path, when = path[whole], row[inside][whole]
-    parts = (path[:, :BEFORE].sum(axis=1), path[:, BEFORE], path[:, BEFORE + 1 :].sum(axis=1))
-    walked = path.cumsum(axis=1)
-    found = [_mean_and_error(part, when, len(events)) for part in (*walked.T, *parts)]
-    means, errors = np.array(found).T if len(when) else np.full((2, len(offsets) + 3), np.nan)
+    if not len(when):
+        nothing = np.full(len(offsets), np.nan)
+        return EventStudy(name, nothing, nothing, 0, int(events.sum()), (np.nan,) * 3, (np.nan,) * 3, 0.0)
+    mean = path.mean(axis=0)
+    sessions, first, count = np.unique(when, return_index=True, return_counts=True)
+    strayed = np.add.reduceat(path - mean, first, axis=0)
+    clusters = len(when) ** 2 / float((count**2).sum())
+    scale = np.sqrt(clusters / (clusters - 1.0)) / len(when) if len(sessions) > 1 else np.nan
+    errors = [scale * np.sqrt(_squared_errors(strayed[:, part], sessions)) for part in (slice(None), *WINDOWS)]
     return EventStudy(
-        name, means[:-3], errors[:-3], len(when), int(events.sum()) - len(when), _three(means), _three(errors)
-    )
+        name, mean.cumsum(), errors[0], len(when), int(events.sum()) - len(when),
+        _three([mean[part].sum() for part in WINDOWS]), _three([error[-1] for error in errors[1:]]), clusters,
+    )  # fmt: skip
 
 
-def _three(values: Values) -> tuple[float, float, float]:
-    before, day, after = values[-3:].tolist()
+def _squared_errors(strayed: Values, sessions: NDArray[np.int64]) -> Values:
+    """Variance of the sum over all events of their first, first two, ... sessions.
+
+    strayed (sessions with events × sessions after): by how much the returns of their events were off the mean, summed.
+    What events of one session have in common, over all of the window, plus what all windows have in common in one
+    session, less what both count (A. Cameron, J. Gelbach and D. Miller, "Robust inference with multiway clustering",
+    J. Business and Economic Statistics 29(2), 2011); where that is not above 0, the larger of the two.
+    """
+    by_event = (strayed.cumsum(axis=1) ** 2).sum(axis=0)
+    both = (strayed**2).sum(axis=0).cumsum()
+    by_session = np.empty(strayed.shape[1])
+    met = np.zeros(int(sessions[-1]) + strayed.shape[1])
+    for step in range(strayed.shape[1]):
+        met[sessions + step] += strayed[:, step]
+        by_session[step] = met @ met
+    together = by_event + by_session - both
+    return np.asarray(np.where(together > 0, together, np.maximum(by_event, by_session)))
+
+
+def _three(values: list[np.float64]) -> tuple[float, float, float]:
+    before, day, after = map(float, values)
     return before, day, after
-
-
-def _mean_and_error(values: Values, when: NDArray[np.int64], sessions: int) -> tuple[float, float]:
-    if not len(values):
-        return float("nan"), float("nan")
-    mean = float(values.mean())
-    sums = np.bincount(when, weights=values - mean, minlength=sessions).astype(np.float64)
-    return mean, float(np.sqrt(newey_west_variance(sums, BEFORE + AFTER)) * sessions / len(values))
 
 
 def news_events(signal: pd.DataFrame, returns: pd.DataFrame, share: float = SHARE) -> tuple[EventStudy, EventStudy]:

@@ -122,18 +122,21 @@ class Ledger:
         """Live through the sessions up to the close of `row`; yield those in which something happened."""
         if not self._open:
             self.row = row
-        always = self.costs.accrue or self.paths.dividends is not None
         while self.row < row:
             self.row += 1
-            if always or self._pending is not None or self.row in self.paths.exits:
+            if self._flowing or self._pending is not None or self.row in self.paths.exits:
                 yield self._session()
 
     def weights(self) -> Vector:
         """Fractions of NAV at the close of `row`."""
         return self.book.weights(self.paths.closes[self.row])
 
+    @property
+    def _flowing(self) -> bool:
+        return self.costs.accrue or self.paths.dividends is not None
+
     def _session(self) -> Day:
-        flows, exits = self._flows(), self._exits()
+        flows, exits = self._flows() if self._flowing else Flows(), self._exits()
         done = None
         if self._pending is not None:
             slopes = None if self.paths.slopes is None else self.paths.slopes[self.row]

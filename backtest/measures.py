@@ -1,5 +1,6 @@
 """Every figure of a study, measured the same way on the signal and on its stand-ins."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -11,8 +12,9 @@ from allocation.frames import align, sessions_of
 from allocation.prices import Bars
 from backtest.event_study import EventStudy, abnormal_returns, event_study, strong_news
 from backtest.forward_returns import NEXT_CLOSE, NEXT_OPEN, THIS_CLOSE, forward_returns, session_returns
+from backtest.held_against import Earned, Spoken, linear_ics, rank_ics
 from backtest.quantiles import QUANTILES, monotonicity, quantile_numbers, quantile_returns, quantile_turnover
-from backtest.rows import FEWEST_NAMES, linear_correlation, rank_correlation, ranked
+from backtest.rows import FEWEST_NAMES, linear_correlation, rank_correlation
 
 Values = NDArray[np.float64]
 
@@ -20,12 +22,16 @@ HORIZONS = (1, 2, 5, 10, 21)
 LATER = (0, 1, 2, 3, 5, 10, 21)  # sessions after the signal's whose own return is looked at
 NAN = float("nan")
 
+TESTED = ("rank IC", "linear IC", "single session", "quantile return", "year", "sector", "event")
+LONG_SHORT = "return of the long-short portfolio"
+
 
 @dataclass(frozen=True)
 class Measure:
     """One figure: what it is of, its value, and the series per session that it is the mean of, if it is one.
 
-    overlap: sessions over which neighbouring values of the series share returns.
+    overlap: sessions over which neighbouring values of the series share returns. error, freedom: of a value that is no
+    mean of a series, its standard error and the degrees of freedom of that.
     """
 
     section: str
@@ -34,6 +40,12 @@ class Measure:
     series: Values | None = None
     overlap: int = 1
     error: float = NAN
+    freedom: float = math.inf
+
+    @property
+    def is_test(self) -> bool:
+        """Whether it would be 0 but for chance if the signal were worth nothing."""
+        return self.section in TESTED or self.name == LONG_SHORT
 
 
 @dataclass(frozen=True)
@@ -47,8 +59,8 @@ class StudyData:
     sessions: pd.DatetimeIndex
     assets: tuple[str, ...]
     covered: tuple[str, ...]
-    forward: Mapping[tuple[str, int], Values]
-    own: Values
+    forward: Mapping[tuple[str, int], Earned]
+    own: Earned
     abnormal: Values
     sector: NDArray[np.object_] | None
 
@@ -78,13 +90,13 @@ def study_data(
     checked = Bars(close[covered], None if opens is None else opens[covered])
     entries = (THIS_CLOSE, NEXT_CLOSE) if opens is None else (THIS_CLOSE, NEXT_OPEN, NEXT_CLOSE)
     forward = {
-        (entry, horizon): forward_returns(checked, horizon, entry).to_numpy()
+        (entry, horizon): Earned.of(forward_returns(checked, horizon, entry).to_numpy())
         for entry in entries
         for horizon in horizons
     }
     data = StudyData(
         sessions=sessions_of(close), assets=tuple(close.columns), covered=tuple(covered), forward=forward,
-        own=session_returns(checked).to_numpy(), abnormal=abnormal[covered].to_numpy(),
+        own=Earned.of(session_returns(checked).to_numpy()), abnormal=abnormal[covered].to_numpy(),
         sector=None if sectors is None else sectors.reindex(covered).to_numpy(dtype=object),
     )  # fmt: skip
     return values[covered].to_numpy(), data
@@ -92,14 +104,15 @@ def study_data(
 
 def measure(signal: Values, data: StudyData) -> list[Measure]:
     """Return all figures of one signal, in the order in which they are shown."""
-    coefficients = {key: rank_correlation(signal, returns) for key, returns in data.forward.items()}
+    spoken = Spoken.of(signal)
+    coefficients = {key: rank_ics(spoken, returns) for key, returns in data.forward.items()}
     first = coefficients[data.main, data.horizons[0]]
     return [
         *(_mean("rank IC", held_for(*key), series, key[1]) for key, series in coefficients.items()),
-        *_linear(signal, data),
-        *_later(signal, data),
+        *_linear(spoken, data),
+        *_later(spoken, data),
         *_quantiles(signal, data),
-        *_trading(signal, data),
+        *_trading(spoken, data),
         *_years(first, data),
         *_sectors(signal, data),
         *(each for study in events(signal, data) for each in _windows(study)),
@@ -122,24 +135,25 @@ def _mean(section: str, name: str, series: Values, overlap: int = 1) -> Measure:
     return Measure(section, name, float(series[known].mean()) if known.any() else NAN, series, overlap)
 
 
-def _linear(signal: Values, data: StudyData) -> Iterator[Measure]:
+def _linear(signal: Spoken, data: StudyData) -> Iterator[Measure]:
     for key, returns in data.forward.items():
-        yield _mean("linear IC", held_for(*key), linear_correlation(signal, returns), key[1])
+        yield _mean("linear IC", held_for(*key), linear_ics(signal, returns), key[1])
 
 
-def _later(signal: Values, data: StudyData) -> Iterator[Measure]:
+def _later(signal: Spoken, data: StudyData) -> Iterator[Measure]:
     """Rank IC with the return of single sessions: how fast what is known is used up."""
     for sessions in LATER:
-        returns = np.full_like(data.own, np.nan)
-        returns[: len(returns) - sessions] = data.own[sessions:]
-        name = "same session" if sessions == 0 else f"session +{sessions}"
-        yield _mean("single session", name, rank_correlation(signal, returns))
+        series = np.full(len(data.sessions), np.nan)
+        series[: max(len(series) - sessions, 0)] = rank_ics(
+            signal.first(len(series) - sessions), data.own.after(sessions)
+        )
+        yield _mean("single session", "same session" if sessions == 0 else f"session +{sessions}", series)
 
 
 def _quantiles(signal: Values, data: StudyData) -> Iterator[Measure]:
     number = quantile_numbers(signal)
     for horizon in data.horizons:
-        means = quantile_returns(number, data.forward[data.main, horizon])
+        means = quantile_returns(number, data.forward[data.main, horizon].values)
         held = held_for(data.main, horizon)
         found = [_mean("quantile return", f"{held}, quantile {q + 1}", means[:, q], horizon) for q in range(QUANTILES)]
         yield from found
@@ -149,32 +163,29 @@ def _quantiles(signal: Values, data: StudyData) -> Iterator[Measure]:
     yield _mean("trading", "turnover of the bottom quantile", quantile_turnover(number, 1))
 
 
-def _trading(signal: Values, data: StudyData) -> Iterator[Measure]:
+def _trading(signal: Spoken, data: StudyData) -> Iterator[Measure]:
     """What a portfolio in proportion to centred ranks, long as much as short, trades and earns each session."""
-    ranks = ranked(signal)
-    weights = _long_short(ranks)
-    earned = (weights * np.nan_to_num(data.forward[data.main, 1])).sum(axis=1)
+    returns, weights = data.forward[data.main, 1], _long_short(signal)
+    earned = (weights * np.nan_to_num(returns.values)).sum(axis=1)
     traded = np.abs(np.diff(weights, axis=0, prepend=0.0)).sum(axis=1)
-    spoken = np.isfinite(signal).sum(axis=1)
-    held = (spoken >= FEWEST_NAMES) & np.isfinite(data.forward[data.main, 1]).any(axis=1)
+    spoken = signal.known.sum(axis=1)
+    held = (spoken >= FEWEST_NAMES) & returns.known.any(axis=1)
     earned, traded = (np.where(held, each, np.nan) for each in (earned, traded))
-    yield _mean("trading", "autocorrelation of ranks", _autocorrelation(ranks))
+    yield _mean("trading", "autocorrelation of ranks", _autocorrelation(signal.ranks))
     yield _mean("trading", "turnover of the long-short portfolio", traded)
-    earns = _mean("trading", "return of the long-short portfolio", earned)
+    earns = _mean("trading", LONG_SHORT, earned)
     yield earns
     paid = float(np.nanmean(traded)) if held.any() else NAN
     yield Measure("trading", "break-even cost", earns.value / paid if paid > 0 else NAN)
     yield _mean("coverage", "share of assets with a signal", spoken / len(data.assets))
 
 
-def _long_short(ranks: Values) -> Values:
+def _long_short(signal: Spoken) -> Values:
     """Weights of gross 1 and net 0 in proportion to rank less mean rank; 0 without a signal."""
-    known = np.isfinite(ranks)
-    middle = (known.sum(axis=1) + 1.0) / 2.0
-    centred = np.where(known, ranks - middle[:, None], 0.0)
-    gross = np.abs(centred).sum(axis=1)
-    enough = (gross > 0) & (known.sum(axis=1) >= FEWEST_NAMES)
-    return np.asarray(np.divide(centred, gross[:, None], out=np.zeros_like(centred), where=enough[:, None]))
+    gross = np.abs(signal.from_middle).sum(axis=1)
+    enough = (gross > 0) & (signal.known.sum(axis=1) >= FEWEST_NAMES)
+    blank = np.zeros_like(signal.from_middle)
+    return np.asarray(np.divide(signal.from_middle, gross[:, None], out=blank, where=enough[:, None]))
 
 
 def _autocorrelation(ranks: Values) -> Values:
@@ -195,10 +206,10 @@ def _sectors(signal: Values, data: StudyData) -> Iterator[Measure]:
     for name in sorted({each for each in data.sector if isinstance(each, str)}):
         mine = data.sector == name
         if mine.sum() >= FEWEST_NAMES:
-            yield _mean("sector", name, rank_correlation(signal[:, mine], returns[:, mine]), data.horizons[0])
+            yield _mean("sector", name, rank_correlation(signal[:, mine], returns.among(mine)), data.horizons[0])
 
 
 def _windows(study: EventStudy) -> Iterator[Measure]:
     names = ("sessions -5 to -1", "session 0", "sessions +1 to +10")
     for name, value, error in zip(names, study.windows, study.window_errors, strict=True):
-        yield Measure("event", f"{study.name}, {name}", value, error=error)
+        yield Measure("event", f"{study.name}, {name}", value, error=error, freedom=study.freedom)

@@ -3,7 +3,7 @@
 Every function takes simple returns whose last axis is time, one value per session, and works on many series at once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,18 +67,33 @@ def hit_rate(returns: Vector) -> Vector:
 
 
 def interval(statistic: Statistic, returns: Vector, *, level: float = 0.95, seed: int = 0) -> Interval:
-    """Percentile interval of any of these under the stationary bootstrap, blocks of n^(1/3) sessions.
+    """Percentile interval of any of these under the stationary bootstrap; see intervals."""
+    return intervals({"": statistic}, returns, level=level, seed=seed)[""]
 
-    returns: one series, or several (series × sessions) whose sessions are drawn together; `statistic` then gets
+
+def intervals(
+    statistics: Mapping[str, Statistic], returns: Vector, *, level: float = 0.95, seed: int = 0
+) -> dict[str, Interval]:
+    """Percentile intervals of several statistics over the same draws: the stationary bootstrap, blocks of n^(1/3).
+
+    returns: one series, or several (series × sessions) whose sessions are drawn together; a statistic then gets
     series × draws × sessions. The draws are those of sharpe_interval. NaN at both ends for fewer than ten
     returns, or none that vary.
     """
     n = returns.shape[-1]
     if n < FEWEST_RETURNS or not np.ptp(returns, axis=-1).any():
-        return Interval(float("nan"), float("nan"))
+        return dict.fromkeys(statistics, Interval(float("nan"), float("nan")))
     rows = stationary_bootstrap(n, DRAWS, n ** (1 / 3), seed)
     step = max(1, CHUNK // n)
-    drawn = np.concatenate([statistic(returns[..., rows[first : first + step]]) for first in range(0, DRAWS, step)])
+    found: dict[str, list[Vector]] = {name: [] for name in statistics}
+    for first in range(0, DRAWS, step):
+        drawn = returns[..., rows[first : first + step]]
+        for name, statistic in statistics.items():
+            found[name].append(statistic(drawn))
+    return {name: _percentiles(np.concatenate(values), level) for name, values in found.items()}
+
+
+def _percentiles(drawn: Vector, level: float) -> Interval:
     drawn = drawn[np.isfinite(drawn)]
     if not len(drawn):
         return Interval(float("nan"), float("nan"))

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from backtest.rows import ranked, row_means
+from backtest.rows import ranked
 
 Values = NDArray[np.float64]
 
@@ -37,9 +37,14 @@ def _edge(inside: Values, n: NDArray[np.int64], share: float) -> Values:
 
 def quantile_returns(number: Values, returns: Values, quantiles: int = QUANTILES) -> Values:
     """Mean return of each quantile less that of all its session's names (sessions × quantiles)."""
-    known = np.where(np.isfinite(number), returns, np.nan)
-    excess = known - row_means(known)[:, None]
-    return np.stack([row_means(np.where(number == q, excess, np.nan)) for q in range(1, quantiles + 1)], axis=1)
+    one = (np.isfinite(number) & np.isfinite(returns)).astype(np.float64)
+    filled = np.nan_to_num(returns) * one
+    excess = (filled - (filled.sum(axis=1) / np.maximum(one.sum(axis=1), 1.0))[:, None]) * one
+    cell = np.nan_to_num(number, nan=1.0).astype(np.int64) - 1 + quantiles * np.arange(len(number))[:, None]
+    n_cells = len(number) * quantiles
+    count, total = (np.bincount(cell.ravel(), each.ravel(), minlength=n_cells) for each in (one, excess))
+    means = np.divide(total, count, out=np.full(n_cells, np.nan), where=count > 0)
+    return np.asarray(means.reshape(len(number), quantiles))
 
 
 def monotonicity(means: Values) -> float:

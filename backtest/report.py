@@ -26,13 +26,11 @@ from backtest.charts import (
     sweep_chart,
     weights_chart,
 )
+from backtest.headlines import DAYS_AFTER, DAYS_BEFORE, checked_headlines
 from backtest.report_tables import (
     BENCHMARK_HEADER,
-    DAYS_AFTER,
-    DAYS_BEFORE,
     IC_HEADER,
     benchmark_rows,
-    checked_headlines,
     evidence_rows,
     headline_row,
     ic_row,
@@ -55,22 +53,26 @@ def write_report(
     headlines: pd.DataFrame | None = None,
     placebo: Placebo | None = None,
     sweep: Sweep | None = None,
+    tried: int | None = None,
     manifest: Mapping[str, object] | None = None,
 ) -> Path:
     """Write tables and charts of `results`, the first being the strategy, and return the path written.
 
     notice: a sentence shown above everything else. signal: sessions × assets, NaN where there is no news.
-    headlines: columns published (UTC), asset, text and, where known, score (negative is bad news) and url;
-    shown beside the worst drawdowns. placebo and sweep: what shuffled signals gave, and the settings that were
-    tried before this strategy was chosen, by which its Sharpe ratio is deflated. manifest: how the results came
-    about, nested mappings allowed. A crash leaves an older file whole.
+    headlines: columns published (UTC) or session, asset, text and, where known, score and url, shown beside the
+    worst drawdowns; see checked_headlines. placebo and sweep: what shuffled signals gave, and the settings that were
+    tried before this strategy was chosen, by which its Sharpe ratio is deflated; tried: how many they were, where
+    there is no sweep of them. manifest: how the results came about, nested mappings allowed. A crash leaves an older
+    file whole.
 
     Raises:
-        FrameError: no result was given, or headlines lacks a column.
+        FrameError: no result was given, or headlines are not such a table.
+        AllocationError: tried is less than one.
     """
     if not results:
         raise FrameError("a report needs at least one result: give the strategy's first, then its benchmarks")
     strategy, figures = results[0], [result.figures() for result in results]
+    news = None if headlines is None else checked_headlines(headlines)
     content = {
         "title": title,
         "notice": notice,
@@ -82,12 +84,11 @@ def write_report(
         "ic_rows": [ic_row(each) for each in coefficients],
         "benchmark_header": BENCHMARK_HEADER,
         "benchmark_rows": benchmark_rows(results),
-        "evidence": evidence_rows(strategy, figures[0], placebo, sweep),
+        "evidence": evidence_rows(strategy, figures[0], placebo, sweep or tried),
         "strategy": strategy.name,
         "years": monthly_returns(strategy.nav),
-        "drawdowns": worst_drawdowns(strategy.drawdown, checked_headlines(headlines)),
-        "has_headlines": headlines is not None,
-        "window": (DAYS_BEFORE, DAYS_AFTER),
+        "drawdowns": worst_drawdowns(strategy.drawdown, news),
+        "headlines": news and {"by": news.by, "before": DAYS_BEFORE, "after": DAYS_AFTER},
         "notes": [(result.name, notes) for result in results if (notes := _notes(result, strategy))],
         "manifest": list(_flat(manifest or {})),
     }

@@ -1,26 +1,21 @@
 """The tables of a report: figures, benchmarks, evidence, months and drawdowns as rows of text."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import pandas as pd
 
-from allocation.errors import FrameError
-from allocation.frames import named
 from backtest.benchmark import Against, against
 from backtest.charts import signed
 from backtest.drawdowns import drawdown_table
+from backtest.headlines import Headline, Headlines
 from backtest.overfitting import overfitting
 from backtest.result import Result
 from backtest.signal_quality import InformationCoefficient, Placebo
 from backtest.significance import deflated_sharpe
 from backtest.sweep import Sweep
 
-MOST_DRAWDOWNS, MOST_HEADLINES = 5, 3
-DAYS_BEFORE, DAYS_AFTER = 3, 1  # three days, so that a Monday's bottom sees Friday's news
-HEADLINE_COLUMNS = ("published", "asset", "text")
+MOST_DRAWDOWNS = 5
 IC_HEADER = ("", "mean", "95 % interval", "t", "sessions")
 BENCHMARK_HEADER = (
     "against",
@@ -85,19 +80,24 @@ def _against_row(found: Against) -> tuple[str, ...]:
 
 
 def evidence_rows(
-    strategy: Result, figures: Mapping[str, float], placebo: Placebo | None, sweep: Sweep | None
+    strategy: Result, figures: Mapping[str, float], placebo: Placebo | None, tried: Sweep | int | None
 ) -> list[tuple[str, str]]:
-    """What speaks for skill and what for chance: (name, verdict) of each test that was made."""
+    """What speaks for skill and what for chance: (name, verdict) of each test that was made.
+
+    tried: the sweep that the strategy was chosen from, or how many settings were tried.
+    """
     low, high = figures["sharpe_low"], figures["sharpe_high"]
     alone = deflated_sharpe(strategy.returns, 1)
     rows = [
         ("Sharpe ratio", f"{signed(figures['sharpe'], '.2f')}, 95 % {signed(low, '.2f')} to {signed(high, '.2f')}"),
         ("Probability that the true one is above zero", f"{signed(alone, '.0%')}, if nothing else had been tried"),
     ]
-    if sweep is None:
+    if tried is None:
         rows.append(("Settings tried", "not logged: had others been tried first, the probability would be lower"))
+    elif isinstance(tried, int):
+        rows.extend(_tried_evidence(tried, deflated_sharpe(strategy.returns, tried)))
     else:
-        rows.extend(_sweep_evidence(strategy, sweep))
+        rows.extend(_sweep_evidence(strategy, tried))
     if placebo is not None:
         low, high = placebo.interval
         rows.append(("Placebo", f"rank IC of {len(placebo.means)} shuffled signals: 95 % between "
@@ -105,10 +105,14 @@ def evidence_rows(
     return rows
 
 
+def _tried_evidence(tried: int, deflated: float) -> Iterator[tuple[str, str]]:
+    yield "Settings tried", f"{tried}"
+    yield "The same, deflated by that number", signed(deflated, ".0%")
+
+
 def _sweep_evidence(strategy: Result, sweep: Sweep) -> Iterator[tuple[str, str]]:
     deflated = deflated_sharpe(strategy.returns, sweep.tried, trial_spread=sweep.sharpe_spread)
-    yield "Settings tried", f"{sweep.tried}"
-    yield "The same, deflated by that number", signed(deflated, ".0%")
+    yield from _tried_evidence(sweep.tried, deflated)
     if sweep.returns.shape[1] > 1 and len(sweep.returns) >= 2 * BLOCKS:
         found = overfitting(sweep.returns, BLOCKS)
         yield (
@@ -148,17 +152,6 @@ def _returns(nav: pd.Series, frequency: str) -> pd.Series:
 
 
 @dataclass(frozen=True)
-class Headline:
-    """A headline as the report shows it; `url` is empty unless it is safe to follow."""
-
-    published: str
-    asset: str
-    text: str
-    score: str
-    url: str
-
-
-@dataclass(frozen=True)
 class Drawdown:
     """A fall below the highest NAV so far: the last day there, the lowest, the first back (None: not yet)."""
 
@@ -169,52 +162,12 @@ class Drawdown:
     headlines: tuple[Headline, ...]
 
 
-def worst_drawdowns(drawdown: pd.Series, headlines: pd.DataFrame | None) -> list[Drawdown]:
-    """Return the deepest falls, deepest first, each with the headlines published around its bottom."""
+def worst_drawdowns(drawdown: pd.Series, headlines: Headlines | None) -> list[Drawdown]:
+    """Return the deepest falls, deepest first, each with the headlines of the days around its bottom."""
     table = drawdown_table(1.0 + drawdown, MOST_DRAWDOWNS)  # a NAV with the same falls
     days = [pd.DatetimeIndex(table[name]) for name in ("start", "bottom", "recovered")]
     return [
         Drawdown(start, bottom, None if pd.isna(back) else back, signed(depth, ".1%"),
-                 () if headlines is None else tuple(_around(bottom, headlines)))
+                 () if headlines is None else tuple(headlines.around(bottom)))
         for start, bottom, back, depth in zip(*days, table["depth"], strict=True)
     ]  # fmt: skip
-
-
-def checked_headlines(headlines: pd.DataFrame | None) -> pd.DataFrame | None:
-    """Headlines with publication times in UTC and a numeric score, NaN where none is known."""
-    if headlines is None:
-        return None
-    absent = [column for column in HEADLINE_COLUMNS if column not in headlines.columns]
-    if absent:
-        raise FrameError(f"headlines lacks {named(absent)}: give the columns {named(HEADLINE_COLUMNS)}")
-    published = pd.to_datetime(headlines["published"], utc=True)
-    score = pd.to_numeric(headlines["score"]) if "score" in headlines.columns else float("nan")
-    return headlines.assign(published=published, score=score)
-
-
-def _around(bottom: pd.Timestamp, headlines: pd.DataFrame) -> Iterator[Headline]:
-    """The headlines of the days around `bottom`: most negative first, then nearest in time."""
-    day = bottom.tz_localize("UTC")
-    since, until = day - pd.Timedelta(days=DAYS_BEFORE), day + pd.Timedelta(days=DAYS_AFTER + 1)
-    near = headlines[(headlines["published"] >= since) & (headlines["published"] < until)]
-    near = near.assign(distance=(near["published"] - day).abs())
-    worst = near.sort_values(["score", "distance"], kind="stable").head(MOST_HEADLINES)
-    for row in worst.to_dict("records"):
-        yield Headline(
-            published=f"{row['published']:%Y-%m-%d %H:%M}",
-            asset=str(row["asset"]),
-            text=str(row["text"]),
-            score="" if math.isnan(row["score"]) else signed(row["score"], "+z.2f"),
-            url=_web_address(row.get("url")),
-        )
-
-
-def _web_address(url: object) -> str:
-    """Return `url` if it is an http or https address, else nothing: `javascript:` would run when clicked."""
-    if not isinstance(url, str):
-        return ""
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # such as an unclosed IPv6 bracket
-        return ""
-    return url if parts.scheme in ("http", "https") and parts.netloc else ""

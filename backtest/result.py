@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from backtest.drawdowns import drawdown_table
 from backtest.significance import Interval, sharpe_interval, sharpe_ratio
 
 WEEKDAYS_A_YEAR, DAYS_A_YEAR = 252, 365
+LEVEL, SEED = 0.95, 0  # of intervals, unless asked otherwise
 TRADING, HOLDING = ("commission", "spread", "impact"), ("borrow", "loan")
 
 
@@ -94,9 +96,16 @@ class Result:
         """Mean over standard deviation of session returns, annualised; cash is taken to earn nothing."""
         return sharpe_ratio(self.returns, self.sessions_per_year)
 
-    def sharpe_interval(self, level: float = 0.95, seed: int = 0) -> Interval:
+    def sharpe_interval(self, level: float = LEVEL, seed: int = SEED) -> Interval:
         """Stationary-bootstrap interval of the annualised Sharpe ratio."""
+        if (level, seed) == (LEVEL, SEED):
+            return self._usual_interval
         return sharpe_interval(self.returns, self.sessions_per_year, level=level, seed=seed)
+
+    @cached_property
+    def _usual_interval(self) -> Interval:
+        """Resampled once: the figures, the comparison, the file and the report all ask for it."""
+        return sharpe_interval(self.returns, self.sessions_per_year, level=LEVEL, seed=SEED)
 
     @property
     def drawdown(self) -> pd.Series:
@@ -181,9 +190,9 @@ class Result:
             "hit_rate": metrics.hit_rate,
         }
         found = self.figures()
-        for name, statistic in statistics.items():
-            found.setdefault(name, float(statistic(returns)) if len(returns) else float("nan"))
-            found[f"{name}_low"], found[f"{name}_high"] = metrics.interval(statistic, returns, seed=seed)
+        for name, ends in metrics.intervals(statistics, returns, seed=seed).items():
+            found.setdefault(name, float(statistics[name](returns)) if len(returns) else float("nan"))
+            found[f"{name}_low"], found[f"{name}_high"] = ends
         return found
 
     def __str__(self) -> str:

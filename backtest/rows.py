@@ -42,22 +42,28 @@ def rank_correlation(one: Values, other: Values) -> Values:
 
 def linear_correlation(one: Values, other: Values) -> Values:
     """Pearson correlation of each row over the names that both have; NaN below three or without spread."""
-    both = np.isfinite(one) & np.isfinite(other)
-    return _correlation(one, other, both)
+    return _correlation(one, other, np.isfinite(one) & np.isfinite(other))
 
 
 def _correlation(one: Values, other: Values, both: NDArray[np.bool_]) -> Values:
     n = both.sum(axis=1)
-    a, b = np.where(both, one, 0.0), np.where(both, other, 0.0)
-    size = _squares(a) * _squares(b)
-    a, b = (np.where(both, x - (x.sum(axis=1) / np.maximum(n, 1))[:, None], 0.0) for x in (a, b))
-    spread = np.sqrt(_squares(a) * _squares(b))
+    size = squares(np.where(both, one, 0.0)) * squares(np.where(both, other, 0.0))
+    a, b = centred(one, both), centred(other, both)
+    spread = np.sqrt(squares(a) * squares(b))
     known = (n >= FEWEST_NAMES) & (spread > ROUNDING * np.sqrt(size))
     together = np.einsum("ij,ij->i", a, b)
     return np.asarray(np.divide(together, spread, out=np.full(len(a), np.nan), where=known))
 
 
-def _squares(values: Values) -> Values:
+def centred(values: Values, among: NDArray[np.bool_]) -> Values:
+    """Values less their row's mean over the names among which they count, 0 elsewhere."""
+    counted = np.where(among, values, 0.0)
+    mean = counted.sum(axis=1) / np.maximum(among.sum(axis=1), 1)
+    return np.asarray(np.where(among, counted - mean[:, None], 0.0))
+
+
+def squares(values: Values) -> Values:
+    """Sum of squares of each row."""
     return np.asarray(np.einsum("ij,ij->i", values, values))
 
 

@@ -47,8 +47,9 @@ def rebalance_dates(
 
 def sessions_a_year(sessions: pd.DatetimeIndex, calendar: str) -> int:
     """Return how many sessions the exchange has in a year: the mean, rounded, of the years that `sessions` touch."""
-    recorded = pd.DatetimeIndex(_calendar_of_years(calendar, sessions[0].year, sessions[-1].year).sessions)
-    return round(len(recorded) / (sessions[-1].year - sessions[0].year + 1))
+    first, last = sessions[0].year, sessions[-1].year
+    years = pd.DatetimeIndex(_calendar(sessions, calendar).sessions).year
+    return round(int(((years >= first) & (years <= last)).sum()) / (last - first + 1))
 
 
 def _check_sessions(sessions: pd.DatetimeIndex) -> None:
@@ -71,16 +72,26 @@ def _calendar_of_years(name: str, first: int, last: int) -> Any:
     """The calendar of these years, or as much of them as is recorded."""
     import exchange_calendars  # half a second to load
 
+    start, end = pd.Timestamp(first, 1, 1), pd.Timestamp(last, 12, 31)
     try:
-        kind = type(exchange_calendars.get_calendar(name))
-        lower, upper = kind.bound_min(), kind.bound_max()
-        start, end = pd.Timestamp(first, 1, 1), pd.Timestamp(last, 12, 31)
-        start, end = max(start, lower) if lower else start, min(end, upper) if upper else end
         return exchange_calendars.get_calendar(name, start=start, end=end)
     except exchange_calendars.errors.InvalidCalendarName as error:
         raise FrameError(f"calendar {name!r} is not known to exchange_calendars: use XNYS, XLON, 24/7, ...") from error
+    except ValueError:  # begins or ends beyond what is recorded; to ask for the bounds first takes as long again
+        return _recorded(name, start, end)
+
+
+def _recorded(name: str, start: pd.Timestamp, end: pd.Timestamp) -> Any:
+    import exchange_calendars
+
+    kind = type(exchange_calendars.get_calendar(name))
+    lower, upper = kind.bound_min(), kind.bound_max()
+    try:
+        return exchange_calendars.get_calendar(
+            name, start=max(start, lower) if lower else start, end=min(end, upper) if upper else end
+        )
     except ValueError as error:
-        raise FrameError(f"calendar {name} does not cover the years {first} to {last}: {error}") from error
+        raise FrameError(f"calendar {name} does not cover the years {start.year} to {end.year}: {error}") from error
 
 
 def next_sessions(sessions: pd.DatetimeIndex, calendar: str = "XNYS") -> pd.DatetimeIndex:

@@ -19,7 +19,7 @@ from backtest.result import Result
 from backtest.schedule import sessions_a_year
 
 FULL = 1.0 + 1e-6  # weights that sum to one, and a solver's dust
-FILLED = 1e-9  # relative difference between the shares ordered and the shares vectorbt filled
+FILLED = 1e-9  # of the largest order: difference between the shares ordered and the shares vectorbt filled
 NOTHING = 1e-300  # vectorbt wants prices above zero, also of what has become worthless
 
 
@@ -184,19 +184,19 @@ def _cash(prices: pd.DataFrame, paths: Paths, plan: _Plan, cash: float) -> Vecto
 
 @dataclass(frozen=True)
 class _Orders:
-    """What is traded in some sessions (sessions × assets): shares, NaN for none, prices, costs, and values there."""
+    """What is traded in some sessions (sessions × assets): shares, 0 for none, prices, costs, and values there."""
 
-    shares: Vector
+    traded: Vector
     prices: Vector
     costs: Vector
     closes: Vector
 
     @classmethod
     def of(cls, paths: Paths, plan: _Plan, rows: NDArray[np.int64]) -> "_Orders":
-        shares = np.where(plan.traded[rows] == 0.0, np.nan, plan.traded[rows])
-        at = np.where(np.isnan(shares), np.nan, _order_prices(paths)[rows])
+        traded, closes = plan.traded[rows], paths.closes[rows]
+        at = np.where(traded == 0.0, np.nan, _order_prices(paths)[rows])
         # Before an asset's first price none of it is held, and 0 × NaN is NaN.
-        return cls(shares, at, plan.bill.per_asset[rows], np.where(np.isnan(paths.closes), 1.0, paths.closes)[rows])
+        return cls(traded, at, plan.bill.per_asset[rows], np.where(np.isnan(closes), 1.0, closes))
 
 
 def _run(sessions: pd.Index, assets: pd.Index, orders: _Orders, cash: float) -> Vector:
@@ -209,7 +209,7 @@ def _run(sessions: pd.Index, assets: pd.Index, orders: _Orders, cash: float) -> 
 
     portfolio = vectorbt.Portfolio.from_orders(
         close=pd.DataFrame(orders.closes, sessions, assets),
-        size=orders.shares,
+        size=np.where(orders.traded == 0.0, np.nan, orders.traded),
         size_type="amount",
         price=orders.prices,
         fees=0.0,
@@ -217,18 +217,14 @@ def _run(sessions: pd.Index, assets: pd.Index, orders: _Orders, cash: float) -> 
         init_cash=cash,
         group_by=True,
         cash_sharing=True,
-        call_seq="auto",  # sells before buys
+        call_seq=np.argsort(orders.traded > 0.0, axis=1, kind="stable"),  # sells before buys; "auto" sorts by value
         freq="1D",
         engine="rust",
     )
-    _refuse_cuts(portfolio, np.nan_to_num(orders.shares), sessions, assets)
-    fills = portfolio.orders.records
-    money = _signed_sizes(fills) * fills["price"].to_numpy() + fills["fees"].to_numpy()
-    return np.asarray(np.bincount(fills["idx"], money, minlength=len(sessions)))
-
-
-def _signed_sizes(fills: pd.DataFrame) -> Vector:
-    return np.asarray(np.where(fills["side"].to_numpy() == 0, 1.0, -1.0) * fills["size"].to_numpy())
+    fills = portfolio.order_records  # as an array: each `orders.records` would copy all of it into a frame
+    filled = np.where(fills["side"] == 0, fills["size"], -fills["size"])
+    _refuse_cuts(fills, filled, orders.traded, sessions, assets)
+    return np.asarray(np.bincount(fills["idx"], filled * fills["price"] + fills["fees"], minlength=len(sessions)))
 
 
 def _order_prices(paths: Paths) -> Vector:
@@ -251,16 +247,15 @@ def _to_lend(paths: Paths, plan: _Plan, cash: float) -> float:
     return 2.0 * float(np.nansum(np.abs(plan.shares) * paths.closes, axis=1).max()) + max(0.0, -least)
 
 
-def _refuse_cuts(portfolio: Any, ordered: Vector, sessions: pd.Index, assets: pd.Index) -> None:
+def _refuse_cuts(fills: Any, filled: Vector, ordered: Vector, sessions: pd.Index, assets: pd.Index) -> None:
     """vectorbt cuts an order it has no cash for and logs it as filled; here that is an error."""
-    records = portfolio.orders.records
-    filled = np.zeros_like(ordered)
-    filled[records["idx"].to_numpy(), records["col"].to_numpy()] = _signed_sizes(records)
-    wrong = np.abs(filled - ordered) > FILLED * (np.abs(ordered) + np.abs(ordered).max())
+    missing = ordered.copy()
+    missing[fills["idx"], fills["col"]] -= filled
+    wrong = np.abs(missing) > FILLED * np.abs(ordered).max()
     if wrong.any():
         row, column = (int(each[0]) for each in np.nonzero(wrong))
         raise FrameError(
-            f"vectorbt filled {filled[row, column]:g} of {ordered[row, column]:g} shares of "
+            f"vectorbt left {missing[row, column]:g} of {ordered[row, column]:g} shares unfilled of "
             f"{assets[column]} at {pd.DatetimeIndex(sessions)[row].date()}: leave more cash for costs"
         )
 
@@ -289,7 +284,7 @@ def _trades(plan: _Plan, paths: Paths, prices: pd.DataFrame) -> pd.DataFrame:
             "asset": prices.columns[columns],
             "shares": plan.traded[rows, columns],
             "price": at,
-            "cost": np.sum(paid, axis=0),
+            "cost": sum(paid[1:], start=paid[0]),
             **dict(zip(Bill._fields, paid, strict=True)),
         },
         copy=False,

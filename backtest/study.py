@@ -1,7 +1,7 @@
 """study(): what a signal is worth before any portfolio, each figure beside signals that cannot have its skill."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -17,8 +17,7 @@ from backtest.leak_alarm import Reading, Readings, alarms, verdict
 from backtest.measures import HORIZONS, Measure, StudyData, events, held_for, measure, study_data
 from backtest.rows import rank_correlation
 from backtest.shuffles import across_assets, in_time, stale
-from backtest.signal_quality import NORMAL_95
-from backtest.significance import Interval, mean_interval, newey_west_error
+from backtest.significance import LEVEL, Interval, holm, mean_interval, newey_west_error, student_95, two_sided
 
 Values = NDArray[np.float64]
 
@@ -28,13 +27,33 @@ SAME_SESSION = ("single session", "same session")
 
 
 @dataclass(frozen=True)
+class Comparisons:
+    """How many figures were held against 0, how many of their 95 % intervals miss it, and how many still do when the
+    number of tests is made up for (`holm`).
+    """
+
+    made: int
+    apart: int
+    held: int
+
+    def __str__(self) -> str:
+        """One line."""
+        return (
+            f"{self.made} figures are tested against 0: {self.apart} are apart from it at 95 %, as chance alone makes "
+            f"some {round(LEVEL * self.made)}; {self.held} are (marked *) after Holm's correction for all {self.made}"
+        )
+
+
+@dataclass(frozen=True)
 class Study:
     """A signal's figures (one row each) and what they say together; prints itself.
 
     figures is indexed by section and name, with the columns value; low and high (95 % interval of the mean, Newey-West
     errors); boot_low and boot_high (stationary bootstrap); t; ratio (mean over standard deviation per session, of a
-    rank IC: its ICIR); sessions; and of the stand-ins: assets_low, assets_high, time_low and time_high, where 95 % of
-    the values of signals shuffled across assets and in time lie, and stale, the value of the signal of a month ago.
+    rank IC: its ICIR); sessions; p (how often chance alone gives as much, NaN where 0 says nothing) and holm (the same
+    made up for all figures that were tested); and of the stand-ins: assets_low, assets_high, time_low and time_high,
+    where 95 % of the values of signals shuffled across assets and in time lie, and stale, the value of the signal of a
+    month ago.
     Returns are fractions per horizon, before costs; the break-even cost is a fraction of the value traded.
     """
 
@@ -55,6 +74,12 @@ class Study:
         """Whether any session could be judged."""
         return bool(self.figures.loc[self.figures.index.get_level_values(0) == "rank IC", "sessions"].any())
 
+    @property
+    def tests(self) -> Comparisons:
+        """How many tests were made, and what is left of their finds."""
+        p, adjusted = self.figures["p"], self.figures["holm"]
+        return Comparisons(int(p.notna().sum()), int((p < LEVEL).sum()), int((adjusted < LEVEL).sum()))
+
     def value(self, section: str, name: str) -> float:
         """Return one figure."""
         return figure_of(self.figures, section, name)["value"]
@@ -66,7 +91,7 @@ class Study:
         return study_text(self)
 
     def to_dict(self) -> dict[str, object]:
-        """Return verdict, alarms, notes and figures as nested mappings of plain values, ready for JSON."""
+        """Return verdict, alarms, notes, tests and figures as nested mappings of plain values, ready for JSON."""
         sections: dict[str, dict[str, object]] = {}
         for section, name in self.figures.index:
             sections.setdefault(section, {})[name] = _json_figure(figure_of(self.figures, section, name))
@@ -80,6 +105,7 @@ class Study:
             "last": str(self.sessions[-1].date()),
             "assets": len(self.assets),
             "shuffles": self.shuffles,
+            "tests": asdict(self.tests) | {"correction": "Holm", "level": LEVEL},
             "figures": sections,
         }
 
@@ -138,12 +164,13 @@ def _check(horizons: tuple[int, ...], shuffles: int) -> None:
 
 def _table(measures: Iterable[Measure]) -> pd.DataFrame:
     rows = {(each.section, each.name): _row(each) for each in measures}
-    return pd.DataFrame.from_dict(rows, orient="index").set_axis(pd.MultiIndex.from_tuples(rows), axis=0)
+    table = pd.DataFrame.from_dict(rows, orient="index").set_axis(pd.MultiIndex.from_tuples(rows), axis=0)
+    return table.assign(holm=holm(table["p"].to_numpy()))
 
 
 def _row(found: Measure) -> dict[str, float]:
     if found.series is None:
-        return _figure(found.value, found.error, Interval(NAN, NAN), NAN, 0)
+        return _figure(found, found.error, Interval(NAN, NAN), NAN, 0)
     series = pd.Series(found.series).dropna()
     n = len(series)
     # Neighbouring returns of h sessions share h - 1: their mean is no surer than these lags say.
@@ -151,13 +178,16 @@ def _row(found: Measure) -> dict[str, float]:
     block = max(n ** (1 / 3), 2.0 * found.overlap)
     spread = float(series.std(ddof=1)) if n > 1 else NAN
     ratio = found.value / spread if spread > 0 else NAN
-    return _figure(found.value, newey_west_error(series, lags), mean_interval(series, mean_block=block), ratio, n)
+    return _figure(found, newey_west_error(series, lags), mean_interval(series, mean_block=block), ratio, n)
 
 
-def _figure(value: float, error: float, drawn: Interval, ratio: float, n: int) -> dict[str, float]:
+def _figure(found: Measure, error: float, drawn: Interval, ratio: float, n: int) -> dict[str, float]:
+    value, reach = found.value, student_95(found.freedom) * error
+    t = value / error if error > 0 else NAN
+    chance = two_sided(t, found.freedom) if found.is_test else NAN
     return {
-        "value": value, "low": value - NORMAL_95 * error, "high": value + NORMAL_95 * error, "boot_low": drawn.low,
-        "boot_high": drawn.high, "t": value / error if error > 0 else NAN, "ratio": ratio, "sessions": n,
+        "value": value, "low": value - reach, "high": value + reach, "boot_low": drawn.low,
+        "boot_high": drawn.high, "t": t, "ratio": ratio, "sessions": n, "p": chance,
     }  # fmt: skip
 
 
@@ -182,7 +212,7 @@ def _values(signal: Values, data: StudyData) -> Values:
 def _late_reading(delayed: pd.DataFrame, bars: Bars, data: StudyData) -> Reading:
     """Rank IC of the delayed signal at the main entry, over one session."""
     values, late = study_data(delayed, bars, None, (1,))
-    series = pd.Series(rank_correlation(values, late.forward[data.main, 1]))
+    series = pd.Series(rank_correlation(values, late.forward[data.main, 1].values))
     error, mean = newey_west_error(series), float(series.mean())
     return Reading(mean, mean / error if error > 0 else NAN, (NAN, NAN))
 
@@ -235,6 +265,6 @@ def _json_figure(row: Mapping[str, float]) -> dict[str, object]:
         "interval": ("low", "high"), "bootstrap": ("boot_low", "boot_high"),
         "shuffled_across_assets": ("assets_low", "assets_high"), "shuffled_in_time": ("time_low", "time_high"),
     }  # fmt: skip
-    plain: dict[str, object] = {name: row[name] for name in ("value", "t", "ratio")}
+    plain: dict[str, object] = {name: row[name] for name in ("value", "t", "ratio", "p", "holm")}
     plain |= {name: [row[low], row[high]] for name, (low, high) in pairs.items()}
     return plain | {"stale": row["stale"], "sessions": int(row["sessions"])}

@@ -153,11 +153,12 @@ def _events(study: "Study") -> Picture | None:
     shown = [each for each in study.events if each.events]
     if not shown:
         return None
-    reach = np.concatenate([each.abnormal + sign * 1.96 * each.error for each in shown for sign in (-1, 1)])
-    scale = _scale(reach)
+    reach = [np.nan_to_num(each.critical * each.error) for each in shown]
+    edges = [each.abnormal + sign * room for each, room in zip(shown, reach, strict=True) for sign in (-1, 1)]
+    scale = _scale(np.concatenate(edges))
     offsets = shown[0].offsets
     x = np.linspace(LEFT, RIGHT, len(offsets))
-    lines = [_event_line(each.name, each.abnormal, each.error, x, scale) for each in shown]
+    lines = [_event_line(each.name, each.abnormal, each.critical * each.error, x, scale) for each in shown]
     ends = "; ".join(f"{each.name}, {each.events:,} events: {BASIS(each.abnormal[-1])} bp" for each in shown)
     words = (
         f"Cumulative abnormal return (less the mean of all assets) from session -5 to +10, basis points: {ends}. "
@@ -167,9 +168,10 @@ def _events(study: "Study") -> Picture | None:
     return Picture("events", "Around strong news", words, across, scale.ticks(BASIS), scale.y(0.0), lines, [])
 
 
-def _event_line(name: str, mean: Values, error: Values, x: Values, scale: _Scale) -> Line:
-    upper, lower = _points(x, mean + 1.96 * error, scale), _points(x[::-1], (mean - 1.96 * error)[::-1], scale)
-    return Line(name, _points(x, mean, scale), f"{upper} {lower}")
+def _event_line(name: str, mean: Values, reach: Values, x: Values, scale: _Scale) -> Line:
+    """A line with its band, if it has one: one session's events alone have no interval."""
+    upper, lower = _points(x, mean + reach, scale), _points(x[::-1], (mean - reach)[::-1], scale)
+    return Line(name, _points(x, mean, scale), f"{upper} {lower}" if np.isfinite(reach).all() else "")
 
 
 def _points(x: Values, values: Values, scale: _Scale) -> str:

@@ -36,6 +36,7 @@ def study_html(found: "Study", *, title: str) -> str:
         span=span(found),
         entry=found.entry,
         shuffles=found.shuffles,
+        tests=str(found.tests),
         notes=found.notes,
         pictures=pictures(found),
         tables=tables,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from backtest.significance import LEVEL
+
 if TYPE_CHECKING:
     from backtest.study import Study
 
@@ -73,7 +75,7 @@ def _cells(row: pd.Series, part: Part, form: Form) -> Iterator[str]:
     written = {
         "value": form(row["value"]),
         "95 % interval": _range(row["low"], row["high"], form),
-        "t": _plain(".1f")(row["t"]),
+        "t": _plain(".1f")(row["t"]) + ("*" if row["holm"] < LEVEL else " "),
         "ICIR": _plain("+.3f")(row["ratio"]),
         "bootstrap": _range(row["boot_low"], row["boot_high"], form),
         "shuffled assets": _range(row["assets_low"], row["assets_high"], form),
@@ -105,6 +107,7 @@ def _lines(study: "Study") -> Iterator[str]:
     yield f"{span(study)}; returns before costs; one session at the {study.entry} where no entry is named"
     yield (f"stand-ins: 95 % of {study.shuffles} signals shuffled across assets, of {study.shuffles} in time; "
            "the signal of a month ago")  # fmt: skip
+    yield f"{study.tests}"
     yield from (f"note: {note}" for note in study.notes)
     for part in PARTS if study.has_figures else ():
         rows = [row for row in rows_of(study, part) if part.section != "quantile return" or _is_shown(row[0])]

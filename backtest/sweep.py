@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tqdm import tqdm
 
 from allocation.errors import FrameError
 from backtest.overfitting import Overfitting, overfitting
+from backtest.ray_sweep import made_on_ray
 from backtest.result import Result
 from backtest.significance import deflated_sharpe
 from backtest.trials import Setting, Trial, Trials, canonical, key_of
@@ -93,6 +95,7 @@ def sweep(
     study: str,
     log: str | Path,
     workers: int = 1,
+    ray: str | None = None,
     progress: bool = False,
 ) -> Sweep:
     """Ask `make` for the Result of each setting and log it; settings that `log` has of this study are read there.
@@ -100,11 +103,12 @@ def sweep(
     make: setting -> Result, such as a function that builds a signal and a policy and calls run(). With more than one
     worker it travels to other processes, large arrays in it shared through memory-mapped files; the results are the
     same, to the last bit, since every worker computes on one thread. An interrupted sweep goes on where it stopped.
+    ray: the address of a Ray cluster (HOST:6379, or "auto"), whose machines then do the work; see made_on_ray.
     study: see Trials; two sets of data must not share a name.
 
     Raises:
         FrameError: no setting, one that is there twice, or results over different sessions.
-        SourceError: a setting that cannot be written as JSON, or `log` is no file of trials.
+        SourceError: a setting that cannot be written as JSON, `log` is no file of trials, or there is no such cluster.
     """
     keys = [key_of(setting) for setting in settings]
     _check(settings, keys)
@@ -112,13 +116,13 @@ def sweep(
     known = trials.of(study)
     missing = [setting for key, setting in zip(keys, settings, strict=True) if key not in known]
     done = tqdm(
-        _made(make, missing, workers), total=len(missing), desc="sweeping", unit="setting",
+        _made(partial(_trial, make), missing, workers, ray), total=len(missing), desc="sweeping", unit="setting",
         disable=None if progress else True,
     )  # fmt: skip
     for trial in done:
         trials.record(study, trial)
         known[key_of(trial.setting)] = trial
-    return _collected([known[key] for key in keys], tried=len(known))
+    return _collected(settings, [known[key] for key in keys], tried=len(known))
 
 
 def _check(settings: Sequence[Setting], keys: Sequence[str]) -> None:
@@ -129,16 +133,21 @@ def _check(settings: Sequence[Setting], keys: Sequence[str]) -> None:
         raise FrameError(f"the setting {canonical(twice[0])} is there twice: keep one")
 
 
-def _made(make: Make, settings: Sequence[Setting], workers: int) -> Iterator[Trial]:
+def _made(
+    work: Callable[[Setting], Trial], settings: Sequence[Setting], workers: int, ray: str | None
+) -> Iterator[Trial]:
     """Trials as they are finished, so that an interruption loses only those under way."""
+    if ray is not None and settings:
+        yield from made_on_ray(work, settings, ray)
+        return
     if workers == 1 or len(settings) < 2:
-        yield from (_trial(make, setting) for setting in settings)
+        yield from map(work, settings)
         return
     # Its workers take functions defined anywhere, lambdas too.
     from joblib import Parallel, delayed  # type: ignore[import-untyped]
 
     parallel = Parallel(n_jobs=workers, return_as="generator_unordered")
-    yield from parallel(delayed(_trial)(make, setting) for setting in settings)
+    yield from parallel(delayed(work)(setting) for setting in settings)
 
 
 def _trial(make: Make, setting: Setting) -> Trial:
@@ -149,11 +158,12 @@ def _trial(make: Make, setting: Setting) -> Trial:
     return Trial(dict(setting), result.figures(), result.returns)
 
 
-def _collected(trials: Sequence[Trial], tried: int) -> Sweep:
+def _collected(settings: Sequence[Setting], trials: Sequence[Trial], tried: int) -> Sweep:
     sessions = trials[0].returns.index
     for trial in trials:
         if not trial.returns.index.equals(sessions):
             raise FrameError(f"{canonical(trial.setting)} covers other sessions than the first: use the same dates")
-    table = pd.DataFrame([{**trial.setting, **trial.figures} for trial in trials])
+    # The names in a setting have the order that they are asked in: the log sorts them.
+    table = pd.DataFrame([{**setting, **trial.figures} for setting, trial in zip(settings, trials, strict=True)])
     columns = {number: trial.returns.to_numpy() for number, trial in enumerate(trials)}
     return Sweep(table, pd.DataFrame(columns, index=sessions), tried)

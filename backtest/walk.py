@@ -79,21 +79,18 @@ class _Past:
     """
 
     def __init__(self, prices: pd.DataFrame, signal: pd.DataFrame) -> None:
-        self._sources = (prices, signal)
-        self._buffers = tuple(np.full(frame.shape, np.nan) for frame in self._sources)
+        self._sessions, self._assets = sessions_of(prices), prices.columns
+        self._sources = (prices.to_numpy(), signal.to_numpy())
+        self._buffers = tuple(np.full(prices.shape, np.nan) for _ in self._sources)
         self._written = 0
 
     def view(self, step: int, held: pd.Series) -> View:
         end = step + 1
         for source, buffer in zip(self._sources, self._buffers, strict=True):
             buffer.flags.writeable = True
-            buffer[self._written : end] = source.iloc[self._written : end].to_numpy()
+            buffer[self._written : end] = source[self._written : end]
             buffer.flags.writeable = False  # and with it every slice, and what a slice is based on
         self._written = end
-        prices, signal = (self._slice(i, end) for i in range(2))
-        return View(prices.index[-1], prices, signal, held)
-
-    def _slice(self, which: int, end: int) -> pd.DataFrame:
-        source = self._sources[which]
-        dates = source.index[:end].copy(deep=True)
-        return pd.DataFrame(self._buffers[which][:end], index=dates, columns=source.columns, copy=False)
+        dates = self._sessions[:end].copy(deep=True)
+        prices, signal = (pd.DataFrame(each[:end], dates, self._assets, copy=False) for each in self._buffers)
+        return View(dates[-1], prices, signal, held)

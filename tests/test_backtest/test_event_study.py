@@ -52,16 +52,74 @@ def test_a_jump_and_a_drift_are_found_where_they_are():
     assert good.offsets.tolist() == list(range(-5, 11))
 
 
-def test_without_news_the_intervals_hold_zero_as_often_as_they_should():
-    """Events of one session share its returns; those of neighbouring sessions overlap."""
+def covered(study, truth=(0.0, 0.0, 0.0)):
+    """Whether each window's interval holds what is true."""
+    reach = study.critical * np.array(study.window_errors)
+    return np.abs(np.array(study.windows) - truth) <= reach
+
+
+@pytest.mark.parametrize("sessions", [60, 120, N])
+def test_without_news_the_intervals_hold_zero_as_often_as_they_should(sessions):
+    """Events of one session share its returns; those of neighbouring sessions overlap; few say little."""
     inside = []
-    for seed in range(60):
+    for seed in range(100):
         signal, returns = frames(seed)
-        for study in news_events(signal, returns):
-            inside += [
-                abs(mean) <= 1.96 * error for mean, error in zip(study.windows, study.window_errors, strict=True)
-            ]
-    assert 0.88 <= np.mean(inside) <= 0.99
+        inside += [covered(study) for study in news_events(signal.iloc[:sessions], returns.iloc[:sessions])]
+    assert (np.mean(inside, axis=0) >= 0.91).all()
+    assert (np.mean(inside, axis=0) <= 0.99).all()
+
+
+def test_events_that_each_drift_their_own_way_are_covered_too():
+    """What an event moves in all of its window is one draw, not ten."""
+    inside = []
+    for seed in range(100):
+        random = np.random.default_rng(seed)
+        events = random.random((150, 8)) < 0.02
+        returns = 0.01 * random.standard_normal(events.shape)
+        drift = 0.01 * random.standard_normal(events.shape) * events
+        for step in range(1, AFTER + 1):
+            returns[step:] += drift[:-step]
+        inside.append(covered(event_study("", events, returns)))
+    assert (np.mean(inside, axis=0) >= 0.90).all()
+
+
+def test_errors_are_those_of_two_way_clusters_summed_in_loops():
+    signal, returns = frames(2)
+    events = strong_news(signal.to_numpy())[0]
+    abnormal = abnormal_returns(returns.to_numpy())
+    study = event_study("", events, abnormal)
+    found = [(t, a) for t, a in zip(*np.nonzero(events), strict=True) if BEFORE <= t < N - AFTER]
+    paths = np.array([abnormal[t - BEFORE : t + AFTER + 1, a] for t, a in found])
+    off = paths - paths.mean(axis=0)
+    cells = [(t, t + step, off[i, step + BEFORE]) for i, (t, _) in enumerate(found) for step in range(1, AFTER + 1)]
+
+    def squares(key):
+        sums = {}
+        for cell in cells:
+            sums[key(cell)] = sums.get(key(cell), 0.0) + cell[2]
+        return sum(value**2 for value in sums.values())
+
+    variance = squares(lambda c: c[0]) + squares(lambda c: c[1]) - squares(lambda c: c[:2])
+    counts = np.unique([t for t, _ in found], return_counts=True)[1]
+    clusters = len(found) ** 2 / (counts**2).sum()
+    assert study.clusters == pytest.approx(clusters)
+    assert study.freedom == pytest.approx(clusters - 1)
+    expected = np.sqrt(variance * clusters / (clusters - 1)) / len(found)
+    assert study.window_errors[2] == pytest.approx(expected, rel=1e-9)
+
+
+def test_few_events_have_wide_intervals_and_those_of_one_session_none():
+    random = np.random.default_rng(1)
+    abnormal = 0.01 * random.standard_normal((100, 8))
+    events = np.zeros(abnormal.shape, bool)
+    events[50, :] = True
+    one = event_study("", events, abnormal)
+    assert one.events == 8
+    assert np.isnan([*one.window_errors, one.critical]).all()
+    events[[30, 70], 0] = True
+    few = event_study("", events, abnormal)
+    assert few.clusters == pytest.approx(100 / 66)
+    assert few.critical > 20
 
 
 def test_clusters_widen_the_error():

@@ -74,12 +74,16 @@ def sweep_of(results: list[Result]) -> Sweep:
     return Sweep(table, pd.DataFrame({number: result.returns for number, result in enumerate(results)}), tried=9)
 
 
+def first_bottom() -> pd.Timestamp:
+    """The session of the deepest fall of the strategy in the full report."""
+    return random_result("mine").drawdown.idxmin()
+
+
 def full_report(folder: Path) -> Path:
     """A report with every section, each text in it hostile."""
     results = [random_result(f"mine {HOSTILE}"), random_result("theirs <b>bold</b> & co", seed=3)]
-    bottom = results[0].drawdown.idxmin()
     headlines = headlines_around(
-        bottom,
+        first_bottom(),
         {"text": HOSTILE, "score": -0.9, "url": "javascript:alert(1)"},
         {"text": "Profit falls", "score": -0.5, "url": "https://example.org/a?b=1&c=2"},
         {"text": "Profit rises", "score": 0.8, "url": "//example.org"},
@@ -315,6 +319,18 @@ def test_a_browser_draws_the_charts_and_shows_labels(browser: Any, path: Path) -
     tab.locator("#nav-chart").hover(position={"x": 500, "y": 150})
     tab.wait_for_selector("#nav-chart .hoverlayer .legendtext")
     assert "2014" in tab.locator("#nav-chart .hoverlayer").text_content()
+    assert not trouble
+
+
+def test_a_browser_shows_hostile_headlines_as_text_beside_the_fall_they_belong_to(browser: Any, path: Path) -> None:
+    tab, trouble = opened(browser, path, viewport={"width": 1100, "height": 800})
+    first, second, third = tab.locator(".drawdowns tbody").first.locator("li").all()
+    assert first.inner_text().startswith("<script>alert(1)</script>")
+    assert first.inner_text().rstrip().endswith(f"A00, {first_bottom():%Y-%m-%d} 09:00 UTC, score {MINUS}0.90")
+    assert not first.locator("a, script").count()
+    assert not second.locator("a").count()
+    assert third.locator("a").get_attribute("href") == "https://example.org/a?b=1&c=2"
+    assert "by UTC date of publication" in tab.locator(".drawdowns caption").inner_text()
     assert not trouble
 
 

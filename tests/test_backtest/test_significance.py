@@ -3,19 +3,23 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kurtosis, norm, skew
+from scipy.stats import t as student
 
 from allocation.errors import AllocationError
 from backtest import newey_west_t, sharpe_interval
 from backtest.significance import (
     _expected_best,
     deflated_sharpe,
+    holm,
     mean_interval,
     newey_west_error,
     probabilistic_sharpe,
     stationary_bootstrap,
+    student_95,
+    two_sided,
 )
 
 
@@ -211,3 +215,44 @@ def test_a_sharpe_ratio_needs_returns_that_vary_and_a_trial():
     assert np.isnan(probabilistic_sharpe(returns(1, 9)))
     with pytest.raises(AllocationError, match="trials is 0: count every strategy that was tried"):
         deflated_sharpe(returns(1), 0)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_holm_is_its_definition(probabilities):
+    """Sorted: each times how many are not smaller; none below one before it; 1 at most."""
+    p = np.array([*probabilities, np.nan])
+    found = holm(p)
+    assert np.isnan(found[-1])
+    n, worst = len(probabilities), 0.0
+    for rank, place in enumerate(np.argsort(p[:-1], kind="stable")):
+        worst = max(worst, min(1.0, p[place] * (n - rank)))
+        assert found[place] == pytest.approx(worst)
+
+
+def test_holm_holds_the_chance_of_any_false_find_even_where_tests_have_all_in_common():
+    random = np.random.default_rng(1)
+    for shared in (0.0, 0.9):
+        draws = np.sqrt(shared) * random.standard_normal((2000, 1)) + np.sqrt(1 - shared) * random.standard_normal(
+            (2000, 30)
+        )
+        finds = [(holm(2 * norm.sf(np.abs(row))) < 0.05).any() for row in draws]
+        assert np.mean(finds) < 0.065
+
+
+def test_t_values_and_their_probabilities_are_students():
+    assert student_95() == pytest.approx(1.959964, rel=1e-6)
+    assert student_95(3.3) == pytest.approx(student.ppf(0.975, 3.3))
+    assert np.isnan(student_95(0.0))
+    assert two_sided(-2.5) == pytest.approx(2 * norm.sf(2.5))
+    assert two_sided(2.5, 4.2) == pytest.approx(2 * student.sf(2.5, 4.2))
+    assert np.isnan(two_sided(np.nan, 4.0))
+
+
+@settings(max_examples=15)
+@given(seed=st.integers(0, 100), n=st.integers(10, 200), block=st.floats(1.0, 50.0))
+def test_the_interval_of_a_mean_is_that_of_the_series_drawn_row_by_row(seed, n, block):
+    x = series(seed, n)
+    rows = stationary_bootstrap(n, 1000, max(block, 1.0), seed)
+    expected = np.quantile(x.to_numpy()[rows].mean(axis=1), [0.025, 0.975])
+    np.testing.assert_allclose(mean_interval(x, mean_block=block, seed=seed), expected, atol=1e-13)

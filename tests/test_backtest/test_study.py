@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
+from scipy.stats import t as student
 from support import random_prices, random_signal
 
 from allocation import Bars, FrameError, MissingPrice
@@ -309,10 +311,55 @@ def test_json_is_strict_and_has_every_figure():
     assert sum(map(len, plain["figures"].values())) == len(found.figures)
     figure = plain["figures"]["rank IC"]["this close, 1 session"]
     assert set(figure) == {
-        "value", "t", "ratio", "interval", "bootstrap", "shuffled_across_assets", "shuffled_in_time", "stale",
-        "sessions",
+        "value", "t", "ratio", "p", "holm", "interval", "bootstrap", "shuffled_across_assets", "shuffled_in_time",
+        "stale", "sessions",
     }  # fmt: skip
     assert (plain["assets"], plain["sessions"], plain["shuffles"]) == (12, 90, 2)
+
+
+def test_every_figure_that_could_be_skill_counts_as_a_test_and_no_other():
+    signal, prices = frames(1)
+    found = quick(signal, prices)
+    tested = found.figures["p"].notna()
+    assert tested[found.figures.index.get_level_values(0) == "rank IC"].all()
+    names = found.figures.index[~tested & found.figures["t"].notna()].get_level_values(1)
+    assert set(names) == {
+        "turnover of the top quantile", "turnover of the bottom quantile", "autocorrelation of ranks",
+        "turnover of the long-short portfolio", "share of assets with a signal",
+    }  # fmt: skip
+    assert found.tests.made == tested.sum() > 30
+    t = found.figures.loc[tested, "t"].sort_index().drop("event")
+    np.testing.assert_allclose(found.figures["p"][t.index], 2 * norm.sf(t.abs()), rtol=1e-9)
+    freedom = found.events[0].freedom
+    event = found.figures.loc[("event", "good news, session 0")]
+    assert event["p"] == pytest.approx(2 * student.sf(abs(event["t"]), freedom))
+    assert event["high"] - event["value"] == pytest.approx(
+        student.ppf(0.975, freedom) * found.events[0].window_errors[1]
+    )
+
+
+def test_what_is_left_after_so_many_tests_is_said_marked_and_in_the_json():
+    signal, prices = frames(1, n=200, edge=0.003)
+    found = quick(signal, prices)
+    p = found.figures["p"]
+    bonferroni = p * p.notna().sum()
+    assert (found.figures["holm"][p.notna()] >= p[p.notna()]).all()
+    assert not ((bonferroni < 0.05) & ~(found.figures["holm"] < 0.05)).any()  # Holm finds all that Bonferroni does
+    assert 3 < found.tests.held < found.tests.apart
+    assert f"{found.tests.apart} are apart from it at 95 %" in str(found)
+    starred = [line for line in str(found).splitlines() if "* " in line and line.startswith("this close")]
+    assert 0 < len(starred) <= found.tests.held
+    assert json.loads(json_text(found.to_dict()))["tests"] == {
+        "made": found.tests.made, "apart": found.tests.apart, "held": found.tests.held, "correction": "Holm",
+        "level": 0.05,
+    }  # fmt: skip
+
+
+def test_noise_passes_the_correction_as_rarely_as_it_should():
+    """That any of some fifty figures of nothing passes has a chance of 5 %; that one is apart is all but sure."""
+    found = [quick(*frames(seed, n=150)).tests for seed in range(30)]
+    assert sum(tests.held > 0 for tests in found) <= 5
+    assert sum(tests.apart > 0 for tests in found) >= 15
 
 
 def test_it_prints_what_it_says_first():

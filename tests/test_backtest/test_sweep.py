@@ -1,8 +1,14 @@
 """Sweeps: logged, resumed, the same in parallel, and judged by how many settings were tried."""
 
+import os
+import signal
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
+import two_ray_nodes
 from support import random_prices
 
 from allocation import FrameError, SourceError
@@ -25,6 +31,36 @@ def tilted(prices):
         return simulate(prices, weights, Costs(setting["bp"] / 1e4, 0.0))
 
     return make
+
+
+def quick(prices):
+    """A mean of returns in place of a Result, for which workers need not load a simulator."""
+
+    def make(setting):
+        returns = prices.pct_change().iloc[1:].mean(axis=1) * (1 + setting["tilt"]) - setting["bp"] / 1e4
+        figures = {"total_return": float(returns.sum()), "sharpe": float(returns.mean() / returns.std())}
+        return SimpleNamespace(returns=returns, figures=lambda: figures)
+
+    return make
+
+
+def refusing():
+    def make(setting):
+        raise FrameError(f"no such tilt: {setting['tilt']}")
+
+    return make
+
+
+def killed_once(make, mark):
+    """As `make`, but the first of all workers kills itself at the third setting."""
+
+    def kill(setting):
+        if setting == {"tilt": 0.1, "bp": 0} and not os.path.exists(mark):
+            open(mark, "x").close()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return make(setting)
+
+    return kill
 
 
 made = tilted(PRICES)
@@ -53,6 +89,41 @@ def test_serial_and_parallel_are_the_same_to_the_last_bit(tmp_path):
     parallel = sweep(made, SETTINGS, study="s", log=tmp_path / "parallel.sqlite", workers=2)
     assert serial.returns.to_numpy().tobytes() == parallel.returns.to_numpy().tobytes()
     pd.testing.assert_frame_equal(serial.table, parallel.table, check_exact=True)
+
+
+def test_two_ray_nodes_go_on_where_one_machine_stopped(tmp_path):
+    address = two_ray_nodes.address()
+    serial = sweep(quick(PRICES), SETTINGS, study="s", log=tmp_path / "serial.sqlite")
+    sweep(quick(PRICES), SETTINGS[:2], study="s", log=tmp_path / "ray.sqlite")
+    spread = sweep(quick(PRICES), SETTINGS, study="s", log=tmp_path / "ray.sqlite", ray=address)
+    assert serial.returns.to_numpy().tobytes() == spread.returns.to_numpy().tobytes()
+    pd.testing.assert_frame_equal(serial.table, spread.table, check_exact=True)
+    assert Trials(tmp_path / "ray.sqlite").count("s") == spread.tried == 6
+    with pytest.raises(FrameError, match="no such tilt"):  # and Ray is left as it was found: to be connected to again
+        sweep(refusing(), SETTINGS, study="t", log=tmp_path / "ray.sqlite", ray=address)
+
+
+@pytest.mark.slow
+def test_ray_is_the_same_to_the_last_bit_also_when_a_worker_is_killed(tmp_path):
+    address = two_ray_nodes.address()
+    serial = sweep(made, SETTINGS, study="s", log=tmp_path / "serial.sqlite")
+    dying = killed_once(made, str(tmp_path / "killed"))
+    spread = sweep(dying, SETTINGS, study="s", log=tmp_path / "ray.sqlite", ray=address)
+    assert (tmp_path / "killed").exists()
+    assert serial.returns.to_numpy().tobytes() == spread.returns.to_numpy().tobytes()
+    pd.testing.assert_frame_equal(serial.table, spread.table, check_exact=True)
+
+
+def test_without_ray_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(SourceError, match=r'Ray is not installed: pip install "newsfolio\[ray\]"'):
+        sweep(made, SETTINGS, study="s", log=tmp_path / "t.sqlite", ray="auto")
+
+
+def test_where_no_cluster_answers_it_is_said(tmp_path):
+    pytest.importorskip("ray", reason="Ray is not installed")
+    with pytest.raises(SourceError, match=r"no Ray cluster answers at 127.0.0.1:9 .*: start one with"):
+        sweep(made, SETTINGS, study="s", log=tmp_path / "t.sqlite", ray="127.0.0.1:9")
 
 
 def test_an_interrupted_sweep_goes_on_where_it_stopped(tmp_path):

@@ -1,0 +1,39 @@
+"""manifest(): what a backtest was made from: files and digests of what they held, settings, versions."""
+
+import platform
+from collections.abc import Mapping
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+
+from allocation.frames import frame_digest
+
+PACKAGES = ("newsfolio", "numpy", "pandas", "cvxpy", "vectorbt")
+
+
+def manifest(
+    strategy: Path,
+    frames: Mapping[str, pd.DataFrame | None],
+    *,
+    files: Mapping[str, str],
+    settings: Mapping[str, object],
+) -> dict[str, Mapping[str, object]]:
+    """Return nested mappings of plain values; the same inputs give the same manifest, and no clock is in it.
+
+    frames: what was read, by name, None where it was not given; what a frame says of itself in its attrs is noted.
+    files: names of the files beside the strategy's.
+    """
+    given = {name: frame for name, frame in frames.items() if frame is not None}
+    found: dict[str, Mapping[str, object]] = {
+        "files": {"strategy": strategy.name, **files},
+        "digests": {"strategy": sha256(strategy.read_bytes()).hexdigest()}
+        | {name: frame_digest(frame) for name, frame in given.items()},
+        "settings": {name: value for name, value in settings.items() if value is not None},
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+    }
+    for name, frame in given.items():
+        if frame.attrs:
+            found[f"{name} says"] = {str(key): str(value) for key, value in frame.attrs.items()}
+    return found

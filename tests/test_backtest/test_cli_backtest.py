@@ -1,0 +1,102 @@
+"""`newsfolio backtest`: headlines, what the classifier was trained on, settings tried, and the manifest."""
+
+import hashlib
+import html
+import json
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from support import random_prices, random_signal
+
+import newsfolio
+from allocation import frame_digest
+from allocation.files import write_frame
+from backtest import load_result
+
+PRICES = random_prices(1, 55).set_axis(pd.bdate_range("2022-09-06", periods=55, name="date"))
+HOSTILE = "<script>alert(1)</script>"
+STRATEGY = "from allocation import EqualWeight\n\ndef policy():\n    return EqualWeight()\n"
+LINE = "backtest strategy.py --prices prices.csv --fill close --every 5 --warmup 5 --out out"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    PRICES.to_csv(tmp_path / "prices.csv")
+    signal = random_signal(1, PRICES)
+    signal.attrs.update(trained_until="2022-10-03", trained_on="wire")
+    write_frame(signal, tmp_path / "signal.parquet")
+    published = PRICES.index.repeat(2).tz_localize("UTC") + pd.Timedelta(hours=15)
+    news = pd.DataFrame({"published": published, "asset": "AAA", "text": f"{HOSTILE} & co"})
+    news.assign(score=np.linspace(-1, 1, len(news))).to_parquet(tmp_path / "scored.parquet")
+    (tmp_path / "strategy.py").write_text(STRATEGY)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    return tmp_path
+
+
+def run(capsys, line):
+    with pytest.raises(SystemExit) as ended:
+        newsfolio.main(line.split())
+    return int(ended.value.code or 0), *capsys.readouterr()
+
+
+def test_everything_that_was_given_is_in_the_report_and_in_the_figures(folder, capsys):
+    line = f"{LINE} --signal signal.parquet --headlines scored.parquet --tried 7 --json"
+    code, out, err = run(capsys, line)
+    assert (code, err) == (0, "")
+    printed = json.loads(out)
+    (note,) = printed["strategy"]["notes"]
+    nav = load_result(folder / "out" / "result").nav
+    known = (nav.index <= pd.Timestamp("2022-10-03")).sum()
+    assert f"texts up to 2022-10-03 (wire): {known} of {len(nav)} sessions of this backtest are not after it" in note
+    assert 0 < known < len(nav)
+    assert printed["equal weight"]["notes"] == []
+    assert json.loads((folder / "out" / "figures.json").read_text()) == printed
+    report = (folder / "out" / "report.html").read_text(encoding="utf-8")
+    assert f"<dd>{html.escape(note)}</dd>" in report
+    assert "<li>&lt;script&gt;alert(1)&lt;/script&gt; &amp; co <small>AAA, 2022-" in report
+    assert HOSTILE not in report
+    assert "<dt>Settings tried</dt><dd>7</dd>" in report
+    assert '<h2 id="ic">' in report
+    assert load_result(folder / "out" / "result").sessions_in_year == 251  # of XNYS in 2022
+
+
+def test_the_manifest_says_what_the_figures_were_made_from(folder, capsys):
+    run(capsys, f"{LINE} --signal signal.parquet")
+    manifest = json.loads((folder / "out" / "manifest.json").read_text())
+    assert manifest["files"] == {"strategy": "strategy.py", "prices": "prices.csv", "signal": "signal.parquet"}
+    assert manifest["digests"]["strategy"] == hashlib.sha256(STRATEGY.encode()).hexdigest()
+    assert manifest["digests"]["signal"] == frame_digest(random_signal(1, PRICES))
+    assert manifest["settings"] == {"every": "5", "calendar": "XNYS", "fill": "close", "warmup": 5, "cost_bp": 10.0}
+    assert manifest["signal says"] == {"trained_until": "2022-10-03", "trained_on": "wire"}
+    report = (folder / "out" / "report.html").read_text(encoding="utf-8")
+    assert manifest["digests"]["closes"] in report
+
+
+def test_without_a_signal_nothing_is_said_of_one(folder, capsys):
+    code, out, _ = run(capsys, LINE)
+    assert code == 0
+    assert "note:" not in out
+    assert set(json.loads((folder / "out" / "manifest.json").read_text())) == {
+        "files", "digests", "settings", "versions"
+    }  # fmt: skip
+    report = (folder / "out" / "report.html").read_text(encoding="utf-8")
+    assert "with headlines from" not in report
+    assert '<h2 id="ic">' not in report
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "message"),
+    [
+        ("--headlines prices.csv", 1, "error: prices.csv lacks asset, text: give the columns published (or session)"),
+        ("--headlines nowhere.csv", 1, "error: nowhere.csv: no such file"),
+        ("--tried 0", 2, ""),
+    ],
+)
+def test_a_bad_wish_is_refused_before_anything_is_written(folder, capsys, more, code, message):
+    ended, out, err = run(capsys, f"{LINE} {more}")
+    assert (ended, out) == (code, "")
+    assert err.startswith(message)
+    assert not (folder / "out").exists()
