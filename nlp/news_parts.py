@@ -31,6 +31,16 @@ class NewsCount:
         """Rows that are left."""
         return self.rows - self.empty - self.repeats
 
+    def since(self, earlier: "NewsCount") -> "NewsCount":
+        """What was counted after `earlier`."""
+        return NewsCount(self.rows - earlier.rows, self.empty - earlier.empty, self.repeats - earlier.repeats)
+
+    def add(self, other: "NewsCount") -> None:
+        """Count what `other` counted as well."""
+        self.rows, self.empty, self.repeats = (
+            self.rows + other.rows, self.empty + other.empty, self.repeats + other.repeats
+        )  # fmt: skip
+
     def dropped(self) -> str:
         """What `read_headlines` says of them."""
         return (

@@ -7,11 +7,13 @@ a third of the space, no guess of the largest size, and no package.
 
 import hashlib
 import json
+import logging
 import os
 import sqlite3
 import sys
 import zlib
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -22,10 +24,12 @@ from numpy.typing import NDArray
 from nlp.corpora import LABELS
 from nlp.errors import NlpError
 from nlp.inference import checked_texts
-from nlp.store_file import DamagedError, StoreFile, transaction
+from nlp.store_file import DamagedError, StoreFile, UnwritableError, transaction
 
 if TYPE_CHECKING:
     from nlp.ensemble import Classifier
+
+log = logging.getLogger(__name__)
 
 # As an integer the first half of the digest is SQLite's own row number: the quickest and smallest key it has.
 # Should two of 20 million texts share it (odds of 1 in 90,000), the second is computed anew each time.
@@ -63,6 +67,28 @@ def _arithmetic(classifier: "Classifier") -> str:
     if isinstance(classifier, SentimentClassifier):
         return f"{classifier.precision} {classifier.model.device.type}"
     return ""
+
+
+def open_store(path: Path | None, key: str) -> "AbstractContextManager[ScoreStore | None]":
+    """Return the store at `path`, or an error; where none is asked for, the usual one, or a warning and none.
+
+    key: see `store_key`.
+
+    Raises:
+        StoreError: see ScoreStore.
+    """
+    if path is not None:
+        return ScoreStore(path, key)
+    try:
+        return ScoreStore(default_path(), key)
+    except UnwritableError as error:
+        log.warning("%s; going on without", error)
+        return nullcontext()
+
+
+def no_store(_: str) -> AbstractContextManager[None]:
+    """Return no store, whatever the key."""
+    return nullcontext()
 
 
 class ScoreStore:

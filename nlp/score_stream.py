@@ -1,7 +1,6 @@
 """A file of news -> the same file with probabilities, however large, and resumed where it was killed."""
 
 import logging
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,12 @@ import pandas as pd
 
 from nlp.errors import NewsError
 from nlp.news_parts import NewsCount, has_clock, news_parts
+from nlp.provenance import marked
 from nlp.score_store import ScoreStore, store_key
 from nlp.scores import settle, with_scores
 from nlp.table_parts import PartedTable, survey
 from nlp.table_writer import write_parts
+from nlp.unfinished import scratch_folder
 
 if TYPE_CHECKING:
     from nlp.ensemble import Classifier
@@ -58,13 +59,23 @@ def score_file(
         StoreError: the store cannot be used, or is not of this classifier.
         NlpError: `out` cannot be written.
     """
+    table = surveyed_news(news)
+    if store is not None:
+        return _scored_file(table, Path(out), classifier, store, timezone, progress)
+    with scratch_folder(Path(out)) as folder, ScoreStore(folder / "scores", store_key(classifier)) as own:
+        return _scored_file(table, Path(out), classifier, own, timezone, progress)
+
+
+def surveyed_news(news: str | Path) -> PartedTable:
+    """Return the news as a table to be read in parts; said in the log where it is texts alone.
+
+    Raises:
+        NewsError: the news cannot be read.
+    """
     table = survey(news, NewsError)
     if not has_clock(table):
         log.warning("%s: has neither published nor asset: texts are scored, repeats of rows are kept", table.path)
-    if store is not None:
-        return _scored_file(table, Path(out), classifier, store, timezone, progress)
-    with tempfile.TemporaryDirectory() as folder, ScoreStore(Path(folder) / "scores", store_key(classifier)) as own:
-        return _scored_file(table, Path(out), classifier, own, timezone, progress)
+    return table
 
 
 def _scored_file(
@@ -72,23 +83,26 @@ def _scored_file(
 ) -> ScoreReport:
     from tqdm import tqdm
 
-    tally = _Tally(NewsCount())
+    tally = Tally(NewsCount())
     with tqdm(total=table.rows, unit="row", desc="scoring", disable=None if progress else True) as bar:
         parts = news_parts(table, timezone, tally.count)
         write_parts(_scored_parts(parts, classifier, store, tally, bar.update), out, table.types)
-    if tally.count.kept < tally.count.rows:
-        log.warning("%s: %s", table.path, tally.count.dropped())
-    return tally.report()
+    return tally.report(table)
 
 
 @dataclass
-class _Tally:
+class Tally:
+    """What was found on the way: rows, texts that the store did not know, and the sum of all scores."""
+
     count: NewsCount
     computed: int = 0
     total: float = 0.0
 
-    def report(self) -> ScoreReport:
+    def report(self, table: PartedTable) -> ScoreReport:
+        """What became of the rows; those that were dropped are said in the log."""
         count = self.count
+        if count.kept < count.rows:
+            log.warning("%s: %s", table.path, count.dropped())
         return ScoreReport(
             count.rows, count.empty, count.repeats, count.kept, self.computed, self.total / max(1, count.kept)
         )
@@ -98,7 +112,7 @@ def _scored_parts(
     parts: Iterator[pd.DataFrame],
     classifier: "Classifier",
     store: ScoreStore,
-    tally: _Tally,
+    tally: Tally,
     advance: Callable[[int], object],
 ) -> Iterator[pd.DataFrame]:
     shown = 0
@@ -107,7 +121,7 @@ def _scored_parts(
         settled = settle(part["text"].to_numpy(dtype=object).tolist(), classifier, store, advance)
         advance(skipped)
         shown = tally.count.rows
-        scored = with_scores(part, settled.probabilities)
+        scored = marked(with_scores(part, settled.probabilities), classifier.training)
         tally.computed += settled.computed
         tally.total += float(scored["score"].sum())
         yield scored

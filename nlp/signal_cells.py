@@ -17,6 +17,8 @@ Values = NDArray[np.float64]
 Places = NDArray[np.int64]
 
 WEIGHTS = ("novelty", "relevance")
+COARSE, FINE = 2.0**27, 2.0**53
+LEAST_WEIGHT = 1.0 / FINE  # less is nothing in a sum
 
 
 @dataclass(frozen=True)
@@ -46,14 +48,16 @@ def sum_cells(scored: pd.DataFrame, sessions: pd.DatetimeIndex, calendar: str, c
     score, weight = _scores(scored), _weights(scored)
     session = assign_session(scored["published"], calendar, cutoff, time_known=scored.get("time_known"))
     row = sessions.get_indexer(session.as_unit(sessions.unit))
-    used = (row >= 0) & (weight > 0)
     _log_unused(row, weight, sessions)
-    cell = (row.astype(np.int64) * len(assets) + code)[used]
-    return _summed(cell, score[used], weight[used], (len(sessions), len(assets)), assets)
+    used = (row >= 0) & (weight >= LEAST_WEIGHT)
+    cell = row.astype(np.int64) * len(assets) + code
+    if not used.all():
+        cell, score, weight = cell[used], score[used], weight[used]
+    return _summed(cell, score, weight, (len(sessions), len(assets)), assets)
 
 
 def _log_unused(row: Places, weight: Values, sessions: pd.DatetimeIndex) -> None:
-    outside, weightless = int((row < 0).sum()), int(((row >= 0) & (weight == 0)).sum())
+    outside, weightless = int((row < 0).sum()), int(((row >= 0) & (weight < LEAST_WEIGHT)).sum())
     if outside:
         log.warning("%d of %d headlines are known only outside the sessions %s to %s and are not used",
                     outside, len(row), sessions[0].date(), sessions[-1].date())  # fmt: skip
@@ -62,16 +66,30 @@ def _log_unused(row: Places, weight: Values, sessions: pd.DatetimeIndex) -> None
 
 
 def _summed(cell: Places, score: Values, weight: Values, shape: tuple[int, int], assets: pd.Index) -> Cells:
-    """Sums per cell, added in order of size: the order of rows cannot show."""
-    order = np.lexsort((weight, score, cell))
-    cell, score, weight = cell[order], score[order], weight[order]
-
     def added(values: Values | None) -> Values:
         sums = np.bincount(cell, weights=values, minlength=shape[0] * shape[1])
         return sums.astype(np.float64, copy=False).reshape(shape)
 
+    def exactly(values: Values) -> Values:
+        coarse, fine = _split(values)
+        return added(coarse) / COARSE + added(fine) / FINE
+
     weighted = weight * score
-    return Cells(added(None), added(weight), added(weighted), added(weighted * score), assets)
+    return Cells(added(None), exactly(weight), exactly(weighted), exactly(weighted * score), assets)
+
+
+def _split(values: Values) -> tuple[Values, Values]:
+    """Values of at most 1 as coarse / COARSE + fine / FINE, both whole numbers, the rest (2^-54) rounded away.
+
+    Sums of whole numbers below 2^53 are exact, so no order of the rows can show in them, up to 2^26 rows a cell; that
+    takes a quarter of the time of sorting. (J. Demmel and H. D. Nguyen, "Parallel reproducible summation", IEEE
+    Transactions on Computers 64(7), 2015, by whom sums are split so.)
+    """
+    fine = values * COARSE
+    coarse = np.rint(fine)
+    fine -= coarse  # in place: fresh memory costs more than the arithmetic
+    fine *= FINE / COARSE
+    return coarse, np.rint(fine, out=fine)
 
 
 def _assets(column: pd.Series) -> tuple[Places, pd.Index]:
