@@ -10,7 +10,6 @@ import pandas as pd
 
 from allocation.errors import SourceError
 
-
 WORDS = ("ticker", "asset", "text")  # columns that are never numbers or missing values
 
 

@@ -106,7 +106,8 @@ class MeanVariance:
         given: Mapping[str, pd.Series | float] | None = None,
     ) -> Decision:
         """Return the same weights as `weights`, with all that explains them."""
-        values = self.numbers(expected_return, risk, held, locked, given)
+        numbers = self.numbers(expected_return, risk, held, locked, given)
+        values = {name: np.array(some) for name, some in numbers.items()}  # the caller may change its tables later
         outcome = self._solve(values)
         weights = pd.Series(self._clean(outcome, values), index=self._index)
         before = pd.Series(values[HELD], index=self._index)

@@ -209,18 +209,21 @@ def _text(day: pd.Timestamp) -> str:
     return f"{day:%Y-%m-%d}"
 
 
-def kept_prices(folder: Path, tickers: Sequence[str], as_of: datetime | None = None) -> pd.DataFrame:
-    """Return the rows that are kept (date, ticker, close, open), as of a moment (UTC without a zone) or the newest.
+def kept_prices(folder: Path, tickers: Sequence[str], span: Span, as_of: datetime | None = None) -> pd.DataFrame:
+    """Return the rows of `span` that are kept (date, ticker, close, open), as of a moment (UTC) or the newest.
 
     Raises:
-        SourceError: nothing is kept of a ticker, or nothing yet at that moment.
+        SourceError: nothing is kept of a ticker, or was at that moment, or only from a later date on.
     """
     if not exists(folder):
         raise SourceError(f"{folder}: has no kept prices")
     with opened(folder) as connection:
-        table = read_prices(connection, tickers, as_of).dropna(subset=["close"])
-    absent = sorted(set(tickers) - set(table["ticker"]))
+        known, table = known_dates(connection, tickers, as_of), read_prices(connection, tickers, as_of)
+    when = "" if as_of is None else f" as of {as_of:%Y-%m-%d %H:%M} UTC"
+    absent = sorted(set(tickers) - set(known))
     if absent:
-        when = "" if as_of is None else f" as of {as_of:%Y-%m-%d %H:%M} UTC"
         raise SourceError(f"{folder}: has no kept prices of {named(absent)}{when}")
-    return table
+    late = [f"{ticker} from {_text(known[ticker].first)}" for ticker in tickers if known[ticker].first > span[0]]
+    if late:
+        raise SourceError(f"{folder}: keeps{when} {named(late)}, asked from {_text(span[0])}: ask for a later start")
+    return table[table["close"].notna() & (table["date"] >= span[0]) & (table["date"] <= span[1])]

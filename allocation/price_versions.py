@@ -110,11 +110,12 @@ def _prepare(connection: Connection, path: Path) -> None:
         connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
 
 
-def known_dates(connection: Connection, tickers: Sequence[str]) -> dict[str, Known]:
-    """Return which dates are kept of each ticker; one that is not kept is not there."""
+def known_dates(connection: Connection, tickers: Sequence[str], as_of: datetime | None = None) -> dict[str, Known]:
+    """Return which dates were kept of each ticker at a moment; one that was not kept is not there."""
     c = fetches.c
     spans = (c.ticker, func.min(c.first), func.max(c.last), func.max(c.settled))
-    rows = connection.execute(select(*spans).where(c.ticker.in_(tickers)).group_by(c.ticker))
+    chosen = c.ticker.in_(tickers) & (c.fetched <= (as_of or ENDLESS))
+    rows = connection.execute(select(*spans).where(chosen).group_by(c.ticker))
     return {ticker: Known(*map(pd.Timestamp, dates)) for ticker, *dates in rows}
 
 

@@ -163,8 +163,7 @@ def _rows(
 
     if as_of is None:
         fetch_missing(cache, tickers, span, Vendor("Yahoo Finance", POLICY, _client(), _download))
-    kept = kept_prices(cache, tickers, None if as_of is None else moment_of(as_of, "as_of"))
-    return kept[(kept["date"] >= span[0]) & (kept["date"] <= span[1])]
+    return kept_prices(cache, tickers, span, None if as_of is None else moment_of(as_of, "as_of"))
 
 
 def _all_of(tickers: tuple[str, ...], span: tuple[pd.Timestamp, pd.Timestamp]) -> pd.DataFrame:

@@ -113,6 +113,15 @@ def test_an_explanation_outlives_later_solves():
     assert str(decision.explain("A03")) == first
 
 
+def test_an_explanation_outlives_changes_of_the_tables_it_was_made_from():
+    case = problem(1)
+    _, decision = decided(case)
+    first, text = str(decision.explain("A03")), str(decision)
+    case.held.iloc[:], case.mu.iloc[:] = 0.0, 0.01
+    case.risk.specific.iloc[:], case.risk.factors.iloc[:, :] = 1.0, 1.0
+    assert (str(decision.explain("A03")), str(decision)) == (first, text)
+
+
 def test_inside_the_no_trade_region_buying_and_selling_both_lose():
     case = problem(1)
     objective = (ExpectedReturn(), Variance(5.0), LinearCost(0.05))

@@ -70,8 +70,7 @@ def load(exchange, folder, tickers, first, last):
 
 
 def wide(folder, tickers, first, last, as_of=None):
-    table = kept_prices(folder, tickers, as_of)
-    return bars_from_long(table).close.loc[first:last]
+    return bars_from_long(kept_prices(folder, tickers, (first, last), as_of)).close
 
 
 def truth(exchange, tickers, first, last):
@@ -237,9 +236,11 @@ def test_a_failure_in_the_middle_keeps_nothing_of_it(exchange, tmp_path, monkeyp
 def test_nothing_was_known_before_the_first_fetch(exchange, tmp_path):
     load(exchange, tmp_path, ["AAA"], SESSIONS[0], SESSIONS[30])
     with pytest.raises(SourceError, match=r"has no kept prices of AAA as of 2021-01-04 00:00 UTC"):
-        kept_prices(tmp_path, ["AAA"], SESSIONS[0].to_pydatetime())
+        wide(tmp_path, ["AAA"], SESSIONS[0], SESSIONS[30], SESSIONS[0].to_pydatetime())
+    with pytest.raises(SourceError, match="keeps AAA from 2021-01-04, asked from 2021-01-01: ask for a later start"):
+        wide(tmp_path, ["AAA"], pd.Timestamp("2021-01-01"), SESSIONS[30])
     with pytest.raises(SourceError, match="none: has no kept prices"):
-        kept_prices(tmp_path / "none", ["AAA"])
+        wide(tmp_path / "none", ["AAA"], SESSIONS[0], SESSIONS[30])
     with pytest.raises(SourceError, match="none: has no kept prices"):
         price_fetches(tmp_path / "none")
 

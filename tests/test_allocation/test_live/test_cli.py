@@ -14,7 +14,7 @@ from live_support import SESSIONS, market
 from sqlalchemy import create_engine
 
 import newsfolio
-from allocation import write_bars
+from allocation import Bars, write_bars
 
 STRATEGY = "from allocation import EqualWeight\n\ndef policy():\n    return EqualWeight()\n"
 STEP = "rebalance strategy.py --ledger book.sqlite --prices bars.csv"
@@ -217,6 +217,15 @@ def test_a_ledger_of_a_newer_version_sends_nothing(command, folder):
     code, out, err = command(f"{STEP} --date {NEXT}")
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert "is of version 0099, which a newer newsfolio wrote: upgrade newsfolio" in err
+
+
+def test_a_holding_that_the_prices_no_longer_know_sends_nothing(command, folder):
+    for day in (DAY, NEXT):
+        command(f"{STEP} --date {day}")
+    write_bars(Bars(*(frame.drop(columns="BBB") for frame in (BARS.close, BARS.open))), folder / "bars.csv")
+    code, out, err = command(f"{STEP} --date 2022-09-22")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "prices lack the asset BBB, which the paper account was counted at" in err
 
 
 def test_no_secret_is_said_whatever_a_strategy_raises(command, folder, monkeypatch):

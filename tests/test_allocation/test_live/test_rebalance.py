@@ -230,6 +230,12 @@ def test_a_strategy_that_returns_nothing_at_all_is_stopped(desk):
         desk.step(DAYS[0])
 
 
+def test_news_that_are_all_of_later_days_are_no_news(desk):
+    desk.inputs = Inputs(desk.bars, newest_news=pd.NaT)
+    with pytest.raises(Stopped, match=r"\[stale-news\] there is no headline up to 2022-09-20"):
+        desk.step(DAYS[0])
+
+
 def test_an_unknown_guard_cannot_be_allowed():
     with pytest.raises(ValueError, match="no guard is called everything: the guards are stale-prices"):
         Limits(allowed=frozenset({"everything"}))
