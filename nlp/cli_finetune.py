@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nlp.classifier import SentimentClassifier
     from nlp.evaluate import Evaluation
     from nlp.finetune import FinetuneReport
+    from nlp.mixing import Weighted
     from nlp.recipe import FinetuneConfig
 
 HELD_OUT = 0.1  # of the first corpus, where no file of validation texts is given
@@ -39,7 +40,11 @@ def finetune(
     labels: Annotated[str, typer.Option(help="What other labels mean: 0=bearish,1=bullish,2=neutral.")] = "",
     base: Annotated[str, typer.Option(help="minilm, a folder, or a model on the hub.")] = "minilm",
     preset: Annotated[
-        str, typer.Option(help="default; small for about a thousand texts; full trains again on all.")
+        str,
+        typer.Option(
+            help="default; small for about a thousand texts; full also takes the public corpora beside TRAIN "
+            "(phrasebank, twitter_financial_news, fiqa_sentiment) and trains again on all."
+        ),
     ] = "default",
     epochs: Annotated[float | None, typer.Option(help="Passes over the texts; else the preset's.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate; else the preset's.")] = None,
@@ -71,7 +76,10 @@ def finetune(
         learning_rate=usual.learning_rate if learning_rate is None else learning_rate,
         batch_size=usual.batch_size if batch_size is None else batch_size,
     )
-    data = _data([train, *(also or [])], also_weight, valid, labels, seed)
+    corpora = _corpora([train, *(also or [])], also_weight, labels)
+    if preset == "full":
+        corpora |= _public(train, also_weight, corpora, seed)
+    data = _data(corpora, valid, labels, seed)
     classifier, report = finetune(
         data.train, data.valid, config, workspace=_beside(out, "partial"), trackers=track or (), progress=True
     )
@@ -92,19 +100,36 @@ def _beside(out: Path, ending: str) -> Path:
     return out.with_name(f"{out.name}.{ending}")
 
 
-def _data(files: list[Path], also_weight: float, valid: Path | None, labels: str, seed: int) -> Data:
+def _corpora(files: list[Path], also_weight: float, labels: str) -> "dict[str, Weighted]":
+    """The rows of each file and how much they count, by its name, that of TRAIN first."""
     from nlp.errors import CorpusError
-    from nlp.mixing import mixed, split_first
 
     names = [file.name for file in files]
     if len(set(names)) < len(names):
         raise CorpusError(f"two of {', '.join(names)} have one name: rename a file, as the card tells them by it")
-    corpora = {file.name: (_rows(file, labels), 1.0 if place == 0 else also_weight) for place, file in enumerate(files)}
+    return {file.name: (_rows(file, labels), 1.0 if place == 0 else also_weight) for place, file in enumerate(files)}
+
+
+def _public(train: Path, weight: float, taken: "dict[str, Weighted]", seed: int) -> "dict[str, Weighted]":
+    """The public corpora beside TRAIN that were not named, drawn from where they are large."""
+    from nlp.public_corpora import MOST, at_most, public_beside
+    from nlp.tables import READERS
+
+    files = [file for file in public_beside(train, READERS) if file.name not in taken]
+    if files:
+        typer.echo(f"trained on beside {train.name}: {', '.join(file.name for file in files)}", err=True)
+    return {file.name: (at_most(_rows(file, ""), MOST, file.name, seed), weight) for file in files}
+
+
+def _data(corpora: "dict[str, Weighted]", valid: Path | None, labels: str, seed: int) -> Data:
+    from nlp.mixing import mixed, split_first
+
     if valid is not None:
         return Data(mixed(corpora), _rows(valid, labels), valid.name, f"the texts of {valid.name}")
+    first = next(iter(corpora))
     train, held = split_first(corpora, valid=HELD_OUT, seed=seed)
-    split = f"a tenth of {files[0].name}, near-duplicates on one side, seed {seed}"
-    return Data(train, held, f"{files[0].name}, held out", split)
+    split = f"a tenth of {first}, near-duplicates on one side, seed {seed}"
+    return Data(train, held, f"{first}, held out", split)
 
 
 def _rows(file: Path, labels: str) -> "pd.DataFrame":

@@ -39,7 +39,7 @@ class FinetuneConfig:
 
     base: str = EMBEDDED
     epochs: float = 4.0
-    learning_rate: float = 5e-5
+    learning_rate: float = 1e-4
     head_factor: float = 10.0
     batch_size: int = 32
     warmup: float = 0.1

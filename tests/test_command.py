@@ -655,6 +655,22 @@ def test_finetune_full_measures_first_and_then_trains_on_all(command, folder):
     assert not list(folder.glob("fresh.*partial"))
 
 
+def test_finetune_full_takes_public_corpora_beside_it_and_never_a_test(command, folder):
+    import pandas as pd
+
+    labels = ["negative", "neutral", "positive"] * 4
+    for name in ("fiqa_sentiment.csv", "test.csv", "phrasebank_test.csv"):
+        texts = [f"{name[0]}{n} x{n} y{n} z{n}" for n in range(12)]
+        pd.DataFrame({"text": texts, "label": labels}).to_csv(folder / name, index=False)
+    code, out, err = command(f"{FINETUNE} --preset full --json")
+    assert code == 0, err
+    assert "fiqa_sentiment.csv" in err
+    assert strict_json(out)["train_rows"] + strict_json(out)["valid_rows"] == 36 + 12
+    card = (folder / "fresh" / "README.md").read_text(encoding="utf-8")
+    assert "fiqa\\_sentiment.csv" in card
+    assert "test.csv" not in card
+
+
 def test_finetune_on_another_corpus_too(command, folder):
     import pandas as pd
 

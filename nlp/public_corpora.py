@@ -1,0 +1,27 @@
+"""Public corpora that lie beside another, known by the names they are spread under."""
+
+import logging
+from collections.abc import Collection
+from pathlib import Path
+
+import pandas as pd
+
+log = logging.getLogger(__name__)
+
+# By name, never whatever lies there: another labelled file beside the training texts may be the test.
+PUBLIC = ("phrasebank", "twitter_financial_news", "fiqa_sentiment")
+MOST = 2000  # texts of each: in-domain ones are worth more, and the time of a training is bounded
+
+
+def public_beside(file: Path, endings: Collection[str]) -> list[Path]:
+    """Return the public corpora in the folder of `file`, itself left out, in the order of PUBLIC."""
+    places = [file.with_name(f"{name}{ending}") for name in PUBLIC for ending in endings]
+    return [place for place in places if place.is_file() and place != file]
+
+
+def at_most(rows: pd.DataFrame, most: int, name: str, seed: int) -> pd.DataFrame:
+    """Return so many of the rows, drawn at random; all where there are no more. What is left out is told in the log."""
+    if len(rows) <= most:
+        return rows
+    log.warning("%s: %d of %d texts drawn", name, most, len(rows))
+    return rows.sample(most, random_state=seed).reset_index(drop=True)
