@@ -194,7 +194,7 @@ def _write(run: _DemoRun, report: "FinetuneReport", classifier: "SentimentClassi
     write_text(backtest.cli.json_text(manifest, indent=2) + "\n", out / "manifest.json")
     write_report(
         out / "report.html", run.results, title="newsfolio demo", notice=SIMULATED, coefficients=run.coefficients,
-        signal=run.signal, headlines=run.scored, manifest=manifest,
+        signal=run.signal, headlines=run.scored, manifest=manifest, placebo=run.placebo,
     )  # fmt: skip
 
 

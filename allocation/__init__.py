@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         SourceError,
     )
     from allocation.files import read_frame, write_frame
-    from allocation.forecast import Forecast, Grinold, NoView, equilibrium_return
+    from allocation.forecast import BlackLitterman, Forecast, Grinold, NoView, equilibrium_return
     from allocation.frames import align, check_prices, check_signal, check_weights, frame_digest
     from allocation.horizon import MultiPeriod
     from allocation.integer import MaxHoldings, MinHolding
@@ -46,8 +46,10 @@ if TYPE_CHECKING:
     from allocation.optimizer import Ladder, MeanVariance
     from allocation.policy import EqualWeight, Hold, Policy, SentimentPolicy, View
     from allocation.portfolios import FULLY_INVESTED, efficient_frontier, max_sharpe, minimum_variance, risk_parity
+    from allocation.price_versions import price_fetches
     from allocation.prices import Bars, load_prices, write_bars
     from allocation.profiles import AGGRESSIVE, BALANCED, CONSERVATIVE, PROFILES, RiskProfile, target_volatility
+    from allocation.ridge import CrossSectionalRidge
     from allocation.risk import EWMA, OAS, LedoitWolf, RiskEstimator, RiskModel, Sample
     from allocation.risk_factors import StatisticalFactors, UserFactors
     from allocation.symbols import Constraint, Objective, PerAsset, Symbols
@@ -68,6 +70,7 @@ _HOME = {
     "AllocationError": "errors",
     "BALANCED": "profiles",
     "Bars": "prices",
+    "BlackLitterman": "forecast",
     "Blend": "blend",
     "BorrowCost": "costs",
     "Box": "constraints",
@@ -75,6 +78,7 @@ _HOME = {
     "CVaR": "terms",
     "CashYield": "costs",
     "Constraint": "symbols",
+    "CrossSectionalRidge": "ridge",
     "Decision": "decision",
     "EWMA": "risk",
     "EqualWeight": "policy",
@@ -150,6 +154,7 @@ _HOME = {
     "load_prices": "prices",
     "max_sharpe": "portfolios",
     "minimum_variance": "portfolios",
+    "price_fetches": "price_versions",
     "read_frame": "files",
     "risk_parity": "portfolios",
     "square_root_impact": "costs",
@@ -168,12 +173,14 @@ __all__ = [
     "PROFILES",
     "AllocationError",
     "Bars",
+    "BlackLitterman",
     "Blend",
     "BorrowCost",
     "Box",
     "CVaR",
     "CashYield",
     "Constraint",
+    "CrossSectionalRidge",
     "Decision",
     "EqualWeight",
     "ExpectedReturn",
@@ -245,6 +252,7 @@ __all__ = [
     "load_prices",
     "max_sharpe",
     "minimum_variance",
+    "price_fetches",
     "read_frame",
     "risk_parity",
     "square_root_impact",

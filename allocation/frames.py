@@ -106,8 +106,8 @@ def _check_wide(frame: pd.DataFrame, name: str) -> pd.DataFrame:
         raise FrameError(f"{name} is empty ({frame.shape[0]} sessions × {frame.shape[1]} assets)")
     _check_sessions(frame.index, name)
     _check_assets(frame.columns, name)
-    for column in frame.columns:
-        if frame[column].dtype.kind not in NUMBER_KINDS:
+    for column, dtype in frame.dtypes.items():
+        if dtype.kind not in NUMBER_KINDS:
             _refuse_strangers(frame[column], name)
     return frame.astype(np.float64).sort_index(axis=1)
 

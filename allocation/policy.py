@@ -174,5 +174,5 @@ class _Task:
 def _equal(view: View) -> pd.Series:
     tradable = view.tradable
     weights = pd.Series(np.nan, index=view.held.index)
-    weights[tradable] = (1.0 - view.held.drop(tradable).sum()) / max(len(tradable), 1)
+    weights.loc[tradable] = (1.0 - view.held.drop(tradable).sum()) / max(len(tradable), 1)
     return weights

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from allocation.errors import AllocationError
 from backtest.costs import FREE as FREE
-from backtest.costs import Bill, bill, refuse_unknown_impact
+from backtest.costs import Bill, bill
 from backtest.costs import Costs as Costs
 
 Vector = NDArray[np.float64]
@@ -93,10 +93,11 @@ def fill(
 ) -> Fill:
     """Trade to `targets`, fractions of the NAV that is left after the costs of getting there (NaN: hold).
 
-    prices are those of the fill (NaN: cannot trade); marks are the same where known, else the last known
-    price; slopes are those of the impact. NAV after costs solves V = V0 - cost(target × V - value) and is found
-    by iteration, a contraction for any marginal cost × gross exposure below 1. Value locked in untraded assets
-    comes first: the targets are scaled down alike where more cash would be borrowed than the rules allow.
+    prices are those of the fill (NaN: cannot trade); marks are the same where known, else the last known price;
+    slopes are those of the impact, where unknown (NaN) taken as 0. NAV after costs solves
+    V = V0 - cost(target × V - value) and is found by iteration, a contraction for any marginal cost × gross exposure
+    below 1. Value locked in untraded assets comes first: the targets are scaled down alike where more cash would be
+    borrowed than the rules allow.
     """
     trading = np.isfinite(targets) & np.isfinite(prices)
     these = slice(None) if trading.all() else trading  # views instead of copies where everything trades
@@ -108,8 +109,6 @@ def fill(
     shares = book.shares.copy()
     shares[these] = _whole(wanted, rules.lot)
     traded = shares - book.shares
-    if slopes is not None:
-        refuse_unknown_impact(slopes, trading & (traded != 0.0))
     value = np.zeros_like(traded)
     value[these] = traded[these] * at
     paid = bill(costs, np.abs(value), np.abs(traded), None if slopes is None else np.nan_to_num(slopes))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from allocation.policy import Policy
     from allocation.prices import Bars
+    from backtest.attribution import Attribution
     from backtest.result import Result
 
 PEERS = ("equal weight", "buy and hold")
@@ -36,17 +37,20 @@ def backtest(
     tried: Annotated[
         int | None, typer.Option(min=1, help="Settings tried before this one, it included: deflates the Sharpe ratio.")
     ] = None,
+    attribution: Annotated[
+        bool, typer.Option("--attribution", help="Run the strategy without news too, and say what each part earned.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Walk a strategy forward, simulate it beside equal weights and buy-and-hold, and write a report."""
     from backtest.strategy_file import load_policy
 
-    settings = Settings(every, calendar, fill, warmup, cost_bp, tried)
+    settings = Settings(every, calendar, fill, warmup, cost_bp, tried, attribution)
     policy = load_policy(strategy)
     data = read(prices, signal, headlines, settings)
-    results = _results({_name(strategy): policy}, data, settings)
-    _write(results, data, settings, strategy, out)
-    typer.echo(_json(results) if as_json else _text(results, out))
+    found = _found(strategy, policy, data, settings)
+    _write(found, data, settings, strategy, out)
+    typer.echo(_json(found) if as_json else _text(found, out))
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class Settings:
     warmup: int
     cost_bp: float
     tried: int | None
+    attribution: bool
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,8 @@ def read(prices: Path, signal: Path | None, headlines: Path | None, settings: Se
     from allocation.frames import sessions_of
     from backtest.headlines import checked_headlines
 
+    if settings.attribution and signal is None:
+        raise AllocationError("--attribution asks what the news added: give a --signal")
     bars = _bars_to_fill(prices, settings.fill)
     values = read_frame(signal) if signal else None
     news = read_table(headlines) if headlines else None
@@ -121,26 +128,43 @@ def _name(strategy: Path) -> str:
     return f"{strategy.stem} (yours)" if strategy.stem in PEERS else strategy.stem
 
 
-def _results(strategy: "dict[str, Policy]", data: Data, settings: Settings) -> "list[Result]":
+@dataclass(frozen=True)
+class _Found:
+    """The strategy's result, those it is compared with, and where its return came from, if that was asked."""
+
+    results: "list[Result]"
+    attribution: "Attribution | None"
+
+
+def _found(strategy: Path, policy: "Policy", data: Data, settings: Settings) -> _Found:
     from allocation.frames import sessions_of
     from allocation.policy import EqualWeight, Hold
-    from backtest.book import Costs
-    from backtest.run import run
+    from backtest.attribution import attribute
+    from backtest.strategy_file import load_policy
     from backtest.training_dates import training_note
 
-    costs = Costs(commission=settings.cost_bp / 2e4, half_spread=settings.cost_bp / 2e4)
-    policies = strategy | dict(zip(PEERS, (EqualWeight(), Hold()), strict=True))
-    results = [
-        run(policy, data.bars, data.signal, data.dates, costs=costs, name=name, progress=True,
-            calendar=settings.calendar)
-        for name, policy in policies.items()
-    ]  # fmt: skip
-    mine = results[0]
+    name = _name(strategy)
+    mine = _run(name, policy, data, settings, data.signal)
     note = None if data.signal is None else training_note(data.signal, sessions_of(mine.nav))
-    return [mine if note is None else replace(mine, notes=(*mine.notes, note)), *results[1:]]
+    mine = mine if note is None else replace(mine, notes=(*mine.notes, note))
+    others: tuple[Policy, ...] = (EqualWeight(), Hold())
+    peers = [_run(peer, other, data, settings, None) for peer, other in zip(PEERS, others, strict=True)]
+    if not settings.attribution:
+        return _Found([mine, *peers], None)
+    fresh = load_policy(strategy)  # the first may remember what it was shown
+    without = _run(f"{name} without news", fresh, data, settings, None)
+    return _Found([mine, without, *peers], attribute(mine, without, peers[0]))
 
 
-def _write(results: "list[Result]", data: Data, settings: Settings, strategy: Path, out: Path) -> None:
+def _run(name: str, policy: "Policy", data: Data, settings: Settings, signal: "pd.DataFrame | None") -> "Result":
+    from backtest.book import Costs
+    from backtest.run import run
+
+    costs = Costs(commission=settings.cost_bp / 2e4, half_spread=settings.cost_bp / 2e4)
+    return run(policy, data.bars, signal, data.dates, costs=costs, name=name, progress=True, calendar=settings.calendar)
+
+
+def _write(found: _Found, data: Data, settings: Settings, strategy: Path, out: Path) -> None:
     from allocation.files import write_frame, write_text
     from backtest.json_text import json_text
     from backtest.manifest import manifest
@@ -148,27 +172,34 @@ def _write(results: "list[Result]", data: Data, settings: Settings, strategy: Pa
     from backtest.result_files import save_result
     from backtest.signal_quality import next_session_ic, same_session_ic
 
-    signal, prices = data.signal, data.bars.close
+    signal, prices, mine = data.signal, data.bars.close, found.results[0]
     coefficients = [] if signal is None else [same_session_ic(signal, prices), next_session_ic(signal, prices)]
     frames = {"closes": prices, "opens": data.bars.open, "signal": signal}
     made_from = manifest(strategy, frames, files=data.files, settings=asdict(settings))
-    write_frame(results[0].targets, out / "weights.parquet")
-    save_result(results[0], out / "result")
-    write_text(_json(results, indent=2) + "\n", out / "figures.json")
+    write_frame(mine.targets, out / "weights.parquet")
+    save_result(mine, out / "result")
+    write_text(_json(found, indent=2) + "\n", out / "figures.json")
     write_text(json_text(made_from, indent=2) + "\n", out / "manifest.json")
     write_report(
-        out / "report.html", results, title=strategy.stem, signal=signal, coefficients=coefficients,
-        headlines=data.headlines, tried=settings.tried, manifest=made_from,
+        out / "report.html", found.results, title=strategy.stem, signal=signal, coefficients=coefficients,
+        headlines=data.headlines, tried=settings.tried, attribution=found.attribution, manifest=made_from,
     )  # fmt: skip
 
 
-def _json(results: "list[Result]", indent: int | None = None) -> str:
+def _json(found: _Found, indent: int | None = None) -> str:
     from backtest.json_text import json_text
 
-    return json_text({result.name: result.figures() | {"notes": result.notes} for result in results}, indent=indent)
+    figures: dict[str, dict[str, object]] = {
+        result.name: {**result.figures(), "notes": result.notes} for result in found.results
+    }
+    if found.attribution is not None:
+        figures[found.results[0].name]["attribution"] = found.attribution.annual.to_dict("index")
+    return json_text(figures, indent=indent)
 
 
-def _text(results: "list[Result]", out: Path) -> str:
+def _text(found: _Found, out: Path) -> str:
     from backtest.result import comparison
 
-    return "\n".join([comparison(results), *(f"note: {note}" for note in results[0].notes), f"written to {out}"])
+    parts = [] if found.attribution is None else ["", str(found.attribution), ""]
+    notes = (f"note: {note}" for note in found.results[0].notes)
+    return "\n".join([comparison(found.results), *parts, *notes, f"written to {out}"])

@@ -144,10 +144,11 @@ def accrued(costs: Costs, cash: float, values: Vector, days: float) -> Flows:
     )
 
 
-def refuse_unknown_impact(slopes: Vector, trading: NDArray[np.bool_]) -> None:
-    """Raise where an asset is traded whose impact cannot be estimated."""
-    if np.isnan(slopes[trading]).any():
+def refuse_unknown_impact(slopes: Vector, traded: NDArray[np.bool_], assets: pd.Index, session: pd.Timestamp) -> None:
+    """Raise where an asset was traded in this session whose impact cannot be estimated."""
+    unknown = assets[traded & np.isnan(slopes)]
+    if len(unknown):
         raise FrameError(
-            f"impact of {int(np.isnan(slopes[trading]).sum())} orders is unknown: before their session there are "
-            f"fewer than {FEWEST_RETURNS} of {IMPACT_WINDOW} returns or traded values; begin later"
+            f"impact of the orders of {session.date()} in {named(unknown)} is unknown: in the {IMPACT_WINDOW} sessions "
+            f"before there are fewer than {FEWEST_RETURNS} returns or traded values; begin later"
         )

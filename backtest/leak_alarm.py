@@ -1,4 +1,19 @@
-"""What the figures of a signal say together: sentences that warn of a leak, of a late or of a stale edge."""
+"""What the figures of a signal say together: sentences that warn of a leak, of a late or of a stale edge.
+
+The thresholds are judgement; how often they ring was measured on simulated signals (60 to 100 markets each of 500
+sessions × 50 assets, where nothing else is said; fat tails, sectors, news that fades; IC: mean rank IC at the open):
+
+    nothing to find       each alarm in 0 to 2 % of markets
+    explains              94 % where the IC of the same session is 0.03 to 0.11 and the next one's is 0; in 250
+                          sessions × 20 assets 73 % at 0.06, 89 % at 0.11. It says what is not seen, not what is not
+                          there: it rings in 30 % of markets with an edge of 0.015, too (in 250 × 20, 77 %), in none
+                          with one of 0.03
+    overnight             97 % where an edge of 0.03 or 0.06 at the close is over by the open; no honest edge of 0.015
+    haste                 97 % where an edge of 0.03 to 0.18 is known too early and a delay takes it away; no honest
+                          edge of which a delay moves a twentieth of the news into the next session
+    too good              10 % where a leak makes the IC 0.09, all at 0.18; no honest edge of up to 0.06
+    chance, stale         up to 4 % and 5 % of honest edges
+"""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -46,10 +61,11 @@ def _alarms(found: Readings) -> Iterator[tuple[str, str]]:
             "explains",
             (
                 f"The signal goes with the return of its own session (rank IC {same.mean:+.3f}, t = {same.t:.1f}) but "
-                f"not with the next (t = {now.t:.1f}): the news explains, it does not predict."
+                f"not with the next (t = {now.t:.1f}): the news explains, and as far as can be seen here it does not "
+                "predict."
             ),
         )
-    if now.is_sure and not edge.is_sure:
+    if now.is_sure and not _holds(now, edge):
         yield (
             "overnight",
             (
@@ -81,8 +97,9 @@ def _too_hasty(edge: Reading, delayed: Reading | None) -> Iterator[tuple[str, st
         )
 
 
-def _holds(edge: Reading, delayed: Reading) -> bool:
-    return delayed.is_sure or delayed.mean >= edge.mean / 2
+def _holds(edge: Reading, later: Reading) -> bool:
+    """Whether half of it is left, or enough to be sure: one weak edge may pass a threshold and not the other."""
+    return later.is_sure or later.mean >= edge.mean / 2
 
 
 def _beside_chance(found: Readings) -> Iterator[tuple[str, str]]:

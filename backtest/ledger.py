@@ -9,19 +9,21 @@ import pandas as pd
 from allocation.errors import FrameError
 from allocation.frames import check_prices, sessions_of
 from backtest.book import Book, Fill, Rules, Vector, fill
-from backtest.costs import Costs, Flows, accrued
+from backtest.costs import Costs, Flows, accrued, refuse_unknown_impact
 from backtest.events import UNEVENTFUL, Events
 
 
 @dataclass(frozen=True)
 class Paths:
-    """What the market did (arrays of sessions × assets).
+    """What the market did (arrays of sessions × assets, named by the two indexes).
 
     closes: last known close. fills: price of a fill, NaN where the asset does not trade. marks: value of a share
     when fills happen. days: calendar days since the session before. dividends: cash per share, None for none.
     slopes: of the impact, None for none. exits: row -> column -> price that holders are paid.
     """
 
+    sessions: pd.DatetimeIndex
+    assets: pd.Index
     closes: Vector
     fills: Vector
     marks: Vector
@@ -36,10 +38,12 @@ class Paths:
         closes, fills, marks = price_paths(prices, opens)
         exits = events.exits(prices)
         fills = _without_delisted(fills, exits)
-        days = np.diff(sessions_of(prices).to_numpy().astype("datetime64[D]").astype(np.float64), prepend=np.nan)
+        sessions = sessions_of(prices)
+        days = np.diff(sessions.to_numpy().astype("datetime64[D]").astype(np.float64), prepend=np.nan)
         dividends = events.per_share(prices)
         slopes = None if costs.impact is None else costs.impact.slopes(prices)
-        return cls(closes, fills, marks, days, None if dividends is None else dividends.to_numpy(), slopes, exits)
+        paid = None if dividends is None else dividends.to_numpy()
+        return cls(sessions, prices.columns, closes, fills, marks, days, paid, slopes, exits)
 
 
 def _without_delisted(fills: Vector, exits: Mapping[int, Mapping[int, float]]) -> Vector:
@@ -142,6 +146,9 @@ class Ledger:
             slopes = None if self.paths.slopes is None else self.paths.slopes[self.row]
             prices, marks = self.paths.fills[self.row], self.paths.marks[self.row]
             done = fill(self.book, self._pending, prices, marks, self.costs, rules=self.rules, slopes=slopes)
+            if slopes is not None:
+                paths = self.paths
+                refuse_unknown_impact(slopes, done.traded != 0.0, paths.assets, paths.sessions[self.row])
             self.book, self._pending = done.book, None
         return Day(self.row, flows, exits, done)
 

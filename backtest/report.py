@@ -15,6 +15,7 @@ from plotly.io.json import to_json_plotly
 
 from allocation.errors import FrameError
 from allocation.files import write_text
+from backtest.attribution import Attribution
 from backtest.charts import (
     Chart,
     cost_chart,
@@ -28,8 +29,10 @@ from backtest.charts import (
 )
 from backtest.headlines import DAYS_AFTER, DAYS_BEFORE, checked_headlines
 from backtest.report_tables import (
+    ATTRIBUTION_HEADER,
     BENCHMARK_HEADER,
     IC_HEADER,
+    attribution_rows,
     benchmark_rows,
     evidence_rows,
     headline_row,
@@ -54,6 +57,7 @@ def write_report(
     placebo: Placebo | None = None,
     sweep: Sweep | None = None,
     tried: int | None = None,
+    attribution: Attribution | None = None,
     manifest: Mapping[str, object] | None = None,
 ) -> Path:
     """Write tables and charts of `results`, the first being the strategy, and return the path written.
@@ -62,8 +66,8 @@ def write_report(
     headlines: columns published (UTC) or session, asset, text and, where known, score and url, shown beside the
     worst drawdowns; see checked_headlines. placebo and sweep: what shuffled signals gave, and the settings that were
     tried before this strategy was chosen, by which its Sharpe ratio is deflated; tried: how many they were, where
-    there is no sweep of them. manifest: how the results came about, nested mappings allowed. A crash leaves an older
-    file whole.
+    there is no sweep of them. attribution: where the strategy's return came from. manifest: how the results came
+    about, nested mappings allowed. A crash leaves an older file whole.
 
     Raises:
         FrameError: no result was given, or headlines are not such a table.
@@ -82,6 +86,8 @@ def write_report(
         "rows": [headline_row(result.name, each) for result, each in zip(results, figures, strict=True)],
         "ic_header": IC_HEADER,
         "ic_rows": [ic_row(each) for each in coefficients],
+        "attribution_header": ATTRIBUTION_HEADER,
+        "attribution_rows": [] if attribution is None else attribution_rows(attribution),
         "benchmark_header": BENCHMARK_HEADER,
         "benchmark_rows": benchmark_rows(results),
         "evidence": evidence_rows(strategy, figures[0], placebo, sweep or tried),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from backtest.attribution import Attribution
 from backtest.benchmark import Against, against
 from backtest.charts import signed
 from backtest.drawdowns import drawdown_table
@@ -27,6 +28,7 @@ BENCHMARK_HEADER = (
     "alpha/y",
     "t",
 )
+ATTRIBUTION_HEADER = ("source", "mean a year", "t")
 BLOCKS = 10  # of the probability of overfitting; two sessions each are the fewest
 
 
@@ -63,6 +65,15 @@ def benchmark_rows(results: Sequence[Result]) -> list[tuple[str, ...]]:
     strategy = results[0]
     peers = [other for other in results[1:] if not len(strategy.nav.index.difference(other.nav.index))]
     return [] if len(strategy.nav) < 3 else [_against_row(against(strategy, other)) for other in peers]
+
+
+def attribution_rows(attribution: Attribution) -> list[tuple[str, ...]]:
+    """Each source of the strategy's return, and their total, in the order of ATTRIBUTION_HEADER."""
+    table = attribution.annual
+    return [
+        (str(source), signed(1e4 * mean, "+.0f", " bp"), signed(t, ".1f"))
+        for source, mean, t in zip(table.index, table["mean"], table["t"], strict=True)
+    ]
 
 
 def _against_row(found: Against) -> tuple[str, ...]:

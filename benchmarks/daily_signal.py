@@ -39,7 +39,7 @@ def scored(rows: int, assets: int) -> pd.DataFrame:
 def plain(news: pd.DataFrame) -> pd.DataFrame:
     local = news["published"].dt.tz_convert("America/New_York")
     day = (local + pd.Timedelta(hours=8)).dt.tz_localize(None).dt.normalize()
-    session = day + pd.to_timedelta(day.dt.dayofweek.map({5: 2, 6: 1}).fillna(0), unit="D")
+    session = day + pd.to_timedelta(day.dt.day_of_week.map({5: 2, 6: 1}).fillna(0), unit="D")
     weighted = news.assign(session=session, total=news["novelty"] * news["score"])
     sums = weighted.groupby(["session", "asset"])[["novelty", "total"]].sum()
     weight, total = sums["novelty"].unstack(fill_value=0.0), sums["total"].unstack(fill_value=0.0)

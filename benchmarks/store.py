@@ -1,12 +1,20 @@
-"""The store of scores beside plain ways to keep them: look-up of known texts, adding new ones, bytes per text.
+"""The store of scores beside plain ways to keep them, scoring a second time, and news larger than memory.
 
     python benchmarks/store.py --rows 20000000 --peer-rows 1000000 --folder /somewhere/with/space
+    python benchmarks/store.py --again MODEL        needs NEWSFOLIO_DATA
+    python benchmarks/store.py --stream 10000000 --folder /somewhere/with/space
 
-The peers are measured at fewer rows: at those of the store they would need most of an hour.
+The first table: look-up of known texts, adding new ones, bytes per text; the peers are measured at fewer rows, because
+at those of the store they would need most of an hour. `--again`: a file of distinct texts is scored twice, each time in
+a fresh process. `--stream`: a file of distinct texts goes through a classifier that costs nothing.
 """
 
 import argparse
+import os
+import resource
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,7 +24,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nlp.score_store import ScoreStore
+from nlp.score_store import ScoreStore, store_key
+from nlp.score_stream import score_file
 
 BUILD_ROWS = 1_000_000
 
@@ -104,22 +113,115 @@ def timed(work: Callable[[], object]) -> tuple[np.ndarray, float]:
     return np.asarray(answer), time.perf_counter() - started
 
 
+def score_again(model: str, folder: Path, count: int) -> None:
+    """Print the seconds of two runs; what a fresh process does before the first text is counted apart."""
+    news = pd.DataFrame({"text": distinct_texts(count)})
+    news.to_parquet(folder / "news.parquet")
+    print(f"{len(news):,} distinct texts; {'scoring':>18} {'processor':>11} {'whole run':>11}")
+    seconds = []
+    for run in ("first run", "second run"):
+        started = time.perf_counter()
+        told = child("score", model, str(folder))
+        scoring, processor = map(float, told.split()[-2:])
+        seconds.append((scoring, processor, time.perf_counter() - started))
+        print(f"{run:24}" + "".join(f"{value:>10.3f} s" for value in seconds[-1]), flush=True)
+    print(f"{'ratio':24}" + "".join(f"{first / second:>12.0f}" for first, second in zip(*seconds, strict=True)))
+
+
+def distinct_texts(count: int) -> list[str]:
+    data = Path(os.environ["NEWSFOLIO_DATA"])
+    found = [pd.read_parquet(data / f"{name}.parquet")["text"] for name in ("phrasebank", "stocknet_news")]
+    return pd.concat(found).drop_duplicates().sample(count, random_state=0).tolist()
+
+
+def score_once(model: str, folder: str) -> None:
+    """In a process of its own: print the seconds of scoring, by the clock and of the processor."""
+    from nlp import load_classifier
+
+    classifier = load_classifier(model)
+    clock, processor = time.perf_counter(), time.process_time()
+    with ScoreStore(Path(folder) / "scores.sqlite", store_key(classifier)) as store:
+        score_file(Path(folder) / "news.parquet", Path(folder) / "scored.parquet", classifier, store=store)
+    print(time.perf_counter() - clock, time.process_time() - processor)
+
+
+class Free:
+    """A classifier that costs nothing."""
+
+    fingerprint, training, temperature = "free", None, 1.0
+
+    def predict_proba(self, asked: list[str], **_: object) -> np.ndarray:
+        return np.full((len(asked), 3), 1 / 3, dtype=np.float32)
+
+
+def stream(folder: Path, rows: int) -> None:
+    from pyarrow import Table
+    from pyarrow.parquet import ParquetWriter
+
+    parts = (stream_rows(first, min(BUILD_ROWS, rows - first)) for first in range(0, rows, BUILD_ROWS))
+    first = Table.from_pandas(next(parts))
+    with ParquetWriter(folder / "news.parquet", first.schema) as writer:
+        writer.write_table(first)
+        for part in parts:
+            writer.write_table(Table.from_pandas(part))
+    print(f"{rows:,} rows in {(folder / 'news.parquet').stat().st_size / 1e6:,.0f} MB; {child('stream', str(folder))}")
+
+
+def stream_rows(first: int, count: int) -> pd.DataFrame:
+    published = pd.Timestamp("2000-01-01 00:00:01", tz="UTC") + pd.to_timedelta(np.arange(first, first + count), "min")
+    assets = [f"A{n % 500}" for n in range(count)]
+    return pd.DataFrame({"published": published, "asset": assets, "text": texts(first, count)})
+
+
+def stream_once(folder: str) -> None:
+    """In a process of its own: print its seconds, and the most memory it had."""
+    clock, processor = time.perf_counter(), time.process_time()
+    report = score_file(Path(folder) / "news.parquet", Path(folder) / "scored.parquet", Free())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    clock, processor = time.perf_counter() - clock, time.process_time() - processor
+    print(f"{report.scored:,} scored in {clock:.0f} s ({processor:.0f} s of processor), peak {peak:,.0f} MB")
+
+
+def child(*arguments: str) -> str:
+    command = [sys.executable, __file__, "--child", *arguments]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)  # noqa: S603
+    return done.stdout.decode().strip()
+
+
+CHILDREN: dict[str, Callable[..., None]] = {"score": score_once, "stream": stream_once}
+
+
 def main() -> None:
+    if sys.argv[1:2] == ["--child"]:
+        CHILDREN[sys.argv[2]](*sys.argv[3:])
+        return
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rows", type=int, default=20_000_000, help="texts in the store")
     parser.add_argument("--peer-rows", type=int, default=1_000_000, help="texts in the peers")
     parser.add_argument("--asked", type=int, default=1_000_000, help="texts looked up, and added")
+    parser.add_argument("--again", metavar="MODEL", help="score a file twice instead")
+    parser.add_argument("--again-texts", type=int, default=2_000)
+    parser.add_argument("--stream", type=int, metavar="ROWS", help="stream a file of so many rows instead")
     parser.add_argument("--folder", type=Path, help="where to keep the files meanwhile")
     options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        if options.again:
+            score_again(options.again, Path(folder), options.again_texts)
+        elif options.stream:
+            stream(Path(folder), options.stream)
+        else:
+            compare(Path(folder), options)
+
+
+def compare(folder: Path, options: argparse.Namespace) -> None:
     print(
         f"{'':34} {'texts':>12} {'look-up':>14} {'add':>14} {'bytes/text':>12}   ({options.asked:,} looked up, added)"
     )
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        print(measure(STORE, Path(folder), options.rows, options.asked), flush=True)
-        for peer in (STORE, *PEERS):
-            with tempfile.TemporaryDirectory(dir=options.folder) as other:
-                rows = max(options.peer_rows, options.asked)
-                print(measure(peer, Path(other), rows, options.asked), flush=True)
+    print(measure(STORE, folder, options.rows, options.asked), flush=True)
+    for peer in (STORE, *PEERS):
+        with tempfile.TemporaryDirectory(dir=options.folder) as other:
+            rows = max(options.peer_rows, options.asked)
+            print(measure(peer, Path(other), rows, options.asked), flush=True)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from nlp.near_duplicates import duplicate_groups, group_split
     from nlp.novelty import novelty, relevance, weigh_headlines
     from nlp.pretrain import PretrainConfig, pretrain
+    from nlp.provenance import TrainingTexts
+    from nlp.ray_scoring import score_on_ray
+    from nlp.ray_worker import Scorer
     from nlp.recipe import FinetuneConfig
     from nlp.score_store import ScoreStore, store_key
     from nlp.score_stream import ScoreReport, score_file
@@ -61,10 +64,12 @@ _HOME = {
     "PretrainConfig": "pretrain",
     "ScoreReport": "score_stream",
     "ScoreStore": "score_store",
+    "Scorer": "ray_worker",
     "SentimentClassifier": "classifier",
     "SentimentEnsemble": "ensemble",
     "StoreError": "store_file",
     "TWITTER_NEWS_LABELS": "label_maps",
+    "TrainingTexts": "provenance",
     "assess": "assessment",
     "assign_entry": "sessions",
     "assign_session": "sessions",
@@ -101,6 +106,7 @@ _HOME = {
     "relevance": "novelty",
     "score_file": "score_stream",
     "score_headlines": "scores",
+    "score_on_ray": "ray_scoring",
     "score_texts": "scores",
     "scorecard": "breakdown",
     "share_agreeing": "agreement",
@@ -134,9 +140,11 @@ __all__ = [
     "PretrainConfig",
     "ScoreReport",
     "ScoreStore",
+    "Scorer",
     "SentimentClassifier",
     "SentimentEnsemble",
     "StoreError",
+    "TrainingTexts",
     "assess",
     "assign_entry",
     "assign_session",
@@ -173,6 +181,7 @@ __all__ = [
     "relevance",
     "score_file",
     "score_headlines",
+    "score_on_ray",
     "score_texts",
     "scorecard",
     "share_agreeing",

@@ -29,8 +29,10 @@ def score(
 
     if no_store and store is not None:
         raise typer.BadParameter("--store and --no-store exclude each other")
-    load = partial(load_classifier, _absolute(model), dtype=dtype)
-    opened = score_store.no_store if no_store else partial(score_store.open_store, store and store.absolute())
+    if ray is not None:  # workers are in other folders
+        model, store = _absolute(model), store and store.absolute()
+    load = partial(load_classifier, model, dtype=dtype)
+    opened = score_store.no_store if no_store else partial(score_store.open_store, store)
     if ray is not None:
         report = score_on_ray(news, out, Scorer(load, opened), address=ray, timezone=timezone, progress=True)
     else:
@@ -41,5 +43,5 @@ def score(
 
 
 def _absolute(model: str) -> str:
-    """A folder by its whole path, for processes that run elsewhere; a name on the hub as it is."""
+    """A folder by its whole path; a name on the hub as it is."""
     return str(Path(model).absolute()) if Path(model).exists() else model

@@ -3,75 +3,83 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     import torch
 
 Map = Callable[["torch.Tensor"], "torch.Tensor"]
+Adding = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]  # to the second, which may be overwritten
 ACTIVATIONS = {"gelu": "none", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}  # and how PyTorch calls its form
 
 
 @dataclass(frozen=True)
 class Linear:
-    """x W' + b; weight (outputs × inputs), bias (outputs)."""
+    """x W' + b, added to `onto` where that is given; weight (outputs × inputs), bias (outputs)."""
 
     weight: "torch.Tensor"
     bias: "torch.Tensor"
 
-    def __call__(self, inputs: "torch.Tensor") -> "torch.Tensor":
+    def __call__(self, inputs: "torch.Tensor", onto: "torch.Tensor | None" = None) -> "torch.Tensor":
         """Inputs (tokens × inputs) to (tokens × outputs)."""
         import torch
 
-        return torch.nn.functional.linear(inputs, self.weight, self.bias)
+        answer = torch.nn.functional.linear(inputs, self.weight, self.bias)
+        return answer if onto is None else answer.add_(onto)
 
 
 @dataclass(frozen=True)
 class FeedForward:
-    """down(activation(up(x)))."""
+    """down(activation(up(x))), added to `onto`."""
 
     up: Map
-    down: Map
+    down: Adding
     activation: str
 
-    def __call__(self, inputs: "torch.Tensor") -> "torch.Tensor":
+    def __call__(self, inputs: "torch.Tensor", onto: "torch.Tensor") -> "torch.Tensor":
         """Inputs (tokens × width) to the same shape."""
-        return self.down(activated(self.up(inputs), self.activation))
+        return self.down(activated(self.up(inputs), self.activation), onto)
+
+
+Projection = TypeVar("Projection", bound=Map, covariant=True)
 
 
 @dataclass(frozen=True)
-class Block:
+class Block(Generic[Projection]):
     """One layer, normalised after each half: x = norm(x + out(attend(qkv(x)))); x = norm(x + feed_forward(x)).
 
     qkv: queries, keys and values side by side, heads within each.
     """
 
-    qkv: Map
-    out: Map
+    qkv: Projection
+    out: Adding
     attention_norm: Map
-    feed_forward: Map
+    feed_forward: Adding
     output_norm: Map
+
+    def after(self, gathered: "torch.Tensor", hidden: "torch.Tensor") -> "torch.Tensor":
+        """What follows attention: what the tokens gathered, and their vectors, to their new vectors."""
+        hidden = self.attention_norm(self.out(gathered, hidden))
+        return self.output_norm(self.feed_forward(hidden, hidden))
 
 
 @dataclass(frozen=True)
 class Embeddings:
-    """Word, position and segment vectors, normalised.
+    """Word and position vectors, normalised; segments are part of positions: there is but one of them.
 
     skipped: the token that takes no position; those of the others begin behind its id. None: they begin at 0.
     """
 
     words: "torch.Tensor"
     positions: "torch.Tensor"
-    segment: "torch.Tensor | None"
     norm: Map
     skipped: int | None = None
 
     def __call__(self, ids: "torch.Tensor", positions: "torch.Tensor") -> "torch.Tensor":
-        """Ids and positions (tokens) to vectors (tokens × width), summed in the order of transformers."""
-        vectors = self.words[ids]
-        if self.segment is not None:
-            vectors = vectors + self.segment
-        return self.norm(vectors + self.positions[positions])
+        """Ids and positions (tokens) to vectors (tokens × width)."""
+        from torch.nn.functional import embedding
+
+        return self.norm(embedding(ids, self.words).add_(embedding(positions, self.positions)))
 
 
 @dataclass(frozen=True)
@@ -89,10 +97,14 @@ class Head:
 
 @dataclass(frozen=True)
 class Encoder:
-    """A sequence classifier that reads its answer off the first token of each text."""
+    """A sequence classifier that reads its answer off the first token of each text.
+
+    last: the last layer, whose queries, keys and values are not computed side by side (nlp/attention.py).
+    """
 
     embeddings: Embeddings
-    blocks: tuple[Block, ...]
+    blocks: tuple[Block[Map], ...]
+    last: Block[Linear]
     head: Head
     n_heads: int
 
@@ -105,7 +117,8 @@ def is_known(model: Any) -> bool:
 def read_encoder(model: Any) -> Encoder:
     """Return a transformers sequence classifier that `is_known` taken apart.
 
-    The tensors are those of the model, apart from queries, keys and values, which are copied to lie side by side.
+    The tensors are those of the model, apart from queries, keys and values, which are copied to lie side by side, and
+    the vectors of positions and segments, which are summed.
     """
     return _READERS[type(model).__name__](model)
 
@@ -173,14 +186,15 @@ def _roberta(model: Any) -> Encoder:
 def _bert_like(model: Any, body: Any, head: Head, skipped: int | None = None) -> Encoder:
     parts = body.embeddings
     embeddings = Embeddings(
-        parts.word_embeddings.weight.detach(), parts.position_embeddings.weight.detach(),
-        parts.token_type_embeddings.weight[0].detach(), _norm(parts.LayerNorm), skipped,
+        parts.word_embeddings.weight.detach(),
+        parts.position_embeddings.weight.detach() + parts.token_type_embeddings.weight[0].detach(),
+        _norm(parts.LayerNorm), skipped,
     )  # fmt: skip
-    blocks = tuple(_bert_block(layer, model.config.hidden_act) for layer in body.encoder.layer)
-    return Encoder(embeddings, blocks, head, model.config.num_attention_heads)
+    *blocks, last = (_bert_block(layer, model.config.hidden_act) for layer in body.encoder.layer)
+    return Encoder(embeddings, tuple(blocks), last, head, model.config.num_attention_heads)
 
 
-def _bert_block(layer: Any, activation: str) -> Block:
+def _bert_block(layer: Any, activation: str) -> Block[Linear]:
     attention = layer.attention
     return Block(
         qkv=_side_by_side((attention.self.query, attention.self.key, attention.self.value)),
@@ -196,14 +210,14 @@ def _distilbert(model: Any) -> Encoder:
 
     parts = model.distilbert.embeddings
     embeddings = Embeddings(
-        parts.word_embeddings.weight.detach(), parts.position_embeddings.weight.detach(), None, _norm(parts.LayerNorm)
+        parts.word_embeddings.weight.detach(), parts.position_embeddings.weight.detach(), _norm(parts.LayerNorm)
     )
-    blocks = tuple(_distilbert_block(layer, model.config.activation) for layer in model.distilbert.transformer.layer)
+    *blocks, last = (_distilbert_block(layer, model.config.activation) for layer in model.distilbert.transformer.layer)
     head = Head(_linear(model.pre_classifier), torch.relu, _linear(model.classifier))
-    return Encoder(embeddings, blocks, head, model.config.n_heads)
+    return Encoder(embeddings, tuple(blocks), last, head, model.config.n_heads)
 
 
-def _distilbert_block(layer: Any, activation: str) -> Block:
+def _distilbert_block(layer: Any, activation: str) -> Block[Linear]:
     attention = layer.attention
     return Block(
         qkv=_side_by_side((attention.q_lin, attention.k_lin, attention.v_lin)),

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nlp.attention import BY_LENGTH, VARLEN
 from nlp.encoders import Encoder, is_known, read_encoder
 from nlp.errors import ModelError
-from nlp.packed import Pack, attend_by_length, attend_varlen, logits_of_pack, packs
+from nlp.packed import Pack, logits_of_pack, packs
 from nlp.padded import padded_logits
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _flash_attends(model: Any) -> bool:
 def _on_cuda(encoder: Encoder, device: "torch.device", ids: Ids, tokens: int) -> Iterator[Part]:
     """The host packs on while the GPU computes: nothing here waits for an answer."""
     for pack in packs(ids, encoder.embeddings, tokens):
-        yield pack.texts, logits_of_pack(encoder, pack, device, attend_varlen)
+        yield pack.texts, logits_of_pack(encoder, pack, device, VARLEN)
 
 
 def _on_threads(encoder: Encoder, ids: Ids, tokens: int) -> Iterator[Part]:
@@ -99,7 +100,7 @@ def _alone(encoder: Encoder, pack: Pack) -> Part:
     import torch
 
     with torch.inference_mode():  # a thread's own setting
-        return pack.texts, logits_of_pack(encoder, pack, torch.device("cpu"), attend_by_length)
+        return pack.texts, logits_of_pack(encoder, pack, torch.device("cpu"), BY_LENGTH)
 
 
 def _one_thread() -> None:

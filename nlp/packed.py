@@ -1,19 +1,20 @@
 """Texts -> logits without padding: the tokens of several texts in one row, attention within each text."""
 
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, groupby
-from typing import TYPE_CHECKING, cast
+from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nlp.attention import Attention, Rows
 from nlp.encoders import Embeddings, Encoder
 
 if TYPE_CHECKING:
     import torch
 
-Attend = Callable[["torch.Tensor", "Rows", int], "torch.Tensor"]
 TOKENS_PER_TEXT = 8  # a pack has room for the answers of as many texts as are this long
 
 
@@ -33,16 +34,8 @@ class Pack:
     firsts: NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Where the texts of a pack lie: their lengths, and the same as cumulative ones on the device."""
-
-    lengths: list[int]
-    cuts: "torch.Tensor"
-
-
 def packs(ids: Sequence[Sequence[int]], embeddings: Embeddings, tokens_per_pack: int) -> Iterator[Pack]:
-    """Yield the texts (token ids) in rows of `tokens_per_pack` tokens, longest texts first.
+    """Yield the texts (token ids) in rows of `tokens_per_pack` tokens: the longest first, then what still fits.
 
     The shapes that a text is computed in follow from its own length alone: those of every pack, or of one that the
     text has to itself where it is longer. Matrix kernels round by the shape of their input, so this is what keeps
@@ -51,15 +44,42 @@ def packs(ids: Sequence[Sequence[int]], embeddings: Embeddings, tokens_per_pack:
     lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
     tokens = np.fromiter(chain.from_iterable(ids), dtype=np.int64, count=int(lengths.sum()))
     starts = np.cumsum(lengths) - lengths
-    order = np.argsort(-lengths, kind="stable")
-    while len(order):
-        size = max(tokens_per_pack, int(lengths[order[0]]))
-        room = max(1, size // TOKENS_PER_TEXT)
-        ends = np.cumsum(lengths[order[:room]])
-        texts, order = np.split(order, [int(np.searchsorted(ends, size, side="right"))])
-        cuts = np.append(0, ends[: len(texts)])
+    for texts, size, room in _shared_out(lengths, tokens_per_pack):
+        cuts = np.append(0, np.cumsum(lengths[texts]))
         within = np.repeat(starts[texts] - cuts[:-1], lengths[texts]) + np.arange(cuts[-1])
         yield _pack(texts, tokens[within], cuts, embeddings, size, room)
+
+
+def _shared_out(lengths: NDArray[np.int64], tokens_per_pack: int) -> Iterator[tuple[NDArray[np.int64], int, int]]:
+    """Texts of each pack, its tokens, and for how many texts it has room."""
+    order = np.argsort(lengths, kind="stable")
+    present, firsts = np.unique(lengths[order], return_index=True)
+    waiting = Waiting(present.tolist(), [group.tolist() for group in np.split(order, firsts[1:])])
+    while waiting.lengths:
+        size = max(tokens_per_pack, waiting.lengths[-1])
+        room = max(1, size // TOKENS_PER_TEXT)
+        yield np.array(waiting.taken(size, room)), size, room
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The lengths of the texts that are in no pack yet, rising, and the texts of each."""
+
+    lengths: list[int]
+    texts: list[list[int]]
+
+    def taken(self, tokens: int, room: int) -> list[int]:
+        """Take out as many texts as fit, each time the longest that does."""
+        found: list[int] = []
+        while len(found) < room and (place := bisect_right(self.lengths, tokens) - 1) >= 0:
+            length, group = self.lengths[place], self.texts[place]
+            count = min(tokens // length, room - len(found), len(group))
+            found += group[-count:]
+            del group[-count:]
+            tokens -= count * length
+            if not group:
+                del self.lengths[place], self.texts[place]
+        return found
 
 
 def _pack(
@@ -84,18 +104,21 @@ def _positions(tokens: NDArray[np.int64], cuts: NDArray[np.int64], skipped: int 
     return np.where(tokens != skipped, within, 0) + skipped
 
 
-def logits_of_pack(encoder: Encoder, pack: Pack, device: "torch.device", attend: Attend) -> "torch.Tensor":
-    """Return the logits (texts × labels) of the texts in a pack, on the device; a GPU may still be at it."""
+def logits_of_pack(encoder: Encoder, pack: Pack, device: "torch.device", attention: Attention) -> "torch.Tensor":
+    """Return the logits (texts × labels) of the texts in a pack, on the device; a GPU may still be at it.
+
+    The head reads the first token of each text, so the last layer is computed for those alone.
+    """
     ids, positions, firsts, cuts = (
         _sent(values, device) for values in (pack.ids, pack.positions, pack.firsts, pack.cuts)
     )
     rows = Rows(np.diff(pack.cuts).tolist(), cuts)
     hidden = encoder.embeddings(ids, positions)
     for block in encoder.blocks:
-        gathered = attend(block.qkv(hidden), rows, encoder.n_heads)
-        hidden = block.attention_norm(block.out(gathered) + hidden)
-        hidden = block.output_norm(block.feed_forward(hidden) + hidden)
-    return encoder.head(hidden[firsts])[: len(pack.texts)]
+        hidden = block.after(attention.within(block.qkv(hidden), rows, encoder.n_heads), hidden)
+    first, last = hidden[firsts], encoder.last
+    gathered = attention.of_firsts(last.qkv, first, hidden, rows, encoder.n_heads)
+    return encoder.head(last.after(gathered, first))[: len(pack.texts)]
 
 
 def _sent(values: "NDArray[np.int64] | NDArray[np.int32]", device: "torch.device") -> "torch.Tensor":
@@ -104,30 +127,3 @@ def _sent(values: "NDArray[np.int64] | NDArray[np.int32]", device: "torch.device
 
     tensor = torch.from_numpy(values)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
-
-
-def attend_by_length(qkv: "torch.Tensor", rows: Rows, n_heads: int) -> "torch.Tensor":
-    """Return what each token gathers (tokens × width) from its own text; texts of one length at a time."""
-    import torch
-
-    width = qkv.shape[1] // 3
-    gathered, start = qkv.new_zeros(len(qkv), width), 0
-    for length, group in groupby(rows.lengths):
-        texts = len(list(group))
-        end = start + texts * length
-        q, k, v = qkv[start:end].view(texts, length, 3, n_heads, -1).permute(2, 0, 3, 1, 4)
-        answer = torch.nn.functional.scaled_dot_product_attention(q, k, v)
-        gathered[start:end] = answer.transpose(1, 2).reshape(end - start, width)
-        start = end
-    return gathered
-
-
-def attend_varlen(qkv: "torch.Tensor", rows: Rows, n_heads: int) -> "torch.Tensor":
-    """As `attend_by_length`, in one CUDA kernel; float16 or bfloat16. What is behind the last text is not defined."""
-    from torch.nn.attention.varlen import varlen_attn
-
-    q, k, v = qkv.view(len(qkv), 3, n_heads, -1).unbind(1)
-    longest = max(rows.lengths)
-    # By position: the names of these arguments are not the same in all versions.
-    gathered = cast("torch.Tensor", varlen_attn(q, k, v, rows.cuts, rows.cuts, longest, longest))
-    return gathered.reshape(len(qkv), -1)

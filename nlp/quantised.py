@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from nlp.encoders import ACTIVATIONS, Block, Encoder, FeedForward, Linear, Map, activated
+from nlp.encoders import ACTIVATIONS, Block, Encoder, FeedForward, Linear, Map, Projection
 from nlp.errors import ModelError
 
 if TYPE_CHECKING:
@@ -45,6 +45,10 @@ class Grid(NamedTuple):
     zero: int
 
 
+CENTRED = Grid(1.0, 128)  # what `Rounding` gives, which has the step of each channel in the weights
+PLAIN = Grid(1.0, 0)  # float32, for oneDNN
+
+
 class Range(NamedTuple):
     """Lowest and highest value seen in each channel (channels)."""
 
@@ -55,12 +59,12 @@ class Range(NamedTuple):
 class Watch:
     """A linear map that remembers the range of what it is given."""
 
-    def __init__(self, inner: Map) -> None:
+    def __init__(self, inner: Callable[..., Any]) -> None:
         self.inner = cast(Linear, inner)  # of an encoder that is not quantised yet, every map watched is one
         self.seen: Range | None = None
         self._lock = Lock()
 
-    def __call__(self, inputs: "torch.Tensor") -> "torch.Tensor":
+    def __call__(self, inputs: "torch.Tensor", onto: "torch.Tensor | None" = None) -> "torch.Tensor":
         """Inputs (tokens × inputs) to what the inner map makes of them."""
         import torch
 
@@ -68,7 +72,7 @@ class Watch:
         with self._lock:
             before = self.seen or now
             self.seen = Range(torch.minimum(now.low, before.low), torch.maximum(now.high, before.high))
-        return self.inner(inputs)
+        return self.inner(inputs, onto)
 
     @property
     def range(self) -> Range:
@@ -81,7 +85,7 @@ class Watch:
 
 
 class BlockWatch(NamedTuple):
-    """Those of one block."""
+    """Those of one block; qkv: that of the last one is not in 8 bits, so need not be watched."""
 
     qkv: Watch
     out: Watch
@@ -92,22 +96,31 @@ class BlockWatch(NamedTuple):
 
 @dataclass(frozen=True)
 class Product:
-    """x W' + b of inputs on a grid; weight packed for the processor, steps and bias (outputs)."""
+    """x W' + b of inputs on a grid; weight packed for the processor, steps, bias and zeros (outputs)."""
 
     weight: "torch.Tensor"
     steps: "torch.Tensor"
     bias: "torch.Tensor"
+    zeros: "torch.Tensor"
     inputs: Grid
 
     def __call__(self, rounded: "torch.Tensor", answer: Grid | None = None, activation: str = "") -> "torch.Tensor":
-        """Inputs (tokens × inputs, uint8) to outputs: float32, or after an activation function on the grid `answer`."""
+        """Inputs (tokens × inputs, uint8) to outputs after an activation: float32, or on the grid `answer`."""
         import torch
 
         post, form = _post_operation(activation)
-        return cast("torch.Tensor", torch.ops.onednn.qlinear_pointwise(
-            rounded, self.inputs.step, self.inputs.zero,
-            self.weight, self.steps, torch.zeros_like(self.steps, dtype=torch.int32), self.bias,
-            *(answer or Grid(1.0, 0)), torch.uint8 if answer else torch.float32, post, [], form,
+        return cast("torch.Tensor", torch.ops.onednn.qlinear_pointwise.default(
+            rounded, *self.inputs, self.weight, self.steps, self.zeros, self.bias,
+            *(answer or PLAIN), torch.uint8 if answer else torch.float32, post, [], form,
+        ))  # fmt: skip
+
+    def added(self, rounded: "torch.Tensor", onto: "torch.Tensor") -> "torch.Tensor":
+        """Inputs (tokens × inputs, uint8) to outputs, added to `onto` (tokens × outputs, float32) in its place."""
+        import torch
+
+        return cast("torch.Tensor", torch.ops.onednn.qlinear_pointwise.binary(
+            rounded, *self.inputs, self.weight, self.steps, self.zeros, onto, self.bias,
+            *PLAIN, torch.float32, *PLAIN, "sum", 1.0, "none", [], "none",
         ))  # fmt: skip
 
 
@@ -119,40 +132,68 @@ def _post_operation(activation: str) -> tuple[str, str]:
 
 
 @dataclass(frozen=True)
-class Int8Linear:
-    """A linear map of float32 inputs: rounded to 0..255 as inputs * scale + shift, then multiplied."""
+class Rounding:
+    """What float32 values become before they are cut to 0..255: values * scale + shift (channels)."""
 
     scale: "torch.Tensor"
     shift: "torch.Tensor"
+
+    def __call__(self, values: "torch.Tensor") -> "torch.Tensor":
+        """Values (tokens × channels) as uint8."""
+        import torch
+
+        return _cut(torch.addcmul(self.shift, values, self.scale))
+
+
+def _cut(values: "torch.Tensor") -> "torch.Tensor":
+    """Values as uint8, in their own place; what lies beyond the range that was watched becomes its end.
+
+    By way of int16: PyTorch casts float32 to uint8 one number at a time, which takes three times as long.
+    """
+    import torch
+
+    return values.clamp_(0, 255).to(torch.int16).to(torch.uint8)
+
+
+@dataclass(frozen=True)
+class Int8Linear:
+    """A linear map of float32 inputs."""
+
+    rounding: Rounding
     product: Product
 
     def __call__(self, inputs: "torch.Tensor") -> "torch.Tensor":
         """Inputs (tokens × inputs) to (tokens × outputs)."""
-        return self.product(self.rounded(inputs))
+        return self.product(self.rounding(inputs))
 
-    def rounded(self, inputs: "torch.Tensor") -> "torch.Tensor":
-        """Inputs as uint8; values beyond the range that was watched are cut to it."""
-        import torch
 
-        return torch.addcmul(self.shift, inputs, self.scale).clamp_(0, 255).to(torch.uint8)
+@dataclass(frozen=True)
+class Int8Out:
+    """The map behind attention; its rounding is part of the values that are gathered."""
+
+    product: Product
+
+    def __call__(self, gathered: "torch.Tensor", onto: "torch.Tensor") -> "torch.Tensor":
+        """What was gathered, as values * scale + shift (tokens × width), to the sum (tokens × width)."""
+        return self.product.added(_cut(gathered), onto)
 
 
 @dataclass(frozen=True)
 class Int8FeedForward:
-    """down(activation(up(x))), which never leaves 8 bits but for the few widest channels, which are all float32."""
+    """down(activation(up(x))), which never leaves 8 bits but for the few widest channels, which are float32 within."""
 
-    up: Int8Linear
+    rounding: Rounding
+    up: Product
     down: Product
     activation: str
-    spared_up: Linear
+    spared_up: Product
     spared_down: "torch.Tensor"
 
-    def __call__(self, inputs: "torch.Tensor") -> "torch.Tensor":
-        """Inputs (tokens × width) to the same shape."""
-        import torch
-
-        hidden = self.up.product(self.up.rounded(inputs), self.down.inputs, self.activation)
-        return torch.addmm(self.down(hidden), activated(self.spared_up(inputs), self.activation), self.spared_down)
+    def __call__(self, inputs: "torch.Tensor", onto: "torch.Tensor") -> "torch.Tensor":
+        """Inputs (tokens × width) to the sum, of the same shape."""
+        rounded = self.rounding(inputs)
+        onto.addmm_(self.spared_up(rounded, activation=self.activation), self.spared_down)
+        return self.down.added(self.up(rounded, self.down.inputs, self.activation), onto)
 
 
 def quantised(encoder: Encoder, show: Callable[[Encoder], object]) -> Encoder:
@@ -163,59 +204,84 @@ def quantised(encoder: Encoder, show: Callable[[Encoder], object]) -> Encoder:
     Raises:
         ModelError: a layer gives values that are not finite.
     """
-    watches = [_watch(block) for block in encoder.blocks]
-    pairs = list(zip(encoder.blocks, watches, strict=True))
-    show(replace(encoder, blocks=tuple(_watched(block, watch) for block, watch in pairs)))
-    return replace(encoder, blocks=tuple(_quantised_block(block, watch) for block, watch in pairs))
+    pairs, last = [(block, _watch(block)) for block in encoder.blocks], _watch(encoder.last)
+    seen = tuple(replace(_watched(block, watch), qkv=watch.qkv) for block, watch in pairs)
+    show(replace(encoder, blocks=seen, last=_watched(encoder.last, last)))
+    blocks = tuple(_quantised_block(block, watch) for block, watch in pairs)
+    return replace(encoder, blocks=blocks, last=_quantised_last(encoder.last, last))
 
 
-def _watch(block: Block) -> BlockWatch:
+def _watch(block: Block[Map]) -> BlockWatch:
     half = cast(FeedForward, block.feed_forward)
     return BlockWatch(Watch(block.qkv), Watch(block.out), Watch(half.up), Watch(half.down), half.activation)
 
 
-def _watched(block: Block, watch: BlockWatch) -> Block:
-    return replace(
-        block, qkv=watch.qkv, out=watch.out, feed_forward=FeedForward(watch.up, watch.down, watch.activation)
-    )
+def _watched(block: Block[Projection], watch: BlockWatch) -> Block[Projection]:
+    return replace(block, out=watch.out, feed_forward=FeedForward(watch.up, watch.down, watch.activation))
 
 
-def _quantised_block(block: Block, watch: BlockWatch) -> Block:
-    return replace(
-        block, qkv=_int8_linear(watch.qkv), out=_int8_linear(watch.out), feed_forward=_int8_feed_forward(watch)
-    )
+def _quantised_block(block: Block[Map], watch: BlockWatch) -> Block[Map]:
+    rounding, out = _int8_out(watch.out)
+    qkv = _int8_linear(_gathered_rounded(watch.qkv.inner, rounding), watch.qkv.range)
+    return replace(block, qkv=qkv, out=out, feed_forward=_int8_feed_forward(watch))
 
 
-def _int8_linear(watch: Watch) -> Int8Linear:
+def _quantised_last(block: Block[Linear], watch: BlockWatch) -> Block[Linear]:
+    """All but queries, keys and values: of these only few products are left (nlp/attention.py)."""
+    rounding, out = _int8_out(watch.out)
+    qkv = _gathered_rounded(block.qkv, rounding)
+    return replace(block, qkv=qkv, out=out, feed_forward=_int8_feed_forward(watch))
+
+
+def _int8_out(watch: Watch) -> tuple[Rounding, Int8Out]:
+    rounding, shared = _shared(watch.inner, watch.range)
+    return rounding, Int8Out(_product(shared, CENTRED))
+
+
+def _gathered_rounded(qkv: Linear, rounding: Rounding) -> Linear:
+    """With values * scale + shift in the place of values: the weights that gather them sum to 1, so that stays."""
+    weight, bias = qkv.weight.clone(), qkv.bias.clone()
+    start = len(bias) * 2 // 3
+    weight[start:] *= rounding.scale[:, None]
+    bias[start:] = bias[start:] * rounding.scale + rounding.shift
+    return Linear(weight, bias)
+
+
+def _int8_linear(linear: Linear, seen: Range) -> Int8Linear:
+    rounding, shared = _shared(linear, seen)
+    return Int8Linear(rounding, _product(shared, CENTRED))
+
+
+def _shared(linear: Linear, seen: Range) -> tuple[Rounding, Linear]:
     """Each channel is centred on the middle of its range and divided by s = reach^a / weight^(1 - a)."""
-    weight, (low, high) = watch.inner.weight, watch.range
+    weight, (low, high) = linear.weight, seen
     reach, middle = ((high - low) / 2).clamp(min=1e-4), (high + low) / 2
     spread = reach**SHARE / weight.abs().amax(0).clamp(min=1e-4) ** (1 - SHARE)
     unit = spread * (reach / spread).max() / 127
-    bias = watch.inner.bias + weight @ middle
     # Half a step up: the cast to uint8 cuts what is behind the point.
-    return Int8Linear(1 / unit, 128.5 - middle / unit, _product(weight * unit, bias, Grid(1.0, 128)))
+    return Rounding(1 / unit, 128.5 - middle / unit), Linear(weight * unit, linear.bias + weight @ middle)
 
 
-def _product(weight: "torch.Tensor", bias: "torch.Tensor", inputs: Grid) -> Product:
+def _product(linear: Linear, inputs: Grid) -> Product:
     """Weights to -127..127, each output by its own largest."""
     import torch
 
-    steps = weight.abs().amax(1).clamp(min=1e-12) / 127
-    rounded = (weight / steps[:, None]).round().to(torch.int8)
-    return Product(torch.ops.onednn.qlinear_prepack(rounded, None), steps, bias, inputs)
+    steps = linear.weight.abs().amax(1).clamp(min=1e-12) / 127
+    rounded = torch.ops.onednn.qlinear_prepack((linear.weight / steps[:, None]).round().to(torch.int8), None)
+    return Product(rounded, steps, linear.bias, torch.zeros_like(steps, dtype=torch.int32), inputs)
 
 
 def _int8_feed_forward(watch: BlockWatch) -> Int8FeedForward:
-    up, down, high = watch.up.inner, watch.down.inner, watch.down.range.high
+    down, high = watch.down.inner, watch.down.range.high
+    rounding, up = _shared(watch.up.inner, watch.up.range)
     spared = high.argsort(descending=True)[: max(1, len(high) // SPARED)]
-    kept = high.clone()
-    kept[spared] = 0.0
-    weight = down.weight.clone()
-    weight[:, spared] = 0.0
+    kept, weight = high.clone(), down.weight.clone()
+    kept[spared], weight[:, spared] = 0.0, 0.0
+    grid = _grid(float(kept.max()), watch.activation)
     return Int8FeedForward(
-        _int8_linear(watch.up), _product(weight, down.bias, _grid(float(kept.max()), watch.activation)),
-        watch.activation, Linear(up.weight[spared], up.bias[spared]), down.weight[:, spared].T.contiguous(),
+        rounding, _product(up, CENTRED), _product(Linear(weight, down.bias), grid),
+        watch.activation, _product(Linear(up.weight[spared], up.bias[spared]), CENTRED),
+        down.weight[:, spared].T.contiguous(),
     )  # fmt: skip
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+ARITHMETIC = 2  # raised when a change of the scorer moves scores: those kept by an older one are not mixed with new
 # As an integer the first half of the digest is SQLite's own row number: the quickest and smallest key it has.
 # Should two of 20 million texts share it (odds of 1 in 90,000), the second is computed anew each time.
 ROW = np.dtype([("key", "<i8"), ("rest", "<i8"), ("probabilities", "<f4", (len(LABELS),)), ("check", "<u4")])
@@ -65,7 +66,7 @@ def _arithmetic(classifier: "Classifier") -> str:
     if isinstance(classifier, SentimentEnsemble):
         return " ".join(_arithmetic(member) for member in classifier.members)
     if isinstance(classifier, SentimentClassifier):
-        return f"{classifier.precision} {classifier.model.device.type}"
+        return f"{classifier.precision} {classifier.model.device.type} {ARITHMETIC}"
     return ""
 
 

@@ -12,7 +12,7 @@ from nlp.errors import NewsError
 from nlp.news_parts import NewsCount, has_clock, news_parts
 from nlp.provenance import marked
 from nlp.score_store import ScoreStore, store_key
-from nlp.scores import settle, with_scores
+from nlp.scores import check_store, settle, with_scores
 from nlp.table_parts import PartedTable, survey
 from nlp.table_writer import write_parts
 from nlp.unfinished import scratch_folder
@@ -61,6 +61,7 @@ def score_file(
     """
     table = surveyed_news(news)
     if store is not None:
+        check_store(store, classifier)
         return _scored_file(table, Path(out), classifier, store, timezone, progress)
     with scratch_folder(Path(out)) as folder, ScoreStore(folder / "scores", store_key(classifier)) as own:
         return _scored_file(table, Path(out), classifier, own, timezone, progress)

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]  # pandas has loaded it already
 
 from nlp.errors import NlpError
+from nlp.tables import WHOLE
 from nlp.unfinished import alone_in, unfinished
 
 PART = re.compile(r"part-[0-9]{6}\.parquet")
@@ -78,7 +79,7 @@ class PartsFolder:
     @property
     def facts(self) -> Path:
         """What says that all parts are there."""
-        return self.path / "_scored.json"
+        return self.path / WHOLE
 
 
 @contextmanager
@@ -104,7 +105,6 @@ def _make(path: Path) -> None:
 
 
 def _refuse_strangers(path: Path) -> None:
-
     for file in sorted(path.iterdir()):
         if not (_is_part(file) or OTHERS.fullmatch(file.name)):
             raise NlpError(f"{path}: holds {file.name}, which is no part of scored news: name an empty folder")

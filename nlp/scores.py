@@ -71,9 +71,16 @@ def score_texts(
         return classifier.predict_proba(texts, progress=progress)
     from tqdm import tqdm
 
+    check_store(store, classifier)
     asked = checked_texts(texts)
     with tqdm(total=len(asked), unit="text", desc="scoring", disable=None if progress else True) as bar:
         return settle(asked, classifier, store, bar.update).probabilities
+
+
+def check_store(store: ScoreStore, classifier: "Classifier") -> None:
+    """Raise NlpError where the store is not of this classifier; takes longer than to look up a thousand texts."""
+    if store.fingerprint != store_key(classifier):
+        raise NlpError(f"{store.path}: was opened for another classifier: open it with store_key(classifier)")
 
 
 class Settled(NamedTuple):
@@ -84,9 +91,7 @@ class Settled(NamedTuple):
 
 
 def settle(texts: list[str], classifier: "Classifier", store: ScoreStore, advance: Callable[[int], object]) -> Settled:
-    """As `score_texts`; `advance` is told of how many more texts the probabilities are known."""
-    if store.fingerprint != store_key(classifier):
-        raise NlpError(f"{store.path}: was opened for another classifier: open it with store_key(classifier)")
+    """As `score_texts`; `advance` is told of how many more texts the probabilities are known. See check_store."""
     place = {text: row for row, text in enumerate(dict.fromkeys(texts))}
     distinct, back = list(place), np.array([place[text] for text in texts], dtype=np.intp)
     occurrences = np.bincount(back, minlength=len(distinct))

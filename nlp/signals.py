@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nlp.errors import NewsError
 from nlp.prior_strength import fitted_strength
+from nlp.provenance import marks
 from nlp.sessions import calendar_sessions
 from nlp.signal_cells import Cells, sum_cells
 from nlp.tables import need_columns
@@ -80,7 +81,9 @@ def daily_signal(
     _check(scored, halflife, prior_strength, silence, how)
     cells = _checked_cells(scored, sessions, calendar, cutoff)
     memory = _remembered(cells, halflife, silence)
-    return _framed(_level(memory, _strength(cells, prior_strength), how), sessions, cells.assets)
+    signal = _framed(_level(memory, _strength(cells, prior_strength), how), sessions, cells.assets)
+    signal.attrs.update(marks(scored))  # a backtest asks which texts taught the classifier
+    return signal
 
 
 def news_signal(

@@ -11,6 +11,7 @@ import pandas as pd
 
 from nlp.errors import NlpError
 
+WHOLE = "_scored.json"  # in a folder of Parquet parts that `newsfolio score --ray` has finished
 WORDS = {"asset": str, "text": str, "label": str}  # 0005 and TRUE are tickers, 2014 can be a headline
 
 
@@ -49,6 +50,8 @@ def read_table(
     if isinstance(source, pd.DataFrame):
         return source, "the frame"
     path = Path(source)
+    if path.is_dir() and (path / WHOLE).is_file():
+        return pd.read_parquet(path), str(path)
     if path.suffix not in READERS:
         raise error(f"{path}: the ending {path.suffix!r} is not known: use {', '.join(READERS)}")
     if not path.is_file():

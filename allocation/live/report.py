@@ -56,9 +56,20 @@ class StepReport:
         for order, state in self.orders:
             side = "buy " if order.shares > 0 else "sell"
             lines.append(f"  {side} {abs(order.shares):>14,.4f} {order.asset:<8} {_said(state)}")
+        lines += [] if self.orders else _aims(self.targets, self.weights)
         lines += [f"allowed [{name}]: {finding}" for name, finding in self.allowed]
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join([*lines, f"next session {self.next_session:%Y-%m-%d}"])
+
+
+def _aims(targets: pd.Series | None, weights: pd.Series) -> list[str]:
+    """What is held and aimed at, where no orders tell: a paper account without lots is filled at the open by weight."""
+    if targets is None:
+        return []
+    table = pd.DataFrame({"held": weights, "target": targets}).fillna({"held": 0.0})
+    table["target"] = table["target"].fillna(table["held"])
+    shown = table[(table != 0.0).any(axis=1)]
+    return [f"  {asset!s:<8} {row.held:8.2%} -> {row.target:.2%} at the open" for asset, row in shown.iterrows()]
 
 
 def _said(state: OrderState | None) -> str:

@@ -69,7 +69,8 @@ def test_the_manifest_says_what_the_figures_were_made_from(folder, capsys):
     assert manifest["files"] == {"strategy": "strategy.py", "prices": "prices.csv", "signal": "signal.parquet"}
     assert manifest["digests"]["strategy"] == hashlib.sha256(STRATEGY.encode()).hexdigest()
     assert manifest["digests"]["signal"] == frame_digest(random_signal(1, PRICES))
-    assert manifest["settings"] == {"every": "5", "calendar": "XNYS", "fill": "close", "warmup": 5, "cost_bp": 10.0}
+    assert manifest["settings"] == {"every": "5", "calendar": "XNYS", "fill": "close", "warmup": 5, "cost_bp": 10.0,
+                                    "attribution": False}  # fmt: skip
     assert manifest["signal says"] == {"trained_until": "2022-10-03", "trained_on": "wire"}
     report = (folder / "out" / "report.html").read_text(encoding="utf-8")
     assert manifest["digests"]["closes"] in report
@@ -87,12 +88,29 @@ def test_without_a_signal_nothing_is_said_of_one(folder, capsys):
     assert '<h2 id="ic">' not in report
 
 
+def test_attribution_runs_the_same_strategy_without_news(folder, capsys):
+    (folder / "strategy.py").write_text(
+        "def policy():\n    return lambda view: 0.1 + 0.1 * (view.signal.iloc[-1] > 0) + view.held * 0\n"
+    )
+    code, out, _ = run(capsys, f"{LINE} --signal signal.parquet --attribution --json")
+    assert code == 0
+    printed = json.loads(out)
+    assert list(printed) == ["strategy", "strategy without news", "equal weight", "buy and hold"]
+    parts = printed["strategy"]["attribution"]
+    assert list(parts) == ["base", "risk model", "signal", "costs", "total"]
+    means = {name: part["mean"] for name, part in parts.items()}
+    assert sum(means.values()) == pytest.approx(2 * means["total"], abs=1e-12)
+    assert means["costs"] < 0 != means["signal"]
+    assert "Where the mean return of strategy came from" in (folder / "out" / "report.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("more", "code", "message"),
     [
         ("--headlines prices.csv", 1, "error: prices.csv lacks asset, text: give the columns published (or session)"),
         ("--headlines nowhere.csv", 1, "error: nowhere.csv: no such file"),
         ("--tried 0", 2, ""),
+        ("--attribution", 1, "error: --attribution asks what the news added: give a --signal"),
     ],
 )
 def test_a_bad_wish_is_refused_before_anything_is_written(folder, capsys, more, code, message):

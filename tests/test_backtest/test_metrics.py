@@ -59,6 +59,57 @@ def test_vectorbt_gives_the_same_where_it_means_the_same():
     assert metrics.max_drawdown(values) == pytest.approx(theirs.max_drawdown(), rel=1e-10)
     assert metrics.calmar(values, YEAR) == pytest.approx(theirs.calmar_ratio(), rel=1e-10)
     assert -metrics.value_at_risk(values) == pytest.approx(theirs.value_at_risk(), rel=1e-10)
+    assert -metrics.expected_shortfall(values) == pytest.approx(theirs.cond_value_at_risk(), rel=1e-10)
+
+
+def test_a_simple_book_has_the_figures_that_vectorbt_gives_it():
+    """Half in cash, so that vectorbt has nothing to cut: its own targets, fills, fees and annualisation."""
+    import vectorbt
+
+    prices = random_prices(4, 120)
+    weights = prices.iloc[:-1:7] * 0 + [0.2, 0.1, 0.15, 0.05]
+    ours = simulate(prices, weights, Costs(0.0, 0.0))
+    asked = weights.reindex(prices.index).shift(1)  # decided at one close, filled at the next
+    theirs = vectorbt.Portfolio.from_orders(
+        prices, asked, size_type="targetpercent", group_by=True, cash_sharing=True, call_seq="auto", init_cash=1e6,
+        freq="1D", engine="rust",
+    )  # fmt: skip
+    np.testing.assert_allclose(ours.nav, theirs.value(), rtol=1e-12)
+    year = {"year_freq": "252 days"}
+    assert ours.total_return == pytest.approx(theirs.total_return(), rel=1e-10)
+    assert ours.max_drawdown == pytest.approx(theirs.max_drawdown(), rel=1e-10)
+    returns = ours.returns.vbt.returns(freq="1D", **year)
+    assert ours.sharpe == pytest.approx(returns.sharpe_ratio(), rel=1e-10)
+    assert ours.volatility == pytest.approx(returns.annualized_volatility(), rel=1e-10)
+    assert ours.annual_return == pytest.approx(returns.annualized(), rel=1e-10)
+    against_it = against(ours, prices.mean(axis=1).rename("index"))
+    beta = returns.beta(prices.mean(axis=1).pct_change().iloc[1:])
+    assert against_it.beta == pytest.approx(beta, rel=1e-10)
+
+
+def test_a_result_is_resampled_once(monkeypatch):
+    """For its figures, their JSON, its row in a comparison and its file: a thousand series are drawn one time."""
+    from backtest import comparison, significance
+
+    drawn = []
+    once = significance.stationary_bootstrap
+    monkeypatch.setattr(significance, "stationary_bootstrap", lambda *given: (drawn.append(given), once(*given))[1])
+    result = book()
+    first = result.figures()
+    assert len(drawn) == 1
+    assert result.figures() == first
+    comparison([result])
+    assert result.sharpe_interval() == (first["sharpe_low"], first["sharpe_high"])
+    assert len(drawn) == 1
+    assert result.sharpe_interval(0.9) != result.sharpe_interval()
+    assert len(drawn) == 2
+
+
+def test_several_intervals_of_one_series_share_their_draws():
+    returns = drawn(7)
+    statistics = {"hit": metrics.hit_rate, "fall": metrics.max_drawdown}
+    together = metrics.intervals(statistics, returns)
+    assert together == {name: metrics.interval(each, returns) for name, each in statistics.items()}
 
 
 def test_quantstats_gives_the_same_where_it_means_the_same():

@@ -322,6 +322,25 @@ def test_a_browser_draws_the_charts_and_shows_labels(browser: Any, path: Path) -
     assert not trouble
 
 
+def test_a_browser_zooms_where_the_mouse_is_dragged_and_back_at_a_double_click(browser: Any, path: Path) -> None:
+    tab, trouble = opened(browser, path, viewport={"width": 1100, "height": 800})
+    shown = "document.getElementById('nav-chart').layout.xaxis.range.map((day) => Date.parse(day))"
+    whole = tab.evaluate(shown)
+    tab.locator("#nav-chart").scroll_into_view_if_needed()
+    box = tab.locator("#nav-chart .nsewdrag").first.bounding_box()
+    tab.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.5 * box["height"])
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.5 * box["height"], steps=5)
+    tab.mouse.up()
+    tab.wait_for_function(f"JSON.stringify({shown}) !== '{json.dumps(whole, separators=(',', ':'))}'")
+    near = tab.evaluate(shown)
+    assert near[1] - near[0] == pytest.approx(0.3 * (whole[1] - whole[0]), rel=0.05)
+    tab.wait_for_timeout(400)  # else the first click of the two would count as a third
+    tab.mouse.dblclick(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    tab.wait_for_function(f"JSON.stringify({shown}) === '{json.dumps(whole, separators=(',', ':'))}'")
+    assert not trouble
+
+
 def test_a_browser_shows_hostile_headlines_as_text_beside_the_fall_they_belong_to(browser: Any, path: Path) -> None:
     tab, trouble = opened(browser, path, viewport={"width": 1100, "height": 800})
     first, second, third = tab.locator(".drawdowns tbody").first.locator("li").all()

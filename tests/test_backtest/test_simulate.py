@@ -1,5 +1,7 @@
 """What simulate() refuses, counts and notes; its arithmetic is proved in test_contracts/test_ledger.py."""
 
+import importlib
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -241,6 +243,13 @@ def test_a_ruined_portfolio_is_refused():
         simulate(prices, targets({0: [-0.5, 0.0, 0.0, 0.0]}))
 
 
+def test_an_order_that_vectorbt_would_cut_is_an_error(monkeypatch):
+    """Without the loan that the ledger plans with, vectorbt buys what its cash allows and logs that as filled."""
+    monkeypatch.setattr(importlib.import_module("backtest.simulate"), "_to_lend", lambda *_: 0.0)
+    with pytest.raises(FrameError, match=r"vectorbt left [\d.]+ of [\d.]+ shares unfilled of CCC at 2021-01-05"):
+        simulate(PRICES, QUARTERS * 1.8, FREE, rules=Rules(leverage=2.0))
+
+
 def test_leverage_is_reached_and_paid_for():
     """Twice the capital in one asset that stands still for a year: the loan costs 5 % of the other half."""
     days = pd.DatetimeIndex(["2021-01-04", "2021-01-05", "2022-01-05"])
@@ -312,7 +321,7 @@ def test_a_late_listing_is_bought_when_it_trades():
         (lambda: simulate(PRICES, QUARTERS, events=Events(delistings={"ZZZ": 0.0})), "delistings names ZZZ without"),
         (lambda: simulate(PRICES, QUARTERS, events=Events(-PRICES)), "dividends: a negative amount"),
         (lambda: simulate(PRICES[["BBB"]], QUARTERS[["BBB"]], events=Events(PRICES)), "dividends has AAA, CCC, DDD wi"),
-        (lambda: simulate(PRICES, QUARTERS, Costs(impact=Impact(PRICES * 1e6))), "impact of 4 orders is unknown"),
+        (lambda: simulate(PRICES, QUARTERS, Costs(impact=Impact(PRICES * 1e6))), "2021-01-05 in AAA, BBB, CCC, DDD"),
         (lambda: simulate(PRICES, QUARTERS, Costs(impact=Impact(PRICES[["AAA"]]))), "daily_value lacks BBB, CCC, DDD"),
         (lambda: Impact(PRICES, 50.0), "impact: coefficient is 50"),
     ],
@@ -332,3 +341,14 @@ def test_the_typical_price_fills_between_low_and_high():
         vwap_proxy(pd.concat([high.iloc[:2], low.iloc[2:]]), low, PRICES)
     with pytest.raises(FrameError, match="low and close differ in sessions or assets"):
         vwap_proxy(high, low.iloc[1:], PRICES)
+
+
+def test_an_order_whose_impact_is_unknown_is_named_with_its_session():
+    """Nothing was traded in BBB for a month; the order in it that is zero needs no impact."""
+    value = PRICES * 1e6
+    value.loc[DAYS[4] : DAYS[30], "BBB"] = np.nan
+    costs = Costs(impact=Impact(value))
+    weights = targets({10: [0.2, 0.0, 0.2, 0.2], 29: [0.1, 0.3, 0.1, 0.1]})
+    assert simulate(PRICES, weights.iloc[:1], costs).trades["impact"].gt(0).all()
+    with pytest.raises(FrameError, match=rf"orders of {DAYS[30].date()} in BBB is unknown: in the 21 sessions before"):
+        simulate(PRICES, weights, costs)

@@ -121,6 +121,21 @@ def test_turnover_and_autocorrelation_are_those_of_alphalens(clean):
     np.testing.assert_allclose(linear_correlation(ranks[1:], ranks[:-1]), autocorrelation[1:], atol=1e-10)
 
 
+def test_what_is_earned_from_each_entry_by_hand():
+    """A signal of row 0 is known at its close: traded there, at the open of row 1, or at the close of row 1."""
+    index = pd.bdate_range("2021-01-04", periods=4, name="date")
+    close, opens = (pd.DataFrame({"A": each}, index) for each in ([10.0, 11.0, 13.0, 12.0], [9.0, 10.5, 12.0, 15.0]))
+    bars = Bars(close, opens)
+    for entry, horizon, earned in (
+        ("this close", 1, [11 / 10, 13 / 11, 12 / 13]), ("this close", 2, [13 / 10, 12 / 11]),
+        ("next open", 1, [12 / 10.5, 15 / 12]), ("next open", 2, [15 / 10.5]),
+        ("next close", 1, [13 / 11, 12 / 13]), ("next close", 2, [12 / 11]),
+    ):  # fmt: skip
+        found = forward_returns(bars, horizon, entry)["A"]
+        assert found.dropna().tolist() == pytest.approx(np.array(earned) - 1.0)
+        assert found.notna().tolist() == [row < len(earned) for row in range(4)]
+
+
 def test_rank_ics_of_a_study_are_those_of_their_own_functions():
     signal, prices = frames(1)
     found = quick(signal, Bars(prices, prices.shift(1).bfill()), horizons=HORIZONS)
@@ -223,6 +238,7 @@ HONEST = Readings(reading(0.05, 4.0), reading(0.04, 4.0), reading(0.04, 4.0), "n
         ({}, []),
         ({"this_close": reading(0.001, 0.1), "tradable": reading(0.0, 0.0)}, ["explains"]),
         ({"tradable": reading(0.01, 0.9)}, ["overnight"]),
+        ({"tradable": reading(0.025, 1.7)}, []),  # more than half is left: one weak edge, on both sides of a threshold
         ({"delayed": reading(0.01, 0.8)}, ["haste"]),
         ({"delayed": reading(0.01, 2.1)}, []),
         ({"delayed": reading(0.03, 1.9)}, []),

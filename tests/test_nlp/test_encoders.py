@@ -7,8 +7,9 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nlp.attention import BY_LENGTH
 from nlp.encoders import is_known, read_encoder
-from nlp.packed import attend_by_length, logits_of_pack, packs
+from nlp.packed import logits_of_pack, packs
 
 VOCABULARY, POSITIONS, PAD = 50, 40, 1
 SHAPE = {"vocab_size": VOCABULARY, "num_labels": 3, "max_position_embeddings": POSITIONS + PAD + 1, "pad_token_id": PAD,
@@ -32,6 +33,7 @@ MODELS = {
     "bert": lambda: bert_like("Bert"),
     "bert, tanh": lambda: bert_like("Bert", hidden_act="gelu_new"),
     "bert, relu": lambda: bert_like("Bert", hidden_act="relu"),
+    "bert, one layer": lambda: bert_like("Bert", num_hidden_layers=1),
     "bert, 4 heads": lambda: bert_like("Bert", num_attention_heads=4),
     "roberta": lambda: bert_like("Roberta"),
     "xlm-roberta": lambda: bert_like("XLMRoberta"),
@@ -64,7 +66,7 @@ def packed(encoder, ids, tokens):
     logits = np.full((len(ids), 3), np.nan, dtype=np.float32)
     with torch.inference_mode():
         for pack in packs(ids, encoder.embeddings, tokens):
-            logits[pack.texts] = logits_of_pack(encoder, pack, torch.device("cpu"), attend_by_length).numpy()
+            logits[pack.texts] = logits_of_pack(encoder, pack, torch.device("cpu"), BY_LENGTH).numpy()
     return logits
 
 

@@ -1,6 +1,7 @@
 """What weighs in a signal and what goes with it: novelty, relevance, sums, a fitted prior, cut-offs, companions."""
 
 import logging
+import math
 
 import exchange_calendars
 import numpy as np
@@ -78,6 +79,28 @@ def test_the_order_of_rows_changes_no_bit(setting, drawn, random):
     shuffled = scored.iloc[random.sample(range(len(scored)), len(scored))]
     one, two = news_signal(scored, SESSIONS, **setting), news_signal(shuffled, SESSIONS, **setting)
     assert all(same_bits(*pair) for pair in zip(frames_of(one), frames_of(two), strict=True))
+
+
+def test_sums_of_many_rows_are_the_exact_ones_in_every_order():
+    """Thousands in one cell, of very different weights: plain sums would differ in the last bits."""
+    random = np.random.default_rng(1)
+    n = 5000
+    scored = scored_from([], [ENDS[0]] * n).assign(
+        score=random.uniform(-1, 1, n), novelty=random.random(n) ** 8, relevance=random.random(n)
+    )
+    weight = (scored["novelty"] * scored["relevance"]).tolist()
+    total = math.fsum(w * s for w, s in zip(weight, scored["score"], strict=True))
+    found = daily_signal(scored, SESSIONS, prior_strength=1.0)
+    assert found.iloc[1, 0] == pytest.approx(total / (1.0 + math.fsum(weight)), rel=1e-13)
+    for order in (scored[::-1], scored.sort_values("score"), scored.sample(frac=1, random_state=1)):
+        assert same_bits(daily_signal(order, SESSIONS, prior_strength=1.0), found)
+
+
+def test_a_weight_too_small_to_be_summed_is_no_weight(caplog):
+    scored = scored_from([(ENDS[0][0], "BBB", 1.0, True, 1e-9, 1e-9, "x")])
+    with caplog.at_level(logging.WARNING):
+        assert daily_signal(scored, SESSIONS)["BBB"].isna().all()
+    assert "1 of 3 headlines weigh nothing" in caplog.text
 
 
 @settings(max_examples=15)
