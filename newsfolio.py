@@ -44,7 +44,7 @@ backtest.cli.register(app)
 def _news_signal(news: Path, model: str | None, sessions: "pd.DatetimeIndex", calendar: str) -> NewsSignal:
     """The signal of a news file; only texts that were never scored before are scored. Without a model it has scores."""
     from nlp import daily_signal, load_classifier, read_headlines, score_headlines
-    from nlp.score_store import ScoreStore, default_path, store_key
+    from nlp.scoring.score_store import ScoreStore, default_path, store_key
 
     headlines, fingerprint = read_headlines(news), "scores of the news file"
     if model is not None:
@@ -202,7 +202,7 @@ def _manifest(run: _DemoRun, report: "FinetuneReport", classifier: "SentimentCla
     """How the demo's figures came about: settings, digests of all data, versions."""
     from allocation import frame_digest
     from nlp import embedded_corpus
-    from nlp.model_card import corpus_digest
+    from nlp.training.model_card import corpus_digest
 
     digests = {name: frame_digest(frame) for name, frame in run.frames.items()} | {
         "training corpus": corpus_digest(embedded_corpus()),

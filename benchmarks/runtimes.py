@@ -25,8 +25,8 @@ import pandas as pd
 
 from nlp import SentimentClassifier
 from nlp.evaluate import evaluate_probabilities
+from nlp.labelled.near_duplicates import duplicate_groups
 from nlp.model_files import first_line, quiet_transformers
-from nlp.near_duplicates import duplicate_groups
 
 BATCH = 32
 EXACT = "transformers float32"

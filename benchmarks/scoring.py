@@ -26,10 +26,10 @@ import numpy as np
 import pandas as pd
 
 from nlp import SentimentClassifier
-from nlp.base_model import load_base
 from nlp.corpora import LABELS, embedded_corpus
+from nlp.forward.precision import chosen_precision
 from nlp.model_files import quiet_transformers
-from nlp.precision import chosen_precision
+from nlp.training.base_model import load_base
 
 COLD_TEXTS = 100
 

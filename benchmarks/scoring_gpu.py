@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from nlp import SentimentClassifier
-from nlp.base_model import load_base
 from nlp.corpora import LABELS
 from nlp.model_files import quiet_transformers
+from nlp.training.base_model import load_base
 
 LENGTHS = (16, 32, 64, 256)
 BATCH = 256  # of the peers; ours packs by tokens

@@ -28,7 +28,7 @@ from allocation.prices import bars_from_long, load_prices
 from backtest import newey_west_t, sharpe_interval
 from backtest.signal_quality import shuffled_across_assets
 from nlp import SentimentClassifier, assign_session, read_headlines, score_headlines
-from nlp.baselines import read_word_list
+from nlp.evaluation.baselines import read_word_list
 from nlp.scores import with_scores
 
 WINDOWS = ("before open", "intraday", "after close")

@@ -22,9 +22,9 @@ from backtest.cli_study import read_sectors
 from backtest.study import Study, study
 from backtest.study_page import write_study
 from nlp import SentimentClassifier, calendar_sessions, daily_signal, read_word_list
-from nlp.baselines import WordList
+from nlp.aggregation.novelty import weigh_headlines
+from nlp.evaluation.baselines import WordList
 from nlp.headlines import headlines_with_report
-from nlp.novelty import weigh_headlines
 from nlp.scores import with_scores
 
 HASTE = pd.Timedelta(minutes=30)

@@ -9,50 +9,56 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nlp.agreement import share_agreeing
+    from nlp.aggregation.cross_section import cross_section
+    from nlp.aggregation.novelty import novelty, relevance, weigh_headlines
     from nlp.amounts import with_directions
-    from nlp.assessment import Assessment, assess
-    from nlp.augment import AugmentConfig, augment
-    from nlp.baselines import fit_baselines, fit_majority, fit_word_weights, read_word_list, without_near_duplicates
-    from nlp.breakdown import breakdown, breakdowns, length_quarter, scorecard
     from nlp.calibration import fit_temperature
     from nlp.classifier import SentimentClassifier
-    from nlp.compare import Comparison, compare
-    from nlp.contradictions import CorpusCounts
     from nlp.corpora import LABELS, embedded_corpus, read_labelled, split
-    from nlp.corpus_formats import Corpus, read_corpus
-    from nlp.cross_section import cross_section
     from nlp.ensemble import SentimentEnsemble, load_classifier
     from nlp.errors import CorpusError, ModelError, NewsError, NlpError
     from nlp.evaluate import Evaluation, evaluate, evaluate_probabilities
-    from nlp.evaluation_page import write_evaluation
+    from nlp.evaluation.assessment import Assessment, assess
+    from nlp.evaluation.baselines import (
+        fit_baselines,
+        fit_majority,
+        fit_word_weights,
+        read_word_list,
+        without_near_duplicates,
+    )
+    from nlp.evaluation.breakdown import breakdown, breakdowns, length_quarter, scorecard
+    from nlp.evaluation.compare import Comparison, compare
+    from nlp.evaluation.page import write_evaluation
     from nlp.finetune import FinetuneReport, finetune, refit
     from nlp.headlines import HeadlineReport, headlines_with_report, read_headlines
-    from nlp.label_maps import PHRASEBANK_HUB_LABELS, TWITTER_NEWS_LABELS, parse_label_map
-    from nlp.mixing import mixed, split_first
-    from nlp.near_duplicates import duplicate_groups, group_split
-    from nlp.novelty import novelty, relevance, weigh_headlines
-    from nlp.pretrain import PretrainConfig, pretrain
+    from nlp.labelled.agreement import share_agreeing
+    from nlp.labelled.contradictions import CorpusCounts
+    from nlp.labelled.corpus_formats import Corpus, read_corpus
+    from nlp.labelled.label_maps import PHRASEBANK_HUB_LABELS, TWITTER_NEWS_LABELS, parse_label_map
+    from nlp.labelled.mixing import mixed, split_first
+    from nlp.labelled.near_duplicates import duplicate_groups, group_split
     from nlp.provenance import TrainingTexts
-    from nlp.ray_scoring import score_on_ray
-    from nlp.ray_worker import Scorer
-    from nlp.recipe import FinetuneConfig
-    from nlp.score_store import ScoreStore, store_key
-    from nlp.score_stream import ScoreReport, score_file
     from nlp.scores import score_headlines, score_texts
+    from nlp.scoring.ray_scoring import score_on_ray
+    from nlp.scoring.ray_worker import Scorer
+    from nlp.scoring.score_store import ScoreStore, store_key
+    from nlp.scoring.score_stream import ScoreReport, score_file
+    from nlp.scoring.store_file import StoreError
     from nlp.sessions import assign_entry, assign_session, calendar_sessions
     from nlp.signals import NewsSignal, daily_signal, news_signal
-    from nlp.store_file import StoreError
+    from nlp.training.augment import AugmentConfig, augment
+    from nlp.training.pretrain import PretrainConfig, pretrain
+    from nlp.training.recipe import FinetuneConfig
 
 _HOME = {
-    "Assessment": "assessment",
-    "AugmentConfig": "augment",
-    "Comparison": "compare",
-    "Corpus": "corpus_formats",
-    "CorpusCounts": "contradictions",
+    "Assessment": "evaluation.assessment",
+    "AugmentConfig": "training.augment",
+    "Comparison": "evaluation.compare",
+    "Corpus": "labelled.corpus_formats",
+    "CorpusCounts": "labelled.contradictions",
     "CorpusError": "errors",
     "Evaluation": "evaluate",
-    "FinetuneConfig": "recipe",
+    "FinetuneConfig": "training.recipe",
     "FinetuneReport": "finetune",
     "HeadlineReport": "headlines",
     "LABELS": "corpora",
@@ -60,63 +66,63 @@ _HOME = {
     "NewsError": "errors",
     "NewsSignal": "signals",
     "NlpError": "errors",
-    "PHRASEBANK_HUB_LABELS": "label_maps",
-    "PretrainConfig": "pretrain",
-    "ScoreReport": "score_stream",
-    "ScoreStore": "score_store",
-    "Scorer": "ray_worker",
+    "PHRASEBANK_HUB_LABELS": "labelled.label_maps",
+    "PretrainConfig": "training.pretrain",
+    "ScoreReport": "scoring.score_stream",
+    "ScoreStore": "scoring.score_store",
+    "Scorer": "scoring.ray_worker",
     "SentimentClassifier": "classifier",
     "SentimentEnsemble": "ensemble",
-    "StoreError": "store_file",
-    "TWITTER_NEWS_LABELS": "label_maps",
+    "StoreError": "scoring.store_file",
+    "TWITTER_NEWS_LABELS": "labelled.label_maps",
     "TrainingTexts": "provenance",
-    "assess": "assessment",
+    "assess": "evaluation.assessment",
     "assign_entry": "sessions",
     "assign_session": "sessions",
-    "augment": "augment",
-    "breakdown": "breakdown",
-    "breakdowns": "breakdown",
+    "augment": "training.augment",
+    "breakdown": "evaluation.breakdown",
+    "breakdowns": "evaluation.breakdown",
     "calendar_sessions": "sessions",
-    "compare": "compare",
-    "cross_section": "cross_section",
+    "compare": "evaluation.compare",
+    "cross_section": "aggregation.cross_section",
     "daily_signal": "signals",
-    "duplicate_groups": "near_duplicates",
+    "duplicate_groups": "labelled.near_duplicates",
     "embedded_corpus": "corpora",
     "evaluate": "evaluate",
     "evaluate_probabilities": "evaluate",
     "finetune": "finetune",
-    "fit_baselines": "baselines",
-    "fit_majority": "baselines",
+    "fit_baselines": "evaluation.baselines",
+    "fit_majority": "evaluation.baselines",
     "fit_temperature": "calibration",
-    "fit_word_weights": "baselines",
-    "group_split": "near_duplicates",
+    "fit_word_weights": "evaluation.baselines",
+    "group_split": "labelled.near_duplicates",
     "headlines_with_report": "headlines",
-    "length_quarter": "breakdown",
+    "length_quarter": "evaluation.breakdown",
     "load_classifier": "ensemble",
-    "mixed": "mixing",
+    "mixed": "labelled.mixing",
     "news_signal": "signals",
-    "novelty": "novelty",
-    "parse_label_map": "label_maps",
-    "pretrain": "pretrain",
-    "read_corpus": "corpus_formats",
+    "novelty": "aggregation.novelty",
+    "parse_label_map": "labelled.label_maps",
+    "pretrain": "training.pretrain",
+    "read_corpus": "labelled.corpus_formats",
     "read_headlines": "headlines",
     "read_labelled": "corpora",
-    "read_word_list": "baselines",
+    "read_word_list": "evaluation.baselines",
     "refit": "finetune",
-    "relevance": "novelty",
-    "score_file": "score_stream",
+    "relevance": "aggregation.novelty",
+    "score_file": "scoring.score_stream",
     "score_headlines": "scores",
-    "score_on_ray": "ray_scoring",
+    "score_on_ray": "scoring.ray_scoring",
     "score_texts": "scores",
-    "scorecard": "breakdown",
-    "share_agreeing": "agreement",
+    "scorecard": "evaluation.breakdown",
+    "share_agreeing": "labelled.agreement",
     "split": "corpora",
-    "split_first": "mixing",
-    "store_key": "score_store",
-    "weigh_headlines": "novelty",
+    "split_first": "labelled.mixing",
+    "store_key": "scoring.score_store",
+    "weigh_headlines": "aggregation.novelty",
     "with_directions": "amounts",
-    "without_near_duplicates": "baselines",
-    "write_evaluation": "evaluation_page",
+    "without_near_duplicates": "evaluation.baselines",
+    "write_evaluation": "evaluation.page",
 }
 
 __all__ = [
@@ -196,7 +202,7 @@ __all__ = [
 
 
 class _Face(ModuleType):
-    """Keeps the functions named like their file in sight: importing `nlp.augment` must not hide `augment()`."""
+    """Keeps the functions named like their file in sight: importing `nlp.finetune` must not hide `finetune()`."""
 
     def __setattr__(self, name: str, value: object) -> None:
         if not (name in _HOME and isinstance(value, ModuleType)):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import log_softmax, softmax
 
-from nlp.figures import Floats, Scores, checked_codes
+from nlp.evaluation.figures import Floats, Scores, checked_codes
 
 log = logging.getLogger(__name__)
 

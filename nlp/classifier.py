@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from nlp.amounts import with_directions
 from nlp.corpora import LABELS, embedded_corpus
-from nlp.encoders import Encoder
-from nlp.engines import Engine, engine_for, show
 from nlp.errors import ModelError
+from nlp.forward.encoders import Encoder
+from nlp.forward.engines import Engine, engine_for, show
+from nlp.forward.precision import chosen_precision, known_dtype
+from nlp.forward.quantised import quantised
 from nlp.inference import TOKENS_PER_BATCH, checked_texts, logits_of, longest_text, tokenize
 from nlp.model_files import (
     AMOUNT_RULES,
@@ -33,9 +35,7 @@ from nlp.model_files import (
     saved_reading,
     whole_folder,
 )
-from nlp.precision import chosen_precision, known_dtype
 from nlp.provenance import TRAINED_ON, TRAINED_UNTIL, TrainingTexts
-from nlp.quantised import quantised
 
 __all__ = ["EMBEDDED", "SentimentClassifier", "checked_source", "label_order", "quiet_transformers", "softmax"]
 
@@ -242,7 +242,7 @@ def _device(device: str) -> str:
 def _cast(model: Any, precision: str) -> Any:
     """Return the model in a precision, as a copy where that changes it: the caller's own keeps its digits.
 
-    For int8 that is float32: nlp/quantised.py makes its own numbers of it.
+    For int8 that is float32: nlp/forward/quantised.py makes its own numbers of it.
     """
     import torch
 

@@ -2,10 +2,10 @@
 
 import typer
 
-from nlp.cli_evaluate import evaluate
-from nlp.cli_finetune import finetune
-from nlp.cli_score import score
-from nlp.cli_signal import signal
+from nlp.commands.evaluate import evaluate
+from nlp.commands.finetune import finetune
+from nlp.commands.score import score
+from nlp.commands.signal import signal
 
 
 def register(app: typer.Typer) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nlp.contradictions import CorpusCounts, OnMixed, count_fates, row_fates
 from nlp.errors import CorpusError
-from nlp.near_duplicates import duplicate_groups, group_split
+from nlp.labelled.contradictions import CorpusCounts, OnMixed, count_fates, row_fates
+from nlp.labelled.near_duplicates import duplicate_groups, group_split
 from nlp.tables import need_columns, read_table
 
 log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ def _key(label: object) -> str:
 
 
 def split(labelled: pd.DataFrame, *, valid: float = 0.1, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return (train, valid), stratified by label; near-duplicates (see nlp/near_duplicates.py) stay on one side.
+    """Return (train, valid), stratified by label; near-duplicates (nlp/labelled/near_duplicates.py) stay on one side.
 
     valid: the share of rows to hold out.
 

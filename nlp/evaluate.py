@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from nlp.bootstrap import Floats, Interval, group_codes, in_grains, interval, interval_of, resampled_sums
 from nlp.corpora import LABELS
 from nlp.errors import CorpusError
-from nlp.figures import (
+from nlp.evaluation.bootstrap import Floats, Interval, group_codes, in_grains, interval, interval_of, resampled_sums
+from nlp.evaluation.figures import (
     CELLS,
     accuracy_of,
     as_confusion,
@@ -26,8 +26,7 @@ from nlp.figures import (
     recall,
     squared_errors,
 )
-from nlp.near_duplicates import duplicate_groups
-from nlp.reliability import (
+from nlp.evaluation.reliability import (
     Chance,
     calibration_error,
     confidence_histogram,
@@ -35,6 +34,7 @@ from nlp.reliability import (
     gaps_by_bin,
     reliability_curve,
 )
+from nlp.labelled.near_duplicates import duplicate_groups
 from nlp.tables import need_columns
 
 Probabilities = NDArray[np.float32]

@@ -15,19 +15,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nlp.amounts import with_directions
-from nlp.augment import AugmentConfig, augment
-from nlp.base_model import load_base
 from nlp.calibration import fit_temperature
 from nlp.classifier import SentimentClassifier
 from nlp.corpora import LABELS, label_codes
 from nlp.errors import CorpusError, ModelError
 from nlp.inference import checked_texts, longest_text, tokenize
-from nlp.lora import adapt, merged
 from nlp.provenance import training_texts
-from nlp.recipe import FinetuneConfig
 from nlp.tables import need_columns
-from nlp.targets import class_weights, row_weights, targets
-from nlp.trainer import Row, Run, build, headline_figures, rows_of, train_from
+from nlp.training.augment import AugmentConfig, augment
+from nlp.training.base_model import load_base
+from nlp.training.lora import adapt, merged
+from nlp.training.recipe import FinetuneConfig
+from nlp.training.targets import class_weights, row_weights, targets
+from nlp.training.trainer import Row, Run, build, headline_figures, rows_of, train_from
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +75,8 @@ def finetune(
 ) -> tuple[SentimentClassifier, FinetuneReport]:
     """Train on rows of `text` and `label` (see read_labelled), measure on `valid`, return both.
 
-    train may have a column `weight` (how much a text counts; see nlp.targets.mixed for several corpora) and, for
-    soft targets, `agree`. The same data, config and machine give the same weights. The temperature is fitted on
+    train may have a column `weight` (how much a text counts; see nlp.labelled.mixing for several corpora) and, for soft
+    targets, `agree`. The same data, config and machine give the same weights. The temperature is fitted on
     `valid` too, which training never saw: it moves no figure of the report, as it never changes which label comes
     first.
 

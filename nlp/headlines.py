@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nlp.aliases import Aliases, read_aliases
+from nlp.aggregation.aliases import Aliases, read_aliases
 from nlp.errors import NewsError
 from nlp.sessions import known_flags
 from nlp.tables import need_columns, read_table

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nlp.engines import Engine, Part, in_flight
 from nlp.errors import NlpError
-from nlp.padded import LONGEST
+from nlp.forward.engines import Engine, Part, in_flight
+from nlp.forward.padded import LONGEST
 
-TOKENS_PER_BATCH = 0  # as many as suit the device (nlp/engines.py)
+TOKENS_PER_BATCH = 0  # as many as suit the device (nlp/forward/engines.py)
 TEXTS_AHEAD = 16_384  # are tokenised while as many before them are computed
 
 

@@ -11,7 +11,7 @@ from nlp.corpora import LABELS
 from nlp.errors import NewsError, NlpError
 from nlp.inference import checked_texts
 from nlp.provenance import marked
-from nlp.score_store import ScoreStore, store_key
+from nlp.scoring.score_store import ScoreStore, store_key
 from nlp.tables import need_columns
 
 if TYPE_CHECKING:

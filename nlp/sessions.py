@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nlp.aggregation.exchange import Hours, hours_around, outside_record
+from nlp.aggregation.session_cutoffs import parse_cutoff
 from nlp.errors import NewsError
-from nlp.exchange import Hours, hours_around, outside_record
-from nlp.session_cutoffs import parse_cutoff
 
 DAY = 24 * 3600 * 10**9  # nanoseconds
 

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nlp.aggregation.prior_strength import fitted_strength
+from nlp.aggregation.signal_cells import Cells, sum_cells
 from nlp.errors import NewsError
-from nlp.prior_strength import fitted_strength
 from nlp.provenance import marks
 from nlp.sessions import calendar_sessions
-from nlp.signal_cells import Cells, sum_cells
 from nlp.tables import need_columns
 
 Values = NDArray[np.float64]

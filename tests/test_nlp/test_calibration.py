@@ -13,7 +13,7 @@ from scipy.special import softmax
 from nlp.calibration import COLDEST, HOTTEST, at_temperature, fit_temperature, negative_log_likelihood
 from nlp.corpora import LABELS
 from nlp.errors import CorpusError
-from nlp.reliability import expected_calibration_error
+from nlp.evaluation.reliability import expected_calibration_error
 
 
 def drawn(seed, n=400, spread=1.5):

@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 from nlp.classifier import SentimentClassifier, label_order, softmax
 from nlp.corpora import LABELS
 from nlp.errors import ModelError, NlpError
+from nlp.forward.quantised import int8_runs
 from nlp.model_files import checked_source, embedded_encoder
-from nlp.quantised import int8_runs
 
 TEXTS = [
     "Profit rises", "loss said to the shares of net loss", "", "sales in the net", "5 %", "日本 🚀",

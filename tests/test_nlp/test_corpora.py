@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nlp.corpora import LABELS, embedded_corpus, label_codes, read_labelled, split
 from nlp.errors import CorpusError
-from nlp.near_duplicates import normalised
+from nlp.labelled.near_duplicates import normalised
 from nlp.tables import write_table
 
 

@@ -14,15 +14,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlp.base_model import load_base
 from nlp.corpora import LABELS
 from nlp.errors import CorpusError, ModelError
 from nlp.evaluate import evaluate
 from nlp.finetune import finetune
 from nlp.provenance import TrainingTexts
-from nlp.recipe import FinetuneConfig
-from nlp.targets import class_weights
-from nlp.trainer import Run, arguments, optimizer
+from nlp.training.base_model import load_base
+from nlp.training.recipe import FinetuneConfig
+from nlp.training.targets import class_weights
+from nlp.training.trainer import Run, arguments, optimizer
 
 SENTENCES = {
     "positive": "profit rises",
@@ -416,19 +416,19 @@ def test_checkpoints_of_another_run_are_not_gone_on_from(config, tmp_path, monke
 
 def test_training_stops_where_macro_f1_rises_no_more_and_goes_back_to_the_best(config, monkeypatch):
     """The figures of the passes are given: the second is the best, two more are waited for."""
-    import nlp.trainer
+    import nlp.training.trainer
 
     figures = iter([0.5, 0.9, 0.8, 0.7, 0.95])
-    monkeypatch.setattr(nlp.trainer, "_metrics", lambda _: {"accuracy": 0.5, "macro_f1": next(figures)})
+    monkeypatch.setattr(nlp.training.trainer, "_metrics", lambda _: {"accuracy": 0.5, "macro_f1": next(figures)})
     # A rate that falls to 0 over 5 passes differs from one that falls over 2, so the best is found by its bits.
     kept = {}
-    saved = importlib.import_module("nlp.checkpoints").WholeMark.on_save
+    saved = importlib.import_module("nlp.training.checkpoints").WholeMark.on_save
 
     def on_save(self, args, state, control, **named):
         kept[state.global_step] = {name: tensor.clone() for name, tensor in named["model"].state_dict().items()}
         return saved(self, args, state, control, **named)
 
-    monkeypatch.setattr(importlib.import_module("nlp.checkpoints").WholeMark, "on_save", on_save)
+    monkeypatch.setattr(importlib.import_module("nlp.training.checkpoints").WholeMark, "on_save", on_save)
     classifier, report = finetune(ROWS, ROWS, replace(config, epochs=5, patience=2))
     assert report.steps == 4 * 4
     for name, tensor in kept[2 * 4].items():
@@ -466,11 +466,11 @@ def test_bfloat16_computes_otherwise_and_keeps_float32_weights(config):
 
 
 def test_an_unknown_tracker_and_one_that_is_missing_are_named(config, monkeypatch):
-    import nlp.tracking
+    import nlp.training.tracking
 
     with pytest.raises(ModelError, match="'notebook' is not known: use tensorboard, wandb, mlflow"):
         finetune(ROWS, ROWS, config, trackers=["notebook"])
-    monkeypatch.setattr(nlp.tracking, "find_spec", lambda _: None)
+    monkeypatch.setattr(nlp.training.tracking, "find_spec", lambda _: None)
     with pytest.raises(ModelError, match="pip install wandb"):
         finetune(ROWS, ROWS, config, trackers=["wandb"])
 

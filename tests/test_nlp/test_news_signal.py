@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nlp.aggregation.novelty import weigh_headlines
+from nlp.aggregation.prior_strength import FEWEST, LEAST, MOST
 from nlp.errors import NewsError
-from nlp.novelty import weigh_headlines
-from nlp.prior_strength import FEWEST, LEAST, MOST
 from nlp.signals import DEFAULT_STRENGTH, FEWEST_LEVELS, MEMORY, daily_signal, news_signal
 
 CALENDAR = exchange_calendars.get_calendar("XNYS", start="2018-10-01", end="2020-03-31")

@@ -8,8 +8,8 @@ from nlp.classifier import SentimentClassifier
 from nlp.ensemble import SentimentEnsemble
 from nlp.errors import CorpusError, ModelError
 from nlp.provenance import TrainingTexts, joined, marked, marks, training_texts
-from nlp.score_stream import score_file
 from nlp.scores import score_headlines
+from nlp.scoring.score_stream import score_file
 
 ROWS = pd.DataFrame({"text": ["a", "b", "c"], "label": "neutral", "corpus": ["one", "two", "one"]})
 TOLD = TrainingTexts(("one", "two"), "2014-03-09")

@@ -10,8 +10,8 @@ from nlp import scores
 from nlp.corpora import LABELS
 from nlp.ensemble import SentimentEnsemble
 from nlp.errors import NlpError
-from nlp.score_store import ARITHMETIC, ScoreStore, store_key
 from nlp.scores import score_headlines, score_texts
+from nlp.scoring.score_store import ARITHMETIC, ScoreStore, store_key
 
 
 class Recorder:

@@ -1,0 +1,1 @@
+"""From scored headlines to a signal: exchanges and cut-offs, novelty, shrinkage, cross-sections."""

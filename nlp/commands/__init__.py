@@ -1,0 +1,1 @@
+"""The sub-commands of `newsfolio` that this package brings."""

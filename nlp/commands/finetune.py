@@ -1,0 +1,180 @@
+"""`newsfolio finetune`: train on labelled texts, save the classifier and its card."""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nlp.classifier import SentimentClassifier
+    from nlp.evaluate import Evaluation
+    from nlp.finetune import FinetuneReport
+    from nlp.labelled.mixing import Weighted
+    from nlp.training.recipe import FinetuneConfig
+
+HELD_OUT = 0.1  # of the first corpus, where no file of validation texts is given
+
+
+@dataclass(frozen=True)
+class Data:
+    """The rows of a run, where each part of them came from, and how they were split."""
+
+    train: "pd.DataFrame"
+    valid: "pd.DataFrame"
+    valid_name: str
+    split: str
+
+
+def finetune(
+    train: Annotated[
+        Path, typer.Argument(help="Labelled texts: a table with text and label, or a corpus as published.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the classifier.")],
+    valid: Annotated[Path | None, typer.Option(help="Held-out texts; else a tenth of TRAIN.")] = None,
+    also: Annotated[list[Path] | None, typer.Option(help="Another corpus to train on; may be repeated.")] = None,
+    also_weight: Annotated[float, typer.Option(help="How much a text of these counts beside one of TRAIN.")] = 0.3,
+    labels: Annotated[str, typer.Option(help="What other labels mean: 0=bearish,1=bullish,2=neutral.")] = "",
+    base: Annotated[str, typer.Option(help="minilm, a folder, or a model on the hub.")] = "minilm",
+    preset: Annotated[
+        str,
+        typer.Option(
+            help="default; small for about a thousand texts; full also takes the public corpora beside TRAIN "
+            "(phrasebank, twitter_financial_news, fiqa_sentiment) and trains again on all."
+        ),
+    ] = "default",
+    epochs: Annotated[float | None, typer.Option(help="Passes over the texts; else the preset's.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate; else the preset's.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Texts per step; else the preset's.")] = None,
+    patience: Annotated[int, typer.Option(help="Stop after so many passes without a better macro-F1; 0: never.")] = 0,
+    licence: Annotated[str, typer.Option(help="Licence of the texts, for the card.")] = "not stated",
+    track: Annotated[list[str] | None, typer.Option(help="tensorboard, wandb or mlflow; may be repeated.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of split, head and order.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Fine-tune a classifier on labelled texts and save it, with a card that says what it was trained on.
+
+    A run that was killed goes on where it was when the same command is given again.
+    """
+    import pandas as pd
+
+    from nlp.evaluate import evaluate
+    from nlp.finetune import finetune, refit
+    from nlp.model_files import check_destination
+    from nlp.training.recipe import FinetuneConfig
+
+    check_destination(out)
+    usual = FinetuneConfig.preset(preset, seed)
+    config = replace(
+        usual,
+        base=base,
+        patience=patience,
+        epochs=usual.epochs if epochs is None else epochs,
+        learning_rate=usual.learning_rate if learning_rate is None else learning_rate,
+        batch_size=usual.batch_size if batch_size is None else batch_size,
+    )
+    corpora = _corpora([train, *(also or [])], also_weight, labels)
+    if preset == "full":
+        corpora |= _public(train, also_weight, corpora, seed)
+    data = _data(corpora, valid, labels, seed)
+    classifier, report = finetune(
+        data.train, data.valid, config, workspace=_beside(out, "partial"), trackers=track or (), progress=True
+    )
+    evaluation = evaluate(classifier, data.valid)  # before a refit sees these texts
+    if preset == "full":
+        everything = pd.concat([data.train, data.valid], ignore_index=True)
+        temperature = report.temperature
+        classifier = refit(
+            everything, config, temperature=temperature, workspace=_beside(out, "refit.partial"), progress=True
+        )
+    card = _card(out.name, classifier, evaluation, data, report, licence, refitted=preset == "full")
+    classifier.save(out, card=card)
+    typer.echo(json.dumps(report.to_dict()) if as_json else f"{report}\nsaved in {out}")
+
+
+def _beside(out: Path, ending: str) -> Path:
+    """Where a run keeps its checkpoints until it is done."""
+    return out.with_name(f"{out.name}.{ending}")
+
+
+def _corpora(files: list[Path], also_weight: float, labels: str) -> "dict[str, Weighted]":
+    """The rows of each file and how much they count, by its name, that of TRAIN first."""
+    from nlp.errors import CorpusError
+
+    names = [file.name for file in files]
+    if len(set(names)) < len(names):
+        raise CorpusError(f"two of {', '.join(names)} have one name: rename a file, as the card tells them by it")
+    return {file.name: (_rows(file, labels), 1.0 if place == 0 else also_weight) for place, file in enumerate(files)}
+
+
+def _public(train: Path, weight: float, taken: "dict[str, Weighted]", seed: int) -> "dict[str, Weighted]":
+    """The public corpora beside TRAIN that were not named, drawn from where they are large."""
+    from nlp.labelled.public_corpora import MOST, at_most, public_beside
+    from nlp.tables import READERS
+
+    files = [file for file in public_beside(train, READERS) if file.name not in taken]
+    if files:
+        typer.echo(f"trained on beside {train.name}: {', '.join(file.name for file in files)}", err=True)
+    return {file.name: (at_most(_rows(file, ""), MOST, file.name, seed), weight) for file in files}
+
+
+def _data(corpora: "dict[str, Weighted]", valid: Path | None, labels: str, seed: int) -> Data:
+    from nlp.labelled.mixing import mixed, split_first
+
+    if valid is not None:
+        return Data(mixed(corpora), _rows(valid, labels), valid.name, f"the texts of {valid.name}")
+    first = next(iter(corpora))
+    train, held = split_first(corpora, valid=HELD_OUT, seed=seed)
+    split = f"a tenth of {first}, near-duplicates on one side, seed {seed}"
+    return Data(train, held, f"{first}, held out", split)
+
+
+def _rows(file: Path, labels: str) -> "pd.DataFrame":
+    from nlp.corpora import LABEL_MAP
+    from nlp.labelled.corpus_formats import TABLE, read_corpus
+    from nlp.labelled.label_maps import parse_label_map
+
+    corpus = read_corpus(file, label_map=parse_label_map(labels) if labels else LABEL_MAP)
+    if corpus.form != TABLE:  # what was recognised, not asked for
+        typer.echo(f"{file.name}: read as {corpus.form}", err=True)
+    return corpus.rows
+
+
+def _card(
+    name: str, classifier: "SentimentClassifier", evaluation: "Evaluation", data: Data, report: "FinetuneReport",
+    licence: str, *, refitted: bool,
+) -> str:  # fmt: skip
+    from nlp.provenance import DATES
+    from nlp.training.model_card import CardFacts, corpus_facts, model_card
+
+    dates = next((column for column in DATES if column in data.train), None)
+    training = [
+        corpus_facts(rows, name=str(corpus), licence=licence, dates=dates)
+        for corpus, rows in data.train.groupby("corpus", sort=False)
+    ]
+    facts = CardFacts(
+        name=name,
+        base=report.config.base,
+        fingerprint=classifier.fingerprint,
+        training=tuple(training),
+        evaluated_on=corpus_facts(data.valid, name=data.valid_name),
+        evaluation=evaluation,
+        split=data.split,
+        temperature=classifier.temperature,
+        config=asdict(report.config),
+        limits=_limits(report.config, refitted=refitted),
+    )
+    return model_card(facts)
+
+
+def _limits(config: "FinetuneConfig", *, refitted: bool) -> tuple[str, ...]:
+    fitted = "The temperature was fitted on the held-out texts: their calibration error is a little too good."
+    chosen = "The number of passes was chosen on the held-out texts: all their figures are a little too good."
+    again = (
+        "Figures and temperature are those of the same recipe without the held-out texts. The weights here were then "
+        "trained on these too, so what the model says of them is no test of it."
+    )
+    return (fitted, *((chosen,) if config.patience else ()), *((again,) if refitted else ()))

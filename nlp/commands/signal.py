@@ -1,0 +1,92 @@
+"""`newsfolio signal`: scored headlines to one signal per session and asset."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from nlp.errors import NewsError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def signal(
+    scored: Annotated[Path, typer.Argument(help="Headlines with a column score.")],
+    out: Annotated[Path, typer.Option(help="Where to write the signal: sessions × assets.")],
+    calendar: Annotated[str, typer.Option(help="Exchange calendar, such as XNYS or XLON.")] = "XNYS",
+    cutoff: Annotated[
+        str, typer.Option(help="News counts until the close, the open, or minutes before: close-15.")
+    ] = "close",
+    halflife: Annotated[float, typer.Option(help="Sessions in which news loses half its weight.")] = 3.0,
+    prior_strength: Annotated[str, typer.Option(help="Neutral headlines to shrink towards, or fit.")] = "2.0",
+    silence: Annotated[int, typer.Option(help="Sessions after the last news until there is no signal.")] = 20,
+    how: Annotated[str, typer.Option(help="mean, or sum: louder the more headlines agree.")] = "mean",
+    novelty_hours: Annotated[
+        float, typer.Option(help="Repeats of a story within so many hours count less, round-ups too; 0: all alike.")
+    ] = 0.0,
+    relative: Annotated[str, typer.Option(help="no, or zscore or rank across the assets of a session.")] = "no",
+    delay: Annotated[float, typer.Option(help="Minutes to publish all news later by: what depends on haste?")] = 0.0,
+    aliases: Annotated[Path | None, typer.Option(help="Table with columns alias and asset.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="Zone of publication times that name none.")] = None,
+) -> None:
+    """Turn scored headlines into one signal per session and asset."""
+    from nlp.headlines import headlines_with_report
+    from nlp.provenance import marks
+    from nlp.sessions import assign_session, calendar_sessions
+    from nlp.signals import daily_signal
+    from nlp.tables import write_indexed
+
+    kind, crossed = _one_of(how, ("mean", "sum"), "--how"), _one_of(relative, ("no", "zscore", "rank"), "--relative")
+    rows, report = headlines_with_report(scored, timezone=timezone, aliases=aliases)
+    rows = _delayed(_weighed(rows, novelty_hours), delay)
+    known = assign_session(rows["published"], calendar, cutoff, time_known=rows["time_known"])
+    frame = daily_signal(
+        rows, calendar_sessions(calendar, known.min(), known.max()), halflife=halflife,
+        prior_strength=_strength(prior_strength), silence=silence, calendar=calendar, cutoff=cutoff,
+        how="sum" if kind == "sum" else "mean",
+    )  # fmt: skip
+    crossed_frame = _crossed(frame, crossed)
+    crossed_frame.attrs.update(marks(rows))  # not lost on the way: a backtest asks which texts taught the classifier
+    write_indexed(crossed_frame, out)
+    typer.echo(
+        f"{report}\n{len(rows):,} headlines -> {frame.shape[0]:,} sessions × {frame.shape[1]} assets, "
+        f"{frame.notna().to_numpy().mean():.0%} covered; written to {out}"
+    )
+
+
+def _one_of(given: str, known: tuple[str, ...], option: str) -> str:
+    if given not in known:
+        raise NewsError(f"{option} {given!r} is not known: use {', '.join(known)}")
+    return given
+
+
+def _strength(given: str) -> float | Literal["fit"]:
+    if given == "fit":
+        return "fit"
+    try:
+        return float(given)
+    except ValueError as error:
+        raise NewsError(f"--prior-strength {given!r} is no number: give one > 0, or fit") from error
+
+
+def _weighed(rows: "pd.DataFrame", hours: float) -> "pd.DataFrame":
+    from nlp.aggregation.novelty import weigh_headlines
+
+    return weigh_headlines(rows, hours=hours) if hours else rows
+
+
+def _delayed(rows: "pd.DataFrame", minutes: float) -> "pd.DataFrame":
+    """All instants later by so many minutes; a date without a time stays that date."""
+    import pandas as pd
+
+    if not 0 <= minutes < 24 * 60:
+        raise NewsError(f"--delay {minutes:g} is not less than a day: give minutes from 0 to 1439")
+    later = rows["published"] + pd.Timedelta(minutes=minutes)
+    return rows.assign(published=later.where(rows["time_known"], rows["published"]))
+
+
+def _crossed(frame: "pd.DataFrame", relative: str) -> "pd.DataFrame":
+    from nlp.aggregation.cross_section import cross_section
+
+    return frame if relative == "no" else cross_section(frame, "rank" if relative == "rank" else "zscore")

@@ -1,0 +1,156 @@
+"""All that one test says about a classifier: its figures, where it is good, and what it is compared with."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from nlp.corpora import LABELS
+from nlp.errors import CorpusError
+from nlp.evaluate import Evaluation, Probabilities, evaluate_probabilities
+from nlp.evaluation.breakdown import breakdowns
+from nlp.evaluation.compare import Comparison, compare
+from nlp.evaluation.figures import checked_codes, guesses
+from nlp.labelled.near_duplicates import duplicate_groups
+from nlp.tables import need_columns
+
+MOST_MISTAKES = 20
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Another classifier on the same texts; `comparison` has the assessed one first, this one second."""
+
+    evaluation: Evaluation
+    comparison: Comparison
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values for JSON: the figures, and the comparison beside them."""
+        return self.evaluation.to_dict() | {"comparison": self.comparison.to_dict()}
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """One classifier on one labelled set; rivals and breakdown are by name.
+
+    mistakes: the surest wrong guesses, surest first: text, truth, guess, confidence and the probability of the truth.
+    """
+
+    name: str
+    evaluation: Evaluation
+    breakdown: dict[str, pd.DataFrame]
+    mistakes: pd.DataFrame
+    against: dict[str, Rival] = field(default_factory=dict)
+    baselines: dict[str, Rival] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def rivals(self) -> list[tuple[str, Rival]]:
+        """Name and figures of whatever the classifier is compared with: other models first."""
+        return [*self.against.items(), *self.baselines.items()]
+
+    @property
+    def evaluations(self) -> list[tuple[str, Evaluation]]:
+        """Name and figures of all, the assessed one first."""
+        return [(self.name, self.evaluation), *((name, rival.evaluation) for name, rival in self.rivals)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values for JSON: the figures at the top, then breakdown, baselines and comparison.
+
+        comparison is None where there is no other model, else its name as `against` and its figures.
+        """
+        other = next(({"against": name, **rival.to_dict()["comparison"], "figures": rival.evaluation.to_dict()}
+                      for name, rival in self.against.items()), None)  # fmt: skip
+        return self.evaluation.to_dict() | {
+            "model": self.name,
+            "notes": [*self.evaluation.notes, *self.notes],
+            "breakdown": {name: _plain(table) for name, table in self.breakdown.items()},
+            "baselines": {name: rival.to_dict() for name, rival in self.baselines.items()},
+            "comparison": other,
+        }
+
+    def __str__(self) -> str:
+        """Everything as tables for people."""
+        from nlp.evaluation.text import as_text
+
+        return as_text(self)
+
+
+def assess(
+    name: str,
+    probabilities: Probabilities,
+    labelled: pd.DataFrame,
+    *,
+    against: Mapping[str, Probabilities] | None = None,
+    baselines: Mapping[str, Probabilities] | None = None,
+    notes: Sequence[str] = (),
+    seed: int = 0,
+) -> Assessment:
+    """Compare probabilities (texts × 3) with the rows of `labelled` (text, label), whole, by part and with others.
+
+    against, baselines: probabilities of the very same texts by the name of who gave them. Near-duplicates among the
+    texts are drawn together in every interval. notes: what else a reader must know, passed on.
+
+    Raises:
+        CorpusError: a column is missing, there are no rows, a label is unknown, or shapes do not fit.
+    """
+    need_columns(labelled, ("text", "label"), "labelled texts", CorpusError)
+    labels, groups = labelled["label"], duplicate_groups(list(labelled["text"]))
+
+    def _rivals(others: Mapping[str, Probabilities] | None) -> dict[str, Rival]:
+        return {other: _rival(probabilities, given, labels, groups, seed) for other, given in (others or {}).items()}
+
+    return Assessment(
+        name=name,
+        evaluation=evaluate_probabilities(probabilities, labels, groups=groups, seed=seed),
+        breakdown=breakdowns(probabilities, labelled, groups=groups, seed=seed),
+        mistakes=worst_mistakes(probabilities, labelled),
+        against=_rivals(against),
+        baselines=_rivals(baselines),
+        notes=tuple(notes),
+    )
+
+
+def worst_mistakes(probabilities: Probabilities, labelled: pd.DataFrame, most: int = MOST_MISTAKES) -> pd.DataFrame:
+    """Return the wrong guesses of highest confidence: text, truth, guess, confidence, given_truth."""
+    truth = checked_codes(probabilities, labelled["label"])
+    guess, row, names = guesses(probabilities), np.arange(len(truth)), np.array(LABELS)
+    table = pd.DataFrame(
+        {"text": labelled["text"].to_numpy(), "truth": names[truth], "guess": names[guess],
+         "confidence": probabilities[row, guess], "given_truth": probabilities[row, truth]}
+    )  # fmt: skip
+    wrong: pd.DataFrame = table[guess != truth].sort_values(
+        ["confidence", "text"], ascending=[False, True], kind="stable"
+    )
+    return wrong.head(most).reset_index(drop=True)
+
+
+def _rival(
+    probabilities: Probabilities, other: Probabilities, labels: pd.Series, groups: ArrayLike, seed: int
+) -> Rival:
+    return Rival(
+        evaluate_probabilities(other, labels, groups=groups, seed=seed),
+        compare(probabilities, other, labels, groups=groups, seed=seed),
+    )
+
+
+def _plain(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """A breakdown as {part: {n, accuracy, accuracy_interval, macro_f1, macro_f1_interval}}."""
+    return {
+        part_name(part): {
+            "n": int(row["n"]),
+            "accuracy": float(row["accuracy"]),
+            "accuracy_interval": [float(row["accuracy_low"]), float(row["accuracy_high"])],
+            "macro_f1": float(row["macro_f1"]),
+            "macro_f1_interval": [float(row["macro_f1_low"]), float(row["macro_f1_high"])],
+        }
+        for part, row in table.iterrows()
+    }
+
+
+def part_name(part: object) -> str:
+    """The value of a column as people write it: 50 for 50.0, as missing values turn whole numbers into floats."""
+    return f"{part:g}" if isinstance(part, float) else str(part).strip()

@@ -1,0 +1,188 @@
+"""What any classifier must beat: the commonest label, a word list, and a linear model over words.
+
+Each is a small frozen object with `predict_proba(texts)` -> (texts × 3: negative, neutral, positive) float32, rows sum
+to 1, in the order given, so that `evaluate_probabilities` and `compare` take them beside a transformer.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from nlp.corpora import LABELS, label_codes
+from nlp.errors import CorpusError
+from nlp.evaluate import Predictor
+from nlp.labelled.near_duplicates import duplicate_groups
+from nlp.tables import need_columns, read_table
+
+Probabilities = NDArray[np.float32]
+
+NEGATIONS = frozenset({"no", "not", "none", "neither", "never", "nobody", "nor", "without", "cannot"})
+REACH = 3  # words between a negation and what it turns
+UNDECIDED = 0.5  # evidence for neutral: between no word and one
+RARE = 3e-4  # words of a smaller share of texts are left out, and words of one text: a tenth of the time to fit
+
+ANY_WORD = r"(?u)\b\w+\b"  # those of one letter too
+_TOKEN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+
+
+@dataclass(frozen=True)
+class Majority:
+    """Gives every text the shares of the labels in the training texts: its guess is the commonest one."""
+
+    shares: tuple[float, float, float]
+
+    def predict_proba(self, texts: Sequence[str]) -> Probabilities:
+        """Return the shares, once per text."""
+        return np.tile(np.array(self.shares, dtype=np.float32), (len(texts), 1))
+
+
+def fit_majority(labelled: pd.DataFrame) -> Majority:
+    """Count the labels (see read_labelled).
+
+    Raises:
+        CorpusError: no texts, or an unknown label.
+    """
+    counts = _label_counts(labelled)
+    negative, neutral, positive = (counts / counts.sum()).tolist()
+    return Majority((negative, neutral, positive))
+
+
+@dataclass(frozen=True)
+class WordList:
+    """Counts words of two lists: with balance = positive - negative, p = softmax(-balance, 1/2, balance).
+
+    A text is neutral where the lists balance, else of the heavier side, the surer the more words. A positive word
+    within three words after a negation counts as negative; a negative word there counts for nothing, as what does
+    not fall need not rise. After T. Loughran and B. McDonald, "When is a liability not a liability?", Journal of
+    Finance 2011, section II.A, who turn positive words only. The probabilities are a ranking: see fit_temperature.
+    """
+
+    negative: frozenset[str] = field(repr=False)
+    positive: frozenset[str] = field(repr=False)
+
+    def predict_proba(self, texts: Sequence[str]) -> Probabilities:
+        """Return probabilities (texts × 3)."""
+        balance = np.array([self.balance(text) for text in texts], dtype=np.float64)
+        evidence = np.stack([-balance, np.full(len(balance), UNDECIDED), balance], axis=1)
+        return np.asarray(softmax(evidence, axis=1), dtype=np.float32)
+
+    def balance(self, text: str) -> int:
+        """Positive less negative words of one text."""
+        words = _TOKEN.findall(text.lower().replace("’", "'"))
+        balance, negated_until = 0, -1
+        for place, word in enumerate(words):
+            balance += self._weight(word, negated=place <= negated_until)
+            if word in NEGATIONS or word.endswith("n't"):
+                negated_until = place + REACH
+        return balance
+
+    def _weight(self, word: str, *, negated: bool) -> int:
+        if word in self.positive:
+            return -1 if negated else 1
+        return -int(word in self.negative and not negated)
+
+
+def read_word_list(source: str | Path | pd.DataFrame) -> WordList:
+    """Read a table with columns word and category, such as Loughran-McDonald's; other categories are left aside.
+
+    Case does not matter. A word of both categories counts in neither.
+
+    Raises:
+        CorpusError: a column is missing, or there is no positive or no negative word.
+    """
+    table, where = read_table(source, CorpusError)
+    need_columns(table, ("word", "category"), where, CorpusError)
+    words, category = (table[name].astype(str).str.strip().str.lower() for name in ("word", "category"))
+    negative, positive = (frozenset(words[category == name]) for name in ("negative", "positive"))
+    if not negative or not positive:
+        known = ", ".join(sorted(set(category))[:10]) or "none"
+        raise CorpusError(f"{where}: needs words of category negative and positive, its categories are {known}")
+    return WordList(negative - positive, positive - negative)
+
+
+@dataclass(frozen=True)
+class WordWeights:
+    """Logistic regression over TF-IDF of words and word pairs; `pipeline` is scikit-learn's, fitted."""
+
+    pipeline: Any = field(repr=False)
+
+    def predict_proba(self, texts: Sequence[str]) -> Probabilities:
+        """Return probabilities (texts × 3)."""
+        if not len(texts):
+            return np.empty((0, len(LABELS)), dtype=np.float32)
+        return np.asarray(self.pipeline.predict_proba(list(texts)), dtype=np.float32)
+
+
+def fit_word_weights(labelled: pd.DataFrame, *, strength: float = 10.0) -> WordWeights:
+    """Fit TF-IDF + logistic regression on rows of text and label; the same rows give the same model.
+
+    strength: inverse of the L2 penalty (scikit-learn's C). Labels weigh the same however rare they are.
+
+    Raises:
+        CorpusError: an unknown label, or a label without a text.
+    """
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    counts = _label_counts(labelled)
+    missing = [label for label, count in zip(LABELS, counts, strict=True) if not count]
+    if missing:
+        raise CorpusError(f"no training text is labelled {', '.join(missing)}: all of {', '.join(LABELS)} are needed")
+    pipeline = _pipeline(strength, least_texts=max(2, round(RARE * counts.sum())) if counts.sum() >= 100 else 1)
+    with threadpool_limits(1):  # on matrices this thin threads wait for one another: seconds instead of a quarter
+        pipeline.fit(list(labelled["text"]), label_codes(labelled["label"]))  # codes, so that columns come as LABELS
+    return WordWeights(pipeline)
+
+
+def fit_baselines(train: pd.DataFrame | None, words: WordList | None) -> dict[str, Predictor]:
+    """Return what can be had by name: majority and TF-IDF where there are training texts, the list where there is one.
+
+    Raises:
+        CorpusError: see fit_majority and fit_word_weights.
+    """
+    fitted: dict[str, Predictor] = {} if train is None else {"majority": fit_majority(train)}
+    if words is not None:
+        fitted["word list"] = words
+    if train is not None:
+        fitted["TF-IDF + logistic regression"] = fit_word_weights(train)
+    return fitted
+
+
+def without_near_duplicates(train: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
+    """Return the rows of `train` whose text is no near-duplicate (see duplicate_groups) of a text of `test`, and
+    which rows of `test` have one in `train`.
+
+    A baseline that has seen the test texts says nothing about how hard they are.
+
+    Raises:
+        CorpusError: nothing is left.
+    """
+    groups = duplicate_groups([*train["text"], *test["text"]])
+    trained, tested = groups[: len(train)], groups[len(train) :]
+    seen = np.isin(trained, tested)
+    if seen.all():
+        raise CorpusError(f"all {len(train)} training texts are near-duplicates of test texts: give other ones")
+    return train[~seen].reset_index(drop=True), np.isin(tested, trained)
+
+
+def _pipeline(strength: float, least_texts: int) -> Any:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    # Stop words stay: "up", "not" and "from" decide many a headline.
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=ANY_WORD, min_df=least_texts)
+    return make_pipeline(words, LogisticRegression(C=strength, class_weight="balanced", max_iter=1000))
+
+
+def _label_counts(labelled: pd.DataFrame) -> NDArray[np.int64]:
+    codes = label_codes(labelled["label"])
+    if not len(codes):
+        raise CorpusError("no labelled texts: a baseline needs at least one")
+    return np.bincount(codes, minlength=len(LABELS)).astype(np.int64)

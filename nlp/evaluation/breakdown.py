@@ -1,0 +1,120 @@
+"""Where a classifier is good: figures by agreement band, by source, by length."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from nlp.corpora import LABELS
+from nlp.errors import CorpusError
+from nlp.evaluate import Probabilities, evaluate_probabilities
+from nlp.evaluation.bootstrap import Floats, interval, resampled_sums
+from nlp.evaluation.figures import accuracy_of, as_confusion, checked_codes, confusion_cells, guesses, macro_f1
+
+BANDS = ("agree", "source", "corpus")  # columns by which figures are told apart, where a table has them
+MOST_PARTS = 20
+
+
+def breakdown(
+    probabilities: Probabilities,
+    labels: pd.Series,
+    by: pd.Series,
+    *,
+    groups: ArrayLike | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return n, accuracy and macro_f1 with 95 % intervals (…_low, …_high) per value of `by`, sorted, then of all
+    texts as "(all)".
+
+    probabilities: texts × 3 (negative, neutral, positive). by: a value per text, in the same order: a column such as
+    the agreement band or the source, or `length_quarter(texts)`; rows without a value stand under "(none)".
+    groups: one number per text (see duplicate_groups); the bootstrap draws whole groups. A label that a part
+    lacks counts there as an F1 of 0, as in `evaluate`: compare the macro-F1 of parts that hold all labels only.
+
+    Raises:
+        CorpusError: no texts, an unknown label, or lengths that differ.
+    """
+    truth = checked_codes(probabilities, labels)
+    if len(by) != len(truth):
+        raise CorpusError(f"{len(by)} values to break down by for {len(truth)} texts: pass one per text")
+    cells = confusion_cells(truth, guesses(probabilities))
+    together = None if groups is None else np.asarray(groups)
+    rows = dict(_parts(by))
+    figures = [_figures(cells[part], None if together is None else together[part], seed) for part in rows.values()]
+    return pd.DataFrame(figures, index=pd.Index(list(rows), name=by.name or "part")).astype({"n": np.int64})
+
+
+def breakdowns(
+    probabilities: Probabilities, labelled: pd.DataFrame, *, groups: ArrayLike | None = None, seed: int = 0
+) -> dict[str, pd.DataFrame]:
+    """Return `breakdown` of rows of text and label by each of the columns agree, source and corpus that there is,
+    and by length.
+
+    Of more than twenty sources the smallest stand together as "(others)".
+    """
+    by = {name: _largest(labelled[name]) for name in BANDS if name in labelled.columns}
+    by["length"] = length_quarter(labelled["text"])
+    return {
+        name: breakdown(probabilities, labelled["label"], part, groups=groups, seed=seed) for name, part in by.items()
+    }
+
+
+def _parts(by: pd.Series) -> Iterator[tuple[Any, NDArray[np.bool_]]]:
+    """Yield each value of `by` and its rows: values sorted, then what has none, then all."""
+    code, names = pd.factorize(by, sort=True)
+    for number, name in enumerate(names):
+        yield name, code == number
+    if (code < 0).any():
+        yield "(none)", code < 0
+    yield "(all)", np.ones(len(by), dtype=bool)
+
+
+def _largest(column: pd.Series) -> pd.Series:
+    """The column with its rare values as "(others)", and whatever is no number as text."""
+    plain = column if pd.api.types.is_numeric_dtype(column) else column.map(str, na_action="ignore")
+    if plain.nunique() <= MOST_PARTS:
+        return plain
+    largest = plain.value_counts().sort_index().sort_values(ascending=False, kind="stable").index[: MOST_PARTS - 1]
+    return plain.map(str, na_action="ignore").where(plain.isin(largest) | plain.isna(), "(others)")
+
+
+def _figures(cells: Floats, groups: ArrayLike | None, seed: int) -> dict[str, float]:
+    row = {"n": float(len(cells))}
+    total, drawn = as_confusion(cells.sum(axis=0)), as_confusion(resampled_sums(cells, groups, seed))
+    for name, figure in {"accuracy": accuracy_of, "macro_f1": macro_f1}.items():
+        low, high = interval(figure(drawn))
+        row |= {name: float(figure(total)), f"{name}_low": float(low), f"{name}_high": float(high)}
+    return row
+
+
+def length_quarter(texts: pd.Series) -> pd.Series:
+    """Return the quarter of each text by its number of words, named by its range: "1 to 12 words".
+
+    Quarters are equal up to texts of the same length, which stay together; where these are many there are fewer.
+    """
+    words = texts.map(lambda text: len(text.split()))
+    quarter = pd.qcut(words, 4, labels=False, duplicates="drop").fillna(0.0)  # one length only: a single part
+    ends = words.groupby(quarter).agg(["min", "max"])
+    width = len(str(words.max()))  # so that the names sort as the numbers do
+    names = {part: f"{low:{width}d} to {high:{width}d} words" for part, low, high in ends.itertuples()}
+    return quarter.map(names).rename("length")
+
+
+def scorecard(
+    probabilities: Probabilities, labels: pd.Series, *, groups: ArrayLike | None = None, seed: int = 0
+) -> pd.DataFrame:
+    """Return the figures beyond accuracy, a row each, with columns value, low, high (95 % interval).
+
+    Rows: brier (mean squared distance to the one-hot label, 0 to 2, least is best), mcc (Matthews correlation, -1 to
+    1), then precision, recall and f1 of each label, as "precision negative". They are those of
+    `evaluate_probabilities`, as one table; arguments and errors are the same.
+    """
+    found = evaluate_probabilities(probabilities, labels, groups=groups, seed=seed)
+    rows = {"brier": (found.brier, *found.brier_interval), "mcc": (found.mcc, *found.mcc_interval)}
+    for figure in ("precision", "recall", "f1"):
+        each = found.per_class[[figure, f"{figure}_low", f"{figure}_high"]].itertuples(index=False, name=None)
+        rows |= {f"{figure} {label}": row for label, row in zip(LABELS, each, strict=True)}
+    index = pd.Index(list(rows), name="figure")
+    return pd.DataFrame(list(rows.values()), index=index, columns=["value", "low", "high"])

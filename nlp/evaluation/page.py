@@ -1,0 +1,100 @@
+"""write_evaluation(): an assessment as one HTML file that opens offline and asks nothing of any network."""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
+
+from nlp.evaluation.assessment import Assessment, Rival
+from nlp.evaluation.charts import confusion_picture, reliability_picture
+from nlp.evaluation.text import (
+    Table,
+    all_notes,
+    calibration_words,
+    class_table,
+    comparison_table,
+    confusion_table,
+    figures_table,
+    number,
+    part_tables,
+)
+from nlp.tables import write_whole
+
+FILE = "evaluation.html"
+# No script at all; pictures are drawn by the markup itself.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+
+def write_evaluation(found: Assessment, folder: str | Path, *, facts: Mapping[str, str] | None = None) -> Path:
+    """Write `folder`/evaluation.html and return its path; a crash leaves an older file whole.
+
+    facts: where the figures come from (files, digests), shown at the end. Every text in it is taken for foreign and
+    escaped. The same assessment gives the same bytes.
+
+    Raises:
+        NlpError: the folder cannot be written.
+    """
+    html = evaluation_html(found, facts=facts)
+    return write_whole(Path(folder) / FILE, {".html": lambda path: path.write_text(html, encoding="utf-8")})
+
+
+def evaluation_html(found: Assessment, *, facts: Mapping[str, str] | None = None) -> str:
+    """Return the page of `write_evaluation`."""
+    evaluation = found.evaluation
+    return _template().render(
+        name=found.name,
+        lead=_lead(found),
+        figures=figures_table(found),
+        comparison=comparison_table(found) if found.rivals else None,
+        calibration=calibration_words(evaluation),
+        reliability=reliability_picture(evaluation),
+        bins=_bins_table(found),
+        confusion=confusion_picture(evaluation),
+        counts=confusion_table(evaluation),
+        labels=class_table(evaluation),
+        parts=part_tables(found),
+        mistakes=found.mistakes.to_dict("records"),
+        notes=all_notes(found),
+        facts=dict(facts or {}),
+        policy=POLICY,
+        style=Markup(_asset("evaluation.css")),  # noqa: S704 - our own file
+    )
+
+
+def _lead(found: Assessment) -> str:
+    """One sentence on how good it is, and one on whether that is better than what it is compared with."""
+    evaluation = found.evaluation
+    low, high = evaluation.accuracy_interval
+    verdicts: dict[str, list[str]] = {}
+    for name, rival in found.rivals:
+        verdicts.setdefault(_verdict(rival), []).append(f"{name} ({rival.evaluation.accuracy:.1%})")
+    compared = "; ".join(f"{verdict} {', '.join(names)}" for verdict, names in verdicts.items())
+    return (
+        f"{found.name} has {evaluation.accuracy:.1%} of {evaluation.n:,} texts right, 95 % interval {low:.1%} to "
+        f"{high:.1%}; its macro-F1 is {number(evaluation.macro_f1)}."
+    ) + (f" Its accuracy is {compared}." if compared else "")
+
+
+def _verdict(rival: Rival) -> str:
+    low, high = rival.comparison.accuracy.interval
+    return "above that of" if low > 0 else "below that of" if high < 0 else "not told apart from that of"
+
+
+def _bins_table(found: Assessment) -> Table:
+    rows = [
+        [f"{row['least']:.1%} to {row['most']:.1%}", f"{row['confidence']:.1%}", f"{row['texts']:,.0f}",
+         f"{row['accuracy']:.1%}\n{row['low']:.1%} to {row['high']:.1%}"]
+        for _, row in found.evaluation.reliability.iterrows()
+    ]  # fmt: skip
+    return Table("The points of the picture", ["confidence", "mean", "texts", "right"], rows)
+
+
+def _asset(name: str) -> str:
+    return files("nlp.data").joinpath(name).read_text(encoding="utf-8")
+
+
+def _template() -> Template:
+    strict = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return strict.from_string(_asset("evaluation.html.jinja"))

@@ -1,0 +1,1 @@
+"""Scoring at scale: the store of known scores, and files larger than memory."""

@@ -1,0 +1,57 @@
+"""What each text is trained towards: probabilities of the labels, and how much the text counts."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nlp.corpora import LABELS, label_codes
+from nlp.errors import CorpusError
+from nlp.labelled.agreement import share_agreeing
+
+Floats = NDArray[np.float32]
+
+
+def class_weights(codes: NDArray[np.int64], power: float, counts: Floats | None = None) -> Floats:
+    """Return (1 / label frequency)^power per label, scaled so that the mean over the texts is 1.
+
+    counts: how much each text counts; 1 unless told.
+    """
+    totals = np.bincount(codes, weights=counts, minlength=len(LABELS))
+    weights = (totals.sum() / totals) ** power
+    return np.asarray(weights / (weights * totals).sum() * totals.sum(), dtype=np.float32)
+
+
+def targets(rows: pd.DataFrame, *, soft: bool = False) -> Floats:
+    """Return texts × labels: 1 at the text's label, or less where annotators disagreed and `soft` is true.
+
+    The share of annotators behind the label is read from the column `agree` (see share_agreeing); the others'
+    votes are not published. They are given to the labels next to it, in the order negative, neutral, positive: who
+    does not read a text as positive reads it as neutral, and the votes against neutral are halved between both
+    sides. Each row sums to 1.
+    """
+    codes = label_codes(rows["label"])
+    certain = np.eye(len(LABELS), dtype=np.float32)
+    if not soft or "agree" not in rows:
+        return np.asarray(certain[codes])
+    share = share_agreeing(rows).to_numpy(np.float32)[:, None]
+    return np.asarray(share * certain[codes] + (1.0 - share) * _NEXT[codes], dtype=np.float32)
+
+
+_NEXT = np.array([[0.0, 1.0, 0.0], [0.5, 0.0, 0.5], [0.0, 1.0, 0.0]], dtype=np.float32)
+
+
+def row_weights(rows: pd.DataFrame) -> Floats:
+    """Return the column `weight`, scaled to the mean 1; all 1 where there is none.
+
+    Raises:
+        CorpusError: a weight is missing, negative or infinite, or all are 0.
+    """
+    if "weight" not in rows:
+        return np.ones(len(rows), dtype=np.float32)
+    weights = pd.to_numeric(rows["weight"], errors="coerce").to_numpy(np.float64)
+    wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if len(wrong):
+        raise CorpusError(f"row {wrong[0] + 1}: the weight is {rows['weight'].iloc[wrong[0]]}: give a number >= 0")
+    if not weights.any():
+        raise CorpusError("all weights are 0: no text would count")
+    return np.asarray(weights / weights.mean(), dtype=np.float32)

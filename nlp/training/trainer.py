@@ -1,0 +1,214 @@
+"""The transformers Trainer of one fine-tuning run: its arguments, optimizer, callbacks, and how it is run."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nlp.corpora import LABELS
+from nlp.errors import ModelError
+from nlp.model_files import first_line, quiet_transformers
+from nlp.training.adversarial import adversarial_step
+from nlp.training.learning_rates import parameter_groups
+from nlp.training.loss import trainer_loss
+from nlp.training.recipe import FinetuneConfig
+from nlp.training.targets import Floats
+
+Row = dict[str, Any]  # input_ids, and labels: the target, one number per label
+
+
+@dataclass(frozen=True)
+class Run:
+    """What surrounds a training: its settings, where its checkpoints go (None: nowhere), who is told of it."""
+
+    config: FinetuneConfig
+    workspace: Path | None = None
+    trackers: Sequence[str] = ()
+    progress: bool = False
+
+    @property
+    def saves(self) -> bool:
+        """Whether each pass is kept: to go on from, or to go back to."""
+        return self.workspace is not None
+
+
+def build(model: Any, tokenizer: Any, train: list[Row], valid: list[Row], weights: Floats, run: Run) -> Any:
+    """Return a Trainer; weights: the loss's factor per class."""
+    import torch
+    import transformers
+
+    config = run.config
+    trainer = transformers.Trainer(
+        model=model,
+        args=arguments(run),
+        train_dataset=train,
+        eval_dataset=valid,
+        data_collator=transformers.DataCollatorWithPadding(tokenizer),
+        compute_loss_func=trainer_loss(
+            torch.tensor(weights), smoothing=config.label_smoothing, gamma=config.focal_gamma
+        ),
+        compute_metrics=_metrics,
+        optimizers=(optimizer(model, config), None),
+        callbacks=_callbacks(run),
+    )
+    trainer.remove_callback(transformers.PrinterCallback)  # it prints a dict per logging step
+    if config.adversarial_norm:
+        # Callbacks do not see the inputs and the loss does not see the model: only the step itself sees both.
+        step = adversarial_step(trainer.training_step, config.adversarial_norm)
+        trainer.training_step = step  # type: ignore[method-assign]
+    return trainer
+
+
+def optimizer(model: Any, config: FinetuneConfig) -> Any:
+    """AdamW over the learning-rate groups of the config."""
+    import torch
+
+    groups = parameter_groups(
+        model,
+        learning_rate=config.learning_rate,
+        layer_decay=config.layer_decay,
+        head_factor=config.head_factor,
+        weight_decay=config.weight_decay,
+    )
+    return torch.optim.AdamW(groups, fused=True)  # a twentieth of the step's time; the plain loop takes a third
+
+
+def arguments(run: Run) -> Any:
+    """The config in the Trainer's words."""
+    import tempfile
+
+    import torch
+    import transformers
+
+    from nlp.training.tracking import known_trackers
+
+    config, on_cpu = run.config, not (torch.cuda.is_available() or torch.backends.mps.is_available())
+    measured, width = bool(config.patience or run.trackers), precision_on(config.precision, on_cpu=on_cpu)
+    return transformers.TrainingArguments(
+        output_dir=str(run.workspace or tempfile.gettempdir()),  # without a workspace nothing is written there
+        num_train_epochs=config.epochs,
+        learning_rate=config.learning_rate,
+        per_device_train_batch_size=config.batch_size,
+        per_device_eval_batch_size=64,
+        gradient_accumulation_steps=config.accumulation,
+        activation_checkpointing=config.gradient_checkpointing,
+        warmup_steps=config.warmup,  # below 1: a share of all steps
+        train_sampling_strategy="group_by_length",  # batches of like lengths waste little padding
+        seed=config.seed,
+        use_cpu=on_cpu,
+        bf16=width == "bfloat16",
+        fp16=width == "float16",
+        eval_strategy="epoch" if measured else "no",
+        save_strategy="epoch" if run.saves else "no",
+        save_total_limit=2,  # one would leave none whole while the next is written
+        load_best_model_at_end=bool(config.patience),
+        metric_for_best_model="macro_f1",
+        restore_callback_states_from_checkpoint=True,  # the patience already spent
+        logging_strategy="steps" if run.trackers else "epoch",
+        logging_steps=10,
+        report_to=list(known_trackers(run.trackers)),
+        disable_tqdm=not (run.progress and sys.stderr.isatty()),
+        dataloader_pin_memory=not on_cpu,
+    )
+
+
+def precision_on(precision: str, *, on_cpu: bool) -> str:
+    """Return the precision that the config's means on this machine: float32, bfloat16 or float16.
+
+    auto on the CPU is float32: bfloat16 halves the forward pass but doubles the backward pass of short texts.
+
+    Raises:
+        ModelError: float16 on the CPU, or bfloat16 on a GPU without it.
+    """
+    import torch
+
+    has_bf16 = on_cpu or (torch.cuda.is_available() and torch.cuda.is_bf16_supported())
+    if precision == "float16" and on_cpu:
+        raise ModelError("precision float16 needs a GPU: use float32 or bfloat16 on the CPU")
+    if precision == "bfloat16" and not has_bf16:
+        raise ModelError("precision bfloat16 is not known to this GPU: use float16 or float32")
+    if precision != "auto":
+        return precision
+    return "bfloat16" if has_bf16 and not on_cpu else "float32"
+
+
+def _callbacks(run: Run) -> list[Any]:
+    import transformers
+
+    from nlp.training.averaging import AveragingCallback
+    from nlp.training.checkpoints import WholeMark
+    from nlp.training.tracking import LossOfPass
+
+    config = run.config
+    averaging = [AveragingCallback(config.average_decay)] if config.average_decay else []
+    stopping = [transformers.EarlyStoppingCallback(config.patience)] if config.patience else []
+    telling = [LossOfPass()] if run.trackers else []
+    marking = [WholeMark()] if run.saves else []  # last: it vouches for what those before it wrote
+    return [*averaging, *stopping, *telling, *marking]
+
+
+def _metrics(predicted: Any) -> dict[str, float]:
+    return headline_figures(predicted.label_ids.argmax(axis=1), predicted.predictions.argmax(axis=1))
+
+
+def headline_figures(truth: NDArray[np.int64], guess: NDArray[np.int64]) -> dict[str, float]:
+    """Accuracy and macro-F1 of codes of labels; a label that neither side knows has the F1 0."""
+    from sklearn.metrics import accuracy_score, f1_score
+
+    codes = list(range(len(LABELS)))
+    return {
+        "accuracy": float(accuracy_score(truth, guess)),
+        "macro_f1": float(f1_score(truth, guess, labels=codes, average="macro", zero_division=0.0)),
+    }
+
+
+def train_from(trainer: Any, run: Run, digest: str) -> Any:
+    """Train, from the last whole checkpoint of this very run (`digest`) where the workspace has one.
+
+    Memory and disk that run out are errors with a remedy.
+    """
+    from nlp.training.checkpoints import claim, clear, last_whole
+
+    with _told(run), quiet_transformers():  # each checkpoint would else draw a bar of its own
+        if run.workspace is None:
+            return trainer.train()
+        claim(run.workspace, digest)
+        checkpoint = last_whole(run.workspace)
+        outcome = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        clear(run.workspace)
+        return outcome
+
+
+@contextmanager
+def _told(run: Run) -> Iterator[None]:
+    try:
+        yield
+    except MemoryError as error:
+        raise _out_of_memory(run) from error
+    except OSError as error:
+        raise ModelError(f"{run.workspace}: cannot be written: {error.strerror or error}: make room there") from error
+    except RuntimeError as error:  # torch and safetensors raise it for both
+        if "PytorchStreamWriter" in str(error) or "No space left" in str(error):
+            raise ModelError(f"{run.workspace}: cannot be written: {first_line(error)}: make room there") from error
+        if "memory" not in str(error).lower():
+            raise
+        raise _out_of_memory(run) from error
+
+
+def _out_of_memory(run: Run) -> ModelError:
+    return ModelError(
+        f"out of memory at batch size {run.config.batch_size}: lower batch_size (and raise accumulation), lower "
+        "max_length, or set gradient_checkpointing"
+    )
+
+
+def rows_of(ids: list[list[int]], targets: Floats) -> list[Row]:
+    """Rows as the Trainer takes them."""
+    if targets.shape != (len(ids), len(LABELS)):
+        raise ValueError(f"targets are {targets.shape} for {len(ids)} texts")
+    return [{"input_ids": tokens, "labels": row} for tokens, row in zip(ids, targets.tolist(), strict=True)]

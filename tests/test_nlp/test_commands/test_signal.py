@@ -1,0 +1,86 @@
+"""`newsfolio signal` passes each option on to the function that it is a skin of."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from nlp.aggregation.cross_section import cross_section
+from nlp.aggregation.novelty import weigh_headlines
+from nlp.commands.signal import signal
+from nlp.errors import NewsError
+from nlp.headlines import read_headlines
+from nlp.sessions import assign_session, calendar_sessions
+from nlp.signals import daily_signal
+
+TEXTS = ["Acme lifts outlook", "Acme lifts its outlook", "Acme sued"]
+
+
+@pytest.fixture
+def scored(tmp_path):
+    random = np.random.default_rng(1)
+    published = pd.Timestamp("2021-03-01 12:00", tz="UTC") + pd.to_timedelta(random.integers(0, 60 * 24 * 60, 300), "m")
+    news = {"published": published, "asset": random.choice(list("ABCD"), 300), "text": random.choice(TEXTS, 300)}
+    pd.DataFrame(news).assign(score=random.uniform(-1, 1, 300)).to_csv(tmp_path / "scored.csv", index=False)
+    return tmp_path
+
+
+def ran(folder, *options):
+    app = typer.Typer()
+    app.command()(signal)
+    result = CliRunner().invoke(app, [str(folder / "scored.csv"), "--out", str(folder / "made.parquet"), *options])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result, pd.read_parquet(folder / "made.parquet") if result.exit_code == 0 else None
+
+
+def by_hand(rows, cutoff="close", **options):
+    known = assign_session(rows["published"], cutoff=cutoff, time_known=rows["time_known"])
+    return daily_signal(rows, calendar_sessions("XNYS", known.min(), known.max()), cutoff=cutoff, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], lambda rows: by_hand(rows)),
+        (["--cutoff", "close-30"], lambda rows: by_hand(rows, cutoff="close-30")),
+        (["--prior-strength", "fit"], lambda rows: by_hand(rows, prior_strength="fit")),
+        (["--prior-strength", "7", "--how", "sum"], lambda rows: by_hand(rows, prior_strength=7.0, how="sum")),
+        (["--novelty-hours", "48"], lambda rows: by_hand(weigh_headlines(rows, hours=48.0))),
+        (["--relative", "rank"], lambda rows: cross_section(by_hand(rows), "rank")),
+        (["--relative", "zscore"], lambda rows: cross_section(by_hand(rows), "zscore")),
+        (["--delay", "90"], lambda rows: by_hand(rows.assign(published=rows["published"] + pd.Timedelta("90min")))),
+    ],
+)
+def test_each_option_does_what_its_function_does(scored, options, expected):
+    _, made = ran(scored, *options)
+    pd.testing.assert_frame_equal(made, expected(read_headlines(scored / "scored.csv")), check_freq=False)
+
+
+def test_it_says_what_was_dropped_and_made(scored):
+    result, made = ran(scored)
+    assert f"300 headlines -> {len(made)} sessions × 4 assets" in result.output
+    assert "dropped: 0 without text, 0 without asset, 0 exact repeats" in result.output
+
+
+def test_a_delay_leaves_bare_dates_alone(scored):
+    rows = pd.read_csv(scored / "scored.csv")
+    rows.assign(published=rows["published"].str[:10]).to_csv(scored / "scored.csv", index=False)
+    assert ran(scored, "--delay", "600")[1].equals(ran(scored)[1])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--how", "median"], "--how 'median' is not known: use mean, sum"),
+        (["--relative", "z"], "--relative 'z' is not known: use no, zscore, rank"),
+        (["--prior-strength", "strong"], "--prior-strength 'strong' is no number"),
+        (["--delay", "-5"], "--delay -5 is not less than a day"),
+        (["--cutoff", "noon"], "cut-off 'noon' is not known"),
+    ],
+)
+def test_options_that_make_no_sense_write_nothing(scored, options, message):
+    with pytest.raises(NewsError, match=message):
+        ran(scored, *options)
+    assert not (scored / "made.parquet").exists()
