@@ -37,10 +37,15 @@ def training_texts(rows: pd.DataFrame) -> TrainingTexts:
         CorpusError: the column of dates holds something else.
     """
     corpora = tuple(map(str, rows["corpus"].unique())) if "corpus" in rows else ()
-    column = next((name for name in DATES if name in rows), None)
+    column = dates_column(rows)
     if column is None or rows.empty or rows[column].isna().any():
         return TrainingTexts(corpora)
     return TrainingTexts(corpora, f"{times_of(rows[column]).max():%Y-%m-%d}")
+
+
+def dates_column(rows: pd.DataFrame) -> str | None:
+    """Return the column that tells when a text appeared, None where there is none."""
+    return next((name for name in DATES if name in rows), None)
 
 
 def times_of(dates: pd.Series) -> pd.Series:

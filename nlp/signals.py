@@ -81,9 +81,8 @@ def daily_signal(
     _check(scored, halflife, prior_strength, silence, how)
     cells = _checked_cells(scored, sessions, calendar, cutoff)
     memory = _remembered(cells, halflife, silence)
-    signal = _framed(_level(memory, _strength(cells, prior_strength), how), sessions, cells.assets)
-    signal.attrs.update(marks(scored))  # a backtest asks which texts taught the classifier
-    return signal
+    level = _level(memory, _strength(cells, prior_strength), how)
+    return _of_scores(scored, _framed(level, sessions, cells.assets))
 
 
 def news_signal(
@@ -105,7 +104,7 @@ def news_signal(
     _check(scored, halflife, prior_strength, silence, how)
     cells = _checked_cells(scored, sessions, calendar, cutoff)
     memory, strength = _remembered(cells, halflife, silence), _strength(cells, prior_strength)
-    level = _framed(_level(memory, strength, how), sessions, cells.assets)
+    level = _of_scores(scored, _framed(_level(memory, strength, how), sessions, cells.assets))
     usual = level.rolling(MEMORY, min_periods=FEWEST_LEVELS).mean().shift(1)
     return NewsSignal(
         level=level,
@@ -115,6 +114,12 @@ def news_signal(
         coverage=level.notna().mean(axis=1).rename("coverage"),
         prior_strength=pd.Series(strength, index=level.index, name="prior_strength"),
     )
+
+
+def _of_scores(scored: pd.DataFrame, signal: pd.DataFrame) -> pd.DataFrame:
+    """The signal, telling what the scores tell: a backtest asks which texts taught the classifier."""
+    signal.attrs.update(marks(scored))
+    return signal
 
 
 def _framed(values: Values, sessions: pd.DatetimeIndex, assets: pd.Index) -> pd.DataFrame:

@@ -31,7 +31,9 @@ def cross_section(
     sector = _sectors(ordered.columns, sectors)
     relative = _ranks(ordered, sector) if how == "rank" else _zscores(ordered, sector)
     enough = ordered.notna().sum(axis=1) >= FEWEST_NAMES
-    return relative.where(enough, np.nan, axis=0)[signal.columns]
+    crossed = relative.where(enough, np.nan, axis=0)[signal.columns]
+    crossed.attrs.update(signal.attrs)  # which texts taught the classifier, for one
+    return crossed
 
 
 def _sectors(assets: pd.Index, sectors: pd.Series | None) -> pd.Series:

@@ -147,10 +147,10 @@ def _card(
     name: str, classifier: "SentimentClassifier", evaluation: "Evaluation", data: Data, report: "FinetuneReport",
     licence: str, *, refitted: bool,
 ) -> str:  # fmt: skip
-    from nlp.provenance import DATES
+    from nlp.provenance import dates_column
     from nlp.training.model_card import CardFacts, corpus_facts, model_card
 
-    dates = next((column for column in DATES if column in data.train), None)
+    dates = dates_column(data.train)
     training = [
         corpus_facts(rows, name=str(corpus), licence=licence, dates=dates)
         for corpus, rows in data.train.groupby("corpus", sort=False)

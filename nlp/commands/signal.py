@@ -32,7 +32,6 @@ def signal(
 ) -> None:
     """Turn scored headlines into one signal per session and asset."""
     from nlp.headlines import headlines_with_report
-    from nlp.provenance import marks
     from nlp.sessions import assign_session, calendar_sessions
     from nlp.signals import daily_signal
     from nlp.tables import write_indexed
@@ -46,9 +45,7 @@ def signal(
         prior_strength=_strength(prior_strength), silence=silence, calendar=calendar, cutoff=cutoff,
         how="sum" if kind == "sum" else "mean",
     )  # fmt: skip
-    crossed_frame = _crossed(frame, crossed)
-    crossed_frame.attrs.update(marks(rows))  # not lost on the way: a backtest asks which texts taught the classifier
-    write_indexed(crossed_frame, out)
+    write_indexed(_crossed(frame, crossed), out)
     typer.echo(
         f"{report}\n{len(rows):,} headlines -> {frame.shape[0]:,} sessions × {frame.shape[1]} assets, "
         f"{frame.notna().to_numpy().mean():.0%} covered; written to {out}"
