@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, cast
 
 from nlp.forward.encoders import Linear
+from nlp.forward.kernels import kernels, lies_plain
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +36,14 @@ class Attention:
     of_firsts: Callable[[Linear, "torch.Tensor", "torch.Tensor", Rows, int], "torch.Tensor"]
 
 
+def attend_on_cpu(qkv: "torch.Tensor", rows: Rows, n_heads: int) -> "torch.Tensor":
+    """As `Attention.within`."""
+    quick = kernels()
+    if quick is not None and lies_plain(qkv, 3 * 32 * n_heads):
+        return quick.attend(qkv, rows, n_heads)
+    return attend_by_length(qkv, rows, n_heads)
+
+
 def attend_by_length(qkv: "torch.Tensor", rows: Rows, n_heads: int) -> "torch.Tensor":
     """As `Attention.within`: a few texts of one length at a time."""
     width = qkv.shape[1] // 3
@@ -46,9 +55,8 @@ def attend_by_length(qkv: "torch.Tensor", rows: Rows, n_heads: int) -> "torch.Te
     return gathered
 
 
-def _alike(lengths: list[int]) -> Iterator[tuple[int, int, int]]:
+def _alike(lengths: list[int], start: int = 0) -> Iterator[tuple[int, int, int]]:
     """First token, number of texts and their length, for texts of one length that lie side by side."""
-    start = 0
     for length, group in groupby(lengths):
         left, at_once = len(list(group)), max(1, TOKENS_AT_ONCE // length)
         while left:
@@ -95,7 +103,7 @@ def _mixed(asking: "torch.Tensor", hidden: "torch.Tensor", rows: Rows) -> "torch
     import torch
 
     mixed, text = torch.zeros_like(asking), 0
-    for start, texts, length in _alike(rows.lengths):
+    for start, texts, length in _alike(rows.lengths, int(rows.cuts[0])):
         own = hidden[start : start + texts * length].view(texts, length, -1)
         scores = torch.bmm(own, asking[:, text : text + texts].permute(1, 2, 0))
         weighted = torch.bmm(torch.softmax(scores, 1).transpose(1, 2), own)
@@ -142,5 +150,5 @@ def _varlen(
     return cast("torch.Tensor", answer).reshape(len(query), -1)
 
 
-BY_LENGTH = Attention(attend_by_length, firsts_by_length)
+ON_CPU = Attention(attend_on_cpu, firsts_by_length)
 VARLEN = Attention(attend_varlen, firsts_varlen)

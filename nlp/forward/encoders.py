@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from nlp.forward.kernels import kernels, lies_plain
 
 if TYPE_CHECKING:
     import torch
@@ -39,6 +40,24 @@ class FeedForward:
     def __call__(self, inputs: "torch.Tensor", onto: "torch.Tensor") -> "torch.Tensor":
         """Inputs (tokens × width) to the same shape."""
         return self.down(activated(self.up(inputs), self.activation), onto)
+
+
+@dataclass(frozen=True)
+class Norm:
+    """Layer normalisation; weight and bias (width)."""
+
+    weight: "torch.Tensor"
+    bias: "torch.Tensor"
+    eps: float
+
+    def __call__(self, vectors: "torch.Tensor") -> "torch.Tensor":
+        """Vectors (tokens × width), which may be overwritten, to the same shape."""
+        import torch
+
+        quick = kernels()
+        if quick is not None and lies_plain(vectors, 64):
+            return quick.normalise_(vectors, self.weight, self.bias, self.eps)
+        return torch.nn.functional.layer_norm(vectors, self.weight.shape, self.weight, self.bias, self.eps)
 
 
 Projection = TypeVar("Projection", bound=Map, covariant=True)
@@ -162,11 +181,8 @@ def _side_by_side(layers: tuple[Any, ...]) -> Linear:
     return Linear(torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts]))
 
 
-def _norm(layer: Any) -> Map:
-    import torch
-
-    shape, weight, bias = layer.normalized_shape, layer.weight.detach(), layer.bias.detach()
-    return partial(torch.nn.functional.layer_norm, normalized_shape=shape, weight=weight, bias=bias, eps=layer.eps)
+def _norm(layer: Any) -> Norm:
+    return Norm(layer.weight.detach().contiguous(), layer.bias.detach().contiguous(), layer.eps)
 
 
 def _bert(model: Any) -> Encoder:

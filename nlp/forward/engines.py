@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlp.errors import ModelError
-from nlp.forward.attention import BY_LENGTH, VARLEN
+from nlp.forward.attention import ON_CPU, VARLEN
 from nlp.forward.encoders import Encoder, is_known, read_encoder
 from nlp.forward.packed import Pack, logits_of_pack, packs
 from nlp.forward.padded import padded_logits
@@ -100,7 +100,7 @@ def _alone(encoder: Encoder, pack: Pack) -> Part:
     import torch
 
     with torch.inference_mode():  # a thread's own setting
-        return pack.texts, logits_of_pack(encoder, pack, torch.device("cpu"), BY_LENGTH)
+        return pack.texts, logits_of_pack(encoder, pack, torch.device("cpu"), ON_CPU)
 
 
 def _one_thread() -> None:

@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import torch
 
 TOKENS_PER_TEXT = 8  # a pack has room for the answers of as many texts as are this long
+ANSWERS_AT_ONCE = 16  # on a CPU, which need not compute the rest of the room; a GPU would wait for each few
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def _shared_out(lengths: NDArray[np.int64], tokens_per_pack: int) -> Iterator[tu
     waiting = Waiting(present.tolist(), [group.tolist() for group in np.split(order, firsts[1:])])
     while waiting.lengths:
         size = max(tokens_per_pack, waiting.lengths[-1])
-        room = max(1, size // TOKENS_PER_TEXT)
+        room = max(1, size // TOKENS_PER_TEXT // ANSWERS_AT_ONCE) * ANSWERS_AT_ONCE
         yield np.array(waiting.taken(size, room)), size, room
 
 
@@ -105,10 +107,9 @@ def _positions(tokens: NDArray[np.int64], cuts: NDArray[np.int64], skipped: int 
 
 
 def logits_of_pack(encoder: Encoder, pack: Pack, device: "torch.device", attention: Attention) -> "torch.Tensor":
-    """Return the logits (texts × labels) of the texts in a pack, on the device; a GPU may still be at it.
+    """Return the logits (texts × labels) of the texts in a pack, on the device; a GPU may still be at it."""
+    import torch
 
-    The head reads the first token of each text, so the last layer is computed for those alone.
-    """
     ids, positions, firsts, cuts = (
         _sent(values, device) for values in (pack.ids, pack.positions, pack.firsts, pack.cuts)
     )
@@ -116,9 +117,25 @@ def logits_of_pack(encoder: Encoder, pack: Pack, device: "torch.device", attenti
     hidden = encoder.embeddings(ids, positions)
     for block in encoder.blocks:
         hidden = block.after(attention.within(block.qkv(hidden), rows, encoder.n_heads), hidden)
+    answers = partial(_answers, encoder, attention, hidden)
+    if device.type == "cpu":
+        return torch.cat([answers(firsts[few], part) for few, part in _few_at_a_time(rows)])[: len(pack.texts)]
+    return answers(firsts, rows)[: len(pack.texts)]
+
+
+def _few_at_a_time(rows: Rows) -> Iterator[tuple[slice, Rows]]:
+    """Where the first tokens of each few texts stand, and where the texts lie."""
+    for start in range(0, len(rows.lengths), ANSWERS_AT_ONCE):
+        few = slice(start, start + ANSWERS_AT_ONCE)
+        yield few, Rows(rows.lengths[few], rows.cuts[start : few.stop + 1])
+
+
+def _answers(
+    encoder: Encoder, attention: Attention, hidden: "torch.Tensor", firsts: "torch.Tensor", rows: Rows
+) -> "torch.Tensor":
+    """Logits (firsts × labels). The head reads the first token of each text: the last layer is for those alone."""
     first, last = hidden[firsts], encoder.last
-    gathered = attention.of_firsts(last.qkv, first, hidden, rows, encoder.n_heads)
-    return encoder.head(last.after(gathered, first))[: len(pack.texts)]
+    return encoder.head(last.after(attention.of_firsts(last.qkv, first, hidden, rows, encoder.n_heads), first))
 
 
 def _sent(values: "NDArray[np.int64] | NDArray[np.int32]", device: "torch.device") -> "torch.Tensor":

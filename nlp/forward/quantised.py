@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from nlp.errors import ModelError
 from nlp.forward.encoders import ACTIVATIONS, Block, Encoder, FeedForward, Linear, Map, Projection
+from nlp.forward.kernels import kernels, lies_plain
 
 if TYPE_CHECKING:
     import torch
@@ -142,6 +143,9 @@ class Rounding:
         """Values (tokens × channels) as uint8."""
         import torch
 
+        quick = kernels()
+        if quick is not None and lies_plain(values, 16):
+            return quick.cut(values, self.scale, self.shift)
         return _cut(torch.addcmul(self.shift, values, self.scale))
 
 
@@ -171,11 +175,12 @@ class Int8Linear:
 class Int8Out:
     """The map behind attention; its rounding is part of the values that are gathered."""
 
+    cut: Rounding
     product: Product
 
     def __call__(self, gathered: "torch.Tensor", onto: "torch.Tensor") -> "torch.Tensor":
         """What was gathered, as values * scale + shift (tokens × width), to the sum (tokens × width)."""
-        return self.product.added(_cut(gathered), onto)
+        return self.product.added(self.cut(gathered), onto)
 
 
 @dataclass(frozen=True)
@@ -234,8 +239,11 @@ def _quantised_last(block: Block[Linear], watch: BlockWatch) -> Block[Linear]:
 
 
 def _int8_out(watch: Watch) -> tuple[Rounding, Int8Out]:
+    import torch
+
     rounding, shared = _shared(watch.inner, watch.range)
-    return rounding, Int8Out(_product(shared, CENTRED))
+    as_it_is = Rounding(torch.ones_like(rounding.scale), torch.zeros_like(rounding.shift))
+    return rounding, Int8Out(as_it_is, _product(shared, CENTRED))
 
 
 def _gathered_rounded(qkv: Linear, rounding: Rounding) -> Linear:

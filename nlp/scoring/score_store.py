@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from nlp.corpora import LABELS
 from nlp.errors import NlpError
+from nlp.forward.kernels import kernels
 from nlp.inference import checked_texts
 from nlp.scoring.store_file import DamagedError, StoreFile, UnwritableError, transaction
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ARITHMETIC = 2  # raised when a change of the scorer moves scores: those kept by an older one are not mixed with new
+ARITHMETIC = 3  # raised when a change of the scorer moves scores: those kept by an older one are not mixed with new
 # As an integer the first half of the digest is SQLite's own row number: the quickest and smallest key it has.
 # Should two of 20 million texts share it (odds of 1 in 90,000), the second is computed anew each time.
 ROW = np.dtype([("key", "<i8"), ("rest", "<i8"), ("probabilities", "<f4", (len(LABELS),)), ("check", "<u4")])
@@ -66,8 +67,14 @@ def _arithmetic(classifier: "Classifier") -> str:
     if isinstance(classifier, SentimentEnsemble):
         return " ".join(_arithmetic(member) for member in classifier.members)
     if isinstance(classifier, SentimentClassifier):
-        return f"{classifier.precision} {classifier.model.device.type} {ARITHMETIC}"
+        device = classifier.model.device.type
+        return f"{classifier.precision} {device} {ARITHMETIC}{_compiled_on(device)}"
     return ""
+
+
+def _compiled_on(device: str) -> str:
+    """The last bits are other ones where the kernels were compiled; the GPU does not use them."""
+    return " compiled" if device == "cpu" and kernels() is not None else ""
 
 
 def open_store(path: Path | None, key: str) -> "AbstractContextManager[ScoreStore | None]":

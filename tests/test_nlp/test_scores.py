@@ -10,6 +10,7 @@ from nlp import scores
 from nlp.corpora import LABELS
 from nlp.ensemble import SentimentEnsemble
 from nlp.errors import NlpError
+from nlp.forward.kernels import kernels
 from nlp.scores import score_headlines, score_texts
 from nlp.scoring.score_store import ARITHMETIC, ScoreStore, store_key
 
@@ -126,7 +127,8 @@ def test_headlines_are_scored_from_the_store_to_the_last_bit(tmp_path, classifie
 def test_the_key_names_model_precision_and_device(classifier, tiny_model):
     half = type(classifier).load(tiny_model, device="cpu", dtype="bfloat16")
     assert classifier.fingerprint == half.fingerprint
-    assert store_key(classifier) == f"{classifier.fingerprint} float32 cpu {ARITHMETIC}"
+    compiled = " compiled" if kernels() else ""
+    assert store_key(classifier) == f"{classifier.fingerprint} float32 cpu {ARITHMETIC}{compiled}"
     many = [SentimentEnsemble([classifier]), SentimentEnsemble([half]), SentimentEnsemble([classifier, half])]
     assert len({store_key(each) for each in (classifier, half, *many)}) == 5
     assert store_key(Lengths()) == "lengths"

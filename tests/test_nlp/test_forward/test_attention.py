@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlp.forward.attention import BY_LENGTH, SHORT, TOKENS_AT_ONCE, VARLEN, Rows
+from nlp.forward.attention import ON_CPU, SHORT, TOKENS_AT_ONCE, VARLEN, Rows
 from nlp.forward.encoders import Linear
 
 WIDTH, ROOM = 16, 30
@@ -46,7 +46,7 @@ def one_by_one(query, key, value, asking, asked, most_asking, most_asked):
     return gathered
 
 
-@pytest.fixture(scope="module", params=[BY_LENGTH, VARLEN], ids=["by length", "varlen"])
+@pytest.fixture(scope="module", params=[ON_CPU, VARLEN], ids=["by length", "varlen"])
 def attention(request):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("torch.nn.attention.varlen.varlen_attn", one_by_one)
@@ -80,7 +80,7 @@ def test_first_tokens_keep_their_digits_in_bfloat16_where_all_vectors_share_a_la
     hidden = (drawn(40, WIDTH, seed=0) + 20 * drawn(WIDTH, seed=1)).bfloat16()
     exact = plain(projection(2)(hidden.float()), [40], 2)[:1]
     half = Linear(projection(2).weight.bfloat16(), projection(2).bias.bfloat16())
-    found = BY_LENGTH.of_firsts(half, hidden[:1], hidden, rows([40]), 2)
+    found = ON_CPU.of_firsts(half, hidden[:1], hidden, rows([40]), 2)
     assert found.dtype == torch.bfloat16
     assert float((found.double() - exact).abs().max() / exact.abs().max()) < 0.05
 
@@ -88,10 +88,10 @@ def test_first_tokens_keep_their_digits_in_bfloat16_where_all_vectors_share_a_la
 @pytest.mark.parametrize("lengths", [[37] * 13, [20] * 9 + [12] * 20, [130, 60, 60, 5]])
 def test_no_bit_moves_with_the_neighbours(lengths):
     qkv = drawn(sum(lengths), 3 * WIDTH, seed=0)
-    together, start = BY_LENGTH.within(qkv, rows(lengths), 4), 0
+    together, start = ON_CPU.within(qkv, rows(lengths), 4), 0
     for length in lengths:
         own = slice(start, start := start + length)
-        assert torch.equal(BY_LENGTH.within(qkv[own], rows([length]), 4), together[own])
+        assert torch.equal(ON_CPU.within(qkv[own], rows([length]), 4), together[own])
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
@@ -101,10 +101,10 @@ def test_the_cuda_kernel_attends_as_the_cpu_does():
     linear = Linear((drawn(3 * width, width, seed=2) / width**0.5).bfloat16(), drawn(3 * width, seed=3).bfloat16())
     there, on_gpu = Rows(lengths, rows(lengths).cuts.cuda()), Linear(linear.weight.cuda(), linear.bias.cuda())
     found = VARLEN.within(qkv.cuda(), there, 2)[: sum(lengths)].float().cpu()
-    expected = BY_LENGTH.within(qkv.float(), rows(lengths), 2)[: sum(lengths)]
+    expected = ON_CPU.within(qkv.float(), rows(lengths), 2)[: sum(lengths)]
     torch.testing.assert_close(found, expected, atol=2e-2, rtol=0)
     first = hidden[np.cumsum([0, *lengths[:-1]])]
     found = VARLEN.of_firsts(on_gpu, first.cuda(), hidden.cuda(), there, 2).float().cpu()
     torch.testing.assert_close(
-        found, BY_LENGTH.of_firsts(linear, first, hidden, rows(lengths), 2).float(), atol=5e-2, rtol=0
+        found, ON_CPU.of_firsts(linear, first, hidden, rows(lengths), 2).float(), atol=5e-2, rtol=0
     )

@@ -7,7 +7,7 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlp.forward.attention import BY_LENGTH
+from nlp.forward.attention import ON_CPU
 from nlp.forward.encoders import is_known, read_encoder
 from nlp.forward.packed import logits_of_pack, packs
 
@@ -66,7 +66,7 @@ def packed(encoder, ids, tokens):
     logits = np.full((len(ids), 3), np.nan, dtype=np.float32)
     with torch.inference_mode():
         for pack in packs(ids, encoder.embeddings, tokens):
-            logits[pack.texts] = logits_of_pack(encoder, pack, torch.device("cpu"), BY_LENGTH).numpy()
+            logits[pack.texts] = logits_of_pack(encoder, pack, torch.device("cpu"), ON_CPU).numpy()
     return logits
 
 

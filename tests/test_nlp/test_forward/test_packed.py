@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nlp.forward.encoders import Embeddings
-from nlp.forward.packed import TOKENS_PER_TEXT, packs
+from nlp.forward.packed import ANSWERS_AT_ONCE, TOKENS_PER_TEXT, packs
 
 EMBEDDINGS = Embeddings(torch.zeros(9, 4), torch.zeros(99, 4), lambda vectors: vectors)
 SKIPPING = Embeddings(torch.zeros(9, 4), torch.zeros(99, 4), lambda vectors: vectors, skipped=1)
@@ -41,7 +41,7 @@ def test_the_shapes_that_a_text_is_computed_in_follow_from_its_own_length_alone(
 def test_no_text_waits_for_a_later_pack_that_would_have_fitted(ids, tokens):
     found = list(packs(ids, EMBEDDINGS, tokens))
     for before, pack in enumerate(found):
-        full = len(pack.texts) == max(1, len(pack.ids) // TOKENS_PER_TEXT)
+        full = len(pack.texts) == max(1, len(pack.ids) // TOKENS_PER_TEXT // ANSWERS_AT_ONCE) * ANSWERS_AT_ONCE
         later = [len(ids[text]) for following in found[before + 1 :] for text in following.texts]
         assert full or pack.cuts[-1] + min(later, default=len(pack.ids) + 1) > len(pack.ids)
         assert len(ids[pack.texts[0]]) >= max(later, default=0)
