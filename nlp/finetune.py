@@ -6,7 +6,7 @@ import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from nlp.classifier import SentimentClassifier
 from nlp.corpora import LABELS, label_codes
 from nlp.errors import CorpusError, ModelError
 from nlp.inference import checked_texts, longest_text, tokenize
-from nlp.provenance import training_texts
+from nlp.model_files import texts_of_base
+from nlp.provenance import all_told, training_texts
 from nlp.tables import need_columns
 from nlp.training.augment import AugmentConfig, augment
 from nlp.training.base_model import load_base
@@ -93,14 +94,16 @@ def finetune(
     _need_all_labels(_checked(train, "training")[1])
     if not held_texts:
         raise CorpusError("there are no validation texts: hold some out (split)")
-    training = training_texts(train)
+    # The dates of the held-out texts count too: these set the temperature, and with `patience` the pass.
+    measured = replace(training_texts(valid), corpora=())
+    taught = all_told(texts_of_base(config.base), training_texts(train), measured)
     train = _augmented(train, held_texts, config)
     with _workspace(workspace, config) as folder:
         run = Run(config, folder, trackers, progress)
         trainer, tokenizer, seconds = _trained(train, valid, run)
         model = _without_adapters(trainer.model, config)
     classifier = SentimentClassifier(
-        model, tokenizer, dtype="float32", reads_amounts=config.reads_amounts, training=training
+        model, tokenizer, dtype="float32", reads_amounts=config.reads_amounts, training=taught
     )
     probabilities = classifier.predict_proba(held_texts)
     classifier.temperature = fit_temperature(probabilities, valid["label"])
@@ -131,14 +134,14 @@ def refit(
     if config.patience:
         raise ModelError("patience needs held-out texts, which a refit has none of: give the passes as epochs")
     _need_all_labels(_checked(rows, "training")[1])
-    training = training_texts(rows)
+    taught = all_told(texts_of_base(config.base), training_texts(rows))
     rows = _augmented(rows, [], config)
     run = Run(config, None if workspace is None else Path(workspace), (), progress)
     trainer, tokenizer, _ = _trained(rows, rows.head(0), run)
     model = _without_adapters(trainer.model, config)
     return SentimentClassifier(
         model, tokenizer, temperature=temperature, dtype="float32", reads_amounts=config.reads_amounts,
-        training=training,
+        training=taught,
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from nlp.errors import ModelError
 from nlp.provenance import TrainingTexts, saved_texts
 
 AMOUNT_RULES = "2026-11"  # of nlp/amounts.py: a change there that changes a text is a new name here
+PRETRAINED = "pretraining.json"  # what a further training on masked words was, beside the encoder
 SIDECAR = "newsfolio.json"  # what a transformers config has no place for: temperature, where it came from
 EMBEDDED = "minilm"  # the encoder of the `offline` extra, by this name wherever a model is asked for
 EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -136,6 +137,20 @@ def saved_reading(folder: Path) -> Reading:
         found = json.loads(path.read_text(encoding="utf-8"))
         temperature = checked_temperature(found.get("temperature", 1.0))
         return Reading(temperature, _known_rules(found.get("amounts")), saved_texts(found))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path}: cannot be read: {error}") from error
+
+
+def texts_of_base(source: str | Path) -> TrainingTexts | None:
+    """Return which texts taught a base model, as a fine-tuning or `pretrain` wrote it there; None where neither did.
+
+    What its makers trained an encoder on is not among them.
+    """
+    path = Path(source) / PRETRAINED
+    if not path.is_file():
+        return saved_reading(Path(source)).training
+    try:
+        return saved_texts(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: cannot be read: {error}") from error
 

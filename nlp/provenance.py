@@ -61,14 +61,19 @@ def times_of(dates: pd.Series) -> pd.Series:
         raise CorpusError(message) from error
 
 
+def all_told(base: TrainingTexts | None, *steps: TrainingTexts) -> TrainingTexts:
+    """Return what taught one classifier in several steps; base: what taught its base, None where nothing is known."""
+    parts = steps if base is None else (base, *steps)
+    dates = [part.until for part in parts if part.until is not None]
+    corpora = tuple(dict.fromkeys(name for part in parts for name in part.corpora))
+    return TrainingTexts(corpora, max(dates) if len(dates) == len(parts) else None)
+
+
 def joined(parts: Sequence[TrainingTexts | None]) -> TrainingTexts | None:
     """Return what taught all of several classifiers; None where nothing is known of any of them."""
-    known = [part for part in parts if part is not None]
-    if not known:
+    if not any(parts):
         return None
-    dates = [part.until for part in known if part.until is not None]
-    corpora = tuple(dict.fromkeys(name for part in known for name in part.corpora))
-    return TrainingTexts(corpora, max(dates) if len(dates) == len(parts) else None)
+    return all_told(None, *(part or TrainingTexts() for part in parts))
 
 
 def saved_texts(found: Mapping[str, Any]) -> TrainingTexts | None:

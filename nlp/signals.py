@@ -1,5 +1,6 @@
 """Scored headlines -> one signal per session and asset, with what is known of its making."""
 
+import logging
 import math
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +15,8 @@ from nlp.errors import NewsError
 from nlp.provenance import marks
 from nlp.sessions import calendar_sessions
 from nlp.tables import need_columns
+
+log = logging.getLogger(__name__)
 
 Values = NDArray[np.float64]
 How = Literal["mean", "sum"]
@@ -72,7 +75,9 @@ def daily_signal(
     x = sum(weight × score), which grows with the number of headlines that agree. prior_strength `fit` learns it from
     the news up to each session (`fitted_strength`). NaN before an asset's first news and from `silence` sessions
     after its last on. sessions: the rows wanted, every session of `calendar` from the first to the last. News of
-    earlier sessions is dropped, as is news known only after the last; both are counted in the log.
+    earlier sessions is dropped, as is news known only after the last; both are counted in the log. attrs of `scored`
+    that say which texts taught its classifier (`trained_on`, `trained_until`) are kept; the log says where there are
+    none.
 
     Raises:
         NewsError: a column is missing, an asset is no text, a score is outside [-1, 1], a weight outside [0, 1],
@@ -117,8 +122,14 @@ def news_signal(
 
 
 def _of_scores(scored: pd.DataFrame, signal: pd.DataFrame) -> pd.DataFrame:
-    """The signal, telling what the scores tell: a backtest asks which texts taught the classifier."""
-    signal.attrs.update(marks(scored))
+    """The signal, telling what the scores tell: a backtest asks which texts taught the classifier.
+
+    pandas drops the attrs of joined frames where they differ, so that a signal of two classifiers tells nothing.
+    """
+    told = marks(scored)
+    if not told:
+        log.info("the scores do not say which texts taught their classifier: a backtest cannot warn of hindsight")
+    signal.attrs.update(told)
     return signal
 
 

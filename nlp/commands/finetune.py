@@ -177,4 +177,17 @@ def _limits(config: "FinetuneConfig", *, refitted: bool) -> tuple[str, ...]:
         "Figures and temperature are those of the same recipe without the held-out texts. The weights here were then "
         "trained on these too, so what the model says of them is no test of it."
     )
-    return (fitted, *((chosen,) if config.patience else ()), *((again,) if refitted else ()))
+    chosen_limits = (*((chosen,) if config.patience else ()), *((again,) if refitted else ()))
+    return (fitted, *chosen_limits, *_taught_before(config.base))
+
+
+def _taught_before(base: str) -> tuple[str, ...]:
+    """What newsfolio itself had taught the base, which is not among the corpora of this run."""
+    from nlp.model_files import texts_of_base
+    from nlp.provenance import UNKNOWN
+
+    texts = texts_of_base(base)
+    if texts is None:
+        return ()
+    corpora = ", ".join(texts.corpora) or UNKNOWN
+    return (f"The base was taught before by: {corpora}; date of the last of these texts: {texts.until or UNKNOWN}.",)

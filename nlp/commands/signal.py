@@ -48,8 +48,18 @@ def signal(
     write_indexed(_crossed(frame, crossed), out)
     typer.echo(
         f"{report}\n{len(rows):,} headlines -> {frame.shape[0]:,} sessions × {frame.shape[1]} assets, "
-        f"{frame.notna().to_numpy().mean():.0%} covered; written to {out}"
+        f"{frame.notna().to_numpy().mean():.0%} covered; written to {out}\n{_taught(frame)}"
     )
+
+
+def _taught(frame: "pd.DataFrame") -> str:
+    """Up to when a backtest of the signal may be hindsight, or that nobody can tell."""
+    from nlp.provenance import TRAINED_ON, TRAINED_UNTIL, marks
+
+    told = marks(frame)
+    if not told:
+        return "not recorded: which texts taught the classifier of the scores (CSV files and joined frames lose it)"
+    return f"classifier taught by {told.get(TRAINED_ON)}, last text {told.get(TRAINED_UNTIL)}"
 
 
 def _one_of(given: str, known: tuple[str, ...], option: str) -> str:

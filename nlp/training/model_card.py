@@ -62,8 +62,8 @@ def corpus_facts(
 ) -> CorpusFacts:
     """Gather the facts of rows of text and label (see read_labelled).
 
-    dates: the column of publication times, where there is one; a row without a time is passed over. The digest is
-    over texts and labels, whatever the order of rows and the other columns.
+    dates: the column of publication times, where there is one; the period is not known where any row has no time.
+    The digest is over texts and labels, whatever the order of rows and the other columns.
 
     Raises:
         CorpusError: there is no such column of dates, or it holds something else.
@@ -85,8 +85,9 @@ def corpus_digest(labelled: pd.DataFrame) -> str:
 def _date_range(labelled: pd.DataFrame, column: str) -> tuple[str | None, str | None]:
     if column not in labelled.columns:
         raise CorpusError(f"there is no column {column} of dates, only {', '.join(map(str, labelled.columns))}")
-    times = times_of(labelled[column]).dropna()
-    return (None, None) if times.empty else (f"{times.min():%Y-%m-%d}", f"{times.max():%Y-%m-%d}")
+    times = times_of(labelled[column])
+    unknown = times.empty or times.isna().any()
+    return (None, None) if unknown else (f"{times.min():%Y-%m-%d}", f"{times.max():%Y-%m-%d}")
 
 
 def training_period(training: tuple[CorpusFacts, ...]) -> tuple[str, str] | None:

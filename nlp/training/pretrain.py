@@ -6,24 +6,26 @@ import logging
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from nlp.errors import ModelError, NlpError
 from nlp.inference import checked_texts, longest_text, tokenize
 from nlp.model_files import (
+    PRETRAINED,
     absent_weights,
     checked_source,
     load_tokenizer,
     quiet_transformers,
     reading,
     refuse_absent,
+    texts_of_base,
     whole_folder,
 )
+from nlp.provenance import TRAINED_ON, TRAINED_UNTIL, TrainingTexts, all_told
 
 log = logging.getLogger(__name__)
-
-SIDECAR = "pretraining.json"  # what was done, beside the encoder
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class PretrainConfig:
 
 def pretrain(
     texts: Sequence[str], base: str | Path, folder: str | Path, config: PretrainConfig | None = None,
-    *, progress: bool = False,
+    *, until: str | None = None, progress: bool = False,
 ) -> Path:  # fmt: skip
     """Train `base` to guess masked words of `texts`, write the encoder, return its folder.
 
@@ -54,6 +56,9 @@ def pretrain(
     what was done (pretraining.json: losses, digest of the texts), and serves as the base of a fine-tuning. The pooler
     of the base, which this training has no use for, is kept as it was; where the base has none, none is made up.
     Equal texts count once; blank ones are left out. Texts that the classifier will be measured on do not belong here.
+
+    until: the date (YYYY-MM-DD) of the last of `texts`; what is fine-tuned from this encoder carries it, so that a
+    backtest can tell which of its sessions are not after it. Not known where it is not given.
 
     The same texts, config and machine give the same weights.
 
@@ -64,15 +69,23 @@ def pretrain(
     """
     config = PretrainConfig() if config is None else config
     _check(config)
-    kept = _usable(texts)
+    kept, taught = _usable(texts), all_told(texts_of_base(base), _masked_words(until))
     model, tokenizer = _masked_model(base, config.seed)
     trainer = _trainer(model, tokenizer, kept, config, progress)
     trainer.train()
     record = {"base": str(base), "config": asdict(config), "texts": len(kept), "texts_sha256": _digest(kept),
-              "steps": int(trainer.state.global_step), **_losses(trainer.state.log_history)}  # fmt: skip
+              "steps": int(trainer.state.global_step), **_losses(trainer.state.log_history),
+              TRAINED_ON: list(taught.corpora), TRAINED_UNTIL: taught.until}  # fmt: skip
     with whole_folder(Path(folder)) as fresh:
         _save(fresh, base, trainer.model, tokenizer, record)
     return Path(folder)
+
+
+def _masked_words(until: str | None) -> TrainingTexts:
+    try:
+        return TrainingTexts(("masked words",), None if until is None else str(date.fromisoformat(until)))
+    except ValueError as error:
+        raise NlpError(f"until is {until!r}: give the last text's date as YYYY-MM-DD") from error
 
 
 def _check(config: PretrainConfig) -> None:
@@ -182,7 +195,7 @@ def _save(folder: Path, base: str | Path, model: Any, tokenizer: Any, record: di
     with quiet_transformers():
         encoder.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-    (folder / SIDECAR).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    (folder / PRETRAINED).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def _encoder_of(base: str | Path, model: Any) -> Any:

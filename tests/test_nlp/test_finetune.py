@@ -552,14 +552,18 @@ def test_a_refit_sees_all_texts_and_takes_the_temperature_over(config):
     assert weights_of(again) != weights_of(refit(ROWS.iloc[:-3], config, temperature=1.7))
 
 
-def test_a_model_knows_which_texts_taught_it(config):
+def test_a_model_knows_which_texts_taught_it_and_its_base(config, tmp_path):
     from nlp.finetune import refit
 
     dated = ROWS.assign(corpus="wire", date=["2014-03-07"] + ["2013-01-01"] * (len(ROWS) - 1))
-    held = dated.assign(corpus="other", date="2020-01-01")  # was not learnt from
     taught = TrainingTexts(("wire",), "2014-03-07")
-    assert finetune(dated, held, config)[0].training == taught
     assert refit(dated, config, temperature=1.0).training == taught
+    held = dated.assign(corpus="other", date="2020-01-01")  # set the temperature
+    classifier = finetune(dated, held, config)[0]
+    assert classifier.training == TrainingTexts(("wire",), "2020-01-01")
+    classifier.save(tmp_path / "tuned")
+    again = refit(dated, replace(config, base=str(tmp_path / "tuned")), temperature=1.0)
+    assert again.training == TrainingTexts(("wire",), "2020-01-01")
 
 
 def test_a_refit_cannot_wait_for_a_better_figure(config):

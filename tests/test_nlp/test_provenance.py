@@ -7,7 +7,8 @@ from typer.testing import CliRunner
 from nlp.classifier import SentimentClassifier
 from nlp.ensemble import SentimentEnsemble
 from nlp.errors import CorpusError, ModelError
-from nlp.provenance import TrainingTexts, joined, marked, marks, training_texts
+from nlp.model_files import PRETRAINED, texts_of_base
+from nlp.provenance import TrainingTexts, all_told, joined, marked, marks, training_texts
 from nlp.scores import score_headlines
 from nlp.scoring.score_stream import score_file
 
@@ -47,6 +48,28 @@ def test_of_several_the_last_date_counts_and_is_unknown_where_one_is():
     )
     assert joined([TOLD, TrainingTexts(("three",))]).until is None
     assert joined([TOLD, None]).until is None
+
+
+def test_what_taught_the_base_counts_too():
+    later = TrainingTexts(("words",), "2016-05-01")
+    assert all_told(None, TOLD) == TOLD
+    assert all_told(later, TOLD, TrainingTexts((), "2014-01-01")) == TrainingTexts(
+        ("words", "one", "two"), "2016-05-01"
+    )
+    assert all_told(TrainingTexts(("words",)), TOLD).until is None
+    assert all_told(TOLD, TrainingTexts(("held out",))).until is None
+
+
+def test_a_base_tells_what_newsfolio_taught_it_and_a_plain_one_nothing(tiny_model, tmp_path):
+    assert texts_of_base(tiny_model) is None
+    assert texts_of_base("minilm") is None
+    classifier = SentimentClassifier.load(tiny_model, device="cpu", dtype="float32")
+    classifier.training = TOLD
+    classifier.save(tmp_path / "tuned")
+    assert texts_of_base(tmp_path / "tuned") == TOLD
+    (tmp_path / "tuned" / PRETRAINED).write_text("[]")
+    with pytest.raises(ModelError, match=f"{PRETRAINED}: cannot be read"):
+        texts_of_base(tmp_path / "tuned")
 
 
 @pytest.fixture(scope="module")

@@ -184,6 +184,20 @@ def test_news_inside_the_sessions_leaves_the_log_empty(caplog):
     assert not caplog.records
 
 
+def test_joined_scores_of_two_classifiers_are_said_to_tell_nothing(caplog):
+    """pandas drops attrs that differ: in silence, a backtest would not warn of hindsight."""
+    scored = scored_from([])
+    scored.attrs["trained_until"] = "2020-01-01"
+    later = scored.copy()
+    later.attrs["trained_until"] = "2021-02-01"
+    with caplog.at_level(logging.INFO):
+        assert daily_signal(scored, SESSIONS).attrs == scored.attrs
+    assert not caplog.records
+    with caplog.at_level(logging.INFO):
+        assert daily_signal(pd.concat([scored, later]), SESSIONS).attrs == {}
+    assert "do not say which texts taught their classifier" in caplog.text
+
+
 def test_another_calendar_decides_when_news_is_known():
     saturday = pd.DataFrame(
         {"published": [pd.Timestamp("2021-01-09 12:00", tz="UTC")], "asset": ["BTC"], "score": [1.0]}

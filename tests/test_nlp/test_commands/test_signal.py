@@ -64,6 +64,20 @@ def test_it_says_what_was_dropped_and_made(scored):
     assert "dropped: 0 without text, 0 without asset, 0 exact repeats" in result.output
 
 
+def test_it_says_what_taught_the_classifier_or_that_this_is_not_recorded(scored):
+    result, made = ran(scored)
+    assert "not recorded: which texts taught the classifier" in result.output
+    assert made.attrs == {}
+    rows = pd.read_csv(scored / "scored.csv").assign(published=lambda t: pd.to_datetime(t["published"], utc=True))
+    rows.attrs.update({"trained_on": "corpus one", "trained_until": "2020-05-06"})
+    rows.to_parquet(scored / "scored.parquet")
+    app = typer.Typer()
+    app.command()(signal)
+    told = CliRunner().invoke(app, [str(scored / "scored.parquet"), "--out", str(scored / "other.parquet")])
+    assert "classifier taught by corpus one, last text 2020-05-06" in told.output
+    assert pd.read_parquet(scored / "other.parquet").attrs == rows.attrs
+
+
 def test_a_delay_leaves_bare_dates_alone(scored):
     rows = pd.read_csv(scored / "scored.csv")
     rows.assign(published=rows["published"].str[:10]).to_csv(scored / "scored.csv", index=False)

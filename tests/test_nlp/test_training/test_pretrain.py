@@ -8,8 +8,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from nlp.errors import ModelError, NlpError
+from nlp.model_files import PRETRAINED, texts_of_base
+from nlp.provenance import TrainingTexts
 from nlp.training.base_model import load_base
-from nlp.training.pretrain import SIDECAR, PretrainConfig, pretrain
+from nlp.training.pretrain import PretrainConfig, pretrain
 
 TEXTS = [f"profit rises to {n} net sales of the shares {n} {n} {n}" for n in range(10)] * 2 + ["", "  "]
 CONFIG = PretrainConfig(epochs=1, learning_rate=1e-2, batch_size=5, mask_share=0.3, seed=1)
@@ -32,7 +34,7 @@ def trained(tiny_model, tmp_path_factory):
 
 
 def record(folder):
-    return json.loads((folder / SIDECAR).read_text())
+    return json.loads((folder / PRETRAINED).read_text())
 
 
 def encoder_weights(folder):
@@ -62,7 +64,7 @@ def test_the_encoder_has_moved_and_the_pooler_has_not(trained, tiny_model):
 
 def test_the_folder_holds_what_a_base_needs_and_no_more(trained):
     names = {path.name for path in trained.iterdir()}
-    assert {"config.json", "model.safetensors", "tokenizer.json", SIDECAR} <= names
+    assert {"config.json", "model.safetensors", "tokenizer.json", PRETRAINED} <= names
     assert not [name for name in names if name.endswith(".bin")]
 
 
@@ -155,6 +157,16 @@ def test_settings_that_make_no_sense_are_named(tiny_model, tmp_path, wrong):
 
     with pytest.raises(ModelError, match=next(iter(wrong))):
         pretrain(TEXTS, tiny_model, tmp_path / "out", replace(CONFIG, **wrong))
+
+
+def test_the_date_of_the_last_text_goes_with_the_encoder_and_with_what_is_trained_from_it(tiny_model, tmp_path):
+    first = pretrain(TEXTS, tiny_model, tmp_path / "first", CONFIG, until="2015-06-30")
+    assert texts_of_base(first) == TrainingTexts(("masked words",), "2015-06-30")
+    again = pretrain(TEXTS, first, tmp_path / "again", CONFIG, until="2014-01-01")
+    assert texts_of_base(again).until == "2015-06-30"
+    assert texts_of_base(pretrain(TEXTS, first, tmp_path / "undated", CONFIG)).until is None
+    with pytest.raises(NlpError, match="until is 'June': give the last text's date as YYYY-MM-DD"):
+        pretrain(TEXTS, tiny_model, tmp_path / "out", CONFIG, until="June")
 
 
 def test_a_base_that_is_not_there_is_named(tmp_path):
