@@ -1,11 +1,13 @@
 """Ask a vendor only for days that are not kept, and notice where it rewrites history: that makes a new version.
 
 A split or dividend changes all of a vendor's adjusted past. So some days that are kept are asked for again with the
-missing ones; where they differ, the whole history is fetched and added as a new version beside the old.
+missing ones; where they differ, the whole history is fetched and added as a new version beside the old. A vendor may
+also mend one price of long ago: so every few weeks all of a history takes the place of those days. That is as many
+requests as on any other day, with longer answers.
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +22,7 @@ from allocation.price_versions import Known, exists, keep, known_dates, opened, 
 log = logging.getLogger(__name__)
 
 OVERLAP = pd.Timedelta(days=14)  # days asked for again, and compared
+WHOLE = pd.Timedelta(days=28)  # after which all that is kept is asked for again, and compared
 SETTLED = pd.Timedelta(hours=36)  # after midnight UTC of its date, a close is final at every exchange
 SAME = 2e-6  # relative difference of two prices that are the same: vendors compute in single precision
 VALUES = ["close", "open"]
@@ -95,7 +98,8 @@ def fetch_missing(folder: Path, tickers: Sequence[str], span: Span, vendor: Vend
     """Ask the vendor for what is not kept of `span` (first and last date), and keep all that comes, or nothing.
 
     A rewritten history is logged, and so is a ticker of which nothing comes any more: it keeps what it has. A price
-    that is older than OVERLAP and is mended alone is not noticed.
+    that is older than OVERLAP and is mended alone is noticed when days are lacking and WHOLE has passed since all of
+    the history was last asked for; where no days are lacking, nothing is asked.
 
     Raises:
         SourceError: the vendor did not answer, or knows nothing of a ticker that is not kept either, or the cache
@@ -105,10 +109,7 @@ def fetch_missing(folder: Path, tickers: Sequence[str], span: Span, vendor: Vend
     lacking = _lacking(before, span)
     answers = [answer for missing, asked in lacking.items() for answer in _ask(vendor, asked, missing)]
     _tell_of_silence(vendor, {ticker for asked in lacking.values() for ticker in asked}, answers, before, span)
-    rewritten = sorted({answer.ticker for answer in answers if len(before[answer.ticker].contradicted(answer))})
-    answers = [answer for answer in answers if answer.ticker not in rewritten]
-    for ticker in rewritten:
-        answers += _ask_all(vendor, ticker, before[ticker], span)
+    answers = [_followed_up(vendor, answer, before[answer.ticker], span) for answer in answers]
     if answers:
         with opened(folder) as connection:
             for answer in answers:
@@ -150,20 +151,25 @@ def _lacking(before: Mapping[str, Kept], span: Span) -> dict[Span, list[str]]:
     """Tickers by the dates to ask for: one request for all that lack the same."""
     asked: dict[Span, list[str]] = {}
     for ticker, kept in before.items():
-        for missing in _missing(kept, span):
+        missing = _missing(kept, span)
+        if missing is not None:
             asked.setdefault(missing, []).append(ticker)
     return asked
 
 
-def _missing(kept: Kept, span: Span) -> Iterator[Span]:
+def _missing(kept: Kept, span: Span) -> Span | None:
     (first, last), known = span, kept.known
     if known is None:
-        yield span
-        return
-    if first < known.first:
-        yield first, min(known.first + OVERLAP, max(last, known.last))
-    if last > known.settled:
-        yield max(known.first, min(known.settled, kept.newest) - OVERLAP), last
+        return span
+    if first >= known.first and last <= known.settled:
+        return None
+    if first < known.first or utc_now() - known.whole >= WHOLE:
+        return _all_of(known, span)
+    return max(known.first, min(known.settled, kept.newest) - OVERLAP), last
+
+
+def _all_of(known: Known, span: Span) -> Span:
+    return min(span[0], known.first), max(span[1], known.last)
 
 
 def _ask(vendor: Vendor, tickers: Sequence[str], span: Span) -> list[Answer]:
@@ -172,17 +178,25 @@ def _ask(vendor: Vendor, tickers: Sequence[str], span: Span) -> list[Answer]:
     return [Answer(ticker, found[ticker], span, now) for ticker in tickers if ticker in found]
 
 
-def _ask_all(vendor: Vendor, ticker: str, kept: Kept, span: Span) -> list[Answer]:
-    """Fetch all of a ticker's history, and say how much of it was rewritten, and why."""
-    known = kept.known or Known(*span, span[0])
-    answers = _ask(vendor, [ticker], (min(span[0], known.first), max(span[1], known.last)))
-    if not answers:
-        raise SourceError(f"{vendor.name} rewrote the history of {ticker} and then did not give it: try again later")
+def _followed_up(vendor: Vendor, answer: Answer, kept: Kept, span: Span) -> Answer:
+    """The answer; where it shows a rewritten history, one about all of that history, and a word of why."""
+    known = kept.known
+    if known is None or not len(kept.contradicted(answer)):
+        return answer
+    if answer.span != _all_of(known, span):
+        answer = _asked_again(vendor, answer.ticker, _all_of(known, span))
     log.warning(
         "%s rewrote %d past prices of %s (%s): they are kept as a new version, the old one is still read with as_of",
-        vendor.name, len(kept.contradicted(answers[0])), ticker, _cause(answers[0], known.settled),
+        vendor.name, len(kept.contradicted(answer)), answer.ticker, _cause(answer, known.settled),
     )  # fmt: skip
-    return answers
+    return answer
+
+
+def _asked_again(vendor: Vendor, ticker: str, span: Span) -> Answer:
+    answers = _ask(vendor, [ticker], span)
+    if not answers:
+        raise SourceError(f"{vendor.name} rewrote the history of {ticker} and then did not give it: try again later")
+    return answers[0]
 
 
 def _cause(answer: Answer, after: pd.Timestamp) -> str:

@@ -70,11 +70,15 @@ prices = Table(
 
 @dataclass(frozen=True)
 class Known:
-    """Dates from which to which a ticker has been asked for; up to `settled` the answers were final."""
+    """Dates from which to which a ticker has been asked for; up to `settled` the answers were final.
+
+    whole: when (UTC without a zone) all of it was last asked for at once.
+    """
 
     first: pd.Timestamp
     last: pd.Timestamp
     settled: pd.Timestamp
+    whole: pd.Timestamp
 
 
 def exists(folder: Path) -> bool:
@@ -113,10 +117,15 @@ def _prepare(connection: Connection, path: Path) -> None:
 def known_dates(connection: Connection, tickers: Sequence[str], as_of: datetime | None = None) -> dict[str, Known]:
     """Return which dates were kept of each ticker at a moment; one that was not kept is not there."""
     c = fetches.c
-    spans = (c.ticker, func.min(c.first), func.max(c.last), func.max(c.settled))
     chosen = c.ticker.in_(tickers) & (c.fetched <= (as_of or ENDLESS))
-    rows = connection.execute(select(*spans).where(chosen).group_by(c.ticker))
-    return {ticker: Known(*map(pd.Timestamp, dates)) for ticker, *dates in rows}
+    names = ("first", "last", "settled")
+    ends = (func.min(c.first), func.max(c.last), func.max(c.settled))
+    spans = select(c.ticker, *(end.label(name) for name, end in zip(names, ends, strict=True)))
+    span = spans.where(chosen).group_by(c.ticker).subquery().c
+    from_the_first = and_(c.ticker == span.ticker, c.first == span.first)
+    columns = (span.ticker, *(span[name] for name in names))
+    query = select(*columns, func.max(c.fetched)).join(fetches, from_the_first).where(chosen).group_by(*columns)
+    return {ticker: Known(*map(pd.Timestamp, dates)) for ticker, *dates in connection.execute(query)}
 
 
 def read_prices(connection: Connection, tickers: Sequence[str], as_of: datetime | None = None) -> pd.DataFrame:

@@ -19,6 +19,7 @@ __all__ = ["Bars", "bars_from_long", "day_of", "load_prices", "moment_of", "writ
 
 log = logging.getLogger(__name__)
 
+YAHOO = "yahoo:"  # before tickers, where a source is one text
 ONE_DAY = pd.Timedelta(days=1)
 PAUSES = (5.0, 30.0, 120.0)  # seconds before another try where the vendor limits requests
 MOST_QUOTED = 200  # letters of what the client said
@@ -39,22 +40,26 @@ def load_prices(
     cache: str | Path | None = None,
     as_of: str | pd.Timestamp | None = None,
 ) -> Bars:
-    """Load adjusted prices from a file (a path), a database (a URL) or Yahoo Finance (a list of tickers).
+    """Load adjusted prices from a file (a path), a database (a URL), or Yahoo Finance (a list of tickers, or
+    `yahoo:TICKER,TICKER`): whatever a command line may name in one text.
 
     A file or table is either wide (a date column, then one column of adjusted closes per ticker) or long (columns
     date, ticker, close and optionally open, adj_close: the opens and closes are then scaled by adj_close / close).
     A database is named `URL#TABLE`, or `URL#SELECT ...`, whose :start and :end are bound to the dates. `start` and
     `end` are inclusive; a download needs both.
 
-    With `cache`, a folder, what the vendor gave is kept and only missing days are fetched. A history that a split
-    or dividend rewrote is kept beside the old one: with `as_of` (a moment, UTC unless it has a zone) nothing is
-    fetched, and the prices are those that were kept then. Last bars that are missing or late are logged.
+    With `cache`, a folder, what the vendor gave is kept and only missing days are fetched, every four weeks with all
+    that is kept: the vendor may have mended it. A history that was rewritten is kept beside the old one: with `as_of`
+    (a moment, UTC unless it has a zone) nothing is fetched, and the prices are those that were kept then. Last bars
+    that are missing or late are logged.
 
     Raises:
         SourceError: the source gave nothing usable, or nothing between `start` and `end`.
         FrameError: what it gave are not prices.
     """
     first, last = _day(start, "start"), _day(end, "end")
+    if isinstance(source, str) and source.startswith(YAHOO):
+        source = source.removeprefix(YAHOO).replace(",", " ").split()
     if not isinstance(source, (str, Path)):
         return _from_yahoo(source, first, last, Path(cache) if cache else None, as_of)
     if as_of is not None:

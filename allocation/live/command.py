@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,19 +16,18 @@ from allocation.live import clock
 from allocation.live.alpaca import AlpacaBroker
 from allocation.live.brokers import Broker
 from allocation.live.errors import LedgerError
+from allocation.live.failures import measured, noted
 from allocation.live.guards import Limits
 from allocation.live.journal import last_valuation
-from allocation.live.ledger import Ledger, open_ledger, read_ledger
-from allocation.live.metrics import write_metrics
+from allocation.live.ledger import open_ledger, read_ledger
 from allocation.live.orders import Rules
-from allocation.live.paper import PaperBroker
+from allocation.live.paper import PaperBroker, check_cash
 from allocation.live.rebalance import rebalance
 from allocation.live.report import StepReport
 from allocation.live.step import Inputs, Settings
 from allocation.live.tools import Tools
-from allocation.prices import Bars, day_of, load_prices
-
-YAHOO = "yahoo:"  # before tickers, in place of a file of prices
+from allocation.policy import Policy
+from allocation.prices import YAHOO, Bars, day_of, load_prices
 
 
 @dataclass(frozen=True)
@@ -47,19 +47,32 @@ class Sources:
             return load_prices(self.prices)
         if self.since is None:
             raise SourceError("prices from Yahoo Finance need the first date: pass --since")
-        tickers = [ticker for ticker in self.prices.removeprefix(YAHOO).replace(",", " ").split() if ticker]
-        return load_prices(tickers, start=self.since, end=session, cache=self.price_cache)
+        return load_prices(self.prices, start=self.since, end=session, cache=self.price_cache)
 
 
 @dataclass(frozen=True)
 class Run:
-    """Where and how, which no decision depends on."""
+    """Where and how, which no decision depends on. metrics: None in a dry run, which leaves nothing behind."""
 
     ledger: str
     dry_run: bool
     wait: float
     metrics: Path | None
     as_json: bool
+
+    def noted(self, session: pd.Timestamp) -> AbstractContextManager[None]:
+        """A failure inside is written into the ledger."""
+        return nullcontext() if self.dry_run else noted(self.ledger, session, self.wait)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a step is made of before the ledger is opened. broker: None for one on paper, which lives in the ledger."""
+
+    policy: Policy
+    inputs: Inputs
+    settings: Settings
+    broker: Broker | None
 
 
 @dataclass(frozen=True)
@@ -84,9 +97,9 @@ class Call:
         session, nothing = self._session(run.ledger)
         if nothing:
             return json.dumps({"session": None, "reason": nothing}) if run.as_json else nothing
-        settings, inputs = self._settings(), self._inputs(tools, session)
-        due = tools.due(session, _sessions(inputs.bars, session), self.every, self.calendar)
-        report = self._step(tools, run, inputs, session, replace(settings, due=due))
+        with run.noted(session):
+            ready = self._ready(tools, session)
+        report = self._step(run, ready, session)
         return json.dumps(report.to_dict()) if run.as_json else str(report)
 
     def _session(self, ledger: str) -> tuple[pd.Timestamp, str]:
@@ -104,6 +117,12 @@ class Call:
             return last, ""
         return day, f"{day:%Y-%m-%d} is not a session of {self.calendar}: nothing to do"
 
+    def _ready(self, tools: Tools, session: pd.Timestamp) -> Ready:
+        settings, broker = self._settings(), self._broker()
+        policy, inputs = tools.load_policy(self.strategy), self._inputs(tools, session)
+        due = tools.due(session, _sessions(inputs.bars, session), self.every, self.calendar)
+        return Ready(policy, inputs, replace(settings, due=due), broker)
+
     def _settings(self) -> Settings:
         rate = self.rules["cost_bp"] / 1e4
         rules = Rules(rate, self.rules["lot"], self.rules["minimum"], self.rules["reserve"])
@@ -113,8 +132,6 @@ class Call:
         return Settings(rules, limits, self.calendar)
 
     def _inputs(self, tools: Tools, session: pd.Timestamp) -> Inputs:
-        if not self.strategy.is_file():
-            raise SourceError(f"{self.strategy}: no such file")
         bars, sources = self.sources.bars(session), self.sources
         strategy = hashlib.sha256(self.strategy.read_bytes()).hexdigest()
         asked = json.dumps([self.every, self.calendar, self.broker, self.rules], sort_keys=True)
@@ -125,21 +142,19 @@ class Call:
         made = tools.news_signal(sources.news, sources.model, _sessions(bars, session), self.calendar)
         return Inputs(bars, made.signal, made.newest, strategy, made.model, config)
 
-    def _step(self, tools: Tools, run: Run, inputs: Inputs, session: pd.Timestamp, settings: Settings) -> StepReport:
-        policy = tools.load_policy(self.strategy)
-        with open_ledger(run.ledger, wait=run.wait, dry_run=run.dry_run) as ledger:
-            try:
-                return rebalance(policy, inputs, session, ledger, self._broker(ledger, settings), settings)
-            finally:
-                if run.metrics is not None:
-                    write_metrics(ledger, run.metrics)
-
-    def _broker(self, ledger: Ledger, settings: Settings) -> Broker:
+    def _broker(self) -> Broker | None:
         if self.broker == "alpaca":
             return AlpacaBroker.from_environment()
         if self.broker != "paper":
             raise AllocationError(f"broker {self.broker!r} is not known: use paper or alpaca")
-        return PaperBroker(ledger, settings.rules.rate, self.cash)
+        check_cash(self.cash)
+        return None
+
+    def _step(self, run: Run, ready: Ready, session: pd.Timestamp) -> StepReport:
+        settings = ready.settings
+        with open_ledger(run.ledger, wait=run.wait, dry_run=run.dry_run) as ledger, measured(ledger, run.metrics):
+            broker = ready.broker or PaperBroker(ledger, settings.rules.rate, self.cash)
+            return rebalance(ready.policy, ready.inputs, session, ledger, broker, settings)
 
 
 def _sessions(bars: Bars, session: pd.Timestamp) -> pd.DatetimeIndex:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from allocation.ask import ask
+from allocation.errors import AllocationError
 from allocation.frames import frame_digest
 from allocation.live import guards, journal
 from allocation.live.brokers import Account
@@ -23,6 +24,8 @@ def decide(step: Step, frames: Frames) -> tuple[Decision, list[Finding], list[st
     """Decide, once; return the decision, the guards' findings that were allowed, and what will not be traded."""
     account, limits = step.broker.account(), step.settings.limits
     standing = standing_of(frames, account)
+    if not standing.nav > 0.0:
+        raise AllocationError(f"the account is worth {standing.nav:,.2f}: nothing can be invested")
     held = standing.worth / standing.nav
     with step.ledger.transaction() as connection:
         last = journal.last_decision(connection)

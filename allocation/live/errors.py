@@ -19,10 +19,12 @@ class BrokerError(AllocationError):
 
 
 class Stopped(AllocationError):
-    """Guards that hold a step; `guards` are their names, each of which can be allowed."""
+    """Guards that hold a step; `guards` are their names, each of which can be allowed unless a `remedy` is given."""
 
-    def __init__(self, findings: "tuple[tuple[str, str], ...]") -> None:
+    def __init__(self, findings: "tuple[tuple[str, str], ...]", remedy: str = "") -> None:
         self.guards = tuple(name for name, _ in findings)
         reasons = "; ".join(f"[{name}] {reason}" for name, reason in findings)
         allowed = " ".join(f"--allow {name}" for name in self.guards)
-        super().__init__(f"stopped, nothing was sent: {reasons}. Look into it, then repeat with {allowed}")
+        super().__init__(
+            f"stopped, nothing was sent: {reasons}. {remedy or f'Look into it, then repeat with {allowed}'}"
+        )

@@ -49,10 +49,19 @@ class Limits:
     allowed: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        """A name that no guard has would allow nothing."""
+        """A name that no guard has would allow nothing, and NaN would hold nothing."""
         unknown = sorted(self.allowed - set(NAMES))
         if unknown:
             raise AllocationError(f"no guard is called {named(unknown)}: the guards are {', '.join(NAMES)}")
+        limits = {
+            "weight": self.weight, "turnover": self.turnover, "coverage": self.coverage, "share of priced": self.priced,
+            "price jump": self.price_jump, "age of news": self.news_age,
+        }  # fmt: skip
+        for name, limit in limits.items():
+            if not limit >= 0.0:
+                raise AllocationError(
+                    f"the guards' limit of {name} is {limit:g}: write a number >= 0, inf for no limit"
+                )
 
 
 @dataclass(frozen=True)

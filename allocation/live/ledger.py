@@ -48,6 +48,8 @@ def open_ledger(url: str, *, wait: float = 60.0, dry_run: bool = False) -> Itera
     Raises:
         LedgerError: the database cannot be opened, is held by another run, or is of a newer version.
     """
+    if not wait >= 0.0:
+        raise LedgerError(f"wait is {wait}: give the seconds to wait for another run, 0 or more")
     place = _parsed(url)
     file = file_of(place)
     fresh = file is not None and not file.exists()

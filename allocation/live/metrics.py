@@ -1,7 +1,9 @@
 """A text file for Prometheus' node exporter: what a monitor should watch of a ledger."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+import pandas as pd
 from sqlalchemy import select
 
 from allocation.files import write_text
@@ -41,7 +43,22 @@ def metrics(ledger: Ledger) -> dict[str, float]:
 
 def write_metrics(ledger: Ledger, path: str | Path) -> Path:
     """Write the figures in Prometheus' text format, all or nothing, as the node exporter asks for it."""
-    found = metrics(ledger)
+    return _write(metrics(ledger), path)
+
+
+def write_failure(path: str | Path, began: pd.Timestamp) -> Path:
+    """Say that a run failed that `began` then (UTC), whether or not it came to a ledger; the rest stays as it was."""
+    failed = {"newsfolio_last_run_timestamp_seconds": began.timestamp(), "newsfolio_last_run_success": 0.0}
+    return _write(_written(Path(path)) | failed, path)
+
+
+def _written(path: Path) -> dict[str, float]:
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    words = [line.split(maxsplit=1) for line in lines]
+    return {name: float(value) for name, value in words if name in HELP}
+
+
+def _write(found: Mapping[str, float], path: str | Path) -> Path:
     lines = [
         f"# HELP {name} {HELP[name]}\n# TYPE {name} gauge\n{name} {found[name]!r}" for name in HELP if name in found
     ]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import Connection, insert, select
 
+from allocation.errors import AllocationError
 from allocation.live import tables
 from allocation.live.brokers import Account, OrderState
 from allocation.live.errors import BrokerError
@@ -38,6 +39,10 @@ class PaperBroker:
     cash: float = 100_000.0
     name: str = "paper"
     simulated: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse an account that could never trade."""
+        check_cash(self.cash)
 
     def book(self) -> Book:
         """Return the newest book; the first holds the starting cash."""
@@ -121,6 +126,12 @@ class PaperBroker:
         if order.shares > 0 and paid + cost > cash + 1e-9 * abs(paid):
             return OrderState(order.client_id, "rejected", reason=f"costs {paid + cost:,.2f}, cash is {cash:,.2f}")
         return OrderState(order.client_id, "filled", order.shares, price, cost)
+
+
+def check_cash(cash: float) -> None:
+    """Raise AllocationError where an account on paper cannot start with so much."""
+    if not 0.0 < cash < np.inf:
+        raise AllocationError(f"an account on paper cannot start with {cash:,.2f}: name an amount of money above 0")
 
 
 def revisions(book: Book, closes: pd.DataFrame) -> pd.DataFrame:

@@ -6,13 +6,13 @@ its session, an order under its client id. A step that was killed anywhere goes 
 
 import pandas as pd
 
-from allocation.errors import AllocationError
 from allocation.live import clock, journal
 from allocation.live.brokers import Account, Broker
 from allocation.live.catch_up import catch_up
 from allocation.live.decide import decide
 from allocation.live.errors import Stopped
-from allocation.live.events import redacted, tell
+from allocation.live.events import tell
+from allocation.live.failures import reason_of
 from allocation.live.guards import Finding
 from allocation.live.journal import Valuation
 from allocation.live.ledger import Ledger
@@ -58,11 +58,10 @@ def rebalance(
         report = _run(step)
         outcome, reason = "done", ""
     except Stopped as stop:
-        outcome, reason = "stopped", redacted(str(stop))
+        outcome, reason = "stopped", reason_of(stop)
         raise
     except Exception as error:
-        said = str(error) if isinstance(error, AllocationError) else f"{type(error).__name__}: {error}"
-        reason = redacted(said)
+        reason = reason_of(error)
         raise
     finally:
         with ledger.transaction() as connection:

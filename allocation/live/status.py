@@ -56,12 +56,18 @@ def status(ledger: Ledger, calendar: str = "XNYS", now: pd.Timestamp | None = No
     run = None if row is None else (pd.Timestamp(row.session), row.outcome or "not ended", row.reason)
     wrong = []
     if run is not None and run[1] != "done":
-        wrong.append(f"the last run is {run[1]}{f': {run[2]}' if run[2] else ' (at work, or killed)'}")
+        wrong.append(f"the last run {_ended(*run[1:])}")
     if valuation is None or valuation.session < hours.session:
         wrong.append(f"no run has finished for {hours.session:%Y-%m-%d}, which closed at {hours.close:%H:%M} UTC")
     if unended:
         wrong.append(f"{unended} orders have not ended")
     return Status(run, decision.session if decision else None, valuation, hours, tuple(wrong))
+
+
+def _ended(outcome: str, reason: str | None) -> str:
+    if reason is None:
+        return "has not ended: it is at work, or was killed"
+    return reason if reason.startswith(outcome) else f"{outcome}: {reason}"
 
 
 def _worth(valuation: journal.Valuation) -> list[str]:

@@ -17,6 +17,8 @@ from allocation.live.orders import Rules, Standing
 from allocation.policy import Policy
 from allocation.prices import Bars
 
+NO_PRICES = "Without any price of the session nothing can be decided: refresh the prices, then repeat"
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -97,7 +99,7 @@ def frames_of(step: Step) -> Frames:
     closes = check_prices(step.inputs.bars.close).loc[: step.session]
     if not len(closes) or closes.index[-1] != step.session:
         last = f"the last is of {closes.index[-1]:%Y-%m-%d}" if len(closes) else "there is none before it either"
-        raise Stopped((("stale-prices", f"no prices of {step.session:%Y-%m-%d}: {last}"),))
+        raise Stopped((("stale-prices", f"no prices of {step.session:%Y-%m-%d}: {last}"),), remedy=NO_PRICES)
     signal = step.inputs.signal
     if signal is not None:
         closes, signal = align(closes, check_signal(signal).loc[: step.session].reindex(closes.index))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from allocation import SourceError, frame_digest
 from allocation.bars import bars_from_long
-from allocation.price_cache import OVERLAP, SAME, Vendor, fetch_missing, kept_prices
+from allocation.price_cache import OVERLAP, SAME, WHOLE, Vendor, fetch_missing, kept_prices
 from allocation.price_versions import price_fetches
 
 SESSIONS = pd.bdate_range("2021-01-04", periods=90)
@@ -169,6 +169,62 @@ def test_a_mended_price_is_told_of_as_one(exchange, tmp_path, caplog, monkeypatc
     assert frame.loc[SESSIONS[25], "AAA"] == mended("AAA").loc[SESSIONS[25], "close"]
 
 
+def mend(exchange, monkeypatch, session, factor=1.01):
+    """From now on the vendor has one close otherwise, and says nothing of it."""
+    plain = exchange.adjusted
+
+    def mended(ticker):
+        rows = plain(ticker)
+        rows.loc[session, "close"] *= factor
+        return rows
+
+    monkeypatch.setattr(exchange, "adjusted", mended)
+
+
+def nightly(exchange, folder, tickers, places):
+    """Load up to each session on its evening; yield the session."""
+    for place in places:
+        exchange.now = SESSIONS[place] + pd.Timedelta(hours=21)
+        load(exchange, folder, tickers, SESSIONS[0], SESSIONS[place])
+        yield SESSIONS[place]
+
+
+def test_one_price_of_long_ago_that_was_mended_is_found_in_weeks(exchange, tmp_path, caplog, monkeypatch):
+    """With one request a night, of which few are about all of the history."""
+    list(nightly(exchange, tmp_path, ["AAA", "BBB"], range(30, 33)))
+    mend(exchange, monkeypatch, SESSIONS[3])
+    moment, before = exchange.now, wide(tmp_path, ["AAA"], SESSIONS[0], SESSIONS[32])
+    night = next(n for n in nightly(exchange, tmp_path, ["AAA", "BBB"], range(33, 80)) if caplog.records)
+    assert "Exchange rewrote 1 past prices of AAA (no split or dividend since says why: compare with" in caplog.text
+    assert night == SESSIONS[30] + WHOLE  # which is less than WHOLE after it was mended
+    assert wide(tmp_path, ["AAA"], *2 * [SESSIONS[3]]).squeeze() == exchange.adjusted("AAA").loc[SESSIONS[3], "close"]
+    then = wide(tmp_path, ["AAA"], SESSIONS[0], SESSIONS[32], moment.to_pydatetime())
+    pd.testing.assert_frame_equal(then, before, check_exact=True)
+    caplog.clear()
+    list(nightly(exchange, tmp_path, ["AAA", "BBB"], range(51, 71)))
+    assert not caplog.records
+    whole = [last for _, first, last in exchange.asked if first == SESSIONS[0]]
+    assert whole == [SESSIONS[30], SESSIONS[50], SESSIONS[70]]
+    assert [last for _, _, last in exchange.asked] == list(SESSIONS[30:71])  # one request a night
+
+
+def test_all_that_is_kept_is_asked_for_not_only_what_is_wanted_today(exchange, tmp_path):
+    load(exchange, tmp_path, ["AAA"], SESSIONS[0], SESSIONS[60])  # days to come, too
+    exchange.now += WHOLE
+    load(exchange, tmp_path, ["AAA"], SESSIONS[5], SESSIONS[52])
+    assert exchange.asked[-1] == (("AAA",), SESSIONS[0], SESSIONS[60])
+
+
+def test_a_history_that_was_asked_for_again_for_another_reason_is_whole(exchange, tmp_path):
+    """The weeks begin anew with a split, or with an earlier start."""
+    load(exchange, tmp_path, ["AAA"], SESSIONS[10], SESSIONS[30])
+    exchange.now += WHOLE - ONE_DAY
+    load(exchange, tmp_path, ["AAA"], SESSIONS[0], SESSIONS[40])
+    exchange.now += ONE_DAY
+    load(exchange, tmp_path, ["AAA"], SESSIONS[0], SESSIONS[60])
+    assert [first == SESSIONS[0] for _, first, _ in exchange.asked] == [False, True, False]
+
+
 def test_the_last_bits_of_single_precision_are_no_new_version(exchange, tmp_path, caplog, monkeypatch):
     load(exchange, tmp_path, ["AAA"], SESSIONS[0], SESSIONS[30])
     plain = exchange.adjusted
@@ -243,6 +299,47 @@ def test_nothing_was_known_before_the_first_fetch(exchange, tmp_path):
         wide(tmp_path / "none", ["AAA"], SESSIONS[0], SESSIONS[30])
     with pytest.raises(SourceError, match="none: has no kept prices"):
         price_fetches(tmp_path / "none")
+
+
+@pytest.fixture
+def versions(exchange, tmp_path, monkeypatch):
+    """The folder, and three versions of one close with the moments when they were fetched."""
+    said = []
+    for place in (30, 32, 34):
+        if said:
+            mend(exchange, monkeypatch, SESSIONS[28])
+        exchange.now = SESSIONS[place] + pd.Timedelta(hours=21)
+        frame = load(exchange, tmp_path, ["AAA"], SESSIONS[0], SESSIONS[place])
+        said.append((exchange.now.to_pydatetime(), frame.loc[SESSIONS[28], "AAA"]))
+    return tmp_path, said
+
+
+def test_a_version_is_read_from_the_very_moment_it_was_fetched(versions):
+    """And until the very moment of the next."""
+    folder, said = versions
+    moment = pd.Timedelta(microseconds=1).to_pytimedelta()
+
+    def read(as_of):
+        return wide(folder, ["AAA"], SESSIONS[0], SESSIONS[30], as_of).loc[SESSIONS[28], "AAA"]
+
+    assert len({close for _, close in said}) == 3
+    for (fetched, close), (following, _) in zip(said, [*said[1:], (said[-1][0] + ONE_DAY, None)], strict=True):
+        assert read(fetched) == read(fetched + moment) == read(following - moment) == close
+    assert read(None) == said[-1][1]
+    with pytest.raises(SourceError, match="has no kept prices of AAA as of"):
+        read(said[0][0] - moment)
+
+
+def test_which_dates_were_known_is_as_of_the_moment_too(exchange, tmp_path):
+    """An earlier start that was fetched later was not known before."""
+    load(exchange, tmp_path, ["AAA"], SESSIONS[10], SESSIONS[30])
+    first = exchange.now.to_pydatetime()
+    exchange.now += ONE_DAY
+    load(exchange, tmp_path, ["AAA"], SESSIONS[0], SESSIONS[30])
+    with pytest.raises(SourceError, match="keeps as of .* AAA from 2021-01-18, asked from 2021-01-04"):
+        wide(tmp_path, ["AAA"], SESSIONS[0], SESSIONS[30], first)
+    assert len(wide(tmp_path, ["AAA"], SESSIONS[10], SESSIONS[30], first)) == 21
+    assert len(wide(tmp_path, ["AAA"], SESSIONS[0], SESSIONS[30], exchange.now.to_pydatetime())) == 31
 
 
 def test_a_cache_of_a_newer_version_is_left_alone(exchange, tmp_path):

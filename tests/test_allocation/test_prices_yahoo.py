@@ -25,7 +25,7 @@ class Chart:
     def __init__(self):
         self.close = {"AAA": np.arange(100.0, 110.0), "BBB": np.arange(50.0, 60.0)}
         self.adjusted, self.split, self.dividend, self.trouble, self.asked = {}, {}, {}, [], []
-        self.silent, self.over, self.spans = threading.Event(), threading.Event(), []
+        self.silent, self.over, self.spans, self.broken = threading.Event(), threading.Event(), [], set()
 
     def answer(self, ticker, query):
         if ticker not in self.close:
@@ -69,6 +69,7 @@ def chart(monkeypatch, tmp_path):
             if known.silent.is_set():
                 return known.over.wait(10) and None
             status, text = known.trouble.pop(0) if known.trouble else (200, None)
+            status, text = (500, "{}") if ticker in known.broken else (status, text)
             self.send_response(status)
             self.end_headers()
             self.wfile.write((text or json.dumps(known.answer(ticker, parse_qs(parts.query)))).encode())
@@ -99,6 +100,14 @@ def test_good_data_come_as_they_are(chart):
     np.testing.assert_allclose(bars.close["AAA"], chart.close["AAA"])
     assert bars.close.index.equals(pd.DatetimeIndex(DAYS, name="date").as_unit(bars.close.index.unit))
     assert bars.open["BBB"].notna().all()
+
+
+def test_tickers_may_be_named_in_one_text(chart, tmp_path):
+    """As a command line names every source."""
+    bars = load_prices("yahoo:BBB,aaa", **WEEK, cache=tmp_path)
+    assert bars.close.equals(load_prices(["AAA", "BBB"], **WEEK, cache=tmp_path).close)
+    with pytest.raises(SourceError, match="no ticker was named"):
+        load_prices("yahoo:", **WEEK)
 
 
 def test_a_split_in_the_window_is_adjusted(chart):
@@ -171,6 +180,22 @@ def test_a_second_night_asks_for_the_new_days_only(chart, tmp_path):
     assert not chart.asked
 
 
+def test_one_ticker_that_fails_for_a_night_keeps_its_past_and_is_told_of(chart, tmp_path, caplog):
+    first = load_prices(["AAA", "BBB"], start="2021-01-04", end="2021-01-13", cache=tmp_path)
+    later(chart)
+    chart.broken = {"BBB"}
+    bars = load_prices(["AAA", "BBB"], **WEEK, cache=tmp_path)
+    np.testing.assert_array_equal(bars.close["AAA"], chart.close["AAA"])
+    np.testing.assert_array_equal(bars.close["BBB"].iloc[:-2], first.close["BBB"])
+    assert bars.close["BBB"].iloc[-2:].isna().all()
+    assert "Yahoo Finance gave nothing of BBB: what was kept before is used" in caplog.text
+    assert "no price at 2021-01-15 of BBB since 2021-01-13: not traded, or the vendor is late" in caplog.text
+    later(chart)
+    chart.broken = set()
+    again = load_prices(["AAA", "BBB"], **WEEK, cache=tmp_path)
+    np.testing.assert_array_equal(again.close["BBB"], chart.close["BBB"])
+
+
 @pytest.mark.parametrize(("kind", "factor"), [("split", 0.5), ("dividend", 0.985)])
 def test_a_split_or_dividend_between_two_nights_is_a_new_version(chart, tmp_path, caplog, kind, factor):
     """Yahoo rewrites closes for a split, adjusted closes for both."""
@@ -191,7 +216,7 @@ def test_a_split_or_dividend_between_two_nights_is_a_new_version(chart, tmp_path
     pd.testing.assert_frame_equal(before.close, first.close, check_exact=True)
     pd.testing.assert_frame_equal(before.open, first.open, check_exact=True)
     record = price_fetches(tmp_path)
-    assert record["rewritten"].tolist() == [0, 0, 0, 7]
+    assert record.groupby("ticker")["rewritten"].sum().to_dict() == {"AAA": 7, "BBB": 0}
     assert record["client"].str.startswith("yfinance 1").all()
     assert record["policy"].str.contains("auto_adjust").all()
 

@@ -93,7 +93,10 @@ def ended(child):
 
 
 def kill_at(count):
-    """Kill this process at the count-th moment: just before or after a statement, before a commit, or when called."""
+    """Kill this process at the count-th moment: before a statement, before a commit, or when called.
+
+    What comes after a statement or a commit is the moment before the next: these are all the states there are.
+    """
     seen = [0]
 
     def passed(*_):
@@ -101,6 +104,6 @@ def kill_at(count):
         if seen[0] == count:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    for moment in ("before_cursor_execute", "after_cursor_execute", "commit"):
+    for moment in ("before_cursor_execute", "commit"):
         event.listen(Engine, moment, passed)
     return passed

@@ -20,6 +20,7 @@ STRATEGY = "from allocation import EqualWeight\n\ndef policy():\n    return Equa
 STEP = "rebalance strategy.py --ledger book.sqlite --prices bars.csv"
 DAY, NEXT = "2022-09-20", "2022-09-21"
 BARS = market()
+TELL = f"{sys.executable} -c \"import sys;open('told','w').write(sys.argv[-1])\""
 
 
 @pytest.fixture
@@ -72,6 +73,11 @@ def test_metrics_are_prometheus_text(command, folder):
     assert re.search(r"^newsfolio_nav 100000\.0$", text, re.MULTILINE)
     assert re.search(r"^newsfolio_last_run_success 1\.0$", text, re.MULTILINE)
     assert all(re.fullmatch(r"# (HELP|TYPE) .+|newsfolio_\w+ [0-9.e+]+", line) for line in text.splitlines())
+
+
+def metrics_of(path):
+    lines = [line.split() for line in path.read_text().splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, value in lines}
 
 
 def test_a_day_without_a_session_is_said_and_is_no_failure(command, folder):
@@ -158,7 +164,7 @@ def test_prices_are_fetched_and_what_a_decision_saw_can_be_read_again(command, f
     now, then = (load_prices(list(BARS.close), **days, as_of=when).close for when in ("2099-01-01", made.decided))
     assert frame_digest(then) == made.provenance.prices != frame_digest(now)
     np.testing.assert_allclose(now["BBB"], 0.5 * then["BBB"])
-    assert len(asked) == 3  # the second time the days that were lacking, and then all of BBB
+    assert len(asked) == 2  # the days that are compared are all that is kept
 
 
 def test_prices_from_yahoo_need_a_first_date(command):
@@ -233,8 +239,7 @@ def test_no_secret_is_said_whatever_a_strategy_raises(command, folder, monkeypat
     monkeypatch.setenv("APCA_API_SECRET_KEY", "hunter2")
     (folder / "strategy.py").write_text("import os\n\ndef policy():\n    return ask\n\n\ndef ask(view):\n"
                                         "    raise ValueError(os.environ['APCA_API_SECRET_KEY'])\n")  # fmt: skip
-    tell = f"{sys.executable} -c \"import sys;open('told','w').write(sys.argv[-1])\""
-    code, out, err = command(f"{STEP} --date {DAY} --log json", "--on-failure", tell)
+    code, out, err = command(f"{STEP} --date {DAY} --log json", "--on-failure", TELL)
     assert (code, out) == (1, "")
     assert "ValueError: ***" in err
     for said in (err, (folder / "told").read_text(), (folder / "book.sqlite").read_bytes().decode("latin-1")):
@@ -263,8 +268,7 @@ def test_news_are_scored_by_the_model_and_only_once(command, folder, tiny_model)
 
 def test_a_guard_is_exit_code_3_and_one_line_and_the_command_is_told(command, folder):
     command(f"{STEP} --date {DAY}")
-    tell = f"{sys.executable} -c \"import sys;open('told','w').write(sys.argv[-1])\""
-    code, out, err = command(f"{STEP} --date {NEXT} --max-weight 0.1 --metrics m.prom", "--on-failure", tell)
+    code, out, err = command(f"{STEP} --date {NEXT} --max-weight 0.1 --metrics m.prom", "--on-failure", TELL)
     assert (code, out, err.count("\n")) == (3, "", 1)
     assert "[weight] AAA 25.0%" in err
     assert (folder / "told").read_text() == f"newsfolio: {err.strip()}"
@@ -283,15 +287,97 @@ def test_a_failing_hook_never_hides_the_exit_code(command, caplog, line, expecte
     assert err
 
 
+BEFORE_THE_LEDGER = {
+    "wrong URL": ("mysql://u:hunter2@h/x", "", 1, "mysql is not known: use SQLite or PostgreSQL"),
+    "no server": ("postgresql://u:hunter2@127.0.0.1:1/x", "", 1, "Connection refused"),
+    "newer version": ("book.sqlite", "", 1, "which a newer newsfolio wrote: upgrade newsfolio"),
+    "no prices": ("book.sqlite", "--prices none.csv", 1, "none.csv: no such file"),
+    "wrong usage": ("book.sqlite", "--news a --signal b", 2, "exclude each other"),
+    "no keys": ("book.sqlite", "--broker alpaca", 1, "not set: export the keys"),
+    "a strategy that raises": ("book.sqlite", "", 1, "strategy.py: RuntimeError: no"),
+}
+
+
+@pytest.mark.parametrize("name", BEFORE_THE_LEDGER)
+def test_a_failure_before_the_ledger_opens_is_told_of(command, folder, monkeypatch, at, name):
+    """To the monitor, which keeps what it knew, to the hook, and by the exit code."""
+    url, more, expected, complaint = BEFORE_THE_LEDGER[name]
+    for key in ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY"):
+        monkeypatch.delenv(key, raising=False)
+    at("2022-09-20 20:35")
+    command(f"{STEP} --metrics m.prom")
+    figures = metrics_of(folder / "m.prom")
+    if name == "newer version":
+        with sqlite3.connect("book.sqlite") as book:
+            book.execute("UPDATE newsfolio_version SET version_num = '0099'")
+    if name == "a strategy that raises":
+        (folder / "strategy.py").write_text("raise RuntimeError('no')\n")
+    at("2022-09-21 20:35")
+    line = f"{STEP.replace('book.sqlite', url)} {more} --metrics m.prom"
+    code, out, err = command(line, "--on-failure", TELL)
+    assert (code, out) == (expected, "")
+    assert complaint in (folder / "told").read_text()
+    assert "hunter2" not in err + (folder / "told").read_text()
+    failed = {"newsfolio_last_run_success": 0.0, "newsfolio_last_run_timestamp_seconds": 1663792500.0}
+    assert metrics_of(folder / "m.prom") == figures | failed
+
+
+def test_the_first_failure_of_all_makes_metrics_and_no_ledger(command, folder):
+    assert command(f"{STEP.replace('bars', 'none')} --date {DAY} --metrics m.prom")[0] == 1
+    assert set(metrics_of(folder / "m.prom")) == {"newsfolio_last_run_success", "newsfolio_last_run_timestamp_seconds"}
+    assert not (folder / "book.sqlite").exists()
+
+
+def test_a_failure_before_the_step_is_in_a_ledger_that_is_there(command, folder, at):
+    at("2022-09-20 20:35")
+    command(STEP)
+    at("2022-09-21 20:35")
+    assert command(f"{STEP.replace('bars', 'none')}")[0] == 1
+    wrong = json.loads(command("status --ledger book.sqlite --json")[1])
+    assert wrong["run"] == {"session": NEXT, "outcome": "failed", "reason": "none.csv: no such file"}
+    assert wrong["wrong"][0] == "the last run failed: none.csv: no such file"
+    assert command(STEP)[0] == 0
+
+
+def test_a_run_that_was_killed_is_told_of_by_status(command, folder):
+    from allocation.live import journal, open_ledger
+
+    command(f"{STEP} --date {DAY}")
+    with open_ledger("book.sqlite") as ledger, ledger.transaction() as connection:
+        journal.start_run(connection, pd.Timestamp(NEXT), pd.Timestamp("2022-09-21 21:00").to_pydatetime())
+    assert (
+        "wrong: the last run has not ended: it is at work, or was killed" in command("status --ledger book.sqlite")[1]
+    )
+    assert command(f"{STEP} --date {NEXT} --max-weight 0.1")[0] == 3
+    assert "wrong: the last run stopped, nothing was sent: [weight] AAA" in command("status --ledger book.sqlite")[1]
+
+
+@pytest.mark.parametrize("line", [f"{STEP} --max-weight 0.1", STEP.replace("bars", "none"), STEP])
+def test_metrics_that_cannot_be_written_hide_no_failure(command, folder, caplog, line):
+    (folder / "m.prom").mkdir()
+    code, _, err = command(f"{line} --date {DAY} --metrics m.prom")
+    assert code == (3 if "0.1" in line else 1)
+    assert ("[weight]" if "0.1" in line else "none.csv: no such" if "none" in line else "m.prom") in err
+    assert line == STEP or "the metrics could not be written: " in caplog.text
+
+
+def test_a_dry_run_tells_the_monitor_nothing(command, folder):
+    assert command(f"{STEP} --date {DAY} --dry-run --metrics m.prom")[0] == 0
+    command(f"{STEP} --date {DAY}")
+    before = sqlite3.connect("book.sqlite").execute("SELECT count(*) FROM runs").fetchone()
+    assert command(f"{STEP.replace('bars', 'none')} --date {NEXT} --dry-run --metrics m.prom")[0] == 1
+    assert not (folder / "m.prom").exists()
+    assert sqlite3.connect("book.sqlite").execute("SELECT count(*) FROM runs").fetchone() == before
+
+
 def test_what_nobody_foresaw_is_told_of_too(command, folder, monkeypatch):
     def breaks(*_):
         raise RuntimeError("a bug of ours")
 
-    monkeypatch.setattr("allocation.live.command.write_metrics", breaks)
-    tell = f"{sys.executable} -c \"import sys;open('told','w').write(sys.argv[-1])\""
+    monkeypatch.setattr("allocation.live.failures.write_metrics", breaks)
     with pytest.raises(RuntimeError, match="a bug of ours"):
-        newsfolio.main([*f"{STEP} --date {DAY} --metrics m.prom".split(), "--on-failure", tell])
-    assert (folder / "told").read_text() == "newsfolio: a bug of ours"
+        newsfolio.main([*f"{STEP} --date {DAY} --metrics m.prom".split(), "--on-failure", TELL])
+    assert (folder / "told").read_text() == "newsfolio: RuntimeError: a bug of ours"
 
 
 def test_the_hook_may_be_in_the_environment(command, folder, monkeypatch):
@@ -338,9 +424,19 @@ def test_a_bad_strategy_is_one_line_and_nothing_is_decided(command, folder, name
         (f"{STEP} --date {DAY} --news a --signal b", 2, "exclude each other"),
         (f"{STEP} --date {DAY} --log loud", 2, "use quiet, text or json"),
         (f"{STEP} --date {DAY} --cost-bp 5000", 1, "rate must lie in"),
+        *(
+            (f"{STEP} --date {DAY} --cash {cash}", 1, f"an account on paper cannot start with {cash}")
+            for cash in ("0.00", "-5.00", "nan", "inf")
+        ),
+        (f"{STEP} --date {DAY} --max-weight nan", 1, "limit of weight is nan: write a number >= 0, inf for no limit"),
+        (f"{STEP} --date {DAY} --max-turnover -1", 1, "the guards' limit of turnover is -1: write a number >= 0"),
+        (f"{STEP} --date {DAY} --min-coverage nan", 1, "the guards' limit of coverage is nan: write a number >= 0"),
+        (f"{STEP} --date {DAY} --cost-bp nan", 1, "rate must lie in"),
+        (f"{STEP} --date {DAY} --lot nan", 1, "lot must be 0 (any fraction)"),
         ("status --ledger none.sqlite", 1, "no such ledger"),
         (f"{STEP.replace('bars', 'none')} --date {DAY}", 1, "none.csv: no such file"),
-        (f"{STEP} --date 2023-03-01", 3, "no prices of 2023-03-01: the last is of 2022-11-21"),
+        (f"{STEP} --date 2023-03-01", 3, "is of 2022-11-21. Without any price of the session nothing can be decided"),
+        (f"{STEP} --date 2023-03-01 --allow stale-prices", 3, "refresh the prices, then repeat"),
     ],
 )
 def test_what_is_wrong_is_said(command, folder, monkeypatch, line, code, complaint):

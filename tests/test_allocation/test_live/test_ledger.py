@@ -11,6 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from live_support import SESSIONS, Desk
 
 from allocation.live import LedgerError, open_ledger, read_ledger
+from allocation.live.failures import noted
 from allocation.live.ledger import VERSIONS, _config
 from allocation.live.tables import APPEND_ONLY, metadata
 
@@ -63,6 +64,15 @@ def test_the_record_cannot_be_changed(url, table, statement):
     assert desk.rows(table)
 
 
+@pytest.mark.parametrize("wait", [float("nan"), -1.0])
+def test_a_wait_that_is_none_is_refused(url, wait):
+    with (
+        pytest.raises(LedgerError, match="give the seconds to wait for another run, 0 or more"),
+        open_ledger(url, wait=wait),
+    ):
+        pass
+
+
 def test_a_second_run_waits_its_time_and_says_so(url):
     with open_ledger(url), pytest.raises(LedgerError, match="another run has held the ledger for 0.2 s: see if"):
         with open_ledger(url, wait=0.2):
@@ -107,3 +117,24 @@ def test_looking_needs_this_version(tmp_path):
     with pytest.raises(LedgerError, match="is of version None, not 0002: `newsfolio rebalance` brings it there"):
         with read_ledger(str(tmp_path / "empty.sqlite")):
             pass
+
+
+def test_what_fails_before_a_step_is_a_run_that_failed(url):
+    """In a ledger that a step has made, and whatever the failure is."""
+    with pytest.raises(RuntimeError, match="no route"), noted(url, DAY, wait=1.0):
+        raise RuntimeError("no route")
+    desk = Desk(url)
+    desk.step(DAY)
+    with pytest.raises(RuntimeError, match="no route"), noted(url, SESSIONS[11], wait=1.0):
+        raise RuntimeError("no route")
+    first, second = desk.rows("runs")
+    assert first[4] == "done"
+    assert (str(second[1])[:10], *second[4:]) == (f"{SESSIONS[11]:%Y-%m-%d}", "failed", "RuntimeError: no route")
+    desk.step(SESSIONS[11])
+    assert desk.rows("runs")[-1][4] == "done"
+
+
+def test_a_failure_that_cannot_be_written_is_itself(url):
+    Desk(url).step(DAY)
+    with open_ledger(url), pytest.raises(RuntimeError, match="no route"), noted(url, DAY, wait=0.1):
+        raise RuntimeError("no route")

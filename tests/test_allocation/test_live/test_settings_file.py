@@ -96,6 +96,18 @@ def test_a_file_that_is_not_there_is_told_of(command):
     )
 
 
+def test_the_hook_of_the_environment_hears_of_a_file_that_is_broken(command, tmp_path, monkeypatch):
+    """It is the only one that can: the file names all others."""
+    monkeypatch.setenv(
+        "NEWSFOLIO_ON_FAILURE", f"{sys.executable} -c \"import sys;open('told','w').write(sys.argv[-1])\""
+    )
+    (tmp_path / "night.toml").write_text("cash = ")
+    assert command("status --settings night.toml")[0] == 1
+    assert not (tmp_path / "told").exists()
+    assert command("rebalance --settings night.toml")[0] == 1
+    assert (tmp_path / "told").read_text().startswith("newsfolio: night.toml: is not TOML")
+
+
 def test_a_value_of_the_wrong_kind_is_wrong_usage(command, tmp_path):
     (tmp_path / "night.toml").write_text(WHOLE.replace("50000", "'much'"))
     code, _, err = command("rebalance --settings night.toml")

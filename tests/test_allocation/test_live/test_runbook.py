@@ -1,0 +1,55 @@
+"""The page for the person who is woken names what there is: guards, messages, options, metrics."""
+
+import re
+from pathlib import Path
+
+import pytest
+import typer.main
+
+import newsfolio
+from allocation.live.guards import NAMES
+from allocation.live.metrics import HELP
+
+ROOT = Path(__file__).parents[3]
+PAGE = ROOT / "RUNBOOK.md"
+
+
+@pytest.fixture(scope="module")
+def sections():
+    """Text by heading."""
+    if not PAGE.exists():
+        pytest.skip("the page is not beside the tests")
+    parts = re.split(r"^## (.+)\n", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {"": parts[0]} | dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def first_cells(text):
+    return [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("|")][2:]
+
+
+def test_every_guard_is_there_once(sections):
+    named = [name for cell in first_cells(sections["A guard holds it (3)"]) for name in cell.split(", ")]
+    assert sorted(named) == sorted(NAMES)
+
+
+def test_every_message_is_one_that_is_said(sections):
+    said = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "allocation").rglob("*.py"))
+    quoted = re.findall(r"`([^`]+)`", "\n".join(first_cells(sections["It failed (1)"])))
+    assert len(quoted) > 8
+    assert [text for text in quoted if text not in said] == []
+
+
+def test_every_option_and_metric_is_one(sections):
+    whole = "\n".join(sections.values())
+    commands = typer.main.get_command(newsfolio.app).commands.values()
+    options = {name for command in commands for option in command.params for name in option.opts}
+    asked = set(re.findall(r"--[a-z-]+", re.sub(r"\|[-|]+\|", "", whole)))
+    assert asked
+    assert asked <= options
+    metrics = set(re.findall(r"newsfolio_\w+", whole))
+    assert metrics
+    assert metrics <= set(HELP)
+
+
+def test_it_is_one_page(sections):
+    assert sum(text.count("\n") for text in sections.values()) < 72
