@@ -1,5 +1,6 @@
 """Several signals or forecasts as one."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from allocation.errors import AllocationError, FrameError
-from allocation.forecast import Forecast
+from allocation.forecast import Forecast, digest_of
 from allocation.frames import check_signal, named
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ class Blend:
         for forecast, weight in self.forecasts:
             total = total + weight * forecast(view).reindex(view.prices.columns)
         return total
+
+    def further_digest(self, now: pd.Timestamp) -> str:
+        """Return a digest of what its forecasts read beside their view; empty where none reads anything more."""
+        told = [digest_of(forecast, now) for forecast, _ in self.forecasts]
+        return hashlib.sha256("\x1f".join(told).encode()).hexdigest() if any(told) else ""
 
 
 def blend_signals(signals: Mapping[str, pd.DataFrame], weights: Mapping[str, float]) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,19 @@ Values = NDArray[np.float64]
 ROUNDING = 1e-12
 
 Forecast = Callable[["View"], pd.Series]  # what is known now -> expected return per session, by asset
+
+
+@runtime_checkable
+class ReadsMore(Protocol):
+    """A forecast or policy that reads frames beside those of its view: a ledger asks which."""
+
+    def further_digest(self, now: pd.Timestamp) -> str:
+        """Return a digest of those frames as known at the close of `now`; empty where there are none."""
+
+
+def digest_of(reader: object, now: pd.Timestamp) -> str:
+    """Return the digest of what a forecast or policy reads beside its view; empty where it reads nothing more."""
+    return reader.further_digest(now) if isinstance(reader, ReadsMore) else ""
 
 
 @dataclass(frozen=True)
@@ -85,8 +98,7 @@ class Grinold:
             raise AllocationError(
                 f"{self} never forecasts anything: pass horizon >= 1, window >= horizon + 3 and prior_sd > 0"
             )
-        if self.decay != "fit" and not (isinstance(self.decay, int | float) and 0 <= self.decay <= 1):
-            raise AllocationError(f"decay is {self.decay!r}: give a number from 0 to 1, or 'fit'")
+        check_decay(self.decay)
 
     def __call__(self, view: "View") -> pd.Series:
         """Return the expected residual return per session, averaged over the next `horizon` sessions."""
@@ -99,7 +111,8 @@ class Grinold:
         residual = residual_returns(view.prices.iloc[-self.window - 1 :])
         decay = score_decay(score) if self.decay == "fit" else float(self.decay)
         ic = past_information_coefficient(score, residual, horizon=self.horizon, prior_sd=self.prior_sd, decay=decay)
-        return Reading(ic, residual.std(ddof=0), score.iloc[-1], fading(decay, self.horizon))
+        volatility = pd.Series(_deviations(residual.to_numpy()), index=residual.columns)
+        return Reading(ic, volatility, score.iloc[-1], fading(decay, self.horizon))
 
 
 @dataclass(frozen=True)
@@ -161,17 +174,41 @@ def _residual_covariance(risk: RiskModel) -> pd.DataFrame:
 
 def standardised_score(signal: pd.DataFrame) -> pd.DataFrame:
     """Signal less its session's mean over covered assets, over its pooled root mean square; NaN stays NaN."""
-    centred = signal.sub(signal.mean(axis=1), axis=0)
-    values = centred.to_numpy()
-    known = np.isfinite(values)
-    scale = np.sqrt(np.mean(values[known] ** 2)) if known.any() else 0.0
-    return centred / scale if scale > ROUNDING else centred * 0.0
+    centred = _less_row_means(signal.to_numpy(dtype=np.float64))
+    known = np.isfinite(centred)
+    scale = np.sqrt(np.mean(centred[known] ** 2)) if known.any() else 0.0
+    values = centred / scale if scale > ROUNDING else centred * 0.0
+    return pd.DataFrame(values, index=signal.index, columns=signal.columns)
 
 
 def residual_returns(prices: pd.DataFrame) -> pd.DataFrame:
     """Simple returns (row t: from close t-1 to close t) less their mean over the assets of the session."""
-    returns = prices.pct_change(fill_method=None).iloc[1:]
-    return returns.sub(returns.mean(axis=1), axis=0)
+    values = prices.to_numpy(dtype=np.float64)
+    returns = _less_row_means(values[1:] / values[:-1] - 1.0)
+    return pd.DataFrame(returns, index=prices.index[1:], columns=prices.columns)
+
+
+def _less_row_means(values: Values) -> Values:
+    """Each row less the mean of what it has; here and below pandas' own way takes five times as long, on each date."""
+    known = np.isfinite(values)
+    with np.errstate(invalid="ignore"):
+        means = np.where(known, values, 0.0).sum(axis=1) / known.sum(axis=1)
+    return np.asarray(values - means[:, None])
+
+
+def _deviations(values: Values) -> Values:
+    """Standard deviation of each column, divisor n; NaN where there is nothing."""
+    known = np.isfinite(values)
+    with np.errstate(invalid="ignore"):
+        count = known.sum(axis=0)
+        means = np.where(known, values, 0.0).sum(axis=0) / count
+        return np.asarray(np.sqrt(np.where(known, (values - means) ** 2, 0.0).sum(axis=0) / count))
+
+
+def check_decay(decay: object) -> None:
+    """Refuse a decay that is neither a number from 0 to 1 nor `fit`."""
+    if decay != "fit" and not (isinstance(decay, int | float) and 0 <= decay <= 1):
+        raise AllocationError(f"decay is {decay!r}: give a number from 0 to 1, or 'fit'")
 
 
 def fading(decay: float, horizon: int) -> Values:
@@ -203,9 +240,13 @@ def past_information_coefficient(
     deviation `prior_sd`: m × prior_sd² / (prior_sd² + se²). Floored at 0, since a news signal that pointed
     the wrong way is taken to be noise, not an inverse signal.
     """
-    known, volatility = score.index.intersection(residual.index), residual.std(ddof=0)
-    standardised = (residual / volatility.where(volatility > 0)).loc[known].to_numpy()
-    products = score.loc[known].to_numpy()[: -horizon - 1] * following(standardised, fading(decay, horizon))
+    volatility = _deviations(residual.to_numpy())
+    standardised = residual.div(np.where(volatility > 0, volatility, np.nan))
+    if not score.index.equals(residual.index):
+        both = score.index.intersection(residual.index)
+        score, standardised = score.loc[both], standardised.loc[both]
+    ahead = following(standardised.to_numpy(), fading(decay, horizon))
+    products = score.to_numpy()[: -horizon - 1] * ahead
     counted = np.isfinite(products)
     per_session = counted.sum(axis=1)
     if (per_session > 0).sum() < 2:

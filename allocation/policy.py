@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from allocation.constraints import LongOnly, MaxWeight
 from allocation.decision import Decision
 from allocation.errors import OptimizationError, RiskError
-from allocation.forecast import Forecast, Grinold, equilibrium_return
+from allocation.forecast import Forecast, Grinold, digest_of, equilibrium_return
 from allocation.optimizer import Ladder, MeanVariance
 from allocation.risk import LedoitWolf, RiskEstimator, RiskModel
 from allocation.symbols import Constraint, Objective
@@ -127,18 +127,23 @@ class SentimentPolicy:
             )
         return task.program.decide(task.expected_return, task.risk, task.held, locked=task.locked, given=task.given)
 
+    def further_digest(self, now: pd.Timestamp) -> str:
+        """Return a digest of what the forecast reads beside the view; empty where it reads nothing more."""
+        return digest_of(self.forecast, now)
+
     def _task(self, view: View) -> "_Task | None":
         assets = self._investable(view)
         if not len(assets):
             return None
-        locked = float(view.held.drop(assets).sum())
-        risk = self.risk(view.prices[assets])
+        prices, held, forecast, locked = view.prices, view.held, self.forecast(view), 0.0
+        if len(assets) < prices.shape[1] or not (held.index.equals(assets) and forecast.index.equals(assets)):
+            locked = float(held.drop(assets).sum())
+            prices, held, forecast = prices[assets], held[assets], forecast[assets]
+        risk = self.risk(prices)
         reference = pd.Series((1.0 - locked) / len(assets), index=assets)
-        expected = self.forecast(view)[assets] + equilibrium_return(risk, reference, self.risk_aversion)
+        expected = forecast + equilibrium_return(risk, reference, self.risk_aversion)
         given = {name: numbers(view)[assets] for name, numbers in self.given.items()}
-        return _Task(
-            self._program(tuple(assets), tuple(view.prices.columns)), expected, risk, view.held[assets], locked, given
-        )
+        return _Task(self._program(tuple(assets), tuple(view.prices.columns)), expected, risk, held, locked, given)
 
     def _investable(self, view: View) -> pd.Index:
         window: int = getattr(self.risk, "window", len(view.prices))  # a plain function may look at every price

@@ -3,14 +3,23 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import nnls
 
 from allocation.errors import AllocationError, FrameError, MissingPrice
-from allocation.forecast import ROUNDING, Values, fading, following, residual_returns, standardised_score
+from allocation.forecast import (
+    ROUNDING,
+    Values,
+    check_decay,
+    fading,
+    following,
+    residual_returns,
+    score_decay,
+    standardised_score,
+)
 from allocation.frames import check_signal, frame_digest, named
 from allocation.newey_west import newey_west_variance
 
@@ -36,11 +45,17 @@ class CrossSectionalRidge:
     (A. Hoerl and R. Kennard, "Ridge regression", Technometrics 12(1), 1970, in its Bayesian reading); noise is the
     Newey-West variance of X'y/n per unit of X'X/n. Where no signal went with what followed, all is exactly 0.
 
-    Live, a strategy reads its further frames when it is asked for its policy. The ledger keeps the digest of the view's
-    signal only; `digest` gives that of the others.
+    decay: as in `Grinold`: what is left of a score's meaning one session later, the same for all signals, or `fit`, the
+    `score_decay` of each in the window. Each signal is then fitted to the sum of returns that fades as it does, of
+    returns that all of them explain together, and the forecast is the mean over the horizon of what is left of each.
+    With 1 all sessions count the same.
+
+    Live, a strategy reads its further frames when it is asked for its policy. The ledger keeps their digest with that
+    of the view's signal.
 
     Raises:
-        AllocationError: a setting with which every forecast would be 0, or a frame by the name `signal`.
+        AllocationError: a setting with which every forecast would be 0, a decay that is none, or a frame by the name
+            `signal`.
         FrameError: a frame is no signal.
     """
 
@@ -48,6 +63,7 @@ class CrossSectionalRidge:
     horizon: int = 5
     window: int = 252
     prior_sd: float = 0.03
+    decay: float | Literal["fit"] = 1.0
 
     def __post_init__(self) -> None:
         """Check, copy and sort the frames, so that neither their order nor a later change of one matters."""
@@ -55,6 +71,7 @@ class CrossSectionalRidge:
             raise AllocationError(
                 f"{self} never forecasts anything: pass horizon >= 1, window >= horizon + 3 and a finite prior_sd > 0"
             )
+        check_decay(self.decay)
         if OWN in self.signals:
             raise AllocationError(f"a further signal is named {OWN!r}, as the view's own: give it another name")
         object.__setattr__(self, "signals", {name: _checked(name, self.signals[name]) for name in sorted(self.signals)})
@@ -67,24 +84,26 @@ class CrossSectionalRidge:
             MissingPrice: a further signal has an asset that prices lack.
         """
         scores, residual = self._scores(view), residual_returns(view.prices.iloc[-self.window - 1 :])
-        coefficients, volatility = self._fit(scores, residual), residual.std(ddof=0)
-        combined = np.nan_to_num(scores[:, -1]).T @ coefficients
+        fades, volatility = self._fades(scores), residual.std(ddof=0)
+        lasting = fades.mean(axis=1) * np.sqrt(self.horizon / (fades**2).sum(axis=1))  # exactly 1 without decay
+        combined = np.nan_to_num(scores[:, -1]).T @ (self._fit(scores, fades, residual) * lasting)
         return pd.Series((volatility / np.sqrt(self.horizon) * combined).fillna(0.0))
 
     def coefficients(self, view: "View") -> pd.Series:
         """Return what each signal is worth now, by name, the view's own first: the return that a score of 1 lets
-        expect over the horizon, in residual standard deviations of that sum.
+        expect over the horizon, faded as the score is, in residual standard deviations of that sum.
 
         Raises:
             FrameError, MissingPrice: as a call.
         """
         residual = residual_returns(view.prices.iloc[-self.window - 1 :])
-        return pd.Series(self._fit(self._scores(view), residual), index=[OWN, *self.signals])
+        scores = self._scores(view)
+        return pd.Series(self._fit(scores, self._fades(scores), residual), index=[OWN, *self.signals])
 
-    def digest(self, now: pd.Timestamp) -> str:
-        """SHA-256 of the further signals as known at the close of `now`."""
+    def further_digest(self, now: pd.Timestamp) -> str:
+        """SHA-256 of the further signals as known at the close of `now`; empty without any."""
         parts = (f"{name}\x1f{frame_digest(frame.loc[:now])}" for name, frame in self.signals.items())
-        return hashlib.sha256("\x1e".join(parts).encode()).hexdigest()
+        return hashlib.sha256("\x1e".join(parts).encode()).hexdigest() if self.signals else ""
 
     def _scores(self, view: "View") -> Values:
         """Scores (signals × sessions × assets) of the last `window` sessions, NaN without a signal."""
@@ -92,18 +111,26 @@ class CrossSectionalRidge:
         sessions, assets = view.prices.index[-self.window :], view.prices.columns
         return np.stack([standardised_score(frame.reindex(index=sessions, columns=assets)) for frame in frames])
 
-    def _fit(self, scores: Values, residual: pd.DataFrame) -> Values:
+    def _fades(self, scores: Values) -> Values:
+        """Weights (signals × horizon) of the sessions that each signal looks ahead."""
+        decays = [score_decay(pd.DataFrame(score)) if self.decay == "fit" else float(self.decay) for score in scores]
+        return np.stack([fading(decay, self.horizon) for decay in decays])
+
+    def _fit(self, scores: Values, fades: Values, residual: pd.DataFrame) -> Values:
         volatility = residual.std(ddof=0)
         standardised = (residual / volatility.where(volatility > 0)).to_numpy()
-        y = following(standardised, fading(1.0, self.horizon))
-        x = scores[:, -len(standardised) :][:, : len(y)]
-        counted = np.isfinite(y) & np.isfinite(x).any(axis=0)
+        y = np.stack([following(standardised, weights) for weights in fades])
+        x = scores[:, -len(standardised) :][:, : y.shape[1]]
+        counted = np.isfinite(y[0]) & np.isfinite(x).any(axis=0)
         if (counted.any(axis=1)).sum() < 2:
             return np.zeros(len(scores))
         x, y = np.where(counted, np.nan_to_num(x), 0.0), np.where(counted, y, 0.0)
-        n_per_session = counted.sum() / len(y)
+        n_per_session = counted.sum() / y.shape[1]
         products = (x * y).sum(axis=2) / n_per_session  # signals × sessions; their means are X'y/n
-        gram = np.einsum("ita,jta->ij", x, x) / counted.sum()
+        # Two sums of returns that fade differently have less in common than the scores have.
+        squares = (fades**2).sum(axis=1)
+        shared = fades @ fades.T / np.sqrt(np.outer(squares, squares))
+        gram = np.einsum("ita,jta->ij", x, x) / counted.sum() * shared
         return _ridge(gram, products, self.horizon, self.prior_sd)
 
 

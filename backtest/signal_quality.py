@@ -8,9 +8,7 @@ import pandas as pd
 
 from allocation.frames import align
 from backtest.rows import Values, linear_correlation, rank_correlation
-from backtest.significance import Interval, newey_west_error
-
-NORMAL_95 = 1.959963984540054
+from backtest.significance import Chance, Interval, newey_west_chance, newey_west_error, newey_west_lags
 
 
 @dataclass(frozen=True)
@@ -37,9 +35,16 @@ class InformationCoefficient:
         return self.mean / self.error if self.error > 0 else float("nan")
 
     @property
+    def chance(self) -> Chance:
+        """How far t strays where nothing is there, few sessions being less sure of their own error."""
+        n = int(self.per_session.notna().sum())
+        return newey_west_chance(n, newey_west_lags(n) if self.lags is None else self.lags)
+
+    @property
     def interval(self) -> Interval:
-        """95 % interval of the mean, normal approximation."""
-        return Interval(self.mean - NORMAL_95 * self.error, self.mean + NORMAL_95 * self.error)
+        """95 % interval of the mean."""
+        reach = self.chance.reach * self.error
+        return Interval(self.mean - reach, self.mean + reach)
 
     def __str__(self) -> str:
         """One line: mean, interval, t and how many sessions."""

@@ -1,6 +1,6 @@
 """study(): what a signal is worth before any portfolio, each figure beside signals that cannot have its skill."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 
@@ -13,11 +13,11 @@ from allocation.frames import named
 from allocation.prices import Bars
 from backtest.event_study import EventStudy
 from backtest.forward_returns import THIS_CLOSE
-from backtest.leak_alarm import Reading, Readings, alarms, verdict
+from backtest.leak_alarm import Reading, Readings, alarms, undecided, verdict
 from backtest.measures import HORIZONS, Measure, StudyData, events, held_for, measure, study_data
 from backtest.rows import rank_correlation
-from backtest.shuffles import across_assets, in_time, stale
-from backtest.significance import LEVEL, Interval, holm, mean_interval, newey_west_error, student_95, two_sided
+from backtest.significance import LEVEL, newey_west_error
+from backtest.study_figures import FEWEST_PERIODS, figure_of, figure_table, stand_ins
 
 Values = NDArray[np.float64]
 
@@ -40,7 +40,7 @@ class Comparisons:
         """One line."""
         return (
             f"{self.made} figures are tested against 0: {self.apart} are apart from it at 95 %, as chance alone makes "
-            f"some {round(LEVEL * self.made)}; {self.held} are (marked *) after Holm's correction for all {self.made}"
+            f"some {round(LEVEL * self.made)}; after Holm's correction for all {self.made} (marked *): {self.held}"
         )
 
 
@@ -53,7 +53,7 @@ class Study:
     rank IC: its ICIR); sessions; p (how often chance alone gives as much, NaN where 0 says nothing) and holm (the same
     made up for all figures that were tested); and of the stand-ins: assets_low, assets_high, time_low and time_high,
     where 95 % of the values of signals shuffled across assets and in time lie, and stale, the value of the signal of a
-    month ago.
+    month ago. Intervals are the wider the fewer periods there are that share no session; below four there is none.
     Returns are fractions per horizon, before costs; the break-even cost is a fraction of the value traded.
     """
 
@@ -135,23 +135,16 @@ def study(
     bars = prices if isinstance(prices, Bars) else Bars(prices)
     values, data = study_data(signal, bars, sectors, tuple(sorted(horizons)))
     measures = measure(values, data)
-    table = _table(measures)
-    figures = table.assign(**_beside(values, data, shuffles, seed))
+    figures = figure_table(measures).assign(**stand_ins(values, data, shuffles, seed))
     late = None if delayed is None else _late_reading(delayed, bars, data)
     found = _readings(figures, data, late)
     rung = alarms(found)
     return Study(
-        figures=figures, verdict=verdict(found, rung), alarms=rung,
-        notes=tuple(_notes(bars, data, sectors, delayed)), entry=data.main, horizons=data.horizons,
+        figures=figures, verdict=verdict(found, rung), alarms=rung, entry=data.main, horizons=data.horizons,
+        notes=(*_notes(bars, data, sectors, delayed), *_doubts(figures, found)),
         sessions=data.sessions, assets=data.assets, shuffles=shuffles, per_session=_series(measures, data),
         events=events(values, data),
     )  # fmt: skip
-
-
-def figure_of(figures: pd.DataFrame, section: str, name: str) -> dict[str, float]:
-    """Return one row of a study's figures by column."""
-    place = list(figures.index).index((section, name))
-    return dict(zip(map(str, figures.columns), figures.to_numpy()[place].tolist(), strict=True))
 
 
 def _check(horizons: tuple[int, ...], shuffles: int) -> None:
@@ -160,53 +153,6 @@ def _check(horizons: tuple[int, ...], shuffles: int) -> None:
         raise AllocationError(f"horizons are {horizons}: give different numbers of sessions, 1 among them")
     if shuffles < 2:
         raise AllocationError(f"shuffles is {shuffles}: give at least 2, or no range can be told")
-
-
-def _table(measures: Iterable[Measure]) -> pd.DataFrame:
-    rows = {(each.section, each.name): _row(each) for each in measures}
-    table = pd.DataFrame.from_dict(rows, orient="index").set_axis(pd.MultiIndex.from_tuples(rows), axis=0)
-    return table.assign(holm=holm(table["p"].to_numpy()))
-
-
-def _row(found: Measure) -> dict[str, float]:
-    if found.series is None:
-        return _figure(found, found.error, Interval(NAN, NAN), NAN, 0)
-    series = pd.Series(found.series).dropna()
-    n = len(series)
-    # Neighbouring returns of h sessions share h - 1: their mean is no surer than these lags say.
-    lags = max(int(4 * (n / 100) ** (2 / 9)), found.overlap - 1) if n else 0
-    block = max(n ** (1 / 3), 2.0 * found.overlap)
-    spread = float(series.std(ddof=1)) if n > 1 else NAN
-    ratio = found.value / spread if spread > 0 else NAN
-    return _figure(found, newey_west_error(series, lags), mean_interval(series, mean_block=block), ratio, n)
-
-
-def _figure(found: Measure, error: float, drawn: Interval, ratio: float, n: int) -> dict[str, float]:
-    value, reach = found.value, student_95(found.freedom) * error
-    t = value / error if error > 0 else NAN
-    chance = two_sided(t, found.freedom) if found.is_test else NAN
-    return {
-        "value": value, "low": value - reach, "high": value + reach, "boot_low": drawn.low,
-        "boot_high": drawn.high, "t": t, "ratio": ratio, "sessions": n, "p": chance,
-    }  # fmt: skip
-
-
-def _beside(values: Values, data: StudyData, shuffles: int, seed: int) -> dict[str, Values]:
-    """The same figures of signals that cannot have this one's skill."""
-    random = np.random.default_rng(seed)
-    columns: dict[str, Values] = {"stale": _values(stale(values), data)}
-    kinds: dict[str, Callable[[Values, np.random.Generator], Values]] = {"assets": across_assets, "time": in_time}
-    for kind, shuffle in kinds.items():
-        drawn = np.array([_values(shuffle(values, random), data) for _ in range(shuffles)])
-        known = np.isfinite(drawn).all(axis=0)
-        low, high = np.full((2, drawn.shape[1]), NAN)
-        low[known], high[known] = np.quantile(drawn[:, known], [0.025, 0.975], axis=0)
-        columns |= {f"{kind}_low": low, f"{kind}_high": high}
-    return columns
-
-
-def _values(signal: Values, data: StudyData) -> Values:
-    return np.array([each.value for each in measure(signal, data)])
 
 
 def _late_reading(delayed: pd.DataFrame, bars: Bars, data: StudyData) -> Reading:
@@ -221,7 +167,7 @@ def _readings(figures: pd.DataFrame, data: StudyData, delayed: Reading | None) -
     def reading(section: str, name: str) -> Reading:
         row = figure_of(figures, section, name)
         chance = (min(row["assets_low"], row["time_low"]), max(row["assets_high"], row["time_high"]))
-        return Reading(row["value"], row["t"], chance)
+        return Reading(row["value"], row["t"], chance, row["high"])
 
     first = "rank IC", held_for(data.main, 1)
     return Readings(
@@ -246,6 +192,23 @@ def _notes(bars: Bars, data: StudyData, sectors: pd.Series | None, delayed: pd.D
         lacking = [name for name in data.covered if not isinstance(sectors.get(name), str)]
         if lacking:
             yield f"{len(lacking)} assets have no sector and are in no figure of one: {named(lacking)}"
+
+
+def _doubts(figures: pd.DataFrame, found: Readings) -> Iterator[str]:
+    """What the sample is too short for."""
+    unsure = int((figures["sessions"].gt(0) & figures["low"].isna()).sum())
+    if unsure:
+        yield (
+            f"{unsure} figures are means over fewer than {FEWEST_PERIODS} periods that share no session: how sure they "
+            "are cannot be said, and none counts as a test"
+        )
+    absent = figures.index[figures["value"].isna()].get_level_values(0).value_counts(sort=False)
+    if len(absent):
+        parts = ", ".join(f"{section} ({n})" for section, n in absent.items())
+        yield f"{absent.sum()} figures have no value, for want of sessions or of names, and are not shown: {parts}"
+    doubt = undecided(found)
+    if doubt is not None:
+        yield doubt
 
 
 def _series(measures: Iterable[Measure], data: StudyData) -> pd.DataFrame:

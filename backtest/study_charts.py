@@ -113,10 +113,11 @@ def _dots(study: "Study", key: str, section: str, start: str, title: str, form: 
 
 
 def _dot(x: float, row: pd.Series, name: str, scale: _Scale, form: Form) -> Dot:
-    low, high = (row["low"], row["high"]) if math.isfinite(row["low"]) else (row["value"], row["value"])
+    known = math.isfinite(row["low"])
+    low, high = (row["low"], row["high"]) if known else (row["value"], row["value"])
     least, most = min(row["assets_low"], row["time_low"]), max(row["assets_high"], row["time_high"])
     shuffled = math.isfinite(least) and math.isfinite(most)
-    words = f"{name}: {form(row['value'])} ({form(low)} to {form(high)})"
+    words = f"{name}: {form(row['value'])}" + (f" ({form(low)} to {form(high)})" if known else ", no interval")
     words += f"; shuffled {form(least)} to {form(most)}" if shuffled else ""
     chance = (scale.y(most), scale.y(least)) if shuffled else None
     return Dot(round(x, 1), scale.y(row["value"]), scale.y(low), scale.y(high), chance, words)

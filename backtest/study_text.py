@@ -64,10 +64,13 @@ FORMS = {  # figures that are not written as the rest of their section
 
 
 def rows_of(study: "Study", part: Part) -> list[tuple[str, ...]]:
-    """Return the cells of one section's table, the name first, then the part's columns."""
-    if part.section not in study.figures.index.get_level_values(0):
+    """Return the cells of one section's table, the name first, then the part's columns; a figure without value has
+    no row.
+    """
+    known = study.figures[study.figures["value"].notna()]
+    if part.section not in known.index.get_level_values(0):
         return []
-    table = study.figures.loc[part.section]
+    table = known.loc[part.section]
     return [(str(name), *_cells(row, part, FORMS.get(str(name), part.form))) for name, row in table.iterrows()]
 
 
@@ -75,7 +78,8 @@ def _cells(row: pd.Series, part: Part, form: Form) -> Iterator[str]:
     written = {
         "value": form(row["value"]),
         "95 % interval": _range(row["low"], row["high"], form),
-        "t": _plain(".1f")(row["t"]) + ("*" if row["holm"] < LEVEL else " "),
+        # Of what is not held against 0, such as a turnover, t says nothing.
+        "t": _plain(".1f")(row["t"]) + ("*" if row["holm"] < LEVEL else " ") if math.isfinite(row["p"]) else "",
         "ICIR": _plain("+.3f")(row["ratio"]),
         "bootstrap": _range(row["boot_low"], row["boot_high"], form),
         "shuffled assets": _range(row["assets_low"], row["assets_high"], form),
@@ -112,9 +116,9 @@ def _lines(study: "Study") -> Iterator[str]:
     for part in PARTS if study.has_figures else ():
         rows = [row for row in rows_of(study, part) if part.section != "quantile return" or _is_shown(row[0])]
         if rows:
-            yield ""
-            yield f"{part.title} ({part.unit})"
-            yield from _aligned([("", *part.columns), *rows])
+            yield from ("", f"{part.title} ({part.unit})", *_aligned([("", *part.columns), *rows]))
+        elif part.section in study.figures.index.get_level_values(0):
+            yield from ("", f"{part.title}: none, for want of sessions or of names")
 
 
 def _is_shown(name: str) -> bool:

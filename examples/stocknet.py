@@ -137,7 +137,7 @@ def verdict(same_t: float, next_t: float) -> str:
     """What the two t-values say, in words."""
     if abs(next_t) < 2:
         explains = "explain the return of their own session but" if same_t > 2 else "explain little and"
-        return f"The tweets {explains} do not predict the next one: no edge to trade."
+        return f"The tweets {explains} are not seen to predict the next one: no edge to trade."
     return f"Next-session t = {next_t:.1f}: look for a look-ahead before believing it."
 
 

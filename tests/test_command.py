@@ -143,10 +143,13 @@ def test_study_as_json(command, folder):
     found = strict_json(succeeds(command, STUDY, "--json"))
     assert {"verdict", "alarms", "notes", "figures", "entry"} <= set(found)
     assert {"rank IC", "linear IC", "single session", "quantile return", "trading", "year"} <= set(found["figures"])
-    for figure in found["figures"]["rank IC"].values():
-        for low, high in (figure["interval"], figure["shuffled_across_assets"], figure["shuffled_in_time"]):
+    for name, figure in found["figures"]["rank IC"].items():
+        for low, high in (figure["shuffled_across_assets"], figure["shuffled_in_time"]):
             assert low <= high
-        assert figure["interval"][0] <= figure["value"] <= figure["interval"][1]
+        if name.endswith((" 10 sessions", " 21 sessions")):  # of 55 there are fewer than four apart: no interval
+            assert figure["interval"] == [None, None]
+        else:
+            assert figure["interval"][0] <= figure["value"] <= figure["interval"][1]
 
 
 def test_the_seed_of_a_study_moves_the_shuffles_only(command, folder):

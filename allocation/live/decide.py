@@ -1,5 +1,6 @@
 """The decision of one session: guards, the policy's answer, guards again, and then it is written."""
 
+import hashlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 
 from allocation.ask import ask
 from allocation.errors import AllocationError
+from allocation.forecast import digest_of
 from allocation.frames import frame_digest
 from allocation.live import guards, journal
 from allocation.live.brokers import Account
@@ -14,7 +16,7 @@ from allocation.live.events import tell
 from allocation.live.guards import Finding, Situation, hold_unless_allowed
 from allocation.live.journal import Decision, Provenance
 from allocation.live.orders import Standing, size_orders
-from allocation.live.step import Frames, Inputs, Step, plain, standing_of
+from allocation.live.step import Frames, Step, plain, standing_of
 from allocation.policy import View
 
 SKEW = pd.Timedelta(minutes=2)  # between two clocks that both are right
@@ -38,7 +40,7 @@ def decide(step: Step, frames: Frames) -> tuple[Decision, list[Finding], list[st
     targets = ask(step.policy, _view(step, frames, held))
     allowed += hold_unless_allowed(list(guards.after_deciding(targets, held, limits)), limits)
     decision = Decision(
-        step.session, targets, held, frames.closes.iloc[-1], _provenance(inputs, frames),
+        step.session, targets, held, frames.closes.iloc[-1], _provenance(step, frames),
         journal.OPEN if step.broker.simulated else journal.CLOSE, step.stamp,
     )  # fmt: skip
     more, notes = _write(step, frames, decision, standing)
@@ -65,8 +67,12 @@ def _write(step: Step, frames: Frames, decision: Decision, standing: Standing) -
     return refused, [f"{asset} is not traded: {why}" for asset, why in untraded.items()]
 
 
-def _provenance(inputs: Inputs, frames: Frames) -> Provenance:
+def _provenance(step: Step, frames: Frames) -> Provenance:
     signal = "" if frames.signal is None else frame_digest(frames.signal)
+    more = digest_of(step.policy, step.session)  # further signals, of a ridge on several
+    if more:
+        signal = hashlib.sha256(f"{signal}\x1f{more}".encode()).hexdigest()
+    inputs = step.inputs
     return Provenance(frame_digest(frames.closes), signal, inputs.strategy, inputs.model, inputs.config)
 
 

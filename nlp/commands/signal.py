@@ -26,6 +26,9 @@ def signal(
         float, typer.Option(help="Repeats of a story within so many hours count less, round-ups too; 0: all alike.")
     ] = 0.0,
     relative: Annotated[str, typer.Option(help="no, or zscore or rank across the assets of a session.")] = "no",
+    sectors: Annotated[
+        Path | None, typer.Option(help="Table with columns ticker and sector: --relative compares within them.")
+    ] = None,
     delay: Annotated[float, typer.Option(help="Minutes to publish all news later by: what depends on haste?")] = 0.0,
     aliases: Annotated[Path | None, typer.Option(help="Table with columns alias and asset.")] = None,
     timezone: Annotated[str | None, typer.Option(help="Zone of publication times that name none.")] = None,
@@ -37,6 +40,7 @@ def signal(
     from nlp.tables import write_indexed
 
     kind, crossed = _one_of(how, ("mean", "sum"), "--how"), _one_of(relative, ("no", "zscore", "rank"), "--relative")
+    groups = _read_sectors(sectors, crossed)
     rows, report = headlines_with_report(scored, timezone=timezone, aliases=aliases)
     rows = _delayed(_weighed(rows, novelty_hours), delay)
     known = assign_session(rows["published"], calendar, cutoff, time_known=rows["time_known"])
@@ -45,7 +49,7 @@ def signal(
         prior_strength=_strength(prior_strength), silence=silence, calendar=calendar, cutoff=cutoff,
         how="sum" if kind == "sum" else "mean",
     )  # fmt: skip
-    write_indexed(_crossed(frame, crossed), out)
+    write_indexed(_crossed(frame, crossed, groups), out)
     typer.echo(
         f"{report}\n{len(rows):,} headlines -> {frame.shape[0]:,} sessions × {frame.shape[1]} assets, "
         f"{frame.notna().to_numpy().mean():.0%} covered; written to {out}\n{_taught(frame)}"
@@ -93,7 +97,25 @@ def _delayed(rows: "pd.DataFrame", minutes: float) -> "pd.DataFrame":
     return rows.assign(published=later.where(rows["time_known"], rows["published"]))
 
 
-def _crossed(frame: "pd.DataFrame", relative: str) -> "pd.DataFrame":
+def _read_sectors(path: Path | None, relative: str) -> "pd.Series | None":
+    from nlp.tables import need_columns, read_table
+
+    if path is None:
+        return None
+    if relative == "no":
+        raise NewsError("--sectors says nothing without --relative: add --relative zscore or rank")
+    table, where = read_table(path, NewsError, words=("ticker",))
+    need_columns(table, ("ticker", "sector"), where, NewsError)
+    rows = table[["ticker", "sector"]].dropna().drop_duplicates()
+    twice = rows.loc[rows["ticker"].duplicated(), "ticker"]
+    if len(twice):
+        raise NewsError(f"{where}: {twice.iloc[0]} has two sectors: keep one")
+    return rows.set_index("ticker")["sector"].astype(str)
+
+
+def _crossed(frame: "pd.DataFrame", relative: str, sectors: "pd.Series | None") -> "pd.DataFrame":
     from nlp.aggregation.cross_section import cross_section
 
-    return frame if relative == "no" else cross_section(frame, "rank" if relative == "rank" else "zscore")
+    if relative == "no":
+        return frame
+    return cross_section(frame, "rank" if relative == "rank" else "zscore", sectors=sectors)

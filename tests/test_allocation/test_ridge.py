@@ -9,6 +9,7 @@ from support import random_prices, random_signal
 
 from allocation import EqualWeight, FrameError, Grinold, LedoitWolf, MissingPrice, SentimentPolicy, View
 from allocation.errors import AllocationError
+from allocation.forecast import score_decay, standardised_score
 from allocation.newey_west import newey_west_variance
 from allocation.ridge import CrossSectionalRidge
 from backtest import walk_forward
@@ -38,8 +39,13 @@ def view_at(prices, signal, place=-1):
     return View(now, prices.loc[:now], signal.loc[:now], pd.Series(0.0, index=prices.columns))
 
 
-def slow(view, frames, horizon, prior_sd):
-    """The docstring's normal equations for signals that are all worth something, one row at a time."""
+def slow(view, frames, horizon, prior_sd, decays=(1.0, 1.0)):
+    """The docstring's normal equations for signals that are all worth something, one row at a time.
+
+    A row is one return, of session step after the fill: each score explains it by what is left of it then.
+    """
+    left = [[decay**step for step in range(horizon)] for decay in decays]
+    roots = [sum(weight**2 for weight in weights) ** 0.5 for weights in left]
     prices = view.prices.to_numpy()
     returns = prices[1:] / prices[:-1] - 1
     residual = returns - np.nanmean(returns, axis=1, keepdims=True)
@@ -52,10 +58,14 @@ def slow(view, frames, horizon, prior_sd):
     x_rows, y_rows, when = [], [], []
     for s in range(len(residual) - horizon - 1):
         for a in range(prices.shape[1]):
-            x_rows.append([score[s, a] for score in scores])
-            y_rows.append(sum(residual[s + 1 + step, a] / spread[a] for step in range(1, horizon + 1)) / horizon**0.5)
-            when.append(s)
-    x, y, n = np.array(x_rows), np.array(y_rows), len(y_rows)
+            for step in range(horizon):
+                x_rows.append(
+                    [score[s, a] * w[step] / root for score, w, root in zip(scores, left, roots, strict=True)]
+                )
+                y_rows.append(residual[s + 2 + step, a] / spread[a])
+                when.append(s)
+    x, y = np.array(x_rows), np.array(y_rows)
+    n = len(y) / horizon  # scores: each meets `horizon` returns
     gram = x.T @ x / n
     noise = 0.0
     for j in range(x.shape[1]):
@@ -63,7 +73,8 @@ def slow(view, frames, horizon, prior_sd):
         noise += newey_west_variance(daily, horizon - 1)
     penalty = noise / np.trace(gram) / prior_sd**2
     b = np.linalg.solve(gram + penalty * np.eye(len(gram)), x.T @ y / n)
-    return b, spread / horizon**0.5 * sum(c * score[-1] for c, score in zip(b, scores, strict=True))
+    parts = zip(b, scores, left, roots, strict=True)
+    return b, spread * sum(c * score[-1] / root * np.mean(w) for c, score, w, root in parts)
 
 
 @pytest.mark.parametrize("horizon", [1, 3])
@@ -76,6 +87,45 @@ def test_it_is_the_ridge_of_its_docstring(horizon, prior_sd):
     assert (b > 0).all()
     np.testing.assert_allclose(ridge.coefficients(view), b, rtol=1e-9)
     np.testing.assert_allclose(ridge(view), alpha, rtol=1e-9, atol=1e-15)
+
+
+def lasting(seed, keep, n_sessions=200):
+    """A market whose first signal fades by `keep` a session and whose second is new each session."""
+    prices, one, other = market(seed, worth=(0.0, 0.2), alike=0.0, n_sessions=n_sessions)
+    slow_one = (2.0 * one.ewm(alpha=1 - keep, adjust=False).mean()).clip(-1, 1)
+    returns = prices.pct_change().fillna(0.0) + 0.01 * slow_one.shift(2).fillna(0.0)
+    return 50 * (1 + returns).cumprod(), slow_one, other
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.4, "fit"])
+def test_with_decay_it_is_the_ridge_of_each_return_on_what_is_left_of_each_score(decay):
+    prices, one, other = lasting(1, keep=0.8)
+    view = view_at(prices, one)
+    decays = [score_decay(standardised_score(each)) if decay == "fit" else decay for each in (one, other)]
+    assert decay != "fit" or decays[0] > 0.7 > 0.2 > decays[1]
+    b, alpha = slow(view, (one, other), 4, 0.3, decays)
+    ridge = CrossSectionalRidge({"tweets": other}, 4, window=500, prior_sd=0.3, decay=decay)
+    assert (b > 0).all()
+    np.testing.assert_allclose(ridge.coefficients(view), b, rtol=1e-9)
+    np.testing.assert_allclose(ridge(view), alpha, rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5, "fit"])
+def test_one_signal_that_fades_is_grinold_s_too(decay):
+    prices, one, _ = lasting(2, keep=0.8, n_sessions=600)
+    view = view_at(prices, one)
+    np.testing.assert_allclose(CrossSectionalRidge(decay=decay)(view), Grinold(decay=decay)(view), rtol=0.04)
+    assert Grinold(decay=decay)(view).abs().max() > 0
+
+
+def test_what_is_over_after_a_session_is_looked_for_there():
+    """A signal that is new each session moves one return of ten: among ten the coefficient is a third."""
+    prices, _, other = lasting(3, keep=0.8, n_sessions=1500)
+    view = view_at(prices, other)
+    plain, faded = (CrossSectionalRidge(horizon=10, window=2000, prior_sd=FREE, decay=d) for d in (1.0, "fit"))
+    assert faded.coefficients(view).iloc[0] == pytest.approx(10**0.5 * plain.coefficients(view).iloc[0], rel=0.25)
+    # Both forecast the mean over ten sessions, of which one moves.
+    np.testing.assert_allclose(faded(view), plain(view), rtol=0.3)
 
 
 def test_two_planted_signals_are_recovered_though_they_are_alike():
@@ -100,7 +150,7 @@ def test_what_the_frames_hold_after_now_changes_no_bit(seed, cut, future):
     frames = (other, changed, other.iloc[: cut + 1])
     alphas = [CrossSectionalRidge({"tweets": frame}, prior_sd=1.0)(view) for frame in frames]
     assert alphas[0].to_numpy().tobytes() == alphas[1].to_numpy().tobytes() == alphas[2].to_numpy().tobytes()
-    digests = {CrossSectionalRidge({"tweets": frame}).digest(view.now) for frame in frames}
+    digests = {CrossSectionalRidge({"tweets": frame}).further_digest(view.now) for frame in frames}
     assert len(digests) == 1
 
 
@@ -110,9 +160,9 @@ def test_what_the_frames_hold_up_to_now_counts_and_shows_in_the_digest():
     changed.iloc[90] *= -1
     before, after = (CrossSectionalRidge({"tweets": frame}) for frame in (other, changed))
     assert not before(view_at(prices, one, 100)).equals(after(view_at(prices, one, 100)))
-    assert before.digest(prices.index[100]) != after.digest(prices.index[100])
-    assert before.digest(prices.index[89]) == after.digest(prices.index[89])
-    assert before.digest(prices.index[100]) != CrossSectionalRidge({"other": other}).digest(prices.index[100])
+    assert before.further_digest(prices.index[100]) != after.further_digest(prices.index[100])
+    assert before.further_digest(prices.index[89]) == after.further_digest(prices.index[89])
+    assert before.further_digest(prices.index[100]) != CrossSectionalRidge({"other": other}).further_digest(prices.index[100])
 
 
 @settings(max_examples=6)
@@ -240,6 +290,12 @@ def test_too_little_history_is_worth_nothing(n_sessions):
 def test_a_setting_that_means_nothing_is_refused(setting):
     with pytest.raises(AllocationError, match="never forecasts anything: pass horizon >= 1"):
         CrossSectionalRidge(**setting)
+
+
+@pytest.mark.parametrize("decay", ["fast", -0.1, 1.1, np.nan, None])
+def test_a_decay_that_is_none_is_refused(decay):
+    with pytest.raises(AllocationError, match="decay is .*: give a number from 0 to 1, or 'fit'"):
+        CrossSectionalRidge(decay=decay)
 
 
 def test_frames_that_do_not_fit_are_named():

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import pearsonr, spearmanr
+from scipy.stats import t as student
 from support import random_prices, random_signal
 
 from allocation import FrameError, MissingPrice
@@ -132,7 +133,10 @@ def test_mean_error_t_and_interval_belong_together():
     ic = InformationCoefficient("ours", per_session, lags=3)
     assert ic.mean == pytest.approx(np.nanmean(per_session))
     assert ic.t == pytest.approx(newey_west_t(per_session, 3)) == pytest.approx(ic.mean / ic.error)
-    assert ic.interval == pytest.approx((ic.mean - 1.959964 * ic.error, ic.mean + 1.959964 * ic.error), rel=1e-6)
+    b = 4 / per_session.count()
+    reach = student.ppf(0.975, 1.5 / b) / np.sqrt(1 - b + b * b / 3) * ic.error
+    assert ic.interval == pytest.approx((ic.mean - reach, ic.mean + reach), rel=1e-9)
+    assert reach > 2.0 * ic.error
     assert InformationCoefficient("more lags", per_session, lags=9).error != ic.error
 
 

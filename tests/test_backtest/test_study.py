@@ -1,6 +1,5 @@
 """The study: parity with alphalens, the promise of its intervals, its alarms on markets that are made to ring them."""
 
-import dataclasses
 import json
 import warnings
 
@@ -9,43 +8,19 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import norm
-from scipy.stats import t as student
 from support import random_prices, random_signal
+from test_backtest.planted import ASSETS, frames, quick
 
 from allocation import Bars, FrameError, MissingPrice
 from allocation.errors import AllocationError
 from backtest import MarketConfig, next_session_ic, same_session_ic, shuffled_across_assets, simulate_market
 from backtest.forward_returns import THIS_CLOSE, forward_returns
 from backtest.json_text import json_text
-from backtest.leak_alarm import Reading, Readings, alarms, verdict
 from backtest.measures import HORIZONS, held_for
 from backtest.quantiles import quantile_numbers, quantile_returns, quantile_turnover
 from backtest.rows import ranked
 from backtest.shuffles import across_assets, in_time, stale
 from backtest.signal_quality import linear_ic, rank_ic
-from backtest.significance import newey_west_error
-from backtest.study import study
-
-ASSETS = tuple(f"S{n:02d}" for n in range(12))
-NEXT = ("rank IC", "next close, 1 session")
-
-
-def frames(seed, n=90, edge=0.0, same=0.0):
-    """A signal with gaps and prices that it goes with: `same` in its own session, `edge` in the next."""
-    random = np.random.default_rng(seed)
-    index = pd.bdate_range("2021-01-04", periods=n, name="date")
-    signal = pd.DataFrame(random.uniform(-1, 1, (n, len(ASSETS))), index, list(ASSETS))
-    known = signal.to_numpy()
-    returns = 0.01 * random.standard_normal(known.shape) + same * known
-    returns[1:] += edge * known[:-1]
-    prices = pd.DataFrame(50 * np.cumprod(1 + returns, axis=0), index, list(ASSETS))
-    return signal.mask(random.random(signal.shape) < 0.2), prices
-
-
-def quick(signal, prices, **options):
-    return study(signal, prices, **{"shuffles": 2, "horizons": (1, 5)} | options)
-
 
 # Parity
 
@@ -194,19 +169,6 @@ def test_a_planted_signal_stands_outside_all_shuffles_and_they_straddle_zero():
     assert abs(row["stale"]) < row["value"] / 3
 
 
-def test_overlapping_returns_widen_the_interval():
-    """Returns of 21 sessions share 20 with their neighbours': the error allows for as many lags."""
-    signal, prices = frames(3, n=250)
-    signal = signal.ffill().rolling(20, min_periods=1).mean()  # a signal that changes slowly
-    found = quick(signal, prices, horizons=(1, 21))
-    row = found.figures.loc[("rank IC", "this close, 21 sessions")]
-    series = rank_ic(signal, forward_returns(Bars(prices), 21, THIS_CLOSE))
-    error = newey_west_error(series, 20)
-    expected = series.mean() - 1.96 * error, series.mean() + 1.96 * error
-    assert (row["low"], row["high"]) == pytest.approx(expected, abs=1e-5)
-    assert error > 1.1 * newey_west_error(series)
-
-
 # The stand-ins
 
 
@@ -225,43 +187,11 @@ def test_stand_ins_are_made_of_the_signal_itself(seed, sessions):
 # The alarms
 
 
-def reading(mean, t, chance=(-0.02, 0.02)):
-    return Reading(mean, t, chance)
-
-
-HONEST = Readings(reading(0.05, 4.0), reading(0.04, 4.0), reading(0.04, 4.0), "next open", 0.0, reading(0.04, 4.0))
-
-
-@pytest.mark.parametrize(
-    ("change", "rings"),
-    [
-        ({}, []),
-        ({"this_close": reading(0.001, 0.1), "tradable": reading(0.0, 0.0)}, ["explains"]),
-        ({"tradable": reading(0.01, 0.9)}, ["overnight"]),
-        ({"tradable": reading(0.025, 1.7)}, []),  # more than half is left: one weak edge, on both sides of a threshold
-        ({"delayed": reading(0.01, 0.8)}, ["haste"]),
-        ({"delayed": reading(0.01, 2.1)}, []),
-        ({"delayed": reading(0.03, 1.9)}, []),
-        ({"delayed": None}, []),
-        ({"tradable": reading(0.2, 9.0)}, ["haste", "too good"]),
-        ({"tradable": reading(0.04, 4.0, (-0.05, 0.05))}, ["chance"]),
-        ({"stale": 0.03}, ["stale"]),
-    ],
-)
-def test_each_alarm_rings_where_it_should_and_nowhere_else(change, rings):
-    found = dataclasses.replace(HONEST, **change)
-    if "haste" in rings and "tradable" in change:
-        found = dataclasses.replace(found, delayed=reading(0.01, 0.5))
-    rung = alarms(found)
-    assert list(rung) == rings
-    assert ("warning" in verdict(found, rung)) == (bool(rings) and found.tradable.is_sure)
-
-
 def test_news_that_only_explains_rings():
     signal, prices = frames(2, n=250, same=0.01)
     found = quick(signal, prices)
     assert list(found.alarms) == ["explains"]
-    assert "it does not predict" in str(found)
+    assert "The news explains more than it predicts" in str(found)
     assert found.verdict.startswith("No edge to trade")
 
 
@@ -333,51 +263,6 @@ def test_json_is_strict_and_has_every_figure():
     assert (plain["assets"], plain["sessions"], plain["shuffles"]) == (12, 90, 2)
 
 
-def test_every_figure_that_could_be_skill_counts_as_a_test_and_no_other():
-    signal, prices = frames(1)
-    found = quick(signal, prices)
-    tested = found.figures["p"].notna()
-    assert tested[found.figures.index.get_level_values(0) == "rank IC"].all()
-    names = found.figures.index[~tested & found.figures["t"].notna()].get_level_values(1)
-    assert set(names) == {
-        "turnover of the top quantile", "turnover of the bottom quantile", "autocorrelation of ranks",
-        "turnover of the long-short portfolio", "share of assets with a signal",
-    }  # fmt: skip
-    assert found.tests.made == tested.sum() > 30
-    t = found.figures.loc[tested, "t"].sort_index().drop("event")
-    np.testing.assert_allclose(found.figures["p"][t.index], 2 * norm.sf(t.abs()), rtol=1e-9)
-    freedom = found.events[0].freedom
-    event = found.figures.loc[("event", "good news, session 0")]
-    assert event["p"] == pytest.approx(2 * student.sf(abs(event["t"]), freedom))
-    assert event["high"] - event["value"] == pytest.approx(
-        student.ppf(0.975, freedom) * found.events[0].window_errors[1]
-    )
-
-
-def test_what_is_left_after_so_many_tests_is_said_marked_and_in_the_json():
-    signal, prices = frames(1, n=200, edge=0.003)
-    found = quick(signal, prices)
-    p = found.figures["p"]
-    bonferroni = p * p.notna().sum()
-    assert (found.figures["holm"][p.notna()] >= p[p.notna()]).all()
-    assert not ((bonferroni < 0.05) & ~(found.figures["holm"] < 0.05)).any()  # Holm finds all that Bonferroni does
-    assert 3 < found.tests.held < found.tests.apart
-    assert f"{found.tests.apart} are apart from it at 95 %" in str(found)
-    starred = [line for line in str(found).splitlines() if "* " in line and line.startswith("this close")]
-    assert 0 < len(starred) <= found.tests.held
-    assert json.loads(json_text(found.to_dict()))["tests"] == {
-        "made": found.tests.made, "apart": found.tests.apart, "held": found.tests.held, "correction": "Holm",
-        "level": 0.05,
-    }  # fmt: skip
-
-
-def test_noise_passes_the_correction_as_rarely_as_it_should():
-    """That any of some fifty figures of nothing passes has a chance of 5 %; that one is apart is all but sure."""
-    found = [quick(*frames(seed, n=150)).tests for seed in range(30)]
-    assert sum(tests.held > 0 for tests in found) <= 5
-    assert sum(tests.apart > 0 for tests in found) >= 15
-
-
 def test_it_prints_what_it_says_first():
     signal, prices = frames(1)
     found = quick(signal, prices)
@@ -387,6 +272,25 @@ def test_it_prints_what_it_says_first():
     assert "2021-01-04 to 2021-05-07, 90 sessions × 12 assets" in lines[1 + len(found.alarms)]
     for title in ("Rank IC by entry", "Decay", "Returns of quantiles", "Trading", "By year", "Abnormal return"):
         assert any(line.startswith(title) for line in lines)
+
+
+def test_figures_without_value_are_counted_and_not_shown_and_a_turnover_has_no_t():
+    """Of four names there are no fifths."""
+    signal, prices = frames(1)
+    few = list(ASSETS[:4])
+    found = quick(signal[few], prices[few])
+    assert "16 figures have no value, for want of sessions or of names, and are not shown: quantile return (12), " in (
+        "\n".join(found.notes)
+    )
+    shown = str(found)
+    assert "Returns of quantiles less the mean of all: none, for want of sessions or of names" in shown
+    assert "quantile 1" not in shown
+    assert "next close, 1 session" in found.to_dict()["figures"]["monotonicity"]
+    for name, has_t in (("autocorrelation of ranks", False), ("return of the long-short portfolio", True)):
+        line = next(line for line in shown.splitlines() if line.startswith(name))
+        t = found.figures.loc[("trading", name), "t"]
+        assert np.isfinite(t)
+        assert (f"  {t:.1f}" in line) == has_t
 
 
 def test_few_names_short_samples_and_silence_are_not_an_error():

@@ -7,9 +7,12 @@ import pandas as pd
 import pytest
 from live_support import CASH, EASY, SESSIONS, Desk, Tilted, market
 
-from allocation import Bars, EqualWeight, FrameError, Hold, PolicyError
+from allocation import Bars, EqualWeight, FrameError, Hold, LedoitWolf, PolicyError, SentimentPolicy
+from allocation.blend import Blend
+from allocation.frames import frame_digest
 from allocation.live import Inputs, LedgerError, Limits, Rules, Settings, Stopped, open_ledger
-from allocation.live.journal import portfolio_name
+from allocation.live.journal import last_decision, portfolio_name
+from allocation.ridge import CrossSectionalRidge
 from backtest import Costs, run
 
 DAYS = SESSIONS[10:19]
@@ -105,6 +108,26 @@ def test_a_price_revision_rewrites_no_decision(desk):
     desk.policy, desk.bars = Tilted(), market(99)
     again = desk.step(DAYS[0])
     pd.testing.assert_series_equal(again.targets, first.targets, check_names=False)
+
+
+def test_the_digest_of_a_signal_is_also_that_of_the_further_ones_that_a_forecast_reads(tmp_path):
+    bars = market()
+    own, more = (pd.DataFrame(x, bars.close.index, bars.close.columns) for x in (0.1, 0.2))
+    changed = more.copy()
+    changed.loc[DAYS[0], "AAA"] = 0.3
+
+    def told(name, *frames):
+        forecast = CrossSectionalRidge({f"more {place}": frame for place, frame in enumerate(frames)})
+        policy = SentimentPolicy(forecast=Blend(((forecast, 1.0),)), risk=LedoitWolf(min_returns=5), min_history=5)
+        desk = Desk(str(tmp_path / name), bars, policy, inputs=Inputs(bars, own))
+        desk.step(DAYS[0])
+        with desk.opened() as (ledger, _), ledger.transaction() as connection:
+            return last_decision(connection).provenance.signal
+
+    plain, one, again, other = told("a"), told("b", more), told("c", more), told("d", changed)
+    assert plain == frame_digest(own.loc[: DAYS[0]])
+    assert one == again
+    assert len({plain, one, other}) == 3
 
 
 def test_a_dry_run_keeps_nothing(desk, tmp_path):

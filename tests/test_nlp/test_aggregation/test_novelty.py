@@ -145,3 +145,11 @@ def test_parameters_that_make_no_sense_are_named(parameters, message):
 def test_a_missing_column_is_named():
     with pytest.raises(NewsError, match="has no column text"):
         weigh_headlines(news_from([]).drop(columns="text"))
+
+
+@pytest.mark.parametrize(("apart", "told"), [("1h", 1), ("1h 1ns", 0), ("59min 59s", 1), ("0ns", 0)])
+def test_the_window_holds_its_very_end_and_not_the_instant_itself(apart, told):
+    first = pd.Timestamp("2024-05-06 12:00", tz="UTC")
+    published = pd.DatetimeIndex([first, first + pd.Timedelta(apart)]).as_unit("ns")
+    news = pd.DataFrame({"published": published, "asset": "AAA", "text": "Acme lifts its outlook"})
+    assert novelty(news, hours=1.0, fade=0.5).tolist() == [1.0, 0.5**told]

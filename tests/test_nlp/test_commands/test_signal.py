@@ -58,6 +58,34 @@ def test_each_option_does_what_its_function_does(scored, options, expected):
     pd.testing.assert_frame_equal(made, expected(read_headlines(scored / "scored.csv")), check_freq=False)
 
 
+SECTORS = pd.Series(["one", "one", "two", "two"], index=list("ABCD"), name="sector")
+
+
+@pytest.mark.parametrize("how", ["zscore", "rank"])
+def test_sectors_are_read_by_ticker(scored, how):
+    table = SECTORS.rename_axis("ticker").reset_index()
+    table.sample(frac=1, random_state=1).to_csv(scored / "sectors.csv", index=False)
+    _, made = ran(scored, "--relative", how, "--sectors", str(scored / "sectors.csv"))
+    expected = cross_section(by_hand(read_headlines(scored / "scored.csv")), how, sectors=SECTORS)
+    pd.testing.assert_frame_equal(made, expected, check_freq=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("ticker,sector\nA,one\n", [], "--sectors says nothing without --relative"),
+        ("ticker,group\nA,one\n", ["--relative", "rank"], "sector"),
+        ("ticker,sector\nA,one\nA,two\n", ["--relative", "rank"], "A has two sectors: keep one"),
+        ("ticker,sector\nA,one\n", ["--relative", "rank"], r"B has no sector \(3 such assets\)"),
+    ],
+)
+def test_sectors_that_make_no_sense_write_nothing(scored, text, options, message):
+    (scored / "sectors.csv").write_text(text)
+    with pytest.raises(NewsError, match=message):
+        ran(scored, "--sectors", str(scored / "sectors.csv"), *options)
+    assert not (scored / "made.parquet").exists()
+
+
 def test_it_says_what_was_dropped_and_made(scored):
     result, made = ran(scored)
     assert f"300 headlines -> {len(made)} sessions × 4 assets" in result.output
