@@ -162,7 +162,8 @@ def test_what_the_frames_hold_up_to_now_counts_and_shows_in_the_digest():
     assert not before(view_at(prices, one, 100)).equals(after(view_at(prices, one, 100)))
     assert before.further_digest(prices.index[100]) != after.further_digest(prices.index[100])
     assert before.further_digest(prices.index[89]) == after.further_digest(prices.index[89])
-    assert before.further_digest(prices.index[100]) != CrossSectionalRidge({"other": other}).further_digest(prices.index[100])
+    third = CrossSectionalRidge({"other": other})
+    assert before.further_digest(prices.index[100]) != third.further_digest(prices.index[100])
 
 
 @settings(max_examples=6)
