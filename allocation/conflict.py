@@ -73,7 +73,7 @@ def _shortfall(program: Program, names: Sequence[str], giving: Sequence[str]) ->
         else:
             rules += program.rules[name]
     problem = cp.Problem(cp.Minimize(broken), rules)
-    problem.solve(solver=cp.CLARABEL)
+    problem.solve(solver=cp.SCIP if problem.is_mixed_integer() else cp.CLARABEL)
     if problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE):
         return None
     amount = float(problem.value)

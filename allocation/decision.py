@@ -84,7 +84,11 @@ class Explanation:
 
 
 def _points(value: float) -> str:
-    return f"{value / BASIS_POINT:+.2f}"
+    return f"{round(value / BASIS_POINT, 2) + 0.0:+.2f}"  # no -0.00
+
+
+def _percent(value: float) -> str:
+    return f"{round(value, 4) + 0.0:.2%}"
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,7 @@ class Decision:
         dearest = sorted(self.prices, key=lambda price: -price.price)
         lines = [
             f"{self.status}: {int((self.weights != 0).sum())} of {len(self.weights)} assets, cash "
-            f"{self.budget - self.weights.sum():.2%}, turnover {self.turnover:.2%} "
+            f"{_percent(self.budget - self.weights.sum())}, turnover {self.turnover:.2%} "
             f"({self.solver}, {self.iterations} iterations, {self.residuals})",
             *([self.reason] if self.reason else []),
             *(f"  {name}: {_points(value)} bp" for name, value in self.terms.items()),

@@ -64,6 +64,8 @@ def _explain(program: Program, asset: str, weights: pd.Series, held: pd.Series) 
     at, which = np.array(program.symbols.weights.value), program.recipe.assets.index(asset)
 
     def slopes(expression: cp.Expression) -> tuple[float, float]:
+        """To the right and from the left along this asset's weight."""
+
         def value(point: Vector) -> float:
             program.symbols.weights.value = point
             return float(expression.value)

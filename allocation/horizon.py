@@ -13,7 +13,7 @@ from allocation.optimizer import MeanVariance, without_dust
 from allocation.program import OBJECTIVE_SCALE, describe_status, rules_of
 from allocation.risk import RiskModel
 from allocation.soft import price_of, softened
-from allocation.solvers import OPTIMAL, solve
+from allocation.solvers import INFEASIBLE, OPTIMAL, Solution, solve
 from allocation.symbols import BUDGET, EXPECTED_RETURN, HELD, LOADINGS, SPECIFIC, Constraint, Inputs, Objective, Symbols
 
 
@@ -55,9 +55,20 @@ class MultiPeriod:
         n_factors = values[LOADINGS].shape[1]
         if n_factors not in self._compiled:
             self._compiled[n_factors] = _Plan(self._single, self.n_steps, n_factors)
-        weights = self._compiled[n_factors].solve(values)
+        plan = self._compiled[n_factors]
+        found = solve(plan.canonical, None, plan.canonical.apply(values))
+        if found.status != OPTIMAL:
+            raise OptimizationError(f"no optimal plan ({found.solver} {found.status}): {self._why_not(found, values)}")
+        weights = plan.weights_of(found)
         weights[0] = without_dust(weights[0], values[HELD])
         return pd.DataFrame(weights, columns=list(self.assets), index=expected_returns.index)
+
+    def _why_not(self, found: Solution, values: Mapping[str, Vector]) -> str:
+        """The rules that conflict at the first step; later ones start from what the first leaves."""
+        conflict = self._single.conflict(values) if found.status == INFEASIBLE else None
+        if conflict is None:
+            return describe_status(found.status)
+        return f"the constraints contradict each other at the first step: {conflict}: loosen one"
 
 
 def _forecast(step: int) -> str:
@@ -103,9 +114,6 @@ class _Plan:
             self.loadings, self.deviation, _no_choice,
         )  # fmt: skip
 
-    def solve(self, values: Mapping[str, Vector]) -> Vector:
-        """Return the weights, steps × assets."""
-        found = solve(self.canonical, None, self.canonical.apply(values))
-        if found.status != OPTIMAL:
-            raise OptimizationError(f"no optimal plan ({found.solver} {found.status}): {describe_status(found.status)}")
-        return np.array([found.x[self.canonical.place(weights)] for weights in self.weights])
+    def weights_of(self, solution: Solution) -> Vector:
+        """The weights in a solution, steps × assets."""
+        return np.array([solution.x[self.canonical.place(weights)] for weights in self.weights])

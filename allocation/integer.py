@@ -4,6 +4,7 @@ A mixed-integer program is slower than a convex one by orders of magnitude (SCIP
 it to some tens of assets. The solver's choice of positions is then fixed and the convex program solved exactly.
 """
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -55,16 +56,20 @@ class MinHolding:
         return [s.weights >= self.size * chosen, s.weights <= self.largest * chosen]
 
 
-def choose_positions(program: Program, values: Mapping[str, Vector]) -> Vector:
-    """Return 1 for each asset that the optimum has a position in, else 0.
+def choose_positions(program: Program, values: Mapping[str, Vector]) -> Vector | None:
+    """Return 1 for each asset that the optimum has a position in, else 0; None where no choice obeys the rules.
 
     Raises:
-        OptimizationError: SCIP is not installed, or found no choice that obeys the rules.
+        OptimizationError: SCIP is not installed, or came to no end.
     """
     if cp.SCIP not in cp.installed_solvers():
         raise OptimizationError('whole numbers need SCIP: pip install "newsfolio[integer]"')
     set_values(program.inputs, values)
-    program.problem.solve(solver=cp.SCIP, scip_params={"limits/gap": GAP, "randomization/randomseedshift": 0})
+    with warnings.catch_warnings():  # only the choice is taken: the weights are solved for exactly afterwards
+        warnings.simplefilter("ignore", UserWarning)
+        program.problem.solve(solver=cp.SCIP, scip_params={"limits/gap": GAP, "randomization/randomseedshift": 0})
+    if program.problem.status in (cp.INFEASIBLE, cp.INFEASIBLE_INACCURATE):
+        return None
     if program.problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE) or program.choice is None:
-        raise OptimizationError(f"no choice of positions obeys the rules (SCIP {program.problem.status}): loosen one")
+        raise OptimizationError(f"no choice of positions was found (SCIP {program.problem.status}): bound the weights")
     return np.asarray(np.round(program.choice.value), dtype=np.float64)

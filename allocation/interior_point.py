@@ -8,6 +8,8 @@ Method: S. Mehrotra, "On the implementation of a primal-dual interior point meth
 
 import numpy as np
 
+from allocation.active_set import settled
+from allocation.bends import Bends, Layout
 from allocation.newton import Fixed, Newton
 from allocation.quadratic import Optimum, QuadraticProgram, Vector
 
@@ -24,13 +26,18 @@ ENDLESS = 1e14  # multipliers that grow beyond are a sign that no point satisfie
 MOST_LEFT, LEAST_LEFT = 1e-3, 1e-5
 # Slacks and multipliers start well inside: from nearer the boundary the first steps are short.
 FIRST_SLACK, FIRST_MULTIPLIER = 0.03, 0.3
+# The gap below which the active set may be plain, by how much less it must be for another try, and guesses of each.
+NEAR, NEARER, MOST_SETTLING = 1e-2, 1e-3, 5
 
 
-def minimise(program: QuadraticProgram) -> Optimum | None:
-    """Return the optimum, or None where the method does not get there: another solver then says why."""
+def minimise(program: QuadraticProgram, layout: Layout | None = None) -> Optimum | None:
+    """Return the optimum, or None where the method does not get there: another solver then says why.
+
+    With a `layout` the last steps are left to the active set that the first ones show.
+    """
     try:
         with np.errstate(all="ignore"):  # a diverging iterate is noticed by its residual
-            return _Search(program).run()
+            return _Search(program, layout).run()
     except np.linalg.LinAlgError:
         return None
 
@@ -38,7 +45,7 @@ def minimise(program: QuadraticProgram) -> Optimum | None:
 class _Search:
     """The iterates of one solve; the objective is scaled to gradients of about one."""
 
-    def __init__(self, program: QuadraticProgram) -> None:
+    def __init__(self, program: QuadraticProgram, layout: Layout | None = None) -> None:
         size = max(float(np.abs(program.q).max()), float(np.abs(program.r).max(initial=0.0))) or 1.0
         self.unit = float(2.0 ** -np.round(np.log2(size)))  # a power of two rounds nothing
         self.program = QuadraticProgram(
@@ -47,7 +54,7 @@ class _Search:
             program.partner,
         )  # fmt: skip
         self.n_equal, self.n_long = program.n_equal, len(program.long_limit) - program.n_equal
-        self.fixed = Fixed(self.program)
+        self.fixed, self.layout = Fixed(self.program), layout
         self._start()
 
     def _start(self) -> None:
@@ -66,7 +73,8 @@ class _Search:
         return np.concatenate([np.zeros(self.n_equal), values])
 
     def run(self) -> Optimum | None:
-        best, least, stale = None, np.inf, 0
+        """Return the most accurate iterate, or what the active set settles to on the way; None where all diverge."""
+        best, least, stale, self.near = None, np.inf, 0, NEAR
         for steps in range(MOST_STEPS):
             self._stationarity()
             error, gap = self._error(), float(self.s @ self.z)
@@ -76,9 +84,24 @@ class _Search:
             stale = stale + 1 if score >= least and least < NEARLY else 0
             if score < least:
                 best, least = (steps, self.w, self.t, self.y, self.z), score
+            if gap < self.near and (found := self._settled(steps)) is not None:
+                return found
             if score <= 1.0 or stale > PATIENCE or not self._advance(gap / max(len(self.s), 1)):
                 break
-        return None if best is None else self._optimum(*best)
+        if best is None:
+            return None
+        steps, w, t, y, z = best
+        return self._optimum(steps, w, t, np.concatenate([y, z[: self.n_long]]), z[self.n_long :])
+
+    def _settled(self, steps: int) -> Optimum | None:
+        """The optimum, where the active set is plain enough by now."""
+        self.near *= NEARER
+        bends = Bends.read(self.program, self.layout) if self.layout is not None else None
+        if bends is None:
+            return None
+        y = np.concatenate([self.y, self.z[: self.n_long]])
+        found = settled(self.program, bends, self.w, y, MOST_SETTLING)
+        return found and self._optimum(steps + found.steps, found.w, found.t, found.y, found.z)
 
     def _stationarity(self) -> None:
         program, short = self.program, self.program.short
@@ -95,8 +118,7 @@ class _Search:
         return float(np.abs(parts).max())
 
     def _optimum(self, steps: int, w: Vector, t: Vector, y: Vector, z: Vector) -> Optimum:
-        both = np.concatenate([y, z[: self.n_long]])
-        return Optimum(w, t, both / self.unit, z[self.n_long :] / self.unit, steps)
+        return Optimum(w, t, y / self.unit, z / self.unit, steps)
 
     def _advance(self, mu: float) -> bool:
         """Predict, correct, step; False where no step is left."""

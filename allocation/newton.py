@@ -26,6 +26,8 @@ class Fixed:
         self.couple_of, self.couple_primary = short.secondary[first], short.primary[first]
         self.once = int(np.bincount(np.concatenate([first, other])).max(initial=0)) <= 1
         self.touched = np.flatnonzero(program.long_second.any(axis=1))
+        # With few factors their loadings and the long rows are one low-rank border of a diagonal matrix.
+        self.wide = np.hstack([v, program.long_first.T]) if self.square is None else None
 
 
 class Newton:
@@ -34,8 +36,7 @@ class Newton:
     def __init__(self, program: QuadraticProgram, fixed: Fixed, theta: Vector, long_inverse: Vector) -> None:
         self.program, self.short, self.fixed = program, program.short, fixed
         self._eliminate(theta)
-        self._factorise()
-        self._border(long_inverse)
+        self._factorise(long_inverse)
 
     def _eliminate(self, theta: Vector) -> None:
         """Remove the secondary variables.
@@ -63,68 +64,83 @@ class Newton:
         joint = theta[first] * theta[other] * fixed.determinant * shared
         self.diagonal += np.bincount(fixed.couple_primary, joint, minlength=n)
 
-    def _factorise(self) -> None:
-        v, square = self.program.v, self.fixed.square
-        self.dense = square is not None
-        if not v.shape[1]:  # independent assets: the matrix is its diagonal
-            self.inverse = 1.0 / self.diagonal
-            return
-        if square is None:
-            self.inverse = 1.0 / self.diagonal
-            self.scaled = v * self.inverse[:, None]
-            core = v.T @ self.scaled
-            core.flat[:: len(core) + 1] += 1.0
+    def _factorise(self, long_inverse: Vector) -> None:
+        rows = self._rows()
+        if self.fixed.square is None:
+            self._factorise_wide(rows, long_inverse)
         else:
-            core = square.copy()
-            core.flat[:: len(core) + 1] += self.diagonal
-        self.cholesky = _cholesky(core)
+            self._factorise_dense(self.fixed.square, rows, long_inverse)
 
-    def _primary(self, right: Matrix) -> Matrix:
-        if self.dense:
-            return np.asarray(lapack.dpotrs(self.cholesky, right, lower=1)[0])
-        if not self.program.v.shape[1]:
-            return np.asarray((self.inverse * right.T).T)
-        inner = lapack.dpotrs(self.cholesky, self.scaled.T @ right, lower=1)[0]
-        return np.asarray((self.inverse * right.T).T - self.scaled @ inner.reshape(-1, *right.shape[1:]))
-
-    def _border(self, long_inverse: Vector) -> None:
+    def _rows(self) -> Matrix:
+        """The long rows once the secondary variables have moved along."""
         program = self.program
-        self.rows = program.long_first
-        if not len(self.rows):
-            return
-        if len(self.fixed.touched):
-            self.rows = self.rows.copy()
+        if not len(self.fixed.touched):
+            return program.long_first
+        rows = program.long_first.copy()
         for row in self.fixed.touched:
             shifted = program.long_second[row] * self.ratio
-            self.rows[row] -= np.bincount(program.partner, shifted, minlength=self.rows.shape[1])
-        self.solved = self._primary(self.rows.T)
-        schur = self.rows @ self.solved
+            rows[row] -= np.bincount(program.partner, shifted, minlength=rows.shape[1])
+        return rows
+
+    def _factorise_wide(self, rows: Matrix, long_inverse: Vector) -> None:
+        wide, k = self.fixed.wide, self.program.v.shape[1]
+        assert wide is not None  # noqa: S101
         if len(self.fixed.touched):
-            schur += (program.long_second / self.second) @ program.long_second.T
-        schur.flat[:: len(schur) + 1] += long_inverse
-        self.lower = _cholesky(schur)
+            wide = wide.copy()
+            wide[:, k:] = rows.T
+        self.inverse = 1.0 / self.diagonal
+        self.scaled = wide * self.inverse[:, None]
+        core = wide.T @ self.scaled
+        core[k:, k:] += self._own()
+        core.flat[:: len(core) + 1] += np.concatenate([np.ones(k), long_inverse])
+        self.cholesky = _cholesky(core)
+
+    def _factorise_dense(self, square: Matrix, rows: Matrix, long_inverse: Vector) -> None:
+        core = square.copy()
+        core.flat[:: len(core) + 1] += self.diagonal
+        self.cholesky, self.rows = _cholesky(core), rows
+        if len(rows):
+            self.solved = lapack.dpotrs(self.cholesky, rows.T, lower=1)[0]
+            schur = rows @ self.solved + self._own()
+            schur.flat[:: len(schur) + 1] += long_inverse
+            self.lower = _cholesky(schur)
+
+    def _own(self) -> Matrix | float:
+        """What the long rows have of the secondary variables' own."""
+        long = self.program.long_second
+        return (long / self.second) @ long.T if len(self.fixed.touched) else 0.0
+
+    def _weights(self, first: Vector, wanted: Vector) -> tuple[Vector, Vector]:
+        """The step of w, and of y at which the long rows move as is wanted."""
+        if self.fixed.square is None:
+            k = self.program.v.shape[1]
+            right = self.scaled.T @ first
+            right[k:] -= wanted
+            both = lapack.dpotrs(self.cholesky, right, lower=1)[0].ravel() if len(right) else right
+            return self.inverse * first - self.scaled @ both, both[k:]
+        dw = lapack.dpotrs(self.cholesky, first, lower=1)[0].ravel()
+        if not len(self.rows):
+            return dw, np.zeros(0)
+        dy = lapack.dpotrs(self.lower, self.rows @ dw - wanted, lower=1)[0].ravel()
+        return dw - self.solved @ dy, dy
 
     def solve(self, first: Vector, second: Vector, u: Vector, long: Vector) -> tuple[Vector, Vector, Vector, Vector]:
         """Return the step of w, t and y, and by how much it moves each short row."""
         program, short = self.program, self.short
         n, m = len(program.p), len(program.r)
         gathered = np.bincount(program.partner, self.ratio * second, minlength=n)
-        dw = self._primary(first - gathered - np.bincount(short.primary, self.slope * u, minlength=n))
         rest = second - np.bincount(short.secondary, short.b * u, minlength=m)
-        dy = np.zeros(0)
-        if len(self.rows):
-            wanted = self.rows @ dw - long
-            if len(self.fixed.touched):
-                wanted += program.long_second @ (rest / self.second)
-            dy = lapack.dpotrs(self.lower, wanted, lower=1)[0].ravel()
-            dw = dw - self.solved @ dy
-            rest = rest - dy @ program.long_second if len(self.fixed.touched) else rest
-        free = rest / self.second
+        touched = len(self.fixed.touched) > 0
+        wanted = long - program.long_second @ (rest / self.second) if touched else long
+        dw, dy = self._weights(first - gathered - np.bincount(short.primary, self.slope * u, minlength=n), wanted)
+        free = (rest - dy @ program.long_second if touched else rest) / self.second
         moved = self.slope * dw[short.primary] + short.b * free[short.secondary]
         return dw, free - self.ratio * dw[program.partner], dy, moved
 
 
 def _cholesky(matrix: Matrix) -> Matrix:
+    if not len(matrix):
+        return matrix
     factor, failed = lapack.dpotrf(matrix.T, lower=1, clean=0, overwrite_a=1)  # symmetric, and so laid out as LAPACK's
     if failed:
         raise np.linalg.LinAlgError

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from allocation.canonical import Residuals, Vector
-from allocation.conflict import find_conflict
+from allocation.conflict import Conflict, find_conflict
 from allocation.decision import Decision
 from allocation.errors import OptimizationError
 from allocation.explain import explain_decision
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 DUST = 1e-6
 # Utility per session lost per unit by which a relaxed rule is broken: more than anything could earn.
 STEEP = 10.0
+NO_CHOICE = Solution(INFEASIBLE, np.zeros(0), np.zeros(0), "SCIP", 0, Residuals(np.inf, np.inf, np.inf))
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,10 @@ class MeanVariance:
         program = self._program(n_factors, rung)
         if not program.is_integer:
             return program, program.solve(values)
-        values["choice"] = choose_positions(program, values)
+        choice = choose_positions(program, values)
+        if choice is None:
+            return program, NO_CHOICE
+        values["choice"] = choice
         program = self._program(n_factors, rung, choice_is_given=True)
         return program, program.solve(values)
 
@@ -244,6 +248,10 @@ class MeanVariance:
             loadings = risk.factors.loc[list(self.assets)].to_numpy(dtype=np.float64)
         # cvxpy knows no parameter without rows: a diagonal covariance has one factor that carries nothing.
         return loadings if loadings.shape[1] else np.zeros((len(self.assets), 1))
+
+    def conflict(self, values: Mapping[str, Vector]) -> Conflict | None:
+        """The rules that contradict each other for these `numbers`; None where none do."""
+        return find_conflict(self._program(values[LOADINGS].shape[1]), values)
 
     def utility(self, symbols: Symbols) -> cp.Expression:
         """The sum of the objective's terms."""

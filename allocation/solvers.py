@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import csc_matrix
 
+from allocation.active_set import guess
 from allocation.canonical import Canonical, ConeData, Residuals, Vector, residuals
 from allocation.errors import OptimizationError
 from allocation.interior_point import minimise
@@ -15,6 +16,7 @@ from allocation.structure import Structure
 ACCURATE = 1e-8
 # The first method is exact or gives way; a slightly worse point would hide which trades are only just worth it.
 EXACT = 1e-10
+OWN = ("guess", "structured")
 # Entries of A up to which a compiled solver's few rows beat the fixed price of a step in NumPy.
 SMALL = 1500
 OPTIMAL, INFEASIBLE, UNBOUNDED = "optimal", "infeasible", "unbounded"
@@ -48,20 +50,32 @@ def solve(canonical: Canonical, structure: Structure | None, data: ConeData) -> 
     """
     failures = []
     small = len(data.a.entries) <= SMALL
-    for name in ("CLARABEL", "structured", "second") if small else ("structured", "CLARABEL", "second"):
+    for name in (
+        ("guess", "CLARABEL", "structured", "second") if small else ("guess", "structured", "CLARABEL", "second")
+    ):
         found = SOLVERS[name](canonical, structure, data)
         if found is None:
             continue
         if found.status in (INFEASIBLE, UNBOUNDED):
             return found  # a certificate, not a failure: another solver would only say it again
-        if found.residuals.worst <= (EXACT if name == "structured" else ACCURATE):
+        if found.residuals.worst <= (EXACT if name in OWN else ACCURATE):
             return replace(found, status=OPTIMAL)
         failures.append(f"{found.solver} ended with {found.status} at residuals {found.residuals}")
     raise OptimizationError(f"no optimal weights ({'; '.join(failures)}): rescale the inputs or loosen the constraints")
 
 
+def _guessed(_: Canonical, structure: Structure | None, data: ConeData) -> Solution | None:
+    if structure is None or structure.layout is None or not data.q[structure.secondary].any():
+        return None
+    found = guess(structure.program(data), structure.layout)
+    if found is None:
+        return None
+    x, z = structure.restore(data, found)
+    return Solution(OPTIMAL, x, z, "active set", found.steps, residuals(data, x, z))
+
+
 def _structured(_: Canonical, structure: Structure | None, data: ConeData) -> Solution | None:
-    found = minimise(structure.program(data)) if structure is not None else None
+    found = minimise(structure.program(data), structure.layout) if structure is not None else None
     if structure is None or found is None:
         return None
     x, z = structure.restore(data, found)
@@ -126,4 +140,6 @@ def _scs(canonical: Canonical, data: ConeData) -> Solution:
     return Solution(status, x, z, "SCS", found["info"]["iter"], residuals(data, x, z))
 
 
-SOLVERS: dict[str, Solver] = {"structured": _structured, "CLARABEL": _clarabel, "second": _second_opinion}
+SOLVERS: dict[str, Solver] = {
+    "guess": _guessed, "structured": _structured, "CLARABEL": _clarabel, "second": _second_opinion,
+}  # fmt: skip

@@ -10,6 +10,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from allocation.bends import Layout
 from allocation.canonical import Canonical, ConeData, Vector
 from allocation.quadratic import Optimum, QuadraticProgram, ShortRows
 
@@ -45,6 +46,7 @@ class Structure:
     secondary_of: Positions
     couples: tuple[Positions, Positions]
     partner: Positions
+    layout: Layout | None
 
     def program(self, data: ConeData) -> QuadraticProgram:
         """Fill in the numbers."""
@@ -110,6 +112,7 @@ class _Reader:
         )
 
     def read(self) -> Structure | None:
+        """Return where everything stands; None where the pattern is of another kind."""
         self._find_defined()
         self.is_secondary = ~self.is_weight & ~self.is_defined
         if self.is_quadratic[self.is_secondary].any() or not self._definitions_speak_of_weights():
@@ -187,13 +190,15 @@ class _Reader:
         place = np.where(self.is_weight, self.order, n_weights + self.number)
         table = self._table(self.defined_row[factor], place, width)[:, :n_weights]
         single_at = self._table(self.defined_row[single], place, width)[:, :n_weights].min(axis=1, initial=self.nothing)
+        couples = self._couples()
+        layout = Layout.read(self.secondary_of, couples, self.partner, n_weights)
         quadratic_at = np.full(self.n, len(canonical.p_pattern.columns))
         quadratic_at[canonical.p_pattern.columns] = np.arange(len(canonical.p_pattern.columns))
         return Structure(
             np.flatnonzero(self.is_weight), np.flatnonzero(self.is_secondary), self.defined, self.defined_row,
             self.defined_at, factor, table, single, single_at, self.order[self.columns[single_at]], quadratic_at,
             self.n_equal, self.long_row, self._table(self.long_row, place, width), self.short_row, self.short_a,
-            self.short_b, self.primary, self.secondary_of, self._couples(), self.partner,
+            self.short_b, self.primary, self.secondary_of, couples, self.partner, layout,
         )  # fmt: skip
 
     def _table(self, rows: Positions, place: Positions, width: int) -> Positions:

@@ -14,6 +14,7 @@ from allocation import (
     MaxWeight,
     MeanVariance,
     MultiPeriod,
+    NetExposure,
     NetUtility,
     OptimizationError,
     Variance,
@@ -101,3 +102,13 @@ def test_each_step_obeys_the_rules():
 def test_what_is_wrong_is_named(n_steps, rules, means, complaint):
     with pytest.raises(OptimizationError, match=complaint):
         MultiPeriod(CASE.assets, NetUtility(), rules, n_steps=n_steps).plan(means, CASE.risk, CASE.held)
+
+
+def test_a_plan_that_cannot_be_made_names_the_rules():
+    case = problem(1)
+    plan = MultiPeriod(case.assets, NetUtility(), (LongOnly(), MaxWeight(0.05), NetExposure(1.0, 1.0)), n_steps=2)
+    means = pd.DataFrame([case.mu, case.mu])
+    with pytest.raises(
+        OptimizationError, match=r"at the first step: MaxWeight\(limit=0.05\) \(would have to give 0.6\)"
+    ):
+        plan.plan(means, case.risk, case.held)

@@ -7,6 +7,7 @@ import pytest
 from test_allocation.problems import problem
 
 from allocation import (
+    Ladder,
     LongOnly,
     MaxHoldings,
     MaxWeight,
@@ -73,8 +74,28 @@ def test_the_choice_is_explained_without_prices_on_what_was_left_out():
 def test_a_choice_that_cannot_be_made_is_an_error():
     case = problem(1)
     program = MeanVariance(case.assets, NetUtility(), (*FULL, MaxHoldings(2, largest=0.4)))
-    with pytest.raises(OptimizationError, match=r"no choice of positions obeys the rules \(SCIP infeasible\)"):
+    with pytest.raises(
+        OptimizationError,
+        match=r"SCIP infeasible\): the constraints contradict each other: NetExposure.* \(would have to give 0.2\)"
+        r" and MaxHoldings\(count=2, largest=0.4\) \(would have to give 0.2\)",
+    ):
         program.weights(case.mu, case.risk, case.held)
+
+
+@needs_scip
+@pytest.mark.parametrize(("relaxed", "status"), [((MaxWeight(0.3),), "relaxed"), ((), "held")])
+def test_the_ladder_serves_where_no_choice_can_be_made(relaxed, status):
+    case = problem(1)
+    rules = (*FULL, MaxWeight(0.3), MaxHoldings(2))
+    decision = MeanVariance(case.assets, NetUtility(), rules, ladder=Ladder(relaxed)).decide(
+        case.mu, case.risk, case.held
+    )
+    assert decision.status == status
+    if relaxed:
+        assert (decision.weights > 0).sum() <= 2
+        assert decision.weights.sum() == pytest.approx(1.0)
+    else:
+        assert decision.weights.equals(case.held)
 
 
 def test_without_scip_the_remedy_is_named(monkeypatch):

@@ -36,9 +36,10 @@ def without(monkeypatch, *names):
 @pytest.mark.parametrize(
     ("missing", "expected"),
     [
-        ((), "CLARABEL"),
-        (("CLARABEL",), "structured interior point"),
-        (("CLARABEL", "structured"), "OSQP"),
+        ((), "active set"),
+        (("guess",), "CLARABEL"),
+        (("guess", "CLARABEL"), "structured interior point"),
+        (("guess", "CLARABEL", "structured"), "OSQP"),
     ],
 )
 def test_every_solver_comes_to_the_same_weights(monkeypatch, missing, expected):
@@ -53,7 +54,8 @@ def test_every_solver_comes_to_the_same_weights(monkeypatch, missing, expected):
         assert decision.weights.sum() <= 1 + 1e-6
 
 
-def test_a_large_program_goes_to_the_structured_method():
+def test_a_large_program_goes_to_the_structured_method(monkeypatch):
+    without(monkeypatch, "guess")
     assert solved(n_assets=120).solver == "structured interior point"
 
 
@@ -72,6 +74,7 @@ def test_cones_have_a_second_opinion_too(monkeypatch):
 def test_an_answer_that_is_off_is_not_believed_whatever_it_is_called(monkeypatch):
     """A solver that says "optimal" of a point one millionth away is passed over."""
     usual, clarabel = solved(), solvers.SOLVERS["CLARABEL"]
+    without(monkeypatch, "guess")
 
     def sloppy(canonical, structure, data):
         found = clarabel(canonical, structure, data)
@@ -86,6 +89,7 @@ def test_an_answer_that_is_off_is_not_believed_whatever_it_is_called(monkeypatch
 
 def test_an_accurate_answer_counts_whatever_it_is_called(monkeypatch):
     clarabel = solvers.SOLVERS["CLARABEL"]
+    without(monkeypatch, "guess")
     monkeypatch.setitem(solvers.SOLVERS, "CLARABEL", lambda *a: replace(clarabel(*a), status="InsufficientProgress"))
     decision = solved()
     assert (decision.solver, decision.status) == ("CLARABEL", "optimal")
@@ -98,7 +102,7 @@ def test_where_all_fail_each_is_named_with_its_residuals(monkeypatch):
         found = clarabel(canonical, structure, data)
         return replace(found, status="NumericalError", residuals=solvers.residuals(data, found.x + 1.0, found.z))
 
-    without(monkeypatch, "structured", "second")
+    without(monkeypatch, "guess", "structured", "second")
     monkeypatch.setitem(solvers.SOLVERS, "CLARABEL", lost)
     with pytest.raises(
         OptimizationError,

@@ -1,0 +1,177 @@
+"""Where trading costs, most of what is held stays as it is: the optimum is guessed from there and solved exactly.
+
+Each weight stands at a bound, at the bend of a cost (at what is held, say), or moves freely. Given which of these,
+weights and prices follow from linear equations; they in turn say where each weight would rather stand, until nobody
+moves. The first guess and all that follows depend on the program's numbers alone. The guess need not settle: then
+`interior_point` does the work.
+
+Method: M. Hintermüller, K. Ito and K. Kunisch, "The primal-dual active set strategy as a semismooth Newton method",
+SIAM J. Optimization 13, 2002.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import lapack
+
+from allocation.bends import Bends, Layout, Place
+from allocation.quadratic import Matrix, Optimum, Positions, QuadraticProgram, Vector
+
+Mask = NDArray[np.bool_]
+
+MOST_STEPS = 16
+# Beyond so many free weights an interior point step is cheaper than a dense factorisation.
+MOST_FREE = 300
+# A long row is obeyed within this; one that the others nearly imply has no price of its own.
+BROKEN, DEPENDENT, FAR = 1e-12, 1e-8, 1e-11
+
+
+def guess(program: QuadraticProgram, layout: Layout) -> Optimum | None:
+    """Return the optimum, or None where trading is free or the guess does not settle: another method then."""
+    with np.errstate(all="ignore"):  # a guess that came to nothing is noticed by its residuals
+        bends = Bends.read(program, layout)
+        if bends is None or not bends.all_cost(program.r[:-1]):
+            return None
+        return settled(program, bends, bends.start(), np.zeros(len(program.long_limit)), MOST_STEPS)
+
+
+def settled(program: QuadraticProgram, bends: Bends, w: Vector, y: Vector, most: int) -> Optimum | None:
+    """Return the optimum to which the guess at weights `w` and prices `y` settles; None where it does not."""
+    try:
+        return _Search(program, bends, w, y).run(most)
+    except np.linalg.LinAlgError:
+        return None
+
+
+class _Search:
+    """The guesses of one solve: weights `w` and the prices `y` of the long rows."""
+
+    def __init__(self, program: QuadraticProgram, bends: Bends, w: Vector, y: Vector) -> None:
+        self.program, self.bends, self.w, self.y = program, bends, w, y
+        self.rows, self.second = program.long_first, program.long_second[:, :-1]
+        self.touched = np.flatnonzero(self.second.any(axis=1))
+        self.is_equality = np.arange(len(self.rows)) < program.n_equal
+        self.curvature = program.p + np.einsum("ij,ij->i", program.v, program.v)
+        self.stiffness = self._stiffness()
+
+    def _stiffness(self) -> Vector:
+        """The price that a unit of each long row costs where all weights are free."""
+        reach = np.abs(self.rows)
+        for row in self.touched:
+            steepest = np.abs(self.second[row]) * np.maximum(np.abs(self.bends.low), np.abs(self.bends.high))
+            reach[row] += np.bincount(self.bends.of, steepest, minlength=reach.shape[1])
+        return np.asarray(1.0 / (reach**2 / self.curvature).sum(axis=1))
+
+    def run(self, most: int) -> Optimum | None:
+        """Return the optimum once a guess repeats itself; None after `most` guesses, or one that came before."""
+        seen: list[tuple[bytes, ...]] = []
+        for steps in range(most):
+            place = self.bends.place(self._slope() - self.curvature * self.w, self.curvature, self._cost())
+            active = self._active(place)
+            state = place.free.tobytes(), place.slope.tobytes(), place.fixed.tobytes(), active.tobytes()
+            if seen and state == seen[-1]:
+                return self._optimum(steps)
+            if state in seen or place.free.sum() > MOST_FREE:
+                return None  # it goes in circles, or is no small correction
+            seen.append(state)
+            self._solve(place, active)
+        return None
+
+    def _slope(self) -> Vector:
+        """The slope of everything but the secondary variables' cost."""
+        program = self.program
+        slope = program.p * self.w + program.v @ (program.v.T @ self.w) + program.q
+        return slope + self.y @ self.rows if len(self.rows) else slope
+
+    def _cost(self) -> Vector:
+        """What a unit of each secondary variable costs, with the prices of the long rows."""
+        return self.program.r[:-1] + self.y @ self.second if len(self.touched) else self.program.r[:-1]
+
+    def _active(self, place: Place) -> Mask:
+        """The long rows that hold: those whose price outweighs their slack, and the one most broken of the rest."""
+        if not len(self.rows):
+            return self.is_equality
+        over = self.rows @ place.w + self.second @ place.t - self.program.long_limit
+        active = self.is_equality | ((self.y > 0.0) & (self.y + self.stiffness * over > 0.0))
+        over[active] = 0.0
+        worst = int(over.argmax())
+        active[worst] |= over[worst] > BROKEN
+        return active
+
+    def _solve(self, place: Place, active: Mask) -> None:
+        """Weights and prices at which the free weights gain nothing and the active long rows hold."""
+        program, free = self.program, np.flatnonzero(place.free)
+        self.w, before = place.w.copy(), self.y
+        self.y = np.where(active, before, 0.0)
+        if not len(free):
+            return
+        loadings = program.v[free]
+        matrix = loadings @ loadings.T
+        matrix.flat[:: len(matrix) + 1] += program.p[free]
+        factor, failed = lapack.dpotrf(matrix.T, lower=1, clean=0, overwrite_a=1)
+        if failed:
+            raise np.linalg.LinAlgError
+        own = np.bincount(self.bends.of, program.r[:-1] * place.slope, minlength=len(program.q))[free]
+        pull = -(program.q[free] + own + loadings @ (program.v.T @ place.fixed))
+        held = np.flatnonzero(active)
+        normals = self._normals(place, held)
+        both = lapack.dpotrs(factor, np.vstack([pull, normals[:, free]]).T, lower=1)[0]
+        if len(held):
+            over = normals[:, free] @ both[:, 0] - self._left(place, held)
+            prices = self._prices(held, normals[:, free] @ both[:, 1:], over)
+            self.w[free] = both[:, 0] - both[:, 1:] @ prices[held]
+            self.y = np.where(self.is_equality, prices, np.maximum(prices, 0.0))
+        else:
+            self.w[free] = both[:, 0]
+
+    def _normals(self, place: Place, held: Positions) -> Vector:
+        """How the active long rows grow with each weight, its secondary variables moving along."""
+        normals = self.rows[held]
+        for at, row in enumerate(held):
+            if row in self.touched:
+                weighed = self.second[row] * place.slope
+                normals[at] += np.bincount(self.bends.of, weighed, minlength=normals.shape[1])
+        return normals
+
+    def _left(self, place: Place, held: Positions) -> Vector:
+        """What the weights that do not move leave of the active rows' limits."""
+        left = self.program.long_limit[held] - self.rows[held] @ place.fixed
+        moving = np.where(place.free[self.bends.of], place.slope * place.w[self.bends.of], 0.0)
+        return left - self.second[held] @ (place.t - moving) if len(self.touched) else left
+
+    def _prices(self, held: Positions, schur: Matrix, over: Vector) -> Vector:
+        """The prices at which the rows hold; a row that the free weights cannot move keeps its price."""
+        prices = np.where(self.is_equality | (self.y > 0.0), self.y, 0.0)
+        kept = _independent(
+            schur, sorted(range(len(held)), key=lambda at: (held[at] >= self.program.n_equal, -self.y[held[at]]))
+        )
+        if len(kept) < len(held):
+            others = np.setdiff1d(np.arange(len(held)), kept)
+            over = over - schur[:, others] @ prices[held[others]]
+            held, schur, over = held[kept], schur[np.ix_(kept, kept)], over[kept]
+        prices[held] = lapack.dposv(schur, over)[1].ravel() if len(held) else 0.0
+        return prices
+
+    def _optimum(self, steps: int) -> Optimum | None:
+        over = self.rows @ self.w + self.second @ self.bends.second(self.w) - self.program.long_limit
+        if over.max(initial=0.0) > FAR or over[self.is_equality | (self.y > 0.0)].min(initial=0.0) < -FAR:
+            return None  # a row that the others nearly imply, but not quite
+        z = self.bends.multipliers(self.w, -self._slope(), self._cost())
+        return Optimum(self.w, np.append(self.bends.second(self.w), 0.0), self.y, z, steps)
+
+
+def _independent(schur: Matrix, order: Sequence[int]) -> list[int]:
+    """The rows, taken in this order, that no earlier ones imply: those with a pivot of their own."""
+    size = np.sqrt(np.diag(schur))
+    lower, failed = lapack.dpotrf(schur / np.outer(size, size), lower=1)
+    if not failed and np.diag(lower).min() ** 2 > DEPENDENT:
+        return list(range(len(schur)))
+    kept: list[int] = []
+    for at in order:
+        left = schur[at, at]
+        if kept and left > 0.0:
+            left -= schur[at, kept] @ np.linalg.solve(schur[np.ix_(kept, kept)], schur[kept, at])
+        if left > DEPENDENT * schur[at, at]:
+            kept.append(at)
+    return sorted(kept)
