@@ -93,16 +93,16 @@ class Against:
         }
 
     def figures(self) -> dict[str, float]:
-        """All figures by name, as plain fractions."""
+        """All figures by name, with the ends of 95 % intervals (_low, _high), as plain fractions."""
         ends = metrics.intervals(self._statistics, self.returns.to_numpy().T)
-        low, high = ends["information_ratio"]
-        alpha_low, alpha_high = ends["alpha"]
-        return {
+        found = {
             "active_return": self.active_return, "tracking_error": self.tracking_error,
-            "information_ratio": self.information_ratio, "information_ratio_low": low,
-            "information_ratio_high": high, "beta": self.beta, "alpha": self.alpha, "alpha_low": alpha_low,
-            "alpha_high": alpha_high, "alpha_t": self.alpha_t,
+            "information_ratio": self.information_ratio, "beta": self.beta, "alpha": self.alpha,
+            "alpha_t": self.alpha_t,
         }  # fmt: skip
+        for name, (low, high) in ends.items():
+            found |= {f"{name}_low": low, f"{name}_high": high}
+        return found
 
     def __str__(self) -> str:
         """The figures as a person reads them."""

@@ -7,13 +7,14 @@ from numpy.typing import NDArray
 
 from allocation.errors import AllocationError
 from backtest.costs import FREE as FREE
-from backtest.costs import Bill, bill
 from backtest.costs import Costs as Costs
+from backtest.costs import bill
 
 Vector = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-MOST_ITERATIONS = 100  # each shrinks the error by rate × gross exposure: 1e-17 in six or seven at 10 bp
+MOST_ITERATIONS = 100  # each shrinks the error by rate × gross exposure: three or four at 10 bp
+SETTLED = 1e-14  # of NAV: after so small a step the next one would be rounding
 DUST = 1e-13  # of NAV: a smaller trade is rounding, and would pay a minimum commission
 WHOLE = 1e-9  # lots: 99.9999999999 shares are 100
 
@@ -63,7 +64,7 @@ class Book:
 
 @dataclass(frozen=True)
 class Fill:
-    """One session's trades: the book afterwards, shares traded, and what kept it from the targets.
+    """One session's trades: the book afterwards, shares traded, money paid for it, what kept it from the targets.
 
     `untraded`: assets with a target but no price. `scale`: 1, or the factor by which all targets were cut
     because value locked in assets that were held left less than they needed.
@@ -71,14 +72,9 @@ class Fill:
 
     book: Book
     traded: Vector
-    bill: Bill
+    cost: float
     untraded: Mask
     scale: float
-
-    @property
-    def cost(self) -> float:
-        """Money paid for trading."""
-        return float(self.bill.per_asset.sum())
 
 
 def fill(
@@ -99,61 +95,66 @@ def fill(
     below 1. Value locked in untraded assets comes first: the targets are scaled down alike where more cash would be
     borrowed than the rules allow.
     """
-    trading = np.isfinite(targets) & np.isfinite(prices)
+    trading = np.isfinite(targets * prices)
     these = slice(None) if trading.all() else trading  # views instead of copies where everything trades
     aims, at, held = targets[these], prices[these], book.shares[these]
-    impact = None if slopes is None else slopes[these]
+    impact = None if slopes is None else np.nan_to_num(slopes[these])
     nav, scale = _after_costs(book, aims, trading, marks, costs, rules, impact)
-    wanted = scale * aims * nav / at
-    wanted = np.where(np.abs(wanted - held) * at <= DUST * abs(nav), held, wanted)
-    shares = book.shares.copy()
-    shares[these] = _whole(wanted, rules.lot)
-    traded = shares - book.shares
-    value = np.zeros_like(traded)
-    value[these] = traded[these] * at
-    paid = bill(costs, np.abs(value), np.abs(traded), None if slopes is None else np.nan_to_num(slopes))
-    untraded = _left_untraded(book, targets, trading)
-    after = Book(shares, book.cash - float(value.sum()) - float(paid.per_asset.sum()))
-    return Fill(after, traded, paid, untraded, scale)
+    wanted = _orderly(aims * (scale * nav) / at, held, at, DUST * abs(nav), rules.lot)
+    moved = wanted - held
+    value = moved * at
+    cost = _cost(costs, np.abs(value), at, impact)
+    shares, traded = book.shares.copy(), np.zeros(len(targets))
+    shares[these], traded[these] = wanted, moved
+    after = Book(shares, book.cash - float(value.sum()) - cost)
+    return Fill(after, traded, cost, _left_untraded(book, targets, trading), scale)
+
+
+def _orderly(wanted: Vector, held: Vector, at: Vector, least: float, lot: float) -> Vector:
+    """Shares wanted, but those held where the trade would be worth next to nothing, and in whole lots."""
+    dust = np.abs((wanted - held) * at) <= least
+    wanted = np.where(dust, held, wanted) if dust.any() else wanted
+    return np.floor(wanted / lot + WHOLE) * lot if lot else wanted
+
+
+def _cost(costs: Costs, value: Vector, at: Vector, impact: Vector | None) -> float:
+    """Money paid for orders of these absolute values at these prices, all kinds together."""
+    if impact is None and not (costs.per_share or costs.minimum):
+        return costs.rate * float(value.sum())
+    return float(bill(costs, value, value / at, impact).per_asset.sum())
 
 
 def _left_untraded(book: Book, targets: Vector, trading: Mask) -> Mask:
     """Assets with a target and no price; nothing wanted where nothing is held was not missed."""
     if trading.all():
-        return np.zeros_like(trading)
+        return ~trading
     return np.asarray(np.isfinite(targets) & ~trading & ((targets != 0.0) | (book.shares != 0.0)))
 
 
 def _after_costs(
-    book: Book, aims: Vector, trading: Mask, marks: Vector, costs: Costs, rules: Rules, slopes: Vector | None
+    book: Book, aims: Vector, trading: Mask, marks: Vector, costs: Costs, rules: Rules, impact: Vector | None
 ) -> tuple[float, float]:
     """NAV after the costs of reaching `aims`, and the factor that makes them affordable."""
-    before = book.values(marks)
-    gross_nav, locked = book.cash + float(before.sum()), float(before[~trading].sum())
-    held, at, total = before[trading], marks[trading], float(aims.sum())
-    impact = None if slopes is None else np.nan_to_num(slopes)
-    plain = impact is None and not (costs.per_share or costs.minimum)
+    if trading.all():
+        before = held = book.shares * marks
+        at, locked = marks, 0.0
+    else:
+        before = book.values(marks)
+        held, at, locked = before[trading], marks[trading], float(before[~trading].sum())
+    gross_nav, aimed = book.cash + float(before.sum()), float(aims.sum())
     nav, scale = gross_nav, 1.0
     for _ in range(MOST_ITERATIONS):
-        scale = _affordable(total, locked / nav, rules.leverage)
-        value = np.abs(scale * aims * nav - held)
-        if plain:
-            cost = costs.rate * float(value.sum())
-        else:
+        scale = _affordable(aimed, locked / nav, rules.leverage)
+        value = np.abs(aims * (scale * nav) - held)
+        if costs.minimum:
             value = np.where(value <= DUST * nav, 0.0, value)
-            cost = float(bill(costs, value, value / at, impact).per_asset.sum())
-        after_costs = gross_nav - cost
-        if after_costs <= 0:
-            raise AllocationError(f"trading costs of {cost:,.2f} exceed NAV {gross_nav:,.2f}")
-        if after_costs == nav:
+        previous, nav = nav, gross_nav - _cost(costs, value, at, impact)
+        if nav <= 0:
+            raise AllocationError(f"trading costs of {gross_nav - nav:,.2f} exceed NAV {gross_nav:,.2f}")
+        if abs(nav - previous) <= SETTLED * nav:
             break
-        nav = after_costs
     return nav, scale
 
 
 def _affordable(aimed: float, locked: float, leverage: float) -> float:
     return 1.0 if aimed <= 0.0 or aimed + locked <= leverage else max(0.0, (leverage - locked) / aimed)
-
-
-def _whole(shares: Vector, lot: float) -> Vector:
-    return np.floor(shares / lot + WHOLE) * lot if lot else shares

@@ -16,14 +16,17 @@ if TYPE_CHECKING:
     from allocation.prices import Bars
     from backtest.attribution import Attribution
     from backtest.result import Result
+    from backtest.signal_quality import Placebo
 
 PEERS = ("equal weight", "buy and hold")
-PricesFile = Annotated[Path, typer.Option(help="Prices: wide closes, or long with date, ticker, close, open.")]
+Prices = Annotated[
+    str, typer.Option(help="A file of wide closes, or long with date, ticker, close, open; or a database: URL#TABLE.")
+]
 
 
 def backtest(
     strategy: Annotated[Path, typer.Argument(help="A Python file with a function policy().")],
-    prices: PricesFile,
+    prices: Prices,
     out: Annotated[Path, typer.Option(help="Folder for report.html, weights.parquet, figures.json, manifest.json.")],
     signal: Annotated[Path | None, typer.Option(help="A signal: sessions × assets.")] = None,
     headlines: Annotated[
@@ -40,12 +43,15 @@ def backtest(
     attribution: Annotated[
         bool, typer.Option("--attribution", help="Run the strategy without news too, and say what each part earned.")
     ] = False,
+    placebo: Annotated[
+        bool, typer.Option("--placebo", help="Shuffle the signal a hundred times, and show what such chance gives.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Walk a strategy forward, simulate it beside equal weights and buy-and-hold, and write a report."""
     from backtest.strategy_file import load_policy
 
-    settings = Settings(every, calendar, fill, warmup, cost_bp, tried, attribution)
+    settings = Settings(every, calendar, fill, warmup, cost_bp, tried, attribution, placebo)
     policy = load_policy(strategy)
     data = read(prices, signal, headlines, settings)
     found = _found(strategy, policy, data, settings)
@@ -64,6 +70,7 @@ class Settings:
     cost_bp: float
     tried: int | None
     attribution: bool
+    placebo: bool
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,7 @@ class Data:
     files: dict[str, str]
 
 
-def read(prices: Path, signal: Path | None, headlines: Path | None, settings: Settings) -> Data:
+def read(prices: str, signal: Path | None, headlines: Path | None, settings: Settings) -> Data:
     """Read and check all files before anything long begins.
 
     Raises:
@@ -89,17 +96,24 @@ def read(prices: Path, signal: Path | None, headlines: Path | None, settings: Se
 
     if settings.attribution and signal is None:
         raise AllocationError("--attribution asks what the news added: give a --signal")
+    if settings.placebo and signal is None:
+        raise AllocationError("--placebo shuffles a signal: give a --signal")
     bars = _bars_to_fill(prices, settings.fill)
     values = read_frame(signal) if signal else None
     news = read_table(headlines) if headlines else None
     if news is not None:
         checked_headlines(news, str(headlines))
-    named = {"prices": prices, "signal": signal, "headlines": headlines}
-    files = {kind: path.name for kind, path in named.items() if path is not None}
+    named = {"signal": signal, "headlines": headlines}
+    files = {"prices": _source(prices)} | {kind: path.name for kind, path in named.items() if path is not None}
     return Data(bars, values, news, _dates(sessions_of(bars.close), settings), files)
 
 
-def _bars_to_fill(prices: Path, fill: str) -> "Bars":
+def _source(prices: str) -> str:
+    """A file's name; of a database, whose URL may hold a password, only what was asked of it."""
+    return f"a database, {prices.partition('#')[2]}" if "://" in prices else Path(prices).name
+
+
+def _bars_to_fill(prices: str, fill: str) -> "Bars":
     if fill not in ("open", "close"):
         raise AllocationError(f"fill {fill!r} is not known: use open or close")
     from allocation.prices import Bars, load_prices
@@ -108,7 +122,7 @@ def _bars_to_fill(prices: Path, fill: str) -> "Bars":
     if fill == "close":
         return Bars(bars.close)
     if bars.open is None:
-        raise SourceError(f"{prices}: has no open prices to fill at: add a column open, or pass --fill close")
+        raise SourceError(f"{_source(prices)}: has no open prices to fill at: add a column open, or pass --fill close")
     return bars
 
 
@@ -130,10 +144,11 @@ def _name(strategy: Path) -> str:
 
 @dataclass(frozen=True)
 class _Found:
-    """The strategy's result, those it is compared with, and where its return came from, if that was asked."""
+    """The strategy's result, those it is compared with, and what was asked beside: attribution and placebo."""
 
     results: "list[Result]"
     attribution: "Attribution | None"
+    placebo: "Placebo | None"
 
 
 def _found(strategy: Path, policy: "Policy", data: Data, settings: Settings) -> _Found:
@@ -149,11 +164,18 @@ def _found(strategy: Path, policy: "Policy", data: Data, settings: Settings) -> 
     mine = mine if note is None else replace(mine, notes=(*mine.notes, note))
     others: tuple[Policy, ...] = (EqualWeight(), Hold())
     peers = [_run(peer, other, data, settings, None) for peer, other in zip(PEERS, others, strict=True)]
+    chance = _placebo(data) if settings.placebo else None
     if not settings.attribution:
-        return _Found([mine, *peers], None)
+        return _Found([mine, *peers], None, chance)
     fresh = load_policy(strategy)  # the first may remember what it was shown
     without = _run(f"{name} without news", fresh, data, settings, None)
-    return _Found([mine, without, *peers], attribute(mine, without, peers[0]))
+    return _Found([mine, without, *peers], attribute(mine, without, peers[0]), chance)
+
+
+def _placebo(data: Data) -> "Placebo | None":
+    from backtest.signal_quality import placebo
+
+    return None if data.signal is None else placebo(data.signal, data.bars.close)
 
 
 def _run(name: str, policy: "Policy", data: Data, settings: Settings, signal: "pd.DataFrame | None") -> "Result":
@@ -182,24 +204,29 @@ def _write(found: _Found, data: Data, settings: Settings, strategy: Path, out: P
     write_text(json_text(made_from, indent=2) + "\n", out / "manifest.json")
     write_report(
         out / "report.html", found.results, title=strategy.stem, signal=signal, coefficients=coefficients,
-        headlines=data.headlines, tried=settings.tried, attribution=found.attribution, manifest=made_from,
+        headlines=data.headlines, tried=settings.tried, attribution=found.attribution, placebo=found.placebo,
+        manifest=made_from,
     )  # fmt: skip
 
 
 def _json(found: _Found, indent: int | None = None) -> str:
     from backtest.json_text import json_text
 
-    figures: dict[str, dict[str, object]] = {
-        result.name: {**result.figures(), "notes": result.notes} for result in found.results
-    }
+    mine, *others = found.results
+    figures: dict[str, dict[str, object]] = {mine.name: {**mine.details(), "notes": mine.notes}}
+    figures |= {other.name: {**other.figures(), "notes": other.notes} for other in others}
     if found.attribution is not None:
-        figures[found.results[0].name]["attribution"] = found.attribution.annual.to_dict("index")
+        figures[mine.name]["attribution"] = found.attribution.annual.to_dict("index")
+    if found.placebo is not None:
+        low, high = found.placebo.interval
+        shuffled = {"shuffles": len(found.placebo.means), "mean": found.placebo.mean, "low": low, "high": high}
+        figures[mine.name]["placebo"] = shuffled
     return json_text(figures, indent=indent)
 
 
 def _text(found: _Found, out: Path) -> str:
     from backtest.result import comparison
 
-    parts = [] if found.attribution is None else ["", str(found.attribution), ""]
+    parts = [part for asked in (found.attribution, found.placebo) if asked is not None for part in ("", str(asked))]
     notes = (f"note: {note}" for note in found.results[0].notes)
-    return "\n".join([comparison(found.results), *parts, *notes, f"written to {out}"])
+    return "\n".join([comparison(found.results), *parts, "", *notes, f"written to {out}"])

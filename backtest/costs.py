@@ -100,7 +100,7 @@ FREE = Costs(0.0, 0.0)
 
 
 class Bill(NamedTuple):
-    """Money paid for the orders of one session, per asset, by kind."""
+    """Money paid for orders, each on its own, by kind."""
 
     commission: Vector
     spread: Vector
@@ -115,12 +115,12 @@ class Bill(NamedTuple):
 def bill(costs: Costs, value: Vector, shares: Vector, slopes: Vector | None = None) -> Bill:
     """Return what orders of these absolute values and absolute numbers of shares cost.
 
-    slopes: of the impact, per asset; see Impact.slopes.
+    slopes: of the impact, per order; see Impact.slopes.
     """
     commission = costs.commission * value
     if costs.per_share or costs.minimum:
         commission = np.where(shares > 0, np.maximum(costs.minimum, commission + costs.per_share * shares), 0.0)
-    impact = np.zeros_like(value) if slopes is None else np.where(value > 0, slopes * value**1.5, 0.0)
+    impact = np.zeros(value.shape) if slopes is None else np.where(value > 0, slopes * value**1.5, 0.0)
     return Bill(commission, costs.half_spread * value, impact)
 
 

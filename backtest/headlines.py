@@ -38,15 +38,19 @@ class Headlines:
     by: str
 
     def around(self, bottom: pd.Timestamp) -> Iterator[Headline]:
-        """Those of the days around `bottom`: the most negative first, then the nearest in time."""
+        """Those of the days around `bottom`: the most negative first, then the nearest in time.
+
+        One text about several assets, or sent again, is one headline: the first of it, with all its assets.
+        """
         since, until = bottom - pd.Timedelta(days=DAYS_BEFORE), bottom + pd.Timedelta(days=DAYS_AFTER)
         near = self.rows[self.rows["day"].between(since, until)]
         moment = near["published"].dt.tz_localize(None).fillna(near["day"])
         near = near.assign(distance=(moment - bottom).abs())
-        for row in near.sort_values(["score", "distance"], kind="stable").head(MOST).to_dict("records"):
+        ordered = near.sort_values(["score", "distance"], kind="stable")
+        for row in ordered.drop_duplicates("text").head(MOST).to_dict("records"):
             yield Headline(
                 when=_when(row["published"], row["day"], clocked=bool(row["clocked"])),
-                asset=str(row["asset"]),
+                asset=named(ordered.loc[ordered["text"] == row["text"], "asset"].unique()),
                 text=str(row["text"]),
                 score="" if math.isnan(row["score"]) else signed(row["score"], "+z.2f"),
                 url=_web_address(row["url"]),

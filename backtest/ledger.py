@@ -86,12 +86,16 @@ def matching_opens(opens: pd.DataFrame, prices: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Day:
-    """What one session did to the book. `exits`: column -> shares given up; `fill` is None where none was due."""
+    """What one session did to the book, and the shares held after it.
+
+    `exits`: column -> shares given up; `fill` is None where none was due.
+    """
 
     row: int
     flows: Flows
     exits: Mapping[int, float]
     fill: Fill | None
+    shares: Vector
 
 
 @dataclass
@@ -150,7 +154,7 @@ class Ledger:
                 paths = self.paths
                 refuse_unknown_impact(slopes, done.traded != 0.0, paths.assets, paths.sessions[self.row])
             self.book, self._pending = done.book, None
-        return Day(self.row, flows, exits, done)
+        return Day(self.row, flows, exits, done, self.book.shares)
 
     def _flows(self) -> Flows:
         values = self.book.values(self.paths.closes[self.row - 1])

@@ -4,6 +4,7 @@ Every function takes simple returns whose last axis is time, one value per sessi
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +84,7 @@ def intervals(
     n = returns.shape[-1]
     if n < FEWEST_RETURNS or not np.ptp(returns, axis=-1).any():
         return dict.fromkeys(statistics, Interval(float("nan"), float("nan")))
-    rows = stationary_bootstrap(n, DRAWS, n ** (1 / 3), seed)
+    rows = _draws(n, seed)
     step = max(1, CHUNK // n)
     found: dict[str, list[Vector]] = {name: [] for name in statistics}
     for first in range(0, DRAWS, step):
@@ -91,6 +92,13 @@ def intervals(
         for name, statistic in statistics.items():
             found[name].append(statistic(drawn))
     return {name: _percentiles(np.concatenate(values), level) for name, values in found.items()}
+
+
+@lru_cache(maxsize=1)  # a report asks again and again for the same sessions; 20 MB for ten years
+def _draws(n: int, seed: int) -> NDArray[np.int64]:
+    rows = stationary_bootstrap(n, DRAWS, n ** (1 / 3), seed)
+    rows.flags.writeable = False
+    return rows
 
 
 def _percentiles(drawn: Vector, level: float) -> Interval:

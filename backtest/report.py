@@ -30,14 +30,15 @@ from backtest.charts import (
 from backtest.headlines import DAYS_AFTER, DAYS_BEFORE, checked_headlines
 from backtest.report_tables import (
     ATTRIBUTION_HEADER,
-    BENCHMARK_HEADER,
     IC_HEADER,
+    RATIO_HEADER,
     attribution_rows,
-    benchmark_rows,
+    benchmark_table,
     evidence_rows,
     headline_row,
     ic_row,
     monthly_returns,
+    ratio_rows,
     worst_drawdowns,
 )
 from backtest.result import HEADER, Result
@@ -58,6 +59,7 @@ def write_report(
     sweep: Sweep | None = None,
     tried: int | None = None,
     attribution: Attribution | None = None,
+    capacity: float | None = None,
     manifest: Mapping[str, object] | None = None,
 ) -> Path:
     """Write tables and charts of `results`, the first being the strategy, and return the path written.
@@ -66,8 +68,8 @@ def write_report(
     headlines: columns published (UTC) or session, asset, text and, where known, score and url, shown beside the
     worst drawdowns; see checked_headlines. placebo and sweep: what shuffled signals gave, and the settings that were
     tried before this strategy was chosen, by which its Sharpe ratio is deflated; tried: how many they were, where
-    there is no sweep of them. attribution: where the strategy's return came from. manifest: how the results came
-    about, nested mappings allowed. A crash leaves an older file whole.
+    there is no sweep of them. attribution: where the strategy's return came from. capacity: of the strategy, in money;
+    see capacity(). manifest: how the results came about, nested mappings allowed. A crash leaves an older file whole.
 
     Raises:
         FrameError: no result was given, or headlines are not such a table.
@@ -88,9 +90,10 @@ def write_report(
         "ic_rows": [ic_row(each) for each in coefficients],
         "attribution_header": ATTRIBUTION_HEADER,
         "attribution_rows": [] if attribution is None else attribution_rows(attribution),
-        "benchmark_header": BENCHMARK_HEADER,
-        "benchmark_rows": benchmark_rows(results),
-        "evidence": evidence_rows(strategy, figures[0], placebo, sweep or tried),
+        "benchmarks": benchmark_table(results),
+        "ratio_header": RATIO_HEADER,
+        "ratio_rows": ratio_rows(strategy, capacity),
+        "evidence": evidence_rows(strategy, figures[0], placebo, sweep or tried, coefficients),
         "strategy": strategy.name,
         "years": monthly_returns(strategy.nav),
         "drawdowns": worst_drawdowns(strategy.drawdown, news),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from backtest.attribution import Attribution
-from backtest.benchmark import Against, against
+from backtest.benchmark import against
 from backtest.charts import signed
 from backtest.drawdowns import drawdown_table
 from backtest.headlines import Headline, Headlines
@@ -18,15 +18,23 @@ from backtest.sweep import Sweep
 
 MOST_DRAWDOWNS = 5
 IC_HEADER = ("", "mean", "95 % interval", "t", "sessions")
-BENCHMARK_HEADER = (
-    "against",
-    "active/y",
-    "tracking error",
-    "information ratio",
-    "95 % interval",
-    "beta",
-    "alpha/y",
-    "t",
+RATIO_HEADER = ("", "value", "95 % interval")
+RATIOS = (  # name among the figures, what a reader calls it, how it is written
+    ("annual_return", "Return a year", "+z.1%"),
+    ("sortino", "Sortino ratio", ".2f"),
+    ("calmar", "Calmar ratio", ".2f"),
+    ("max_drawdown", "Deepest fall", ".1%"),
+    ("value_at_risk", "Value at risk: loss exceeded in 5 % of sessions", ".2%"),
+    ("expected_shortfall", "Expected shortfall (CVaR): mean loss of those sessions", ".2%"),
+    ("hit_rate", "Hit rate: sessions that gained", ".1%"),
+)
+AGAINST = (  # name among the figures, what a reader calls it, how it is written, whether it has an interval
+    ("active_return", "Active return a year", "+z.1%", False),
+    ("tracking_error", "Tracking error", ".1%", False),
+    ("information_ratio", "Information ratio", ".2f", True),
+    ("beta", "Beta", ".2f", True),
+    ("alpha", "Alpha a year", "+z.1%", True),
+    ("alpha_t", "t of alpha", ".1f", False),
 )
 ATTRIBUTION_HEADER = ("source", "mean a year", "t")
 BLOCKS = 10  # of the probability of overfitting; two sessions each are the fewest
@@ -34,14 +42,13 @@ BLOCKS = 10  # of the probability of overfitting; two sessions each are the fewe
 
 def headline_row(name: str, figures: Mapping[str, float]) -> tuple[str, ...]:
     """The figures of one result, in the order of HEADER."""
-    interval = (signed(figures[end], ".2f") for end in ("sharpe_low", "sharpe_high"))
     return (
         name,
         signed(figures["total_return"], "+z.1%"),
         signed(figures["annual_return"], "+z.1%"),
         signed(figures["volatility"], ".1%"),
         signed(figures["sharpe"], ".2f"),
-        " to ".join(interval),
+        _interval(figures, "sharpe", ".2f"),
         signed(figures["max_drawdown"], ".1%"),
         signed(figures["annual_turnover"], ".1f", "x"),
         signed(1e4 * figures["annual_cost"], ".0f", " bp"),
@@ -60,11 +67,18 @@ def ic_row(coefficient: InformationCoefficient) -> tuple[str, ...]:
     )
 
 
-def benchmark_rows(results: Sequence[Result]) -> list[tuple[str, ...]]:
-    """The first result against each other one that has all its sessions."""
+def benchmark_table(results: Sequence[Result]) -> list[tuple[str, ...]]:
+    """The first result against each other one that has all its sessions: names of those, then a row per figure."""
     strategy = results[0]
     peers = [other for other in results[1:] if not len(strategy.nav.index.difference(other.nav.index))]
-    return [] if len(strategy.nav) < 3 else [_against_row(against(strategy, other)) for other in peers]
+    if len(strategy.nav) < 3 or not peers:
+        return []
+    found = [against(strategy, other).figures() for other in peers]
+    header: list[tuple[str, ...]] = [("", *(other.name for other in peers))]
+    return header + [
+        (words, *(signed(each[name], form) + (f" ({_interval(each, name, form)})" if sure else "") for each in found))
+        for name, words, form, sure in AGAINST
+    ]
 
 
 def attribution_rows(attribution: Attribution) -> list[tuple[str, ...]]:
@@ -76,26 +90,32 @@ def attribution_rows(attribution: Attribution) -> list[tuple[str, ...]]:
     ]
 
 
-def _against_row(found: Against) -> tuple[str, ...]:
-    low, high = found.interval("information_ratio")
-    return (
-        found.benchmark,
-        signed(found.active_return, "+z.1%"),
-        signed(found.tracking_error, ".1%"),
-        signed(found.information_ratio, ".2f"),
-        f"{signed(low, '.2f')} to {signed(high, '.2f')}",
-        signed(found.beta, ".2f"),
-        signed(found.alpha, "+z.1%"),
-        signed(found.alpha_t, ".1f"),
-    )
+def _interval(figures: Mapping[str, float], name: str, form: str) -> str:
+    return " to ".join(signed(figures[f"{name}_{end}"], form) for end in ("low", "high"))
+
+
+def ratio_rows(strategy: Result, capacity: float | None) -> list[tuple[str, ...]]:
+    """Further figures of one result with their intervals, in the order of RATIO_HEADER; capacity in money."""
+    figures = strategy.details()
+    rows: list[tuple[str, ...]] = [
+        (words, signed(figures[name], form), _interval(figures, name, form)) for name, words, form in RATIOS
+    ]
+    if capacity is not None:
+        rows.append(("Capacity: NAV at which 95 % of orders stay within 1 % of the volume", f"{capacity:,.0f}", ""))
+    return rows
 
 
 def evidence_rows(
-    strategy: Result, figures: Mapping[str, float], placebo: Placebo | None, tried: Sweep | int | None
+    strategy: Result,
+    figures: Mapping[str, float],
+    placebo: Placebo | None,
+    tried: Sweep | int | None,
+    coefficients: Sequence[InformationCoefficient] = (),
 ) -> list[tuple[str, str]]:
     """What speaks for skill and what for chance: (name, verdict) of each test that was made.
 
-    tried: the sweep that the strategy was chosen from, or how many settings were tried.
+    tried: the sweep that the strategy was chosen from, or how many settings were tried. coefficients: of the signal,
+    whose next session the placebo is held against.
     """
     low, high = figures["sharpe_low"], figures["sharpe_high"]
     alone = deflated_sharpe(strategy.returns, 1)
@@ -110,10 +130,14 @@ def evidence_rows(
     else:
         rows.extend(_sweep_evidence(strategy, tried))
     if placebo is not None:
-        low, high = placebo.interval
-        rows.append(("Placebo", f"rank IC of {len(placebo.means)} shuffled signals: 95 % between "
-                                f"{signed(low, '+z.4f')} and {signed(high, '+z.4f')}"))  # fmt: skip
+        rows.append(("Placebo", _chance(placebo, [each for each in coefficients if each.name == "next session"])))
     return rows
+
+
+def _chance(placebo: Placebo, own: Sequence[InformationCoefficient]) -> str:
+    low, high = placebo.interval
+    said = f"rank IC of {len(placebo.means)} shuffled signals: 95 % between {signed(low, '+z.4f')} and "
+    return said + signed(high, "+z.4f") + "".join(f"; the signal's own is {signed(each.mean, '+z.4f')}" for each in own)
 
 
 def _tried_evidence(tried: int, deflated: float) -> Iterator[tuple[str, str]]:

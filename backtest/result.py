@@ -177,8 +177,16 @@ class Result:
             "annual_cost": self.annual_cost,
         }  # fmt: skip
 
-    def details(self, seed: int = 0) -> dict[str, float]:
+    def details(self, seed: int = SEED) -> dict[str, float]:
         """The headline figures, more ratios, tails, and a 95 % interval (_low, _high) of each, as plain fractions."""
+        return dict(self._usual_details) if seed == SEED else self._details(seed)
+
+    @cached_property
+    def _usual_details(self) -> dict[str, float]:
+        """Resampled once: the file of figures and the report both ask for them."""
+        return self._details(SEED)
+
+    def _details(self, seed: int) -> dict[str, float]:
         returns, year = self.returns.to_numpy(), self.sessions_per_year
         statistics: dict[str, metrics.Statistic] = {
             "annual_return": lambda r: metrics.annual_return(r, year),

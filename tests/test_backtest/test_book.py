@@ -106,6 +106,14 @@ def test_what_is_held_already_is_not_traded(seed, rate):
     assert done.cost < 1e-9
 
 
+@given(seed=SEEDS)
+def test_a_trade_that_is_rounding_pays_no_minimum(seed):
+    _, book, _, prices = drawn(seed)
+    done = fill(book, book.weights(prices), prices, prices, Costs(0.0, 0.0, minimum=5.0))
+    assert (done.traded == 0.0).all()
+    assert done.cost == 0.0
+
+
 def test_no_targets_trade_nothing():
     _, book, _, prices = drawn(1)
     done = fill(book, np.full(N, np.nan), prices, prices, Costs())

@@ -45,6 +45,16 @@ def test_a_session_says_which_day_counts():
     assert shown.when == "session 2020-03-16"
 
 
+def test_one_text_about_several_assets_is_one_headline():
+    found = checked_headlines(table(
+        ("2020-03-16T09:00:00Z", "B", "both fall", -0.5), ("2020-03-16T09:00:00Z", "A", "both fall", -0.5),
+        ("2020-03-17T09:00:00Z", "B", "both fall", -0.5), ("2020-03-16T10:00:00Z", "A", "another", -0.4),
+    ))  # fmt: skip
+    assert [(each.text, each.asset, each.when[:10]) for each in found.around(BOTTOM)] == [
+        ("both fall", "B, A", "2020-03-16"), ("another", "A", "2020-03-16")
+    ]  # fmt: skip
+
+
 def test_other_zones_are_brought_to_utc_and_none_is_utc():
     found = checked_headlines(table(
         ("2020-03-12T20:30:00-04:00", "A", "Friday in UTC", 0.0), ("2020-03-16 09:00:00", "A", "no zone", 0.1)

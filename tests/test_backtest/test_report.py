@@ -14,9 +14,10 @@ import pandas as pd
 import pytest
 
 from allocation.errors import FrameError
+from backtest.benchmark import against
 from backtest.charts import MINUS, MOST_ASSETS, largest_weights, weights_chart
 from backtest.report import write_report
-from backtest.report_tables import monthly_returns, worst_drawdowns
+from backtest.report_tables import AGAINST, RATIOS, monthly_returns, worst_drawdowns
 from backtest.result import Result
 from backtest.signal_quality import InformationCoefficient, Placebo
 from backtest.sweep import Sweep
@@ -151,12 +152,37 @@ def test_the_table_says_what_the_results_say(page: Page) -> None:
         assert text.replace("-", MINUS) in page.texts
 
 
+def test_every_ratio_has_its_interval(page: Page) -> None:
+    details = random_result("x").details()
+    rows = {words: page.texts[page.texts.index(words) + 1 :] for _, words, _ in RATIOS}
+    assert len(rows) >= 7
+    for name, words, form in RATIOS:
+        value, low, high = (f"{details[name + end]:{form}}".replace("-", MINUS) for end in ("", "_low", "_high"))
+        assert [text for text in rows[words] if text][:2] == [value, f"{low} to {high}"], name
+
+
+def test_each_benchmark_has_its_column(page: Page) -> None:
+    found = against(random_result("x"), random_result("y", seed=3)).figures()
+    texts = [text for text in page.texts if text]
+    for name, words, form, sure in AGAINST:
+        ends = [f"{found[f'{name}_{end}']:{form}}" for end in ("low", "high") if sure]
+        cell = f"{found[name]:{form}}" + (f" ({' to '.join(ends)})" if sure else "")
+        assert texts[texts.index(words) + 1] == cell.replace("-", MINUS)
+
+
+def test_a_capacity_that_is_known_is_told(tmp_path: Path) -> None:
+    text = write_report(tmp_path / "x.html", [random_result("x")], title="x", capacity=12_345_678.9).read_text("utf-8")
+    assert "<td>12,345,679</td>" in text
+
+
 def test_the_evidence_says_how_many_were_tried(page: Page) -> None:
     terms = [text for text in page.texts if text]
     assert "9" in [after for term, after in pairwise(terms) if term == "Settings tried"]
-    assert any(text.startswith("rank IC of 3 shuffled signals: 95 % between") for text in page.texts)
+    own = f"{coefficient(random_result('mine')).mean:+.4f}"
+    (chance,) = [text for text in page.texts if text.startswith("rank IC of 3 shuffled signals: 95 % between")]
+    assert chance.endswith(f"; the signal's own is {own}")
     assert any(text.endswith("no better than the median of the other") for text in page.texts)
-    assert "information ratio" in page.texts
+    assert "Information ratio" in page.texts
     assert page.texts.count("theirs <b>bold</b> & co") >= 2
 
 
@@ -202,7 +228,7 @@ def test_figures_hold_six_digits_and_no_tag(page: Page) -> None:
 
 
 def test_tables_charts_and_landmarks_are_labelled(page: Page) -> None:
-    assert len(page.all("table")) == len(page.all("caption")) == 6
+    assert len(page.all("table")) == len(page.all("caption")) == 7
     assert all(each.get("scope") for each in page.all("th"))
     ids = {attributes.get("id") for _, attributes in page.elements}
     charts = [each for each in page.all("div") if "data-chart" in each]
@@ -362,6 +388,28 @@ def test_a_phone_scrolls_tables_not_the_page_and_colours_follow_the_scheme(brows
     import playwright.sync_api
 
     playwright.sync_api.expect(label).not_to_have_css("fill", light)
+    assert not trouble
+
+
+def test_on_paper_charts_stand_between_the_margins_and_no_table_is_cut(browser: Any, path: Path) -> None:
+    """A4 less its margins is 688 pixels wide; light colours, also where the screen is dark."""
+    tab, trouble = opened(browser, path, viewport={"width": 688, "height": 980}, color_scheme="dark")
+    tab.emulate_media(media="print", color_scheme="dark")
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    import playwright.sync_api
+
+    label = tab.locator("#nav-chart .legendtext").first
+    playwright.sync_api.expect(label).to_have_css("fill", "rgb(29, 33, 38)")  # --ink of light paper
+    for chart in tab.locator(".chart .main-svg:first-child").all():
+        box = chart.bounding_box()
+        assert box["width"] == 680
+        assert box["height"] > 100
+        assert box["x"] + box["width"] <= 688
+    assert tab.locator("#nav-chart .scatterlayer .trace").count() == 3
+    assert tab.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--paper')").strip() == "#fdfdfc"
+    assert tab.evaluate("Math.max(...[...document.querySelectorAll('table')].map((t) => t.scrollWidth))") <= 688
+    assert not tab.locator("nav").is_visible()
+    assert tab.pdf(format="A4").startswith(b"%PDF")
     assert not trouble
 
 
