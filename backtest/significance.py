@@ -153,11 +153,25 @@ def _blocks(
 
 
 def _drawn_means(values: Values, mean_block: float, seed: int) -> Values:
-    """Mean of each series that `stationary_bootstrap` draws, from sums over its blocks."""
-    first, end, draw = _blocks(len(values), DRAWS, mean_block, seed)
+    """Mean of each series that `stationary_bootstrap` draws."""
     centre = values.mean()
-    sums = np.concatenate([[0.0], np.tile(values - centre, 2).cumsum()])  # twice: blocks wrap
-    return np.asarray(centre + np.add.reduceat(sums[end] - sums[first], draw) / len(values))
+    return np.asarray(centre + _drawn_sums(values - centre, mean_block, seed) / len(values))
+
+
+def _drawn_ratios(values: Values, mean_block: float, seed: int) -> Values:
+    """Mean over standard deviation (divisor n-1) of each series drawn; NaN where it is one value all over."""
+    n, centre = len(values), values.mean()
+    off = values - centre
+    total, squares = (_drawn_sums(part, mean_block, seed) for part in (off, off**2))
+    variance = (squares - total**2 / n) / (n - 1)
+    return np.asarray((centre + total / n) / np.sqrt(np.where(variance > ROUNDING * off.var(), variance, np.nan)))
+
+
+def _drawn_sums(values: Values, mean_block: float, seed: int) -> Values:
+    """Sum of each series that `stationary_bootstrap` draws, from sums over its blocks."""
+    first, end, draw = _blocks(len(values), DRAWS, mean_block, seed)
+    sums = np.concatenate([[0.0], np.tile(values, 2).cumsum()])  # twice: blocks wrap
+    return np.asarray(np.add.reduceat(sums[end] - sums[first], draw))
 
 
 def sharpe_ratio(returns: pd.Series, sessions_per_year: int) -> float:
@@ -171,9 +185,7 @@ def sharpe_interval(returns: pd.Series, sessions_per_year: int, *, level: float 
     values = returns.to_numpy(dtype=np.float64)
     if len(values) < FEWEST_RETURNS or not values.std() > ROUNDING * abs(values.mean()):
         return Interval(float("nan"), float("nan"))
-    drawn = values[stationary_bootstrap(len(values), DRAWS, len(values) ** (1 / 3), seed)]
-    with np.errstate(divide="ignore", invalid="ignore"):  # a draw may be one value all over
-        ratios = drawn.mean(axis=1) / drawn.std(axis=1, ddof=1) * np.sqrt(sessions_per_year)
+    ratios = _drawn_ratios(values, len(values) ** (1 / 3), seed) * np.sqrt(sessions_per_year)
     tail = (1.0 - level) / 2.0
     low, high = np.quantile(ratios[np.isfinite(ratios)], [tail, 1.0 - tail])
     return Interval(float(low), float(high))

@@ -34,7 +34,11 @@ def checked_texts(texts: Sequence[str], error: type[NlpError] = NlpError) -> lis
 
 
 def _has_surrogate(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
+    try:
+        text.encode()  # a hundred times as fast as to look at each character
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def tokenize(tokenizer: Any, texts: Sequence[str], max_length: int) -> tuple[list[list[int]], int]:

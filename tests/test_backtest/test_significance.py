@@ -321,3 +321,16 @@ def test_the_interval_of_a_mean_is_as_wide_as_that_of_another_package():
             theirs = drawn.conf_int(np.mean, reps=1000, method="percentile")[:, 0]
             widths.append(np.diff(theirs)[0] / np.diff(mean_interval(x, mean_block=block, seed=seed))[0])
         assert np.mean(widths) == pytest.approx(1.0, abs=0.03)
+
+
+@pytest.mark.parametrize("n", [10, 11, 250])
+def test_ratios_from_sums_over_blocks_are_those_of_the_series_drawn(n):
+    from backtest.significance import DRAWS, _drawn_ratios, stationary_bootstrap
+
+    values = np.random.default_rng(n).standard_t(3, n) * 0.01 + 0.5
+    drawn = values[stationary_bootstrap(n, DRAWS, n ** (1 / 3), 4)]
+    spread = drawn.std(axis=1, ddof=1)
+    varies = np.ptp(drawn, axis=1) > 0
+    found = _drawn_ratios(values, n ** (1 / 3), 4)
+    assert (np.isfinite(found) == varies).all()
+    np.testing.assert_allclose(found[varies], drawn.mean(axis=1)[varies] / spread[varies], rtol=1e-6)
