@@ -92,8 +92,8 @@ def test_a_result_is_resampled_once(monkeypatch):
     from backtest import comparison, significance
 
     drawn = []
-    once = significance.stationary_bootstrap
-    monkeypatch.setattr(significance, "stationary_bootstrap", lambda *given: (drawn.append(given), once(*given))[1])
+    once = significance._drawn_ratios
+    monkeypatch.setattr(significance, "_drawn_ratios", lambda *given: (drawn.append(given), once(*given))[1])
     result = book()
     first = result.figures()
     assert len(drawn) == 1
