@@ -1,4 +1,4 @@
-"""fill_orders(): vectorbt's engine is asked as vectorbt asks it, and an order that it cuts is an error."""
+"""vectorbt is asked as it asks its own engine; its fills are counted whole, and an order that it cuts is an error."""
 
 import numpy as np
 import pandas as pd
@@ -6,8 +6,9 @@ import pytest
 
 from allocation import FrameError
 from backtest.costs import Bill
-from backtest.engine import _filled, fill_orders
+from backtest.fills import money_of
 from backtest.plan import Plan
+from backtest.simulate import _filled
 
 ASSETS = pd.Index(["A", "B", "C", "D"])
 DAYS = pd.bdate_range("2021-01-04", periods=30)
@@ -54,13 +55,14 @@ def test_the_fills_are_those_of_vectorbt_itself(seed, shorts, cash):
 @pytest.mark.parametrize("at_once", [1, 7, 10_000])
 @pytest.mark.parametrize("seed", range(3))
 def test_the_money_of_each_session_is_that_of_its_orders(seed, at_once, monkeypatch):
-    monkeypatch.setattr("backtest.engine.AT_ONCE", at_once)
+    monkeypatch.setattr("backtest.fills.AT_ONCE", at_once)
     plan = orders(seed, shorts=True)
-    np.testing.assert_allclose(fill_orders(plan, 1e6, DAYS, ASSETS), plan.spent, rtol=1e-12, atol=1e-9)
+    np.testing.assert_allclose(money_of(_filled(plan, 1e6), plan, DAYS, ASSETS), plan.spent, rtol=1e-12, atol=1e-9)
 
 
 def test_a_cut_order_is_named():
+    plan = orders(1)
     with pytest.raises(
         FrameError, match=r"vectorbt left [\d.]+ of [\d.]+ shares unfilled of [A-D] at 2021-01-\d\d: le"
     ):
-        fill_orders(orders(1), 3000.0, DAYS, ASSETS)
+        money_of(_filled(plan, 3000.0), plan, DAYS, ASSETS)
