@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_allocation.problems import problem
-from test_allocation.test_interior_point import ALL_RULES, ALL_TERMS, SEEDS, compiled
+from test_allocation.test_interior_point import ALL_RULES, ALL_TERMS, SEEDS, any_mix, compiled
 
 from allocation import (
     Box,
@@ -33,13 +33,7 @@ def guessed(program, data):
 
 
 @settings(max_examples=30)
-@given(
-    seed=SEEDS,
-    n_assets=st.integers(2, 12),
-    n_factors=st.integers(1, 12),
-    terms=st.sets(st.integers(2, len(ALL_TERMS) - 1)),
-    rules=st.sets(st.integers(1, len(ALL_RULES) - 1)),
-)
+@any_mix
 def test_what_is_believed_of_any_mix_is_the_optimum_of_a_general_solver(seed, n_assets, n_factors, terms, rules):
     case = problem(seed, n_assets, n_factors)
     chosen = (*ALL_TERMS[:2], *(ALL_TERMS[i] for i in sorted({2, *terms})))

@@ -56,6 +56,15 @@ def compiled(terms, rules, case, n_factors):
     return inner, inner.canonical.apply(values)
 
 
+any_mix = given(
+    seed=SEEDS,
+    n_assets=st.integers(2, 12),
+    n_factors=st.integers(1, 12),
+    terms=st.sets(st.integers(2, len(ALL_TERMS) - 1)),
+    rules=st.sets(st.integers(1, len(ALL_RULES) - 1)),
+)
+
+
 def both(terms, rules, case, n_factors):
     program, data = compiled(terms, rules, case, n_factors)
     assert program.structure is not None
@@ -65,13 +74,7 @@ def both(terms, rules, case, n_factors):
 
 
 @settings(max_examples=40)
-@given(
-    seed=SEEDS,
-    n_assets=st.integers(2, 12),
-    n_factors=st.integers(1, 12),
-    terms=st.sets(st.integers(2, len(ALL_TERMS) - 1)),
-    rules=st.sets(st.integers(1, len(ALL_RULES) - 1)),
-)
+@any_mix
 def test_every_mix_of_terms_and_rules_has_the_optimum_of_a_general_solver(seed, n_assets, n_factors, terms, rules):
     """Points are compared by what they are worth, in both directions; both obey the rules."""
     case = problem(seed, n_assets, n_factors)

@@ -5,15 +5,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from test_nlp.test_forward.by_formula import plain, rows
 
 from nlp.forward.attention import ON_CPU, SHORT, TOKENS_AT_ONCE, VARLEN, Rows
 from nlp.forward.encoders import Linear
 
 WIDTH, ROOM = 16, 30
-
-
-def rows(lengths):
-    return Rows(lengths, torch.tensor(np.cumsum([0, *lengths]), dtype=torch.int32))
 
 
 def drawn(*shape, seed):
@@ -22,16 +19,6 @@ def drawn(*shape, seed):
 
 def projection(seed):
     return Linear(drawn(3 * WIDTH, WIDTH, seed=seed) / WIDTH**0.5, drawn(3 * WIDTH, seed=seed + 1))
-
-
-def plain(qkv, lengths, n_heads):
-    """Attention by its formula, text by text, in float64."""
-    gathered = []
-    for text in qkv.double().split(lengths):
-        query, key, value = text.view(len(text), 3, n_heads, -1).unbind(1)
-        scores = torch.einsum("ihd,jhd->hij", query, key) / query.shape[-1] ** 0.5
-        gathered.append(torch.einsum("hij,jhd->ihd", scores.softmax(-1), value).reshape(len(text), -1))
-    return torch.cat(gathered)
 
 
 def one_by_one(query, key, value, asking, asked, most_asking, most_asked):

@@ -3,14 +3,14 @@
 import ctypes
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from test_nlp.test_forward.by_formula import plain, rows
 
 from nlp.forward import kernels as module
-from nlp.forward.attention import Rows, attend_by_length, attend_on_cpu
+from nlp.forward.attention import attend_by_length, attend_on_cpu
 from nlp.forward.encoders import Norm
 from nlp.forward.kernels import VERSION, Kernels, kernels, lies_plain
 from nlp.forward.quantised import Rounding
@@ -34,22 +34,8 @@ def without(monkeypatch):
         monkeypatch.setattr(f"nlp.forward.{place}.kernels", lambda: None)
 
 
-def rows(lengths):
-    return Rows(lengths, torch.tensor(np.cumsum([0, *lengths]), dtype=torch.int32))
-
-
 def drawn(*shape, seed, times=1.0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)) * times
-
-
-def plain(qkv, lengths, n_heads):
-    """Attention by its formula, text by text, in float64."""
-    gathered = []
-    for text in qkv.double().split(lengths):
-        query, key, value = text.view(len(text), 3, n_heads, -1).unbind(1)
-        scores = torch.einsum("ihd,jhd->hij", query, key) / query.shape[-1] ** 0.5
-        gathered.append(torch.einsum("hij,jhd->ihd", scores.softmax(-1), value).reshape(len(text), -1))
-    return torch.cat(gathered)
 
 
 @given(lengths_drawn, shapes, st.sampled_from([0.01, 1.0, 3.0]), st.integers(0, 99))
