@@ -122,6 +122,7 @@ class SentimentClassifier:
         cut = 0
 
         def read(some: Sequence[str]) -> list[list[int]]:
+            """Token ids; counts on the way how many texts were cut."""
             nonlocal cut
             ids, longer = self._read(some)
             cut += longer

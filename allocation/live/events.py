@@ -36,6 +36,7 @@ class _Lines(logging.Formatter):
         self.as_json = as_json
 
     def format(self, record: logging.LogRecord) -> str:
+        """The event and its facts as one line, secrets struck out."""
         facts: dict[str, object] = record.__dict__.get("facts", {})
         if self.as_json:
             stamp = {"time": record.created, "level": record.levelname.lower(), "event": record.getMessage()}

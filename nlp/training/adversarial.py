@@ -34,6 +34,7 @@ def adversarial_step(training_step: TrainingStep, epsilon: float) -> TrainingSte
         raise ModelError(f"epsilon is {epsilon:g}: give the length of the perturbation, above 0")
 
     def step(model: Any, inputs: Any, *rest: Any) -> "Tensor":
+        """The step as it was, then once more with the word vectors moved up the gradient."""
         embeddings = word_embeddings(model)
         with recorded_gradient(embeddings) as gradient:
             loss = training_step(model, inputs, *rest)

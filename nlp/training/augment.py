@@ -278,6 +278,7 @@ def other_words(text: str, random: Random, chance: float) -> str:
     """Exchange each word of SYNONYMS with this chance; one with a capital, but the text's first, may be a name."""
 
     def other(match: re.Match[str]) -> str:
+        """Another word for this one, or itself."""
         choices = SYNONYMS[match[0].lower()]
         pick, drawn = choices[random.integers(len(choices))], random.random() < chance
         starts = match.start() == 0 and match[0] == match[0].capitalize()
