@@ -1,0 +1,35 @@
+"""Dropout that costs little on the CPU, where drawing torch's mask takes an eighth of a training step.
+
+Import it where a model is made: it loads torch.
+"""
+
+import torch
+from torch import Tensor
+
+WORD = 2**16  # a value is dropped where its 16 random bits are a number below p times this
+
+
+class Dropout(torch.nn.Dropout):
+    """As torch's, its share rounded to 1/65536; on a GPU it is torch's.
+
+    torch draws one random number per value on one core; here one of 64 bits serves four values. Drawn from torch's
+    own generator, so that a seed, and a checkpoint that keeps the generator's state, reproduce it.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Values (any shape): in training dropped with chance p, the others divided by the share kept, so that the
+        mean stays (N. Srivastava et al., "Dropout", JMLR 2014, section 10); else as they are.
+        """
+        if not self.training or self.p == 0.0 or input.device.type != "cpu":
+            return super().forward(input)
+        dropped = round(self.p * WORD)
+        if dropped == WORD:
+            return torch.zeros_like(input) * input
+        kept = _words(input.numel()) >= dropped - WORD // 2
+        return input * (kept.view(input.shape).to(input.dtype) * (WORD / (WORD - dropped)))
+
+
+def _words(count: int) -> Tensor:
+    """So many whole numbers, each of -32768 to 32767 as likely as the others."""
+    bits = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+    return bits.view(torch.int16)[:count]
