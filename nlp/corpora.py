@@ -98,7 +98,7 @@ def _mapped(labels: pd.Series, label_map: Mapping[Any, str], where: str) -> pd.S
     if len(unknown):
         raise CorpusError(
             f"{where}: row {unknown.index[0] + 1}: label {unknown.iloc[0]!r} is not known; known are "
-            f"{', '.join(known)}: pass a label_map ({len(unknown)} such rows)"
+            f"{', '.join(known)}: pass --labels or a label_map ({len(unknown)} such rows)"
         )
     return mapped
 
@@ -134,11 +134,13 @@ def need_enough(labelled: pd.DataFrame, groups: NDArray[np.int64], valid: float)
         CorpusError: so it is.
     """
     per_label = pd.Series(groups).groupby(labelled["label"].to_numpy()).nunique()
-    folds, smallest = round(1.0 / valid), 0 if per_label.empty else int(per_label.min())
+    if per_label.empty:
+        raise CorpusError("there is no text to split: pass labelled texts")
+    folds, smallest = round(1.0 / valid), int(per_label.min())
     if smallest < folds:
         raise CorpusError(
-            f"the rarest label has {smallest} texts that are no near-duplicates, a split into {folds} needs {folds}: "
-            "hold out more, or collect more"
+            f"the rarest label has {smallest} texts ({per_label.idxmin()}, near-duplicates counted once), a split into "
+            f"{folds} needs {folds}: hold out more, or collect more"
         )
 
 

@@ -20,7 +20,7 @@ def test_the_numbers_of_two_corpora_mean_what_their_publishers_say():
 
 
 def test_numbers_are_never_guessed():
-    with pytest.raises(CorpusError, match="label 0 is not known; .*: pass a label_map"):
+    with pytest.raises(CorpusError, match="label 0 is not known; .*: pass --labels or a label_map"):
         read_labelled(ROWS)
 
 
