@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -59,23 +59,14 @@ def finetune(
 
     A run that was killed goes on where it was when the same command is given again.
     """
-    import pandas as pd
-
     from nlp.evaluate import evaluate
-    from nlp.finetune import finetune, refit
+    from nlp.finetune import finetune
     from nlp.model_files import check_destination
     from nlp.training.recipe import FinetuneConfig
 
     check_destination(out)
-    usual = FinetuneConfig.preset(preset, seed)
-    config = replace(
-        usual,
-        base=base,
-        patience=patience,
-        epochs=usual.epochs if epochs is None else epochs,
-        learning_rate=usual.learning_rate if learning_rate is None else learning_rate,
-        batch_size=usual.batch_size if batch_size is None else batch_size,
-    )
+    given = {"epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size}
+    config = replace(FinetuneConfig.preset(preset, seed), base=base, patience=patience, **_stated(given))
     corpora = _corpora([train, *(also or [])], also_weight, labels)
     if preset == "full":
         corpora |= _public(train, also_weight, corpora, seed)
@@ -85,14 +76,31 @@ def finetune(
     )
     evaluation = evaluate(classifier, data.valid)  # before a refit sees these texts
     if preset == "full":
-        everything = pd.concat([data.train, data.valid], ignore_index=True)
-        temperature = report.temperature
-        classifier = refit(
-            everything, config, temperature=temperature, workspace=_beside(out, "refit.partial"), progress=True
-        )
+        classifier = _refitted(data, report, out)
     card = _card(out.name, classifier, evaluation, data, report, licence, refitted=preset == "full")
     classifier.save(out, card=card)
     typer.echo(json.dumps(report.to_dict()) if as_json else f"{report}\nsaved in {out}")
+
+
+def _stated(given: dict[str, float | None]) -> dict[str, Any]:
+    """Those that were given; the preset keeps the others."""
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _refitted(data: Data, report: "FinetuneReport", out: Path) -> "SentimentClassifier":
+    """The same recipe on the held-out texts too."""
+    import pandas as pd
+
+    from nlp.finetune import refit
+
+    everything = pd.concat([data.train, data.valid], ignore_index=True)
+    return refit(
+        everything,
+        report.config,
+        temperature=report.temperature,
+        workspace=_beside(out, "refit.partial"),
+        progress=True,
+    )
 
 
 def _beside(out: Path, ending: str) -> Path:
