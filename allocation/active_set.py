@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-from allocation.bends import Bends, Layout, Place
-from allocation.quadratic import Matrix, Optimum, Positions, QuadraticProgram, Vector
+from allocation.bends import Bends, Place
+from allocation.quadratic import Matrix, Optimum, Positions, QuadraticProgram, Table, Vector, total
 
 Mask = NDArray[np.bool_]
 
@@ -27,11 +27,11 @@ MOST_FREE = 300
 BROKEN, DEPENDENT, FAR = 1e-12, 1e-8, 1e-11
 
 
-def guess(program: QuadraticProgram, layout: Layout) -> Optimum | None:
+def guess(program: QuadraticProgram) -> Optimum | None:
     """Return the optimum, or None where trading is free or the guess does not settle: another method then."""
     with np.errstate(all="ignore"):  # a guess that came to nothing is noticed by its residuals
-        bends = Bends.read(program, layout)
-        if bends is None or not bends.all_cost(program.r[:-1]):
+        bends = Bends.read(program)
+        if bends is None or not bends.all_cost(program.r):
             return None
         return settled(program, bends, bends.start(), np.zeros(len(program.long_limit)), MOST_STEPS)
 
@@ -49,8 +49,8 @@ class _Search:
 
     def __init__(self, program: QuadraticProgram, bends: Bends, w: Vector, y: Vector) -> None:
         self.program, self.bends, self.w, self.y = program, bends, w, y
-        self.rows, self.second = program.long_first, program.long_second[:, :-1]
-        self.touched = np.flatnonzero(self.second.any(axis=1))
+        self.rows, self.second = program.long_first, program.long_second
+        self.touched, self.beside = bool(self.second.any()), self.second.reshape(len(self.rows), *program.r.shape)
         self.is_equality = np.arange(len(self.rows)) < program.n_equal
         self.curvature = program.p + np.einsum("ij,ij->i", program.v, program.v)
         self.stiffness = self._stiffness()
@@ -58,9 +58,9 @@ class _Search:
     def _stiffness(self) -> Vector:
         """The price that a unit of each long row costs where all weights are free."""
         reach = np.abs(self.rows)
-        for row in self.touched:
-            steepest = np.abs(self.second[row]) * np.maximum(np.abs(self.bends.low), np.abs(self.bends.high))
-            reach[row] += np.bincount(self.bends.of, steepest, minlength=reach.shape[1])
+        if self.touched:
+            steepest = np.maximum(np.abs(self.bends.low), np.abs(self.bends.high))
+            reach += np.add.reduce(np.abs(self.beside) * steepest, axis=1)
         return np.asarray(1.0 / (reach**2 / self.curvature).sum(axis=1))
 
     def run(self, most: int) -> Optimum | None:
@@ -72,7 +72,7 @@ class _Search:
             state = place.free.tobytes(), place.slope.tobytes(), place.fixed.tobytes(), active.tobytes()
             if seen and state == seen[-1]:
                 return self._optimum(steps)
-            if state in seen or place.free.sum() > MOST_FREE:
+            if state in seen or np.count_nonzero(place.free) > MOST_FREE:
                 return None  # it goes in circles, or is no small correction
             seen.append(state)
             self._solve(place, active)
@@ -84,15 +84,16 @@ class _Search:
         slope = program.p * self.w + program.v @ (program.v.T @ self.w) + program.q
         return slope + self.y @ self.rows if len(self.rows) else slope
 
-    def _cost(self) -> Vector:
+    def _cost(self) -> Table:
         """What a unit of each secondary variable costs, with the prices of the long rows."""
-        return self.program.r[:-1] + self.y @ self.second if len(self.touched) else self.program.r[:-1]
+        cost = self.program.r
+        return cost + (self.y @ self.second).reshape(cost.shape) if self.touched else cost
 
     def _active(self, place: Place) -> Mask:
         """The long rows that hold: those whose price outweighs their slack, and the one most broken of the rest."""
         if not len(self.rows):
             return self.is_equality
-        over = self.rows @ place.w + self.second @ place.t - self.program.long_limit
+        over = self.rows @ place.w + self.second @ place.t.reshape(-1) - self.program.long_limit
         active = self.is_equality | ((self.y > 0.0) & (self.y + self.stiffness * over > 0.0))
         over[active] = 0.0
         worst = int(over.argmax())
@@ -108,18 +109,18 @@ class _Search:
             return
         loadings = program.v[free]
         matrix = loadings @ loadings.T
-        matrix.flat[:: len(matrix) + 1] += program.p[free]
+        matrix.reshape(-1)[:: len(matrix) + 1] += program.p[free]
         factor, failed = lapack.dpotrf(matrix.T, lower=1, clean=0, overwrite_a=1)
         if failed:
             raise np.linalg.LinAlgError
-        own = np.bincount(self.bends.of, program.r[:-1] * place.slope, minlength=len(program.q))[free]
+        own = total(program.r * place.slope)[free]
         pull = -(program.q[free] + own + loadings @ (program.v.T @ place.fixed))
         held = np.flatnonzero(active)
-        normals = self._normals(place, held)
-        both = lapack.dpotrs(factor, np.vstack([pull, normals[:, free]]).T, lower=1)[0]
+        normals = self._normals(place, held)[:, free]
+        both = lapack.dpotrs(factor, np.concatenate([pull[None], normals]).T, lower=1)[0]
         if len(held):
-            over = normals[:, free] @ both[:, 0] - self._left(place, held)
-            prices = self._prices(held, normals[:, free] @ both[:, 1:], over)
+            moved = normals @ both
+            prices = self._prices(held, moved[:, 1:], moved[:, 0] - self._left(place, held))
             self.w[free] = both[:, 0] - both[:, 1:] @ prices[held]
             self.y = np.where(self.is_equality, prices, np.maximum(prices, 0.0))
         else:
@@ -128,45 +129,47 @@ class _Search:
     def _normals(self, place: Place, held: Positions) -> Vector:
         """How the active long rows grow with each weight, its secondary variables moving along."""
         normals = self.rows[held]
-        for at, row in enumerate(held):
-            if row in self.touched:
-                weighed = self.second[row] * place.slope
-                normals[at] += np.bincount(self.bends.of, weighed, minlength=normals.shape[1])
-        return normals
+        return normals + np.add.reduce(self.beside[held] * place.slope, axis=1) if self.touched else normals
 
     def _left(self, place: Place, held: Positions) -> Vector:
         """What the weights that do not move leave of the active rows' limits."""
         left = self.program.long_limit[held] - self.rows[held] @ place.fixed
-        moving = np.where(place.free[self.bends.of], place.slope * place.w[self.bends.of], 0.0)
-        return left - self.second[held] @ (place.t - moving) if len(self.touched) else left
+        if not self.touched:
+            return left
+        still = place.t - place.slope * (place.w - place.fixed)
+        return left - self.second[held] @ still.reshape(-1)
 
     def _prices(self, held: Positions, schur: Matrix, over: Vector) -> Vector:
         """The prices at which the rows hold; a row that the free weights cannot move keeps its price."""
-        prices = np.where(self.is_equality | (self.y > 0.0), self.y, 0.0)
-        kept = _independent(
-            schur, sorted(range(len(held)), key=lambda at: (held[at] >= self.program.n_equal, -self.y[held[at]]))
-        )
-        if len(kept) < len(held):
+        prices = self.y.copy()
+        if not _are_independent(schur):
+            order = sorted(range(len(held)), key=lambda at: (held[at] >= self.program.n_equal, -self.y[held[at]]))
+            kept = _independent(schur, order)
             others = np.setdiff1d(np.arange(len(held)), kept)
             over = over - schur[:, others] @ prices[held[others]]
             held, schur, over = held[kept], schur[np.ix_(kept, kept)], over[kept]
-        prices[held] = lapack.dposv(schur, over)[1].ravel() if len(held) else 0.0
+        if len(held):
+            prices[held] = lapack.dposv(schur, over)[1].reshape(-1)
         return prices
 
     def _optimum(self, steps: int) -> Optimum | None:
-        over = self.rows @ self.w + self.second @ self.bends.second(self.w) - self.program.long_limit
+        t = self.bends.second(self.w)
+        over = self.rows @ self.w + self.second @ t.reshape(-1) - self.program.long_limit
         if over.max(initial=0.0) > FAR or over[self.is_equality | (self.y > 0.0)].min(initial=0.0) < -FAR:
             return None  # a row that the others nearly imply, but not quite
         z = self.bends.multipliers(self.w, -self._slope(), self._cost())
-        return Optimum(self.w, np.append(self.bends.second(self.w), 0.0), self.y, z, steps)
+        return Optimum(self.w, t, self.y, z, steps)
+
+
+def _are_independent(schur: Matrix) -> bool:
+    """Whether no row is implied by others: each has a pivot of its own."""
+    size = np.sqrt(schur.diagonal())
+    lower, failed = lapack.dpotrf(schur / (size[:, None] * size), lower=1)
+    return not failed and bool(lower.diagonal().min() ** 2 > DEPENDENT)
 
 
 def _independent(schur: Matrix, order: Sequence[int]) -> list[int]:
-    """The rows, taken in this order, that no earlier ones imply: those with a pivot of their own."""
-    size = np.sqrt(np.diag(schur))
-    lower, failed = lapack.dpotrf(schur / np.outer(size, size), lower=1)
-    if not failed and np.diag(lower).min() ** 2 > DEPENDENT:
-        return list(range(len(schur)))
+    """The rows, taken in this order, that no earlier ones imply."""
     kept: list[int] = []
     for at in order:
         left = schur[at, at]

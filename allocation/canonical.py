@@ -7,6 +7,7 @@ done here, without cvxpy's checks of every value, and each compilation proves th
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import cvxpy as cp
 import numpy as np
@@ -130,7 +131,8 @@ class Canonical:
         self.computes = [by_id[id_] for _, id_ in placed]
         self._split(program)
         maps = self.p_map, self.q_map, self.a_map, self.b_map
-        self.map, self.ends = csr_array(vstack(maps)), np.cumsum([part.shape[0] for part in maps])[:-1]
+        ends = np.cumsum([0, *(part.shape[0] for part in maps)])
+        self.map, self.parts = csr_array(vstack(maps)), [slice(*pair) for pair in pairwise(ends)]
         self._prove(data)
 
     def _split(self, program: object) -> None:
@@ -167,7 +169,8 @@ class Canonical:
         return self._data(np.concatenate([*parts, np.ones(1)]))
 
     def _data(self, theta: Vector) -> ConeData:
-        p, q, a, b = np.split(self.map @ theta, self.ends)
+        numbers = self.map @ theta
+        p, q, a, b = (numbers[part] for part in self.parts)
         return ConeData(Sparse(p, self.p_pattern), q, Sparse(a, self.a_pattern), b, self.n_zero, self.n_nonnegative)
 
     @cached_property

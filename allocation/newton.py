@@ -4,13 +4,20 @@ Secondary variables are eliminated one by one and the low-rank risk by the Woodb
 O(n k²) where a general sparse solver factorises thousands of rows.
 """
 
+from itertools import combinations
+
 import numpy as np
 from scipy.linalg import lapack
 
-from allocation.quadratic import Matrix, QuadraticProgram, Vector
+from allocation.quadratic import Matrix, QuadraticProgram, Table, Vector, total
 
 # Above this share of factors one dense factorisation is cheaper than the Woodbury identity.
 MANY_FACTORS = 0.4
+
+
+def has_few_factors(program: QuadraticProgram) -> bool:
+    """Whether the Woodbury identity is cheaper than a dense factorisation."""
+    return bool(program.v.shape[1] <= MANY_FACTORS * program.v.shape[0])
 
 
 class Fixed:
@@ -18,124 +25,117 @@ class Fixed:
 
     def __init__(self, program: QuadraticProgram) -> None:
         short, v = program.short, program.v
-        first, other = short.first, short.second
-        self.square = v @ v.T if v.shape[1] > MANY_FACTORS * v.shape[0] else None
-        self.alone = np.where(short.b == 0.0, short.a, 0.0)
+        self.square = None if has_few_factors(program) else v @ v.T
+        self.alone, self.shared = short.alone(short.a), short.shared(short.a)
         self.alone_squared = self.alone**2
-        self.determinant = short.a[first] * short.b[other] - short.b[first] * short.a[other]
-        self.couple_of, self.couple_primary = short.secondary[first], short.primary[first]
-        self.once = int(np.bincount(np.concatenate([first, other])).max(initial=0)) <= 1
-        self.touched = np.flatnonzero(program.long_second.any(axis=1))
+        # Of each two rows that share a secondary variable: what is left of them once it is eliminated.
+        self.couples = [
+            (one, two, self.shared[one] * short.b[two] - short.b[one] * self.shared[two])
+            for one, two in combinations(range(len(short.b)), 2)
+        ]
+        self.touched = bool(program.long_second.any())
+        self.long_second = program.long_second.reshape(len(program.long_limit), *program.r.shape)
         # With few factors their loadings and the long rows are one low-rank border of a diagonal matrix.
-        self.wide = np.hstack([v, program.long_first.T]) if self.square is None else None
+        self.border = np.concatenate([v.T, program.long_first])
 
 
 class Newton:
-    """The KKT matrix at one iterate, factorised."""
+    """The KKT matrix at one iterate, factorised; `theta` (as the short rows) is multiplier by slack."""
 
-    def __init__(self, program: QuadraticProgram, fixed: Fixed, theta: Vector, long_inverse: Vector) -> None:
+    def __init__(self, program: QuadraticProgram, fixed: Fixed, theta: Table, long_inverse: Vector) -> None:
         self.program, self.short, self.fixed = program, program.short, fixed
         self._eliminate(theta)
         self._factorise(long_inverse)
 
-    def _eliminate(self, theta: Vector) -> None:
+    def _eliminate(self, theta: Table) -> None:
         """Remove the secondary variables.
 
         What remains is written as sums of positive terms (Lagrange's identity): the plain difference cancels
         as soon as one row of a pair is active.
         """
-        short, fixed, n, m = self.short, self.fixed, len(self.program.p), len(self.program.r)
-        weighted = theta * short.b
-        self.second = second = np.bincount(short.secondary, weighted * short.b, minlength=m)
-        second[-1] = 1.0
-        self.ratio = np.bincount(short.secondary, weighted * short.a, minlength=m) / second
-        first, other = short.first, short.second
-        shared = fixed.determinant / second[fixed.couple_of]
-        pull, push = weighted[other] * shared, weighted[first] * shared
+        short, fixed = self.short, self.fixed
+        shared = short.shared(theta)
+        weighted = shared * short.b
+        self.second = total(weighted * short.b) + short.idle
+        self.ratio = total(weighted * fixed.shared) / self.second
+        self.diagonal = self.program.p + total(short.alone(theta) * fixed.alone_squared)
         # How a short row's left side answers to its weight once its secondary variable has moved along.
-        self.slope = fixed.alone.copy()
-        if fixed.once:
-            self.slope[first], self.slope[other] = pull, -push
-        else:
-            np.add.at(self.slope, first, pull)
-            np.subtract.at(self.slope, other, push)
-        stiffness = theta * fixed.alone_squared
-        self.diagonal = self.program.p + np.bincount(short.primary, stiffness, minlength=n)
-        joint = theta[first] * theta[other] * fixed.determinant * shared
-        self.diagonal += np.bincount(fixed.couple_primary, joint, minlength=n)
+        slope = np.zeros(short.b.shape)
+        for one, two, determinant in fixed.couples:
+            left = determinant / self.second
+            slope[one] += weighted[two] * left
+            slope[two] -= weighted[one] * left
+            self.diagonal += total(shared[one] * shared[two] * determinant * left)
+        self.slope = np.concatenate([slope.reshape(-1, len(self.diagonal)), fixed.alone])
 
     def _factorise(self, long_inverse: Vector) -> None:
-        rows = self._rows()
         if self.fixed.square is None:
-            self._factorise_wide(rows, long_inverse)
+            self._factorise_wide(self._border(), long_inverse)
         else:
-            self._factorise_dense(self.fixed.square, rows, long_inverse)
+            self._factorise_dense(self.fixed.square, self._border()[self.program.v.shape[1] :], long_inverse)
 
-    def _rows(self) -> Matrix:
-        """The long rows once the secondary variables have moved along."""
-        program = self.program
-        if not len(self.fixed.touched):
-            return program.long_first
-        rows = program.long_first.copy()
-        for row in self.fixed.touched:
-            shifted = program.long_second[row] * self.ratio
-            rows[row] -= np.bincount(program.partner, shifted, minlength=rows.shape[1])
-        return rows
+    def _border(self) -> Matrix:
+        """The border once the secondary variables have moved along with their weights."""
+        border, k = self.fixed.border, self.program.v.shape[1]
+        if self.fixed.touched:
+            border = border.copy()
+            border[k:] -= np.add.reduce(self.fixed.long_second * self.ratio, axis=1)
+        return border
 
-    def _factorise_wide(self, rows: Matrix, long_inverse: Vector) -> None:
-        wide, k = self.fixed.wide, self.program.v.shape[1]
-        assert wide is not None  # noqa: S101
-        if len(self.fixed.touched):
-            wide = wide.copy()
-            wide[:, k:] = rows.T
+    def _factorise_wide(self, border: Matrix, long_inverse: Vector) -> None:
+        k = self.program.v.shape[1]
         self.inverse = 1.0 / self.diagonal
-        self.scaled = wide * self.inverse[:, None]
-        core = wide.T @ self.scaled
-        core[k:, k:] += self._own()
-        core.flat[:: len(core) + 1] += np.concatenate([np.ones(k), long_inverse])
+        self.scaled = border * self.inverse
+        core = self.scaled @ border.T
+        if self.fixed.touched:
+            core[k:, k:] += self._own()
+        pivots = core.reshape(-1)[:: len(core) + 1]
+        pivots[:k] += 1.0
+        pivots[k:] += long_inverse
         self.cholesky = _cholesky(core)
 
     def _factorise_dense(self, square: Matrix, rows: Matrix, long_inverse: Vector) -> None:
         core = square.copy()
-        core.flat[:: len(core) + 1] += self.diagonal
+        core.reshape(-1)[:: len(core) + 1] += self.diagonal
         self.cholesky, self.rows = _cholesky(core), rows
         if len(rows):
             self.solved = lapack.dpotrs(self.cholesky, rows.T, lower=1)[0]
-            schur = rows @ self.solved + self._own()
-            schur.flat[:: len(schur) + 1] += long_inverse
+            schur = rows @ self.solved
+            if self.fixed.touched:
+                schur += self._own()
+            schur.reshape(-1)[:: len(schur) + 1] += long_inverse
             self.lower = _cholesky(schur)
 
-    def _own(self) -> Matrix | float:
+    def _own(self) -> Matrix:
         """What the long rows have of the secondary variables' own."""
         long = self.program.long_second
-        return (long / self.second) @ long.T if len(self.fixed.touched) else 0.0
+        return np.asarray((long / self.second.reshape(-1)) @ long.T)
 
     def _weights(self, first: Vector, wanted: Vector) -> tuple[Vector, Vector]:
         """The step of w, and of y at which the long rows move as is wanted."""
         if self.fixed.square is None:
             k = self.program.v.shape[1]
-            right = self.scaled.T @ first
+            right = self.scaled @ first
             right[k:] -= wanted
-            both = lapack.dpotrs(self.cholesky, right, lower=1)[0].ravel() if len(right) else right
-            return self.inverse * first - self.scaled @ both, both[k:]
-        dw = lapack.dpotrs(self.cholesky, first, lower=1)[0].ravel()
+            both = lapack.dpotrs(self.cholesky, right, lower=1)[0].reshape(-1) if len(right) else right
+            return self.inverse * first - both @ self.scaled, both[k:]
+        dw = lapack.dpotrs(self.cholesky, first, lower=1)[0].reshape(-1)
         if not len(self.rows):
             return dw, np.zeros(0)
-        dy = lapack.dpotrs(self.lower, self.rows @ dw - wanted, lower=1)[0].ravel()
+        dy = lapack.dpotrs(self.lower, self.rows @ dw - wanted, lower=1)[0].reshape(-1)
         return dw - self.solved @ dy, dy
 
-    def solve(self, first: Vector, second: Vector, u: Vector, long: Vector) -> tuple[Vector, Vector, Vector, Vector]:
+    def solve(self, first: Vector, second: Table, u: Table, long: Vector) -> tuple[Vector, Table, Vector, Table]:
         """Return the step of w, t and y, and by how much it moves each short row."""
-        program, short = self.program, self.short
-        n, m = len(program.p), len(program.r)
-        gathered = np.bincount(program.partner, self.ratio * second, minlength=n)
-        rest = second - np.bincount(short.secondary, short.b * u, minlength=m)
-        touched = len(self.fixed.touched) > 0
-        wanted = long - program.long_second @ (rest / self.second) if touched else long
-        dw, dy = self._weights(first - gathered - np.bincount(short.primary, self.slope * u, minlength=n), wanted)
-        free = (rest - dy @ program.long_second if touched else rest) / self.second
-        moved = self.slope * dw[short.primary] + short.b * free[short.secondary]
-        return dw, free - self.ratio * dw[program.partner], dy, moved
+        short, touched, shape = self.short, self.fixed.touched, self.second.shape
+        free = (second - total(short.b * short.shared(u))) / self.second  # how t moves while all else stays
+        wanted = long - self.program.long_second @ free.reshape(-1) if touched else long
+        dw, dy = self._weights(first - total(self.ratio * second) - total(self.slope * u), wanted)
+        if touched:
+            free -= (dy @ self.program.long_second).reshape(shape) / self.second
+        moved = self.slope * dw
+        short.shared(moved)[:] += short.b * free
+        return dw, free - self.ratio * dw, dy, moved
 
 
 def _cholesky(matrix: Matrix) -> Matrix:

@@ -5,7 +5,8 @@
                 a w_i + b t_j <= h   (many short rows)
 
 w are the primary variables (weights), t the secondary ones, each beside one weight: the absolute size of a
-trade, say.
+trade, say. All that stands beside a weight is laid out in tables whose columns are the weights, so that a sum over
+what is beside each weight is a sum over rows.
 """
 
 from dataclasses import dataclass
@@ -15,40 +16,51 @@ from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
+Table = NDArray[np.float64]
 Positions = NDArray[np.integer]
+
+total = np.add.reduce  # over the first axis; the sum of an array without the price of its method
 
 
 @dataclass(frozen=True)
 class ShortRows:
-    """Rows a[r] w[primary[r]] + b[r] t[secondary[r]] <= h[r].
+    """Rows a w + b t <= h beside their weight: `a` and `h` (rows × weights), `b` (sharing × depth × weights).
 
-    A row without secondary variable has b = 0 and names the last, a dummy. `first` and `second` are the
-    pairs of rows that share a secondary variable.
+    The first sharing × depth rows speak of a secondary variable too: row i of the j-th one beside a weight stands in
+    place i × depth + j. The others are alone with their weight. Where a row is not needed a = b = 0 and h = 1, which
+    always holds; `idle` (depth × weights) is 1 where no secondary variable is, and 0 elsewhere.
     """
 
-    primary: Positions
-    secondary: Positions
-    a: Vector
-    b: Vector
-    h: Vector
-    first: Positions
-    second: Positions
+    a: Table
+    b: Table
+    h: Table
+    idle: Table
+
+    def shared(self, rows: Table) -> Table:
+        """Of a table of all short rows those with a secondary variable: sharing × depth × weights."""
+        sharing, depth, n = self.b.shape
+        return rows[: sharing * depth].reshape(sharing, depth, n)
+
+    def alone(self, rows: Table) -> Table:
+        """Of a table of all short rows those without."""
+        return rows[self.b.shape[0] * self.b.shape[1] :]
 
 
 @dataclass(frozen=True)
 class QuadraticProgram:
-    """The numbers of one program; `partner` names the weight that each secondary variable stands beside."""
+    """The numbers of one program: `r` (depth × weights), and of the long rows B `long_first` (rows × weights), C
+    `long_second` (rows × depth · weights) and c `long_limit`, the `n_equal` equalities first.
+    """
 
     p: Vector
     v: Matrix
     q: Vector
-    r: Vector
+    r: Table
     long_first: Matrix
     long_second: Matrix
     long_limit: Vector
     n_equal: int
     short: ShortRows
-    partner: Positions
 
 
 @dataclass(frozen=True)
@@ -56,7 +68,7 @@ class Optimum:
     """Variables; multipliers of the long rows (equalities first) and of the short ones; steps taken."""
 
     w: Vector
-    t: Vector
+    t: Table
     y: Vector
-    z: Vector
+    z: Table
     steps: int

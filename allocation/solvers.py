@@ -65,9 +65,9 @@ def solve(canonical: Canonical, structure: Structure | None, data: ConeData) -> 
 
 
 def _guessed(_: Canonical, structure: Structure | None, data: ConeData) -> Solution | None:
-    if structure is None or structure.layout is None or not data.q[structure.secondary].any():
+    if structure is None or not structure.costs(data).any():
         return None
-    found = guess(structure.program(data), structure.layout)
+    found = guess(structure.program(data))
     if found is None:
         return None
     x, z = structure.restore(data, found)
@@ -75,7 +75,7 @@ def _guessed(_: Canonical, structure: Structure | None, data: ConeData) -> Solut
 
 
 def _structured(_: Canonical, structure: Structure | None, data: ConeData) -> Solution | None:
-    found = minimise(structure.program(data), structure.layout) if structure is not None else None
+    found = minimise(structure.program(data)) if structure is not None else None
     if structure is None or found is None:
         return None
     x, z = structure.restore(data, found)

@@ -5,16 +5,13 @@ compilation the pattern of the matrices is read for exactly that; what reads oth
 """
 
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from allocation.bends import Layout
 from allocation.canonical import Canonical, ConeData, Vector
-from allocation.quadratic import Optimum, QuadraticProgram, ShortRows
+from allocation.quadratic import Optimum, Positions, QuadraticProgram, ShortRows, Table
 
-Positions = NDArray[np.integer]
+ZERO, ONE = np.zeros(1), np.ones(1)
 
 # So many rows on one secondary variable, so many long rows beside the weights: more is not what this is for.
 MOST_SHARING = 4
@@ -23,7 +20,10 @@ MOST_LONG = 64
 
 @dataclass(frozen=True)
 class Structure:
-    """Positions in the canonical data of what a QuadraticProgram is made of; one past the end means zero."""
+    """Positions in the canonical data of what a QuadraticProgram is made of.
+
+    One past the end is where there is nothing: it reads as zero, and as a limit of one.
+    """
 
     weights: Positions
     secondary: Positions
@@ -35,50 +35,51 @@ class Structure:
     single: Positions
     single_at: Positions
     single_weight: Positions
-    quadratic_at: Positions
+    weights_square: Positions
+    defined_square: Positions
     n_equal: int
     long_row: Positions
     long_at: Positions
     short_row: Positions
     short_a: Positions
     short_b: Positions
-    primary: Positions
-    secondary_of: Positions
-    couples: tuple[Positions, Positions]
-    partner: Positions
-    layout: Layout | None
+    idle: Table
+
+    def costs(self, data: ConeData) -> Table:
+        """What a unit of each secondary variable costs (depth × weights)."""
+        return np.concatenate([data.q, ZERO])[self.secondary]
 
     def program(self, data: ConeData) -> QuadraticProgram:
         """Fill in the numbers."""
-        a = np.append(data.a.entries, 0.0)
-        p = np.append(data.p.entries, 0.0)
+        a = np.concatenate([data.a.entries, ZERO])
+        p = np.concatenate([data.p.entries, ZERO])
         n = len(self.weights)
-        curvature, coefficient = p[self.quadratic_at[self.defined]], a[self.defined_at]
+        curvature, coefficient = p[self.defined_square], a[self.defined_at]
         target = data.b[self.defined_row] / coefficient
         loadings = a[self.factor_at].T / coefficient[self.factor]
         alone = a[self.single_at] / coefficient[self.single]
         pull = curvature * target + data.q[self.defined]
-        diagonal = p[self.quadratic_at[self.weights]]
+        diagonal = p[self.weights_square]
         diagonal = diagonal + np.bincount(self.single_weight, curvature[self.single] * alone**2, minlength=n)
         linear = data.q[self.weights] - loadings @ pull[self.factor]
         linear = linear - np.bincount(self.single_weight, pull[self.single] * alone, minlength=n)
         long = a[self.long_at]
-        short = ShortRows(
-            self.primary, self.secondary_of, a[self.short_a], a[self.short_b], data.b[self.short_row], *self.couples
-        )
+        limits = np.concatenate([data.b, ONE])
+        short = ShortRows(a[self.short_a], a[self.short_b], limits[self.short_row], self.idle)
         return QuadraticProgram(
-            diagonal, loadings * np.sqrt(curvature[self.factor]), linear, np.append(data.q[self.secondary], 0.0),
-            long[:, :n], long[:, n:], data.b[self.long_row], self.n_equal, short, self.partner,
+            diagonal, loadings * np.sqrt(curvature[self.factor]), linear, self.costs(data),
+            long[:, :n], long[:, n:], data.b[self.long_row], self.n_equal, short,
         )  # fmt: skip
 
     def restore(self, data: ConeData, found: Optimum) -> tuple[Vector, Vector]:
         """Return the solution and the multipliers of the canonical problem."""
-        x, z = np.zeros(len(data.q)), np.zeros(len(data.b))
-        x[self.weights], x[self.secondary] = found.w, found.t[:-1]
+        x, z = np.zeros(len(data.q) + 1), np.zeros(len(data.b) + 1)
+        x[self.weights], x[self.secondary] = found.w, found.t
+        z[self.long_row], z[self.short_row] = found.y, found.z
+        x, z = x[:-1], z[:-1]
         a = data.a.entries[self.defined_at]
         x[self.defined] = (data.b - data.a @ x)[self.defined_row] / a
-        z[self.long_row], z[self.short_row] = found.y, found.z
-        curvature = np.append(data.p.entries, 0.0)[self.quadratic_at[self.defined]]
+        curvature = np.concatenate([data.p.entries, ZERO])[self.defined_square]
         z[self.defined_row] = -(curvature * x[self.defined] + data.q[self.defined]) / a
         return x, z
 
@@ -150,56 +151,62 @@ class _Reader:
         self.n_equal = int((self.long_row < canonical.n_zero).sum())
 
     def _pair_up(self) -> bool:
-        """Find each short row's variables, each secondary variable's weight, and the rows that share one."""
+        """Find each short row's variables, and a weight for each secondary variable to stand beside."""
         self.order = np.cumsum(self.is_weight) - 1
-        self.number = np.cumsum(self.is_secondary) - 1
-        n_secondary = int(self.is_secondary.sum())
+        number, n_secondary = np.cumsum(self.is_secondary) - 1, int(self.is_secondary.sum())
         at = np.full((2, self.canonical.n_rows), self.nothing)
         for kind, mask in enumerate((self.is_weight, self.is_secondary)):
             where = np.flatnonzero(mask[self.columns])
             at[kind, self.rows[where]] = where
-        self.short_a, self.short_b = at[:, self.short_row]
+        self.at_weight, self.at_second = at[:, self.short_row]
         columns = np.append(self.columns, 0)
-        has_weight, has_second = self.short_a < self.nothing, self.short_b < self.nothing
-        self.secondary_of = np.where(has_second, self.number[columns[self.short_b]], n_secondary)
-        partner = np.full(n_secondary + 1, -1)
-        both = has_weight & has_second
-        partner[self.secondary_of[both]] = self.order[columns[self.short_a[both]]]
-        lonely = np.flatnonzero(partner < 0)
-        partner[lonely] = 0
-        self.partner = partner
-        self.primary = np.where(has_weight, self.order[columns[self.short_a]], partner[self.secondary_of])
-        sharing = np.bincount(self.secondary_of[has_second], minlength=n_secondary)
-        agree = self.primary[both] == partner[self.secondary_of[both]]
+        has_weight, self.is_shared = self.at_weight < self.nothing, self.at_second < self.nothing
+        self.weight_of, self.second_of = self.order[columns[self.at_weight]], number[columns[self.at_second]]
+        both = has_weight & self.is_shared
+        partner = np.full(n_secondary, -1)
+        partner[self.second_of[both]] = self.weight_of[both]
+        agree = self.weight_of[both] == partner[self.second_of[both]]
+        sharing = np.bincount(self.second_of[self.is_shared], minlength=n_secondary)
+        self.partner = _with_company(partner, int(self.is_weight.sum()))
+        self.weight_of = np.where(self.is_shared, np.append(self.partner, 0)[self.second_of], self.weight_of)
         return bool(agree.all() and (sharing > 0).all() and (sharing <= MOST_SHARING).all())
-
-    def _couples(self) -> tuple[Positions, Positions]:
-        order = np.argsort(self.secondary_of, kind="stable")
-        order = order[self.secondary_of[order] < len(self.partner) - 1]
-        pairs: list[tuple[int, ...]] = []
-        for group in np.split(order, np.flatnonzero(np.diff(self.secondary_of[order])) + 1):
-            pairs.extend(combinations(group, 2))
-        first, second = np.array(pairs, dtype=np.intp).reshape(-1, 2).T
-        return np.ascontiguousarray(first), np.ascontiguousarray(second)
 
     def _structure(self) -> Structure:
         canonical, n_weights = self.canonical, int(self.is_weight.sum())
         of_weights = np.bincount(self.rows[self.is_weight[self.columns]], minlength=canonical.n_rows)[self.defined_row]
         factor, single = np.flatnonzero(of_weights > 1), np.flatnonzero(of_weights == 1)
-        width = n_weights + int(self.is_secondary.sum()) + 1
-        place = np.where(self.is_weight, self.order, n_weights + self.number)
+        slot = _rank(self.partner)
+        secondary = _placed(np.flatnonzero(self.is_secondary), slot, self.partner, n_weights, self.n)
+        depth = len(secondary)
+        place = np.where(self.is_weight, self.order, 0)
+        place[self.is_secondary] = n_weights * (1 + slot) + self.partner
+        width = n_weights * (1 + depth)
         table = self._table(self.defined_row[factor], place, width)[:, :n_weights]
         single_at = self._table(self.defined_row[single], place, width)[:, :n_weights].min(axis=1, initial=self.nothing)
-        couples = self._couples()
-        layout = Layout.read(self.secondary_of, couples, self.partner, n_weights)
-        quadratic_at = np.full(self.n, len(canonical.p_pattern.columns))
-        quadratic_at[canonical.p_pattern.columns] = np.arange(len(canonical.p_pattern.columns))
+        square_at = np.full(self.n, len(canonical.p_pattern.columns))
+        square_at[canonical.p_pattern.columns] = np.arange(len(canonical.p_pattern.columns))
         return Structure(
-            np.flatnonzero(self.is_weight), np.flatnonzero(self.is_secondary), self.defined, self.defined_row,
-            self.defined_at, factor, table, single, single_at, self.order[self.columns[single_at]], quadratic_at,
-            self.n_equal, self.long_row, self._table(self.long_row, place, width), self.short_row, self.short_a,
-            self.short_b, self.primary, self.secondary_of, couples, self.partner, layout,
+            np.flatnonzero(self.is_weight), secondary, self.defined, self.defined_row, self.defined_at, factor, table,
+            single, single_at, self.order[self.columns[single_at]], square_at[self.is_weight], square_at[self.defined],
+            self.n_equal, self.long_row, self._table(self.long_row, place, width),
+            *self._short_rows(slot, depth, n_weights), (secondary == self.n).astype(np.float64),
         )  # fmt: skip
+
+    def _short_rows(self, slot: Positions, depth: int, n_weights: int) -> tuple[Positions, Positions, Positions]:
+        """Where the short rows' limits, and the coefficients of their weights and secondary variables are."""
+        shared, alone = np.flatnonzero(self.is_shared), np.flatnonzero(~self.is_shared)
+        rank = _rank(self.second_of[shared])
+        sharing = int(rank.max(initial=-1)) + 1
+        line = np.empty(len(self.short_row), dtype=np.intp)
+        line[shared] = rank * depth + slot[self.second_of[shared]]
+        line[alone] = sharing * depth + _rank(self.weight_of[alone])
+        row, a, b = (
+            _placed(what, line, self.weight_of, n_weights, nothing, sharing * depth)
+            for what, nothing in (
+                (self.short_row, self.canonical.n_rows), (self.at_weight, self.nothing), (self.at_second, self.nothing),
+            )
+        )  # fmt: skip
+        return row, a, b[: sharing * depth].reshape(sharing, depth, n_weights)
 
     def _table(self, rows: Positions, place: Positions, width: int) -> Positions:
         """Positions of the entries of `rows`, one line for each, in the order of weights and secondary variables."""
@@ -209,3 +216,29 @@ class _Reader:
         table = np.full((len(rows), width), self.nothing)
         table[line[self.rows[inside]], place[self.columns[inside]]] = inside
         return table
+
+
+def _with_company(partner: Positions, n_weights: int) -> Positions:
+    """Give each secondary variable without a weight (-1) one, the least crowded first."""
+    lonely = np.flatnonzero(partner < 0)
+    emptiest = np.argsort(np.bincount(partner[partner >= 0], minlength=n_weights), kind="stable")
+    company = partner.copy()
+    company[lonely] = emptiest[np.arange(len(lonely)) % n_weights]
+    return company
+
+
+def _rank(of: Positions) -> Positions:
+    """How many entries before each one are equal to it."""
+    order = np.argsort(of, kind="stable")
+    ordered, rank = of[order], np.empty(len(of), dtype=np.intp)
+    rank[order] = np.arange(len(of)) - np.searchsorted(ordered, ordered)
+    return rank
+
+
+def _placed(
+    what: Positions, line: Positions, weight: Positions, n_weights: int, nothing: int, least: int = 0
+) -> Positions:
+    """A table (lines × weights, at least so many lines) of `what`, and of `nothing` elsewhere."""
+    table = np.full((max(int(line.max(initial=-1)) + 1, least), n_weights), nothing)
+    table[line, weight] = what
+    return table

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+import cvxpy as cp
 import numpy as np
 import pandas as pd
 import pytest
@@ -96,7 +97,7 @@ def test_where_trading_is_free_nothing_is_guessed():
     outer = MeanVariance(case.assets, DAILY[:2], (LongOnly(), MaxTurnover(0.5)))
     program = outer._program(3)
     data = program.canonical.apply(outer.numbers(case.mu, case.risk, case.held, 0.0))
-    assert guess(program.structure.program(data), program.structure.layout) is None
+    assert guess(program.structure.program(data)) is None
 
 
 def test_a_portfolio_that_needs_no_change_is_kept_to_the_last_bit():
@@ -122,3 +123,31 @@ def test_what_the_cost_of_trading_holds_needs_no_bound():
     assert decision.prices == ()
     dearer = outer.decide(case.mu * 0 - 5e-3, case.risk, case.held * 0)
     assert [price.price for price in dearer.prices] == pytest.approx([4e-3] * 8, abs=1e-9)
+
+
+def test_costs_that_only_some_assets_have_settle_too():
+    """A further cost of trading the first three: the other assets have one bend less."""
+    case, rules = problem(7, 12), (LongOnly(), NetExposure(0.0, 1.0))
+    terms = (*DAILY, lambda s: -5e-4 * cp.norm1((s.weights - s.held)[:3]))
+    program, data = compiled(terms, rules, case, 3)
+    idle = program.structure.program(data).short.idle
+    assert idle.sum() == 9
+    found = guessed(program, data)
+    assert found is not None
+    assert found.residuals.worst < solvers.EXACT
+    other = solvers._clarabel(program.canonical, None, data)
+    np.testing.assert_allclose(program.weights(found), program.weights(other), atol=3e-6)
+
+
+def test_of_two_bounds_at_one_weight_the_first_holds_it():
+    """Both say that nothing is sold short: the price is paid once."""
+    case = problem(2)
+    dearer = case.mu * 0 - 5e-3
+    for rules in (
+        (LongOnly(), Box(0.0, 0.9), NetExposure(0.0, 1.0)),
+        (Box(0.0, 0.9), LongOnly(), NetExposure(0.0, 1.0)),
+    ):
+        decision = MeanVariance(case.assets, DAILY, rules).decide(dearer, case.risk, case.held * 0)
+        assert decision.solver == "active set"
+        assert {price.rule for price in decision.prices} == {str(rules[0])}
+        assert [price.price for price in decision.prices] == pytest.approx([4e-3] * 8, abs=1e-9)

@@ -10,36 +10,31 @@ from allocation.quadratic import QuadraticProgram, ShortRows
 
 
 def random_program(seed, n, k, shared):
-    """Bounds on each weight, and `shared` rows on each of n secondary variables, which two of four long rows add up."""
+    """Bounds on each weight, and `shared` rows on each of n secondary variables, which two of four long rows add up;
+    the first weight has no such variable."""
     random = np.random.default_rng(seed)
-    t_of = np.tile(np.arange(n), shared)
-    rows = ShortRows(
-        primary=np.concatenate([np.arange(n), np.tile(np.arange(n), shared)]),
-        secondary=np.concatenate([np.full(n, n), t_of]),
-        a=random.standard_normal(n * (1 + shared)),
-        b=np.concatenate([np.zeros(n), -random.uniform(0.5, 2.0, n * shared)]),
-        h=random.standard_normal(n * (1 + shared)),
-        first=np.concatenate([n + i * n + np.arange(n) for i in range(shared) for _ in range(i + 1, shared)]),
-        second=np.concatenate([n + j * n + np.arange(n) for i in range(shared) for j in range(i + 1, shared)]),
-    )
-    long_second = np.zeros((4, n + 1))
-    long_second[2:, :-1] = random.uniform(0.0, 1.0, (2, n))
+    idle = np.zeros((1, n))
+    idle[0, 0] = 1.0
+    b = -random.uniform(0.5, 2.0, (shared, 1, n)) * (1.0 - idle)
+    a, h = random.standard_normal((2, shared + 1, n))
+    a[:shared, 0] = 0.0
+    long_second = np.zeros((4, n))
+    long_second[2:, 1:] = random.uniform(0.0, 1.0, (2, n - 1))
     return QuadraticProgram(
-        random.uniform(0.1, 1.0, n), random.standard_normal((n, k)), np.zeros(n), np.zeros(n + 1),
-        random.standard_normal((4, n)), long_second, np.zeros(4), 2, rows, np.append(np.arange(n), 0),
+        random.uniform(0.1, 1.0, n), random.standard_normal((n, k)), np.zeros(n), np.zeros((1, n)),
+        random.standard_normal((4, n)), long_second, np.zeros(4), 2, ShortRows(a, b, h, idle),
     )  # fmt: skip
 
 
 def written_out(program, theta, inverse):
     """The matrix of w, t and y once slacks and multipliers of short rows are replaced by theta × what moves them."""
-    rows, n, m = program.short, len(program.p), len(program.r) - 1
-    lines = np.zeros((len(rows.h), n + m))
-    lines[np.arange(len(rows.h)), rows.primary] = rows.a
-    paired = np.flatnonzero(rows.secondary < m)
-    lines[paired, n + rows.secondary[paired]] = rows.b[paired]
-    full = lines.T @ (theta[:, None] * lines)
+    rows, n = program.short, len(program.p)
+    diagonals = [np.diag(row) for row in rows.a]
+    seconds = [np.diag(row[0]) for row in rows.b] + [np.zeros((n, n))]
+    lines = np.hstack([np.vstack(diagonals), np.vstack(seconds)])
+    full = lines.T @ (theta.reshape(-1, 1) * lines) + np.diag(np.append(np.zeros(n), rows.idle))
     full[:n, :n] += np.diag(program.p) + program.v @ program.v.T
-    border = np.hstack([program.long_first, program.long_second[:, :-1]])
+    border = np.hstack([program.long_first, program.long_second])
     return lines, np.block([[full, border.T], [border, -np.diag(inverse)]])
 
 
@@ -55,21 +50,17 @@ def test_a_step_solves_the_full_equations(seed, n, k, shared, spread):
     """With few factors and with many, and multipliers that differ by powers of ten."""
     program = random_program(seed, n, k, shared)
     random = np.random.default_rng(seed + 1)
-    theta = 10.0 ** random.uniform(-spread, spread, len(program.short.h))
+    theta = 10.0 ** random.uniform(-spread, spread, (shared + 1, n))
     inverse = np.concatenate([np.zeros(2), random.uniform(0.1, 1.0, 2)])
-    first, second, long = (
-        random.standard_normal(n),
-        np.append(random.standard_normal(n), 0.0),
-        random.standard_normal(4),
-    )
-    u = random.standard_normal(len(theta))
+    first, second, long = random.standard_normal(n), random.standard_normal((1, n)), random.standard_normal(4)
+    u = random.standard_normal(theta.shape)
     dw, dt, dy, moved = Newton(program, Fixed(program), theta, inverse).solve(first, second, u, long)
     lines, matrix = written_out(program, theta, inverse)
-    right = np.concatenate([np.concatenate([first, second[:-1]]) - lines.T @ u, long])
+    right = np.concatenate([np.concatenate([first, second[0]]) - lines.T @ u.reshape(-1), long])
     expected = np.linalg.solve(matrix, right)
-    found = np.concatenate([dw, dt[:-1], dy])
+    found = np.concatenate([dw, dt[0], dy])
     np.testing.assert_allclose(matrix @ found, right, atol=1e-7 * max(1.0, np.abs(expected).max()))
-    np.testing.assert_allclose(moved, lines @ found[: 2 * n], atol=1e-9 * max(1.0, np.abs(expected).max()))
+    np.testing.assert_allclose(moved.reshape(-1), lines @ found[: 2 * n], atol=1e-9 * max(1.0, np.abs(expected).max()))
 
 
 def test_an_equality_that_asks_for_nothing_is_no_step():
@@ -77,4 +68,4 @@ def test_an_equality_that_asks_for_nothing_is_no_step():
     program = random_program(1, 3, 0, 2)
     program.long_first[0], program.long_second[0] = 0.0, 0.0
     with pytest.raises(np.linalg.LinAlgError):
-        Newton(program, Fixed(program), np.ones(len(program.short.h)), np.zeros(4))
+        Newton(program, Fixed(program), np.ones(program.short.h.shape), np.zeros(4))
