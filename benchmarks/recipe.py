@@ -36,6 +36,7 @@ SETTINGS: dict[str, FinetuneConfig] = {
     "focal loss, gamma 2": replace(REFERENCE, focal_gamma=2.0),
     "no class weights": replace(REFERENCE, class_weight_power=0.0),
     "learning rate 1e-4": replace(REFERENCE, learning_rate=1e-4),
+    "learning rate 1e-4, no class weights": replace(REFERENCE, learning_rate=1e-4, class_weight_power=0.0),
     "moving average 0.99": replace(REFERENCE, learning_rate=1e-4, average_decay=0.99),
     "layer decay 0.9": replace(REFERENCE, layer_decay=0.9),
     "head as fast as encoder": replace(REFERENCE, head_factor=1.0),
@@ -44,6 +45,7 @@ SETTINGS: dict[str, FinetuneConfig] = {
     "LoRA, rank 16": replace(REFERENCE, lora_rank=16, learning_rate=5e-4),
     "best of 8 passes": replace(REFERENCE, epochs=8.0, patience=3),
     "Twitter and FiQA too, weight 0.3": REFERENCE,
+    "Twitter and FiQA too, learning rate 1e-4": replace(REFERENCE, learning_rate=1e-4),
     "masked words of 5,000 headlines first": REFERENCE,
 }
 FOLDS = (0, 1, 2)

@@ -20,7 +20,7 @@ from nlp.evaluate import evaluate
 from nlp.finetune import finetune
 from nlp.provenance import TrainingTexts
 from nlp.training.base_model import load_base
-from nlp.training.recipe import FinetuneConfig
+from nlp.training.recipe import PRESETS, FinetuneConfig
 from nlp.training.targets import class_weights
 from nlp.training.trainer import Run, arguments, optimizer
 
@@ -216,6 +216,17 @@ def test_a_label_without_training_texts_is_named(config, missing):
 def test_no_training_texts_name_all_labels(config):
     with pytest.raises(CorpusError, match="no training text is labelled negative, neutral, positive"):
         finetune(ROWS.head(0), ROWS, config)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_has_the_seed_it_is_given(name):
+    assert FinetuneConfig.preset(name, seed=7) == replace(FinetuneConfig.preset(name), seed=7)
+
+
+def test_several_corpora_are_learnt_more_slowly_and_an_unknown_preset_is_named():
+    assert FinetuneConfig.preset("full") == replace(FinetuneConfig(), learning_rate=5e-5)
+    with pytest.raises(ModelError, match="the preset 'huge' is not known: use default, small, full"):
+        FinetuneConfig.preset("huge")
 
 
 def test_an_unknown_base_is_named():
