@@ -38,11 +38,12 @@ def ask(policy: Policy, view: View) -> pd.Series:
             f"{when}: the policy returned weights of type {answer.dtype}, such as {answer.iloc[0]!r}: "
             "return numbers, NaN to hold"
         )
-    targets = answer.reindex(view.held.index).astype(float)
-    infinite = np.isinf(targets.to_numpy())
+    targets = answer if answer.index.equals(view.held.index) else answer.reindex(view.held.index)
+    values = np.array(targets, dtype=np.float64)  # a copy: the policy may keep its own and change it
+    infinite = np.isinf(values)
     if infinite.any():
-        raise PolicyError(f"{when}: infinite weight of {targets.index[infinite][0]}: return finite weights")
-    return targets
+        raise PolicyError(f"{when}: infinite weight of {view.held.index[infinite][0]}: return finite weights")
+    return pd.Series(values, index=view.held.index)
 
 
 @cache

@@ -1,5 +1,6 @@
-"""Bars: adjusted closes and opens as a pair of wide frames, made of long or wide tables and written as long ones."""
+"""Bars: adjusted closes, opens and volumes as wide frames, made of long or wide tables and written as long ones."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,27 +17,63 @@ MARKS_OF_LONG = {"ticker", "close", "open", "adj_close"}  # no wide table has as
 
 @dataclass(frozen=True)
 class Bars:
-    """Adjusted prices of each session (sessions × assets); `open` is None where only closes are known."""
+    """Adjusted prices of each session (sessions × assets); `open` is None where only closes are known.
+
+    volume: shares traded in the session, of the same adjustment as the prices; None where not known. No policy sees it.
+    """
 
     close: pd.DataFrame
     open: pd.DataFrame | None = None
+    volume: pd.DataFrame | None = None
+
+    @property
+    def traded_value(self) -> pd.DataFrame | None:
+        """Money that changed hands in each session, nearly: every share of it at the close; None without volumes."""
+        return None if self.volume is None else self.close * self.volume
 
 
 def bars_from_long(table: pd.DataFrame, where: str = "prices") -> Bars:
-    """Turn rows of (date, ticker, close[, open][, adj_close]) into adjusted wide frames."""
+    """Turn rows of (date, ticker, close[, open][, adj_close][, volume]) into adjusted wide frames.
+
+    volume is taken to count the shares that `close` is the price of, as vendors do who adjust both for splits. Where
+    adj_close makes past prices lower, it makes past shares more by the same factor: close × volume stays the money of
+    that day, which an adjusted price times the shares of then would understate.
+    """
     missing = [column for column in LONG_COLUMNS if column not in table.columns]
     if missing:
         raise SourceError(f"{where}: has no column {named(missing)}; it has {named(table.columns)}")
     keys = _keys(table, where)
     wide = {
-        column: _widen(table[column], keys, f"{where}: {column}")
-        for column in ("close", "open", "adj_close")
+        column: check(_widen(table[column], keys, f"{where}: {column}"), f"{where}: {column}")
+        for column, check in COLUMNS.items()
         if column in table.columns
     }
+    opens, volume = wide.get("open"), wide.get("volume")
     if "adj_close" not in wide:
-        return Bars(wide["close"], wide.get("open"))
+        return Bars(wide["close"], opens, volume)
     factor = wide["adj_close"] / wide["close"]
-    return Bars(wide["adj_close"], wide["open"] * factor if "open" in wide else None)
+    return Bars(
+        wide["adj_close"], None if opens is None else opens * factor, None if volume is None else volume / factor
+    )
+
+
+def _check_volumes(volumes: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return volumes as floats; unlike a price, one may be 0."""
+    checked = volumes.astype(np.float64).sort_index(axis=1)
+    values = checked.to_numpy()
+    rows, columns = np.nonzero((values < 0) | np.isinf(values))
+    if len(rows):
+        row, column = rows[0], columns[0]
+        raise FrameError(
+            f"{name}: {values[row, column]:g} for {checked.columns[column]} at {checked.index[row].date()} is not a "
+            f"volume: volumes are >= 0, or empty where unknown ({len(rows)} such cells)"
+        )
+    return checked
+
+
+COLUMNS: dict[str, Callable[[pd.DataFrame, str], pd.DataFrame]] = {
+    "close": check_prices, "open": check_prices, "adj_close": check_prices, "volume": _check_volumes,
+}  # fmt: skip
 
 
 def _keys(table: pd.DataFrame, where: str) -> pd.MultiIndex:
@@ -53,7 +90,7 @@ def _keys(table: pd.DataFrame, where: str) -> pd.MultiIndex:
 def _widen(values: pd.Series, keys: pd.MultiIndex, name: str) -> pd.DataFrame:
     wide = _numbers(values, name).set_axis(keys).unstack().sort_index()
     wide.index.name, wide.columns.name = "date", None
-    return check_prices(wide, name)
+    return wide
 
 
 def _numbers(values: pd.Series, name: str) -> pd.Series:
@@ -68,11 +105,11 @@ def _numbers(values: pd.Series, name: str) -> pd.Series:
 
 
 def write_bars(bars: Bars, path: str | Path) -> Path:
-    """Write bars as a long table (date, ticker, close and, where known, open) that `load_prices` reads."""
+    """Write bars as a long table (date, ticker, close and, where known, open, volume) that `load_prices` reads."""
     path = Path(path)
     check_ending(path)
-    frames = {"close": bars.close} | ({} if bars.open is None else {"open": bars.open})
-    long = pd.DataFrame({name: frame.stack() for name, frame in frames.items()})
+    frames = {"close": bars.close, "open": bars.open, "volume": bars.volume}
+    long = pd.DataFrame({name: frame.stack() for name, frame in frames.items() if frame is not None})
     table = long.rename_axis(["date", "ticker"]).reset_index()
     if path.suffix == ".csv":
         return write_whole(path, lambda temporary: table.to_csv(temporary, index=False))

@@ -64,7 +64,8 @@ class Reading:
         A coefficient speaks of a weighted sum of returns, whose volatility grows with the root of the sum of squared
         weights; one session expects coefficient / root, times its own weight.
         """
-        return pd.Series(volatility / np.sqrt((self.weights**2).sum()) * self.weights.mean())
+        values = volatility.to_numpy() / np.sqrt((self.weights**2).sum()) * self.weights.mean()
+        return pd.Series(values, volatility.index)
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,9 @@ class Grinold:
     def __call__(self, view: "View") -> pd.Series:
         """Return the expected residual return per session, averaged over the next `horizon` sessions."""
         read = self.read(view)
-        return pd.Series((read.per_session(read.coefficient * read.volatility) * read.score).fillna(0.0))
+        per_score = read.per_session(read.coefficient * read.volatility)
+        values = per_score.to_numpy() * read.score.reindex(per_score.index).to_numpy()
+        return pd.Series(np.where(np.isnan(values), 0.0, values), per_score.index)
 
     def read(self, view: "View") -> Reading:
         """Return what the forecast is made of, from the last `window` sessions."""
@@ -241,7 +244,8 @@ def past_information_coefficient(
     the wrong way is taken to be noise, not an inverse signal.
     """
     volatility = _deviations(residual.to_numpy())
-    standardised = residual.div(np.where(volatility > 0, volatility, np.nan))
+    values = residual.to_numpy() / np.where(volatility > 0, volatility, np.nan)
+    standardised = pd.DataFrame(values, residual.index, residual.columns)
     if not score.index.equals(residual.index):
         both = score.index.intersection(residual.index)
         score, standardised = score.loc[both], standardised.loc[both]

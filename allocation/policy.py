@@ -57,7 +57,7 @@ class Hold:
 
     def __call__(self, view: View) -> pd.Series:
         """Equal weights while nothing is held, NaN (hold) afterwards."""
-        if (view.held == 0).all():
+        if not view.held.to_numpy().any():
             return _equal(view)
         return pd.Series(np.nan, index=view.held.index)
 
@@ -143,15 +143,17 @@ class SentimentPolicy:
         reference = pd.Series((1.0 - locked) / len(assets), index=assets)
         expected = forecast + equilibrium_return(risk, reference, self.risk_aversion)
         given = {name: numbers(view)[assets] for name, numbers in self.given.items()}
-        return _Task(self._program(tuple(assets), tuple(view.prices.columns)), expected, risk, held, locked, given)
+        known = tuple(view.prices.columns.tolist())  # quicker than to go through pandas' text one by one
+        named = known if assets is view.prices.columns else tuple(assets.tolist())
+        return _Task(self._program(named, known), expected, risk, held, locked, given)
 
     def _investable(self, view: View) -> pd.Index:
         window: int = getattr(self.risk, "window", len(view.prices))  # a plain function may look at every price
         recent = view.prices.to_numpy()[-window - 1 :]
         priced: NDArray[np.bool_] = np.isfinite(recent)
         returns = (priced[1:] & priced[:-1]).sum(axis=0)
-        chosen: pd.Index = view.prices.columns[priced[-1] & (returns >= self.min_history)]
-        return chosen
+        chosen, columns = priced[-1] & (returns >= self.min_history), view.prices.columns
+        return columns if chosen.all() else columns[chosen]
 
     def _program(self, assets: tuple[str, ...], known: tuple[str, ...]) -> MeanVariance:
         program = self._programs.pop((assets, known), None)
@@ -177,7 +179,9 @@ class _Task:
 
 
 def _equal(view: View) -> pd.Series:
-    tradable = view.tradable
-    weights = pd.Series(np.nan, index=view.held.index)
-    weights.loc[tradable] = (1.0 - view.held.drop(tradable).sum()) / max(len(tradable), 1)
-    return weights
+    held = view.held
+    trades = np.isfinite(view.prices.to_numpy()[-1])
+    if not held.index.equals(view.prices.columns):
+        trades = held.index.isin(view.prices.columns[trades])
+    each = (1.0 - held.to_numpy()[~trades].sum()) / max(np.count_nonzero(trades), 1)
+    return pd.Series(np.where(trades, each, np.nan), index=held.index)

@@ -1,4 +1,4 @@
-"""Prices from a file, a database or Yahoo Finance, as one pair of wide frames, adjusted for splits and dividends."""
+"""Prices from a file, a database or Yahoo Finance, as wide frames, adjusted for splits and dividends."""
 
 import logging
 import time
@@ -44,7 +44,8 @@ def load_prices(
     `yahoo:TICKER,TICKER`): whatever a command line may name in one text.
 
     A file or table is either wide (a date column, then one column of adjusted closes per ticker) or long (columns
-    date, ticker, close and optionally open, adj_close: the opens and closes are then scaled by adj_close / close).
+    date, ticker, close and optionally open, volume, adj_close: the opens and closes are then scaled by adj_close /
+    close, and the volumes by close / adj_close; see bars_from_long).
     A database is named `URL#TABLE`, or `URL#SELECT ...`, whose :start and :end are bound to the dates. `start` and
     `end` are inclusive; a download needs both.
 
@@ -109,7 +110,7 @@ def _between(bars: Bars, first: pd.Timestamp | None, last: pd.Timestamp | None, 
     if close.empty:
         known = f"from {bars.close.index[0].date()} to {bars.close.index[-1].date()}"
         raise SourceError(f"{where}: has no prices {_range(first, last)}; it has them {known}: ask for these dates")
-    return Bars(close, None if bars.open is None else bars.open.loc[first:last])
+    return Bars(close, *(None if each is None else each.loc[first:last] for each in (bars.open, bars.volume)))
 
 
 def _range(first: pd.Timestamp | None, last: pd.Timestamp | None) -> str:

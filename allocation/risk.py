@@ -68,11 +68,12 @@ class RiskModel:
 
     def times(self, weights: pd.Series) -> pd.Series:
         """Sigma @ weights, matched by label, without forming Sigma."""
-        missing = self.assets.difference(weights.index)
-        if len(missing):
-            raise RiskError(f"no weight of {named(missing)} was given: pass one for each asset of the risk model")
-        w = weights.reindex(self.assets).to_numpy()
-        loadings = self.factors.to_numpy()
+        if not weights.index.equals(self.assets):
+            missing = self.assets.difference(weights.index)
+            if len(missing):
+                raise RiskError(f"no weight of {named(missing)} was given: pass one for each asset of the risk model")
+            weights = weights.reindex(self.assets)
+        w, loadings = weights.to_numpy(), self.factors.to_numpy()
         return pd.Series(loadings @ (loadings.T @ w) + self.specific.to_numpy() * w, index=self.assets)
 
 

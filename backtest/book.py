@@ -42,6 +42,13 @@ class Rules:
 CASH_ACCOUNT = Rules()
 
 
+def worth(shares: Vector, prices: Vector) -> Vector:
+    """Return shares × prices, 0 where there are no shares even if the price is not known."""
+    value = shares * prices
+    np.copyto(value, 0.0, where=shares == 0.0)
+    return value
+
+
 @dataclass(frozen=True)
 class Book:
     """Shares of each asset (a vector) and cash."""
@@ -51,7 +58,7 @@ class Book:
 
     def values(self, marks: Vector) -> Vector:
         """Money in each asset at prices `marks`; an asset without any price yet is worth 0 as none is held."""
-        return np.where(self.shares == 0.0, 0.0, self.shares * marks)
+        return worth(self.shares, marks)
 
     def nav(self, marks: Vector) -> float:
         """Cash plus the value of all shares."""
@@ -96,18 +103,21 @@ def fill(
     borrowed than the rules allow.
     """
     trading = np.isfinite(targets * prices)
-    these = slice(None) if trading.all() else trading  # views instead of copies where everything trades
+    whole = bool(trading.all())
+    these = slice(None) if whole else trading  # views instead of copies where everything trades
     aims, at, held = targets[these], prices[these], book.shares[these]
     impact = None if slopes is None else np.nan_to_num(slopes[these])
-    nav, scale = _after_costs(book, aims, trading, marks, costs, rules, impact)
+    nav, scale = _after_costs(book, aims, None if whole else trading, marks, costs, rules, impact)
     wanted = _orderly(aims * (scale * nav) / at, held, at, DUST * abs(nav), rules.lot)
     moved = wanted - held
     value = moved * at
     cost = _cost(costs, np.abs(value), at, impact)
+    cash = book.cash - float(value.sum()) - cost
+    if whole:
+        return Fill(Book(wanted, cash), moved, cost, ~trading, scale)
     shares, traded = book.shares.copy(), np.zeros(len(targets))
-    shares[these], traded[these] = wanted, moved
-    after = Book(shares, book.cash - float(value.sum()) - cost)
-    return Fill(after, traded, cost, _left_untraded(book, targets, trading), scale)
+    shares[trading], traded[trading] = wanted, moved
+    return Fill(Book(shares, cash), traded, cost, _left_untraded(book, targets, trading), scale)
 
 
 def _orderly(wanted: Vector, held: Vector, at: Vector, least: float, lot: float) -> Vector:
@@ -126,16 +136,14 @@ def _cost(costs: Costs, value: Vector, at: Vector, impact: Vector | None) -> flo
 
 def _left_untraded(book: Book, targets: Vector, trading: Mask) -> Mask:
     """Assets with a target and no price; nothing wanted where nothing is held was not missed."""
-    if trading.all():
-        return ~trading
     return np.asarray(np.isfinite(targets) & ~trading & ((targets != 0.0) | (book.shares != 0.0)))
 
 
 def _after_costs(
-    book: Book, aims: Vector, trading: Mask, marks: Vector, costs: Costs, rules: Rules, impact: Vector | None
+    book: Book, aims: Vector, trading: Mask | None, marks: Vector, costs: Costs, rules: Rules, impact: Vector | None
 ) -> tuple[float, float]:
-    """NAV after the costs of reaching `aims`, and the factor that makes them affordable."""
-    if trading.all():
+    """NAV after the costs of reaching `aims`, and the factor that makes them affordable; trading: None means all."""
+    if trading is None:
         before = held = book.shares * marks
         at, locked = marks, 0.0
     else:

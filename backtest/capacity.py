@@ -6,14 +6,25 @@ import pandas as pd
 from allocation.errors import FrameError
 from backtest.result import Result
 
+PARTICIPATION, SHARE, WINDOW = 0.01, 0.95, 21  # of the value traded, of the orders, sessions
+MEANING = (
+    f"NAV at which {100 * SHARE:g} % of orders stay within {100 * PARTICIPATION:g} % of what the asset traded a day "
+    f"in the {WINDOW} sessions before"
+)
+
 
 def capacity(
-    result: Result, daily_value: pd.DataFrame, *, participation: float = 0.01, share: float = 0.95, window: int = 21
+    result: Result,
+    daily_value: pd.DataFrame,
+    *,
+    participation: float = PARTICIPATION,
+    share: float = SHARE,
+    window: int = WINDOW,
 ) -> float:
     """Return the NAV at which a share `share` of orders stays within `participation` of what the asset trades a day.
 
-    daily_value: money traded per session (sessions × assets); its mean over the `window` sessions before the order
-    counts. Orders grow in proportion to NAV. Infinite where nothing was traded.
+    daily_value: money traded per session (sessions × assets), as Bars.traded_value; its mean over the `window`
+    sessions before the order counts. Orders grow in proportion to NAV. Infinite where nothing was traded.
 
     Raises:
         FrameError: participation or share is no fraction, or an order has no traded value before it.

@@ -1,12 +1,14 @@
 """`newsfolio backtest`: walk a strategy forward, simulate it beside two that know nothing, and write a report."""
 
+import atexit
+import gc
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from allocation.errors import AllocationError, SourceError
+from allocation.errors import AllocationError, FrameError, SourceError
 from backtest.cli_study import Json
 
 if TYPE_CHECKING:
@@ -19,8 +21,13 @@ if TYPE_CHECKING:
     from backtest.signal_quality import Placebo
 
 PEERS = ("equal weight", "buy and hold")
+SELDOM = 100_000  # objects made between two searches for cycles: what is loaded here makes a million, and few cycles
 Prices = Annotated[
-    str, typer.Option(help="A file of wide closes, or long with date, ticker, close, open; or a database: URL#TABLE.")
+    str,
+    typer.Option(
+        help="A file of wide closes, or long with date, ticker, close, open and, for the capacity, volume; or a "
+        "database: URL#TABLE."
+    ),
 ]
 
 
@@ -51,12 +58,19 @@ def backtest(
     """Walk a strategy forward, simulate it beside equal weights and buy-and-hold, and write a report."""
     from backtest.strategy_file import load_policy
 
+    _spare_searches()
     settings = Settings(every, calendar, fill, warmup, cost_bp, tried, attribution, placebo)
     policy = load_policy(strategy)
     data = read(prices, signal, headlines, settings)
     found = _found(strategy, policy, data, settings)
     _write(found, data, settings, strategy, out)
     typer.echo(_json(found) if as_json else _text(found, out))
+
+
+def _spare_searches() -> None:
+    """Look for cycles seldom, and not once more at the end: together that takes a tenth of the whole command."""
+    gc.set_threshold(SELDOM)
+    atexit.register(gc.freeze)
 
 
 @dataclass(frozen=True)
@@ -116,11 +130,11 @@ def _source(prices: str) -> str:
 def _bars_to_fill(prices: str, fill: str) -> "Bars":
     if fill not in ("open", "close"):
         raise AllocationError(f"fill {fill!r} is not known: use open or close")
-    from allocation.prices import Bars, load_prices
+    from allocation.prices import load_prices
 
     bars = load_prices(prices)
     if fill == "close":
-        return Bars(bars.close)
+        return replace(bars, open=None)
     if bars.open is None:
         raise SourceError(f"{_source(prices)}: has no open prices to fill at: add a column open, or pass --fill close")
     return bars
@@ -144,16 +158,19 @@ def _name(strategy: Path) -> str:
 
 @dataclass(frozen=True)
 class _Found:
-    """The strategy's result, those it is compared with, and what was asked beside: attribution and placebo."""
+    """The strategy's result, those it is compared with, and what was asked or known beside.
+
+    capacity: of the strategy, in money; None where the prices came without volumes, or nothing was traded.
+    """
 
     results: "list[Result]"
     attribution: "Attribution | None"
     placebo: "Placebo | None"
+    capacity: float | None
 
 
 def _found(strategy: Path, policy: "Policy", data: Data, settings: Settings) -> _Found:
     from allocation.frames import sessions_of
-    from allocation.policy import EqualWeight, Hold
     from backtest.attribution import attribute
     from backtest.strategy_file import load_policy
     from backtest.training_dates import training_note
@@ -162,20 +179,44 @@ def _found(strategy: Path, policy: "Policy", data: Data, settings: Settings) -> 
     mine = _run(name, policy, data, settings, data.signal)
     note = None if data.signal is None else training_note(data.signal, sessions_of(mine.nav))
     mine = mine if note is None else replace(mine, notes=(*mine.notes, note))
-    others: tuple[Policy, ...] = (EqualWeight(), Hold())
-    peers = [_run(peer, other, data, settings, None) for peer, other in zip(PEERS, others, strict=True)]
+    mine, money = _capacity(mine, data)
+    peers = _peers(data, settings)
     chance = _placebo(data) if settings.placebo else None
     if not settings.attribution:
-        return _Found([mine, *peers], None, chance)
+        return _Found([mine, *peers], None, chance, money)
     fresh = load_policy(strategy)  # the first may remember what it was shown
     without = _run(f"{name} without news", fresh, data, settings, None)
-    return _Found([mine, without, *peers], attribute(mine, without, peers[0]), chance)
+    return _Found([mine, without, *peers], attribute(mine, without, peers[0]), chance, money)
+
+
+def _peers(data: Data, settings: Settings) -> "list[Result]":
+    """Equal weights and buy-and-hold; who has bought once would only be asked again to answer that he holds."""
+    from allocation.policy import EqualWeight, Hold
+
+    equal, held = PEERS
+    hold = _run(held, Hold(), replace(data, dates=data.dates[:1]), settings, None)
+    if hold.trades.empty:
+        hold = _run(held, Hold(), data, settings, None)
+    return [_run(equal, EqualWeight(), data, settings, None), hold]
 
 
 def _placebo(data: Data) -> "Placebo | None":
     from backtest.signal_quality import placebo
 
     return None if data.signal is None else placebo(data.signal, data.bars.close)
+
+
+def _capacity(mine: "Result", data: Data) -> "tuple[Result, float | None]":
+    """The capacity, where it can be known; where volumes are there but not all that it takes, a note says which."""
+    from backtest.capacity import capacity
+
+    value = data.bars.traded_value
+    if value is None or mine.trades.empty:
+        return mine, None
+    try:
+        return mine, capacity(mine, value)
+    except FrameError as error:
+        return replace(mine, notes=(*mine.notes, f"no capacity: {error}")), None
 
 
 def _run(name: str, policy: "Policy", data: Data, settings: Settings, signal: "pd.DataFrame | None") -> "Result":
@@ -196,7 +237,7 @@ def _write(found: _Found, data: Data, settings: Settings, strategy: Path, out: P
 
     signal, prices, mine = data.signal, data.bars.close, found.results[0]
     coefficients = [] if signal is None else [same_session_ic(signal, prices), next_session_ic(signal, prices)]
-    frames = {"closes": prices, "opens": data.bars.open, "signal": signal}
+    frames = {"closes": prices, "opens": data.bars.open, "signal": signal, "volumes": data.bars.volume}
     made_from = manifest(strategy, frames, files=data.files, settings=asdict(settings))
     write_frame(mine.targets, out / "weights.parquet")
     save_result(mine, out / "result")
@@ -205,11 +246,12 @@ def _write(found: _Found, data: Data, settings: Settings, strategy: Path, out: P
     write_report(
         out / "report.html", found.results, title=strategy.stem, signal=signal, coefficients=coefficients,
         headlines=data.headlines, tried=settings.tried, attribution=found.attribution, placebo=found.placebo,
-        manifest=made_from,
+        capacity=found.capacity, manifest=made_from,
     )  # fmt: skip
 
 
 def _json(found: _Found, indent: int | None = None) -> str:
+    from backtest.capacity import PARTICIPATION, SHARE, WINDOW
     from backtest.json_text import json_text
 
     mine, *others = found.results
@@ -221,12 +263,18 @@ def _json(found: _Found, indent: int | None = None) -> str:
         low, high = found.placebo.interval
         shuffled = {"shuffles": len(found.placebo.means), "mean": found.placebo.mean, "low": low, "high": high}
         figures[mine.name]["placebo"] = shuffled
+    if found.capacity is not None:
+        assumed = {"participation": PARTICIPATION, "share_of_orders": SHARE, "sessions": WINDOW}
+        figures[mine.name]["capacity"] = {"nav": found.capacity, **assumed}
     return json_text(figures, indent=indent)
 
 
 def _text(found: _Found, out: Path) -> str:
+    from backtest.capacity import MEANING
     from backtest.result import comparison
 
-    parts = [part for asked in (found.attribution, found.placebo) if asked is not None for part in ("", str(asked))]
+    capacity = None if found.capacity is None else f"capacity {found.capacity:,.0f}: {MEANING}"
+    asked = (capacity, found.attribution, found.placebo)
+    parts = [part for each in asked if each is not None for part in ("", str(each))]
     notes = (f"note: {note}" for note in found.results[0].notes)
     return "\n".join([comparison(found.results), *parts, "", *notes, f"written to {out}"])

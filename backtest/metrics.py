@@ -16,7 +16,7 @@ Statistic = Callable[[Vector], Vector]  # (..., sessions) -> (...)
 
 TAIL = 0.05
 DRAWS = 1000
-CHUNK = 2_000_000  # resampled values held at once: 16 MB
+CHUNK = 200_000  # resampled values held at once: 1.6 MB, which stays in the processor's cache
 
 
 def sharpe(returns: Vector, year: int) -> Vector:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from backtest.book import Vector
+from backtest.book import Vector, worth
 from backtest.costs import Bill, Flows, bill
 from backtest.ledger import Day, Ledger, Paths
 
@@ -63,7 +63,7 @@ def plan_of(targets: Vector, decided: NDArray[np.int64], ledger: Ledger) -> Plan
     trading = [day for day in days if day.exits or (day.fill is not None and np.count_nonzero(day.fill.traded))]
     rows = np.array([day.row for day in trading], dtype=np.int64)
     traded, prices = _orders(trading, rows, ledger.paths)
-    value = np.where(traded == 0.0, 0.0, traded * prices)
+    value = worth(traded, prices)
     paid = _bill(trading, rows, value, traded, ledger)
     cost = paid.per_asset
     return Plan(

@@ -68,8 +68,9 @@ def write_report(
     headlines: columns published (UTC) or session, asset, text and, where known, score and url, shown beside the
     worst drawdowns; see checked_headlines. placebo and sweep: what shuffled signals gave, and the settings that were
     tried before this strategy was chosen, by which its Sharpe ratio is deflated; tried: how many they were, where
-    there is no sweep of them. attribution: where the strategy's return came from. capacity: of the strategy, in money;
-    see capacity(). manifest: how the results came about, nested mappings allowed. A crash leaves an older file whole.
+    there is no sweep of them. attribution: where the strategy's return came from. capacity: of the strategy, in money,
+    as capacity() gives it if asked for nothing else. manifest: how the results came about, nested mappings allowed. A
+    crash leaves an older file whole.
 
     Raises:
         FrameError: no result was given, or headlines are not such a table.
@@ -129,8 +130,8 @@ def _shell(charts: Sequence[Chart]) -> dict[str, object]:
         "figures": _figures_json(charts),
         "style": Markup(_asset("report.css")),  # noqa: S704 - our own file
         "script": Markup(script),  # noqa: S704 - our own file
-        # 4.8 MB as it is, 2 MB so; mtime 0 because the same results shall give the same bytes.
-        "plotly": b64encode(gzip.compress(plotly, 6, mtime=0)).decode(),
+        # 4.8 MB as it is, 2 MB so, little less by trying harder; mtime 0: the same results shall give the same bytes.
+        "plotly": b64encode(gzip.compress(plotly, 4, mtime=0)).decode(),
         "policy": _content_security_policy(script.encode(), plotly),
     }
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from backtest.attribution import Attribution
 from backtest.benchmark import against
+from backtest.capacity import MEANING
 from backtest.charts import signed
 from backtest.drawdowns import drawdown_table
 from backtest.headlines import Headline, Headlines
@@ -95,13 +96,13 @@ def _interval(figures: Mapping[str, float], name: str, form: str) -> str:
 
 
 def ratio_rows(strategy: Result, capacity: float | None) -> list[tuple[str, ...]]:
-    """Further figures of one result with their intervals, in the order of RATIO_HEADER; capacity in money."""
+    """Further figures of one result with their intervals, in the order of RATIO_HEADER; capacity in money: MEANING."""
     figures = strategy.details()
     rows: list[tuple[str, ...]] = [
         (words, signed(figures[name], form), _interval(figures, name, form)) for name, words, form in RATIOS
     ]
     if capacity is not None:
-        rows.append(("Capacity: NAV at which 95 % of orders stay within 1 % of the volume", f"{capacity:,.0f}", ""))
+        rows.append((f"Capacity: {MEANING}", f"{capacity:,.0f}", ""))
     return rows
 
 

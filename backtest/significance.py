@@ -126,10 +126,13 @@ def stationary_bootstrap(n: int, draws: int, mean_block: float, seed: int) -> ND
 
     D. Politis and J. Romano, "The stationary bootstrap", JASA 89, 1994.
     """
-    fresh, starts = _begun(n, draws, mean_block, seed)
-    position = np.arange(n)
-    begun = np.maximum.accumulate(np.where(fresh, position, 0), axis=1)
-    return (np.take_along_axis(starts, begun, axis=1) + position - begun) % n
+    first, end, _ = _blocks(n, draws, mean_block, seed)
+    length = end - first
+    rows = np.repeat(first - length.cumsum() + length, length).reshape(draws, n)  # a row less its place among all
+    rows += np.arange(n)
+    rows += n * np.arange(draws)[:, None]
+    np.subtract(rows, n, out=rows, where=rows >= n)
+    return rows
 
 
 def _begun(n: int, draws: int, mean_block: float, seed: int) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from allocation.errors import FrameError, MissingPrice
 from allocation.frames import check_prices, check_weights, named, sessions_of
-from backtest.book import CASH_ACCOUNT, Costs, Rules, Vector
+from backtest.book import CASH_ACCOUNT, Costs, Rules, Vector, worth
 from backtest.costs import Flows
 from backtest.events import UNEVENTFUL, Events
 from backtest.fills import FILLED, Fills, money_of
@@ -60,7 +60,7 @@ def simulate(
     shares = plan.shares(start, len(prices))
     _refuse_stranded(prices, shares[-1] * paths.closes[-1], cash)
     flows = pd.DataFrame(plan.flows[start:], sessions[start:], list(Flows._fields))
-    held = np.where(shares == 0.0, 0.0, shares * paths.closes[start:])  # before a first price 0 × NaN is NaN
+    held = worth(shares, paths.closes[start:])
     money = _cash(plan, held, cash, prices)[start:] + flows.to_numpy().sum(axis=1).cumsum()
     nav = pd.Series(money + held.sum(axis=1), sessions[start:], name="nav")
     _refuse_ruin(nav)

@@ -42,6 +42,13 @@ def test_a_table_or_query_is_the_file_of_the_same_rows(database, tmp_path, table
     pd.testing.assert_frame_equal(ours.open, expected.open, **SAME)
 
 
+def test_volumes_are_read_where_the_table_has_them(database):
+    assert load_prices(f"{database}#bars").volume is None
+    asked = "SELECT date, ticker, close, adj_close, 300 AS volume FROM bars"
+    bars = load_prices(f"{database}#{asked}", start="2021-01-06")
+    pd.testing.assert_frame_equal(bars.traded_value, 300 * CLOSE.loc["2021-01-06":], check_freq=False)
+
+
 def test_a_wide_table(database):
     bars = load_prices(f"{database}#wide", start="2021-01-06")
     pd.testing.assert_frame_equal(bars.close, CLOSE.loc["2021-01-06":], check_names=False, **SAME)

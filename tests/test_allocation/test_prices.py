@@ -15,6 +15,7 @@ LONG = """date,ticker,close,open,adj_close
 2021-01-04,BBB,24,30,12
 2021-01-05,AAA,11,10.5,11
 """
+VOLUMES = "date,ticker,close,volume\n2021-01-04,AAA,2,9\n"
 
 
 @pytest.fixture
@@ -45,22 +46,34 @@ def test_a_long_file_in_any_order_scales_opens_and_closes_by_the_adjustment(csv)
 
 def test_a_long_file_without_opens_or_adjustment(csv):
     bars = load_prices(csv("ticker,close,date\nAAA,10,2021-01-04\nBBB,7,2021-01-05\n"))
-    assert bars.open is None
+    assert bars.open is bars.volume is bars.traded_value is None
     np.testing.assert_array_equal(bars.close.to_numpy(), [[10, np.nan], [np.nan, 7]])
 
 
+def test_the_traded_value_is_the_money_of_that_day_however_prices_are_adjusted(csv):
+    """AAA pays a dividend of half its price: 500 shares at 10 were 5,000, and are 1,000 of what 5 is the price of."""
+    rows = "2021-01-04,AAA,10,5,500\n2021-01-05,AAA,6,6,\n2021-01-04,BBB,20,20,0\n2021-01-05,BBB,21,21,7\n"
+    bars = load_prices(csv(f"date,ticker,close,adj_close,volume\n{rows}"))
+    np.testing.assert_array_equal(bars.volume.to_numpy(), [[1000, 0], [np.nan, 7]])
+    np.testing.assert_array_equal(bars.traded_value.to_numpy(), [[5000, 0], [np.nan, 147]])
+    assert load_prices(csv(f"date,ticker,close,adj_close,volume\n{rows}"), start="2021-01-05").volume.shape == (1, 2)
+    unadjusted = load_prices(csv(f"date,ticker,close,adjusted,volume\n{rows}"))
+    np.testing.assert_array_equal(unadjusted.volume.to_numpy(), [[500, 0], [np.nan, 7]])
+
+
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-@pytest.mark.parametrize("with_open", [True, False])
-def test_bars_come_back_to_the_last_bit(tmp_path, ending, with_open):
+@pytest.mark.parametrize("known", [(), ("open",), ("volume",), ("open", "volume")])
+def test_bars_come_back_to_the_last_bit(tmp_path, ending, known):
     close = random_prices(1).mask(np.random.default_rng(1).random((120, 4)) < 0.1)
-    opens = close * 1.01 if with_open else None
-    again = load_prices(write_bars(Bars(close, opens), tmp_path / "new" / f"bars.{ending}"))
+    more = {name: close * factor for name, factor in (("open", 1.01), ("volume", 12.3)) if name in known}
+    again = load_prices(write_bars(Bars(close, **more), tmp_path / "new" / f"bars.{ending}"))
     same = {"check_exact": True, "check_freq": False, "check_index_type": False}
     pd.testing.assert_frame_equal(again.close, close, **same)
-    if with_open:
-        pd.testing.assert_frame_equal(again.open, opens, **same)
-    else:
-        assert again.open is None
+    for name, found in (("open", again.open), ("volume", again.volume)):
+        if name in known:
+            pd.testing.assert_frame_equal(found, more[name], **same)
+        else:
+            assert found is None
 
 
 def test_an_open_without_a_close_comes_back(csv):
@@ -106,6 +119,9 @@ def test_a_start_that_is_no_date_is_refused(tmp_path):
         (LONG + "2021-01-06,AAA,11,0,11\n", FrameError, "open: 0 for AAA at 2021-01-06 is not a price"),
         (LONG + "2021-01-06,AAA,0,3,11\n", FrameError, "(open: inf|close: 0) for AAA at 2021-01-06 is not a price"),
         (LONG.splitlines()[0] + "\n", FrameError, "is empty"),
+        (VOLUMES + "2021-01-05,AAA,2,-7\n", FrameError, "volume: -7 for AAA at 2021-01-05 is not a volume: .* >= 0"),
+        (VOLUMES + "2021-01-05,AAA,2,inf\n", FrameError, "volume: inf for AAA at 2021-01-05 is not a volume"),
+        (VOLUMES + "2021-01-05,AAA,2,7M\n", FrameError, "volume: row 2: '7M' is not a number: correct it"),
         ("date,AAA\n2021-01-04,-2\n", FrameError, "-2 for AAA at 2021-01-04 is not a price"),
         ("date,AAA\n2021-01-04,2\n2021-01-04,2\n", FrameError, "has 2021-01-04 twice"),
         ("date,AAA\n2021-01-05,2\n2021-01-04,2\n", FrameError, "is not sorted: 2021-01-04 follows 2021-01-05"),

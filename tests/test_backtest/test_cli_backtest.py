@@ -12,9 +12,10 @@ import pytest
 from support import random_prices, random_signal
 
 import newsfolio
-from allocation import frame_digest
+from allocation import Bars, EqualWeight, Hold, frame_digest, write_bars
 from allocation.files import write_frame
 from backtest import load_result, placebo
+from backtest import run as backtest_of
 
 PRICES = random_prices(1, 55).set_axis(pd.bdate_range("2022-09-06", periods=55, name="date"))
 HOSTILE = "<script>alert(1)</script>"
@@ -81,6 +82,7 @@ def test_without_a_signal_nothing_is_said_of_one(folder, capsys):
     code, out, _ = run(capsys, LINE)
     assert code == 0
     assert "note:" not in out
+    assert "capacity" not in out
     assert set(json.loads((folder / "out" / "manifest.json").read_text())) == {
         "files", "digests", "settings", "versions"
     }  # fmt: skip
@@ -123,6 +125,83 @@ def test_every_ratio_of_the_strategy_is_printed_with_its_interval(folder, capsys
         assert figures[f"{name}_low"] <= figures[name] <= figures[f"{name}_high"], name
     page = (folder / "out" / "report.html").read_text(encoding="utf-8")
     assert f'<th scope="row">Hit rate: sessions that gained</th><td>{figures["hit_rate"]:.1%}</td>' in page
+
+
+def with_volumes(folder, volume):
+    """A long price file beside the wide one; the strategy trades half of AAA and of BBB, in turns."""
+    write_bars(Bars(PRICES, volume=volume), folder / "long.csv")
+    half = "0.5 * (view.held.index == ['AAA', 'BBB'][len(view.prices) % 2])"
+    (folder / "strategy.py").write_text(f"def policy():\n    return lambda view: {half} + 0 * view.held\n")
+    return f"{LINE.replace('prices.csv', 'long.csv')} --json"
+
+
+def capacity_by_hand(trades, nav, volume):
+    """At which NAV each order would be a hundredth of the mean value traded in the 21 sessions before it."""
+    each = []
+    for order in trades.itertuples():
+        row = PRICES.index.get_loc(order.session)
+        usual = (PRICES[order.asset] * volume[order.asset]).iloc[max(row - 21, 0) : row].mean()
+        of_nav = abs(order.shares) * order.price / nav[PRICES.index[row - 1]]
+        each.append(0.01 * usual / of_nav)
+    return float(np.quantile(each, 0.05))
+
+
+def test_a_capacity_is_told_with_what_it_assumes_where_volumes_are_known(folder, capsys):
+    volume = pd.DataFrame(np.random.default_rng(1).uniform(1e3, 1e6, PRICES.shape), PRICES.index, PRICES.columns)
+    code, out, _ = run(capsys, with_volumes(folder, volume))
+    assert code == 0
+    result, told = load_result(folder / "out" / "result"), json.loads(out)["strategy"]["capacity"]
+    assert told.pop("nav") == pytest.approx(capacity_by_hand(result.trades, result.nav, volume))
+    assert told == {"participation": 0.01, "share_of_orders": 0.95, "sessions": 21}
+    assert len(result.trades) > 10
+    words = "NAV at which 95 % of orders stay within 1 % of what the asset traded a day in the 21 sessions before"
+    page = (folder / "out" / "report.html").read_text(encoding="utf-8")
+    money = f"{json.loads(out)['strategy']['capacity']['nav']:,.0f}"
+    assert f'<th scope="row">Capacity: {words}</th><td>{money}</td>' in page
+    digests = json.loads((folder / "out" / "manifest.json").read_text())["digests"]
+    assert digests["volumes"] == frame_digest(volume)
+    assert f"\ncapacity {money}: {words}\n" in run(capsys, f"{LINE.replace('prices.csv', 'long.csv')}")[1]
+
+
+def test_volumes_change_nothing_but_the_capacity(folder, capsys):
+    """The policy asks for them too, and gets none."""
+    seen = "assert not [name for name in dir(view) if 'vol' in name or 'value' in name]"
+    line = with_volumes(folder, None)
+    ask = f"def policy():\n    def ask(view):\n        {seen}\n        return view.held * 0 + 0.2\n    return ask\n"
+    (folder / "strategy.py").write_text(ask)
+    figures = {}
+    for name, volume in {"none": None, "some": PRICES * 0 + 9e4, "other": PRICES[::-1].set_axis(PRICES.index)}.items():
+        write_bars(Bars(PRICES, volume=volume), folder / "long.csv")
+        code, out, _ = run(capsys, line)
+        assert code == 0
+        figures[name] = json.loads(out)
+    capacities = [each["strategy"].pop("capacity", None) for each in figures.values()]
+    assert capacities[0] is None
+    assert capacities[1] != capacities[2]
+    assert figures["none"] == figures["some"] == figures["other"]
+
+
+def test_a_volume_that_is_missing_costs_the_capacity_and_nothing_else(folder, capsys):
+    code, out, _ = run(capsys, with_volumes(folder, (PRICES * 0 + 9e4).assign(BBB=0.0)))
+    assert code == 0
+    printed = json.loads(out)["strategy"]
+    assert "capacity" not in printed
+    (note,) = printed["notes"]
+    assert note.startswith("no capacity: daily_value of BBB before 2022-09-")
+    assert "Capacity" not in (folder / "out" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("closed", [[], [6], [6, 11]])
+def test_the_peers_are_those_that_are_asked_on_every_date(folder, capsys, closed):
+    """Also where no asset trades in the session in which buy-and-hold would buy, so that it buys later."""
+    prices = PRICES.copy()
+    prices.iloc[closed] = np.nan
+    prices.to_csv(folder / "prices.csv")
+    code, out, _ = run(capsys, f"{LINE} --json")
+    assert code == 0
+    for name, policy in (("equal weight", EqualWeight()), ("buy and hold", Hold())):
+        expected = backtest_of(policy, Bars(prices), None, PRICES.index[5::5], calendar="XNYS")
+        assert json.loads(out)[name] == {**expected.figures(), "notes": list(expected.notes)}
 
 
 def test_prices_may_stand_in_a_database(folder, capsys):

@@ -91,6 +91,17 @@ def test_drawn_rows_are_in_range_and_seeded(n, block, seed):
         assert (rows != stationary_bootstrap(n, 7, block, seed + 1)).any()
 
 
+@given(n=st.integers(1, 60), block=st.floats(1.0, 50.0), seed=st.integers(0, 1000))
+def test_rows_are_those_of_a_walk_that_goes_on_or_begins_anew(n, block, seed):
+    random = np.random.default_rng(seed)
+    anew, places = random.random((3, n)) < 1.0 / block, random.integers(0, n, (3, n))
+    for draw, rows in enumerate(stationary_bootstrap(n, 3, block, seed)):
+        row = -1
+        for step, found in enumerate(rows):
+            row = places[draw, step] if step == 0 or anew[draw, step] else (row + 1) % n
+            assert found == row
+
+
 @pytest.mark.parametrize("block", [1.0, 3.0, 10.0, 25.0])
 def test_blocks_run_on_wrap_and_are_of_geometric_length(block):
     """A row that is not its predecessor's successor begins a block; 1 in 500 begins where the last one ended."""
