@@ -180,6 +180,8 @@ def _workspace(workspace: str | Path | None, config: FinetuneConfig) -> Iterator
 
 def _trained(train: pd.DataFrame, valid: pd.DataFrame, run: Run) -> tuple[Any, Any, float]:
     """Return the Trainer when it is done, the tokenizer, and how long it took."""
+    from nlp.training.dropout import quick_dropout
+
     config = run.config
     counts = row_weights(train)
     wanted = targets(train, soft=config.soft_targets) * counts[:, None]
@@ -188,7 +190,8 @@ def _trained(train: pd.DataFrame, valid: pd.DataFrame, run: Run) -> tuple[Any, A
     rows = rows_of(_token_ids(model, tokenizer, train, "training", config), wanted)
     held = rows_of(_token_ids(model, tokenizer, valid, "validation", config), targets(valid))
     trainer = build(_with_adapters(model, config), tokenizer, rows, held, factors, run)
-    outcome = train_from(trainer, run, _digest(config, rows, held))
+    with quick_dropout(trainer.model):
+        outcome = train_from(trainer, run, _digest(config, rows, held))
     return trainer, tokenizer, float(outcome.metrics["train_runtime"])
 
 

@@ -56,9 +56,6 @@ def _set_dropout(model: Any, dropout: float) -> None:
     """Dropout between layers only; a config attribute would come too late, the modules are built."""
     import torch
 
-    from nlp.training.dropout import Dropout
-
-    found = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Dropout)]
-    for name in found:
-        within_attention = name.endswith(("attention.self.dropout", "attention.dropout"))
-        model.set_submodule(name, Dropout(0.0 if within_attention else dropout))
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0 if name.endswith(("attention.self.dropout", "attention.dropout")) else dropout

@@ -67,12 +67,15 @@ def pretrain(
         ModelError: the base cannot be loaded, has no mask token or its kind no masked language model; a setting
             makes no sense; `folder` holds anything but a saved model.
     """
+    from nlp.training.dropout import quick_dropout
+
     config = PretrainConfig() if config is None else config
     _check(config)
     kept, taught = _usable(texts), all_told(texts_of_base(base), _masked_words(until))
     model, tokenizer = _masked_model(base, config.seed)
     trainer = _trainer(model, tokenizer, kept, config, progress)
-    trainer.train()
+    with quick_dropout(trainer.model):
+        trainer.train()
     record = {"base": str(base), "config": asdict(config), "texts": len(kept), "texts_sha256": _digest(kept),
               "steps": int(trainer.state.global_step), **_losses(trainer.state.log_history),
               TRAINED_ON: list(taught.corpora), TRAINED_UNTIL: taught.until}  # fmt: skip

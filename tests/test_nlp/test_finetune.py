@@ -18,6 +18,7 @@ from nlp.corpora import LABELS
 from nlp.errors import CorpusError, ModelError
 from nlp.evaluate import evaluate
 from nlp.finetune import finetune
+from nlp.forward.encoders import is_known
 from nlp.provenance import TrainingTexts
 from nlp.training.base_model import load_base
 from nlp.training.recipe import PRESETS, FinetuneConfig
@@ -143,6 +144,13 @@ def test_dropout_applies_between_layers_and_not_to_attention(config):
     assert len(attention) == 2
     assert {rates[name] for name in attention} == {0.0}
     assert {rates[name] for name in rates.keys() - attention} == {0.3}
+
+
+@pytest.mark.parametrize("setting", [{}, {"lora_rank": 2}, {"average_decay": 0.9}])
+def test_what_was_fine_tuned_is_computed_in_packs(config, setting):
+    model = finetune(ROWS, ROWS, replace(config, epochs=1, **setting))[0].model
+    assert is_known(model)
+    assert not any(isinstance(layer, torch.nn.Dropout) and layer.training for layer in model.modules())
 
 
 def test_a_base_gets_our_labels_and_is_trained_in_float32(config):

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlp.training.dropout import Dropout
+from nlp.training.dropout import Dropout, quick_dropout
 
 
 def dropped(p, values, seed=0):
@@ -58,6 +58,18 @@ def test_at_one_nothing_is_left_and_the_type_stays():
     values = torch.randn(10, dtype=torch.bfloat16)
     assert torch.equal(dropped(1.0, values), torch.zeros(10, dtype=torch.bfloat16))
     assert dropped(0.3, values).dtype == torch.bfloat16
+
+
+def test_a_model_drops_out_by_it_and_is_given_back_as_it_was():
+    inner = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Dropout(0.3))
+    model = torch.nn.Sequential(inner, torch.nn.Dropout(0.1)).train()
+    before = list(model.modules())
+    with quick_dropout(model):
+        assert [layer.p for layer in model.modules() if type(layer) is Dropout] == [0.3, 0.1]
+        assert all(layer.training for layer in model.modules())
+        model.eval()
+    assert list(model.modules()) == before
+    assert not any(layer.training for layer in model.modules())
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
