@@ -71,7 +71,9 @@ class _Search:
             active = self._active(place)
             state = place.free.tobytes(), place.slope.tobytes(), place.fixed.tobytes(), active.tobytes()
             if seen and state == seen[-1]:
-                return self._optimum(steps)
+                if not self._raise_price():
+                    return self._optimum(steps)
+                continue
             if state in seen or np.count_nonzero(place.free) > MOST_FREE:
                 return None  # it goes in circles, or is no small correction
             seen.append(state)
@@ -125,6 +127,26 @@ class _Search:
             self.y = np.where(self.is_equality, prices, np.maximum(prices, 0.0))
         else:
             self.w[free] = both[:, 0]
+
+    def _raise_price(self) -> bool:
+        """Where all weights that a broken row could move stay at bends, let it pay them to go; whether it could.
+
+        The price is that at which the weights, each alone, give way by what the row asks: weight i does from its
+        resistance on, by reach² / curvature for each unit of the price above it.
+        """
+        over = self.rows @ self.w - self.program.long_limit
+        row = int(over.argmax()) if len(over) else 0
+        if not len(over) or over[row] <= FAR or self.second[row].any():
+            return False
+        reach = np.abs(self.rows[row])
+        resistance = self.bends.resistance(self.w, self._slope(), self._cost(), -np.sign(self.rows[row])) / reach
+        order = np.argsort(resistance)[: np.count_nonzero(np.isfinite(resistance))]
+        begun, given = resistance[order], (reach**2 / self.curvature)[order]
+        prices = (over[row] + np.cumsum(given * begun)) / np.cumsum(given)
+        enough = prices <= np.append(begun[1:], np.inf)[: len(begun)]
+        self.y = self.y.copy()
+        self.y[row] += prices[enough.argmax()] if len(order) else 0.0
+        return bool(len(order))
 
     def _normals(self, place: Place, held: Positions) -> Vector:
         """How the active long rows grow with each weight, its secondary variables moving along."""

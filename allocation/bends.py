@@ -94,6 +94,17 @@ class Bends:
         side = np.where(moved > 0.0, self.high, self.low)
         return Place(w, free, np.where(free, 0.0, w), self.level + side * moved, side)
 
+    def resistance(self, w: Vector, slope: Vector, cost: Table, toward: Vector) -> Vector:
+        """By how much the slope of everything but the secondary variables' cost must change before a weight moves.
+
+        toward: the side, -1 or 1. Infinite at a bound, and for the side 0.
+        """
+        left = toward < 0.0
+        side = np.where((w > self.bend) | ((w == self.bend) & ~left), self.high, self.low)
+        needed = toward * (slope + total(cost * side))
+        stopped = (toward == 0.0) | np.where(left, w <= self.lower, w >= self.upper)
+        return np.where(stopped, np.inf, np.maximum(needed, 0.0))
+
     def multipliers(self, w: Vector, force: Vector, cost: Table) -> Table:
         """The multipliers of the short rows at which their forces are `force`, and each t costs `cost`.
 

@@ -19,12 +19,14 @@ from allocation import (
     MaxTurnover,
     MaxWeight,
     MeanVariance,
+    MinCash,
     NetExposure,
     NetUtility,
     Variance,
     solvers,
 )
 from allocation.active_set import guess
+from allocation.bends import Bends
 
 DAILY = (ExpectedReturn(), Variance(5.0), LinearCost(0.001))
 
@@ -80,6 +82,46 @@ def test_most_of_what_is_costly_to_trade_settles():
         found = guessed(program, data)
         settled += found is not None and found.residuals.worst <= solvers.EXACT
     assert settled >= 25
+
+
+@settings(max_examples=40)
+@given(
+    seed=SEEDS, n_assets=st.integers(2, 40), drift=st.floats(1e-9, 3e-3), size=st.sampled_from([0.0, 0.02, 0.2]),
+    shorts=st.booleans(),
+)  # fmt: skip
+def test_what_drifted_beyond_a_limit_pays_until_something_goes(seed, n_assets, drift, size, shorts):
+    """No forecast is worth a trade, so all weights stay at their bends, and yet the portfolio must shrink."""
+    case = problem(seed, n_assets, 3)
+    held = case.held / case.held.sum() * (0.98 + drift)
+    rules = (Box(-0.5, 1.0) if shorts else LongOnly(), MinCash(0.02))
+    outer = MeanVariance(case.assets, DAILY, rules)
+    mu = size * case.mu + 5.0 * case.risk.times(held)
+    program = outer._program(3)
+    data = program.canonical.apply(outer.numbers(mu, case.risk, held, 0.0))
+    found = guessed(program, data)
+    assert found is not None
+    assert found.residuals.worst < solvers.EXACT
+    w = program.weights(found)
+    assert w.sum() <= 0.98 + 1e-12
+    other = program.weights(solvers._structured(program.canonical, program.structure, data))
+    np.testing.assert_allclose(w, other, atol=1e-7)
+
+
+@settings(max_examples=60)
+@given(seed=SEEDS, n_assets=st.integers(1, 12), at_bend=st.booleans(), side=st.sampled_from([-1.0, 1.0]))
+def test_a_weight_moves_when_its_resistance_is_overcome_and_not_before(seed, n_assets, at_bend, side):
+    case, random = problem(seed, n_assets, 1), np.random.default_rng(seed)
+    program, data = compiled(DAILY, (Box(-0.2, 0.6), NetExposure(0.0, 1.0)), case, 1)
+    bends = Bends.read(program.structure.program(data))
+    w = bends.start() if at_bend else np.clip(random.normal(0.2, 0.3, n_assets), -0.2, 0.6)
+    slope, cost = 2e-3 * random.normal(size=n_assets), random.uniform(0, 2e-3, bends.bend.shape)
+    resistance = bends.resistance(w, slope, cost, np.full(n_assets, side))
+    gone = {}
+    for share, rounding in ((0.999, -1e-9), (1.001, 1e-9)):
+        more = np.where(np.isfinite(resistance), share * resistance, 1.0) + rounding
+        gone[share] = side * (bends.place(slope - side * more - w, np.ones(n_assets), cost).w - w) > 0.0
+    assert not gone[0.999][resistance > 0.0].any()
+    assert (gone[1.001] == np.isfinite(resistance)).all()
 
 
 def test_no_bits_come_from_what_was_solved_before():
