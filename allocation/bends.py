@@ -1,6 +1,7 @@
 """A quadratic program's short rows as what they are to one weight: bounds, and costs with a bend."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -56,7 +57,7 @@ class Bends:
         if not ((unit > 0.0) & ((high > low) | (short.idle > 0.0))).all():
             return None
         turned = slopes[0] > slopes[1]
-        bend = np.where(turned, starts[1] - starts[0], starts[0] - starts[1]) / (high - low + short.idle)
+        bend = _merged(np.where(turned, starts[1] - starts[0], starts[0] - starts[1]) / (high - low + short.idle))
         level = np.where(turned, starts[1], starts[0]) + low * bend
         depth = np.where(short.idle > 0.0, np.inf, bend)
         rising = np.argsort(depth, axis=0, kind="stable") if len(depth) > 1 else None
@@ -126,6 +127,19 @@ class Bends:
         holds = (a * force > 0) & (h / a == w)
         first = holds & (np.cumsum(holds, axis=0) == 1)
         return np.where(first, force / a, 0.0)
+
+
+def _merged(bends: Table) -> Table:
+    """Two bends of one weight that differ by rounding are one: else a weight at both would stand beside one of them."""
+    if len(bends) == 1:
+        return bends
+    order = np.argsort(bends, axis=0, kind="stable")
+    rising = np.take_along_axis(bends, order, axis=0)
+    for lower, upper in pairwise(rising):
+        upper[:] = np.where(upper - lower < NEAR, lower, upper)
+    merged = np.empty_like(bends)
+    np.put_along_axis(merged, order, rising, axis=0)
+    return merged
 
 
 def _bounds(short: ShortRows) -> tuple[Vector, Vector]:

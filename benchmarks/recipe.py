@@ -19,13 +19,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nlp import FinetuneConfig, PretrainConfig, finetune, read_corpus
+from nlp import FinetuneConfig, PretrainConfig, finetune, pretrain, read_corpus
 from nlp.corpora import LABELS
 from nlp.evaluate import evaluate_probabilities
 from nlp.evaluation.compare import compare
 from nlp.labelled.mixing import split_first
 from nlp.labelled.near_duplicates import duplicate_groups
-from nlp.training import pretrain
 
 REFERENCE = FinetuneConfig(learning_rate=5e-5)  # the default until this table spoke for 1e-4
 SETTINGS: dict[str, FinetuneConfig] = {
