@@ -96,14 +96,11 @@ class FinetuneConfig:
     def preset(cls, name: str, seed: int = 0) -> "FinetuneConfig":
         """Return the settings of a name: default and full (thousands of texts) or small (about a thousand).
 
-        full is for several corpora at once: they are more steps, over which half the learning rate did better
-        (benchmarks/README.md). After it, `nlp.finetune.refit` trains on the held-out texts too.
+        default and full differ in what follows: after full, `nlp.finetune.refit` trains on the held-out texts too.
 
         Raises:
             ModelError: another name.
         """
         if name not in PRESETS:
             raise ModelError(f"the preset {name!r} is not known: use {', '.join(PRESETS)}")
-        if name == "small":
-            return cls.small_corpus(seed)
-        return cls(learning_rate=5e-5, seed=seed) if name == "full" else cls(seed=seed)
+        return cls.small_corpus(seed) if name == "small" else cls(seed=seed)

@@ -231,8 +231,7 @@ def test_a_preset_has_the_seed_it_is_given(name):
     assert FinetuneConfig.preset(name, seed=7) == replace(FinetuneConfig.preset(name), seed=7)
 
 
-def test_several_corpora_are_learnt_more_slowly_and_an_unknown_preset_is_named():
-    assert FinetuneConfig.preset("full") == replace(FinetuneConfig(), learning_rate=5e-5)
+def test_an_unknown_preset_is_named():
     with pytest.raises(ModelError, match="the preset 'huge' is not known: use default, small, full"):
         FinetuneConfig.preset("huge")
 
