@@ -1,4 +1,4 @@
-"""Dropout that costs little on the CPU, where drawing torch's mask takes an eighth of a training step.
+"""Dropout that costs little on the CPU, where drawing torch's mask takes a tenth of a training step.
 
 Import it where a model is trained: it loads torch.
 """
