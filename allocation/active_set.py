@@ -91,11 +91,15 @@ class _Search:
         cost = self.program.r
         return cost + (self.y @ self.second).reshape(cost.shape) if self.touched else cost
 
+    def _over(self, w: Vector, t: Table) -> Vector:
+        """By how much each long row is beyond its limit."""
+        return self.rows @ w + self.second @ t.reshape(-1) - self.program.long_limit
+
     def _active(self, place: Place) -> Mask:
         """The long rows that hold: those whose price outweighs their slack, and the one most broken of the rest."""
         if not len(self.rows):
             return self.is_equality
-        over = self.rows @ place.w + self.second @ place.t.reshape(-1) - self.program.long_limit
+        over = self._over(place.w, place.t)
         active = self.is_equality | ((self.y > 0.0) & (self.y + self.stiffness * over > 0.0))
         over[active] = 0.0
         worst = int(over.argmax())
@@ -134,19 +138,20 @@ class _Search:
         The price is that at which the weights, each alone, give way by what the row asks: weight i does from its
         resistance on, by reach² / curvature for each unit of the price above it.
         """
-        over = self.rows @ self.w - self.program.long_limit
-        row = int(over.argmax()) if len(over) else 0
-        if not len(over) or over[row] <= FAR or self.second[row].any():
+        over = self._over(self.w, self.bends.second(self.w))
+        if over.max(initial=0.0) <= FAR or self.second[row := int(over.argmax())].any():
             return False
         reach = np.abs(self.rows[row])
         resistance = self.bends.resistance(self.w, self._slope(), self._cost(), -np.sign(self.rows[row])) / reach
         order = np.argsort(resistance)[: np.count_nonzero(np.isfinite(resistance))]
+        if not len(order):
+            return False
         begun, given = resistance[order], (reach**2 / self.curvature)[order]
         prices = (over[row] + np.cumsum(given * begun)) / np.cumsum(given)
-        enough = prices <= np.append(begun[1:], np.inf)[: len(begun)]
+        enough = prices <= np.append(begun[1:], np.inf)
         self.y = self.y.copy()
-        self.y[row] += prices[enough.argmax()] if len(order) else 0.0
-        return bool(len(order))
+        self.y[row] += prices[enough.argmax()]
+        return True
 
     def _normals(self, place: Place, held: Positions) -> Vector:
         """How the active long rows grow with each weight, its secondary variables moving along."""
@@ -176,7 +181,7 @@ class _Search:
 
     def _optimum(self, steps: int) -> Optimum | None:
         t = self.bends.second(self.w)
-        over = self.rows @ self.w + self.second @ t.reshape(-1) - self.program.long_limit
+        over = self._over(self.w, t)
         if over.max(initial=0.0) > FAR or over[self.is_equality | (self.y > 0.0)].min(initial=0.0) < -FAR:
             return None  # a row that the others nearly imply, but not quite
         z = self.bends.multipliers(self.w, -self._slope(), self._cost())

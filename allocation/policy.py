@@ -36,7 +36,8 @@ class View:
     @property
     def tradable(self) -> pd.Index:
         """Assets with a price at `now`."""
-        return self.prices.columns[self.prices.iloc[-1].notna()]
+        priced: pd.Index = self.prices.columns[~np.isnan(self.prices.to_numpy()[-1])]
+        return priced
 
 
 Policy = Callable[[View], pd.Series]
@@ -143,8 +144,7 @@ class SentimentPolicy:
         reference = pd.Series((1.0 - locked) / len(assets), index=assets)
         expected = forecast + equilibrium_return(risk, reference, self.risk_aversion)
         given = {name: numbers(view)[assets] for name, numbers in self.given.items()}
-        known = tuple(view.prices.columns.tolist())  # quicker than to go through pandas' text one by one
-        named = known if assets is view.prices.columns else tuple(assets.tolist())
+        named, known = (tuple(names.tolist()) for names in (assets, view.prices.columns))  # a list first: quicker
         return _Task(self._program(named, known), expected, risk, held, locked, given)
 
     def _investable(self, view: View) -> pd.Index:
@@ -152,8 +152,8 @@ class SentimentPolicy:
         recent = view.prices.to_numpy()[-window - 1 :]
         priced: NDArray[np.bool_] = np.isfinite(recent)
         returns = (priced[1:] & priced[:-1]).sum(axis=0)
-        chosen, columns = priced[-1] & (returns >= self.min_history), view.prices.columns
-        return columns if chosen.all() else columns[chosen]
+        chosen: pd.Index = view.prices.columns[priced[-1] & (returns >= self.min_history)]
+        return chosen
 
     def _program(self, assets: tuple[str, ...], known: tuple[str, ...]) -> MeanVariance:
         program = self._programs.pop((assets, known), None)
@@ -180,8 +180,6 @@ class _Task:
 
 def _equal(view: View) -> pd.Series:
     held = view.held
-    trades = np.isfinite(view.prices.to_numpy()[-1])
-    if not held.index.equals(view.prices.columns):
-        trades = held.index.isin(view.prices.columns[trades])
+    trades = held.index.isin(view.tradable)
     each = (1.0 - held.to_numpy()[~trades].sum()) / max(np.count_nonzero(trades), 1)
     return pd.Series(np.where(trades, each, np.nan), index=held.index)

@@ -190,14 +190,11 @@ def _found(strategy: Path, policy: "Policy", data: Data, settings: Settings) -> 
 
 
 def _peers(data: Data, settings: Settings) -> "list[Result]":
-    """Equal weights and buy-and-hold; who has bought once would only be asked again to answer that he holds."""
+    """Those that know nothing of the news: equal weights and buy-and-hold."""
     from allocation.policy import EqualWeight, Hold
 
-    equal, held = PEERS
-    hold = _run(held, Hold(), replace(data, dates=data.dates[:1]), settings, None)
-    if hold.trades.empty:
-        hold = _run(held, Hold(), data, settings, None)
-    return [_run(equal, EqualWeight(), data, settings, None), hold]
+    others: tuple[Policy, ...] = (EqualWeight(), Hold())
+    return [_run(name, other, data, settings, None) for name, other in zip(PEERS, others, strict=True)]
 
 
 def _placebo(data: Data) -> "Placebo | None":

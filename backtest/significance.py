@@ -135,21 +135,15 @@ def stationary_bootstrap(n: int, draws: int, mean_block: float, seed: int) -> ND
     return rows
 
 
-def _begun(n: int, draws: int, mean_block: float, seed: int) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Where a block begins, and the row that it would begin with (draws × n)."""
-    random = np.random.default_rng(seed)
-    fresh = random.random((draws, n)) < 1.0 / mean_block
-    fresh[:, 0] = True
-    return fresh, random.integers(0, n, (draws, n))
-
-
 @lru_cache(maxsize=16)  # a study asks for the same again and again
 def _blocks(
     n: int, draws: int, mean_block: float, seed: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.intp]]:
     """The blocks of `stationary_bootstrap`, one after the other: first row, row after the last, where draws begin."""
-    fresh, starts = _begun(n, draws, mean_block, seed)
-    first = starts[fresh]
+    random = np.random.default_rng(seed)
+    fresh = random.random((draws, n)) < 1.0 / mean_block
+    fresh[:, 0] = True
+    first = random.integers(0, n, (draws, n))[fresh]
     place = np.flatnonzero(fresh)
     length = np.diff(place, append=draws * n)
     return first.astype(np.int32), (first + length).astype(np.int32), np.searchsorted(place, np.arange(draws) * n)

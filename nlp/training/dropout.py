@@ -36,11 +36,9 @@ class Dropout(torch.nn.Dropout):
         """Values (any shape): in training dropped with chance p, the others divided by the share kept, so that the
         mean stays (N. Srivastava et al., "Dropout", JMLR 2014, section 10); else as they are.
         """
-        if not self.training or self.p == 0.0 or input.device.type != "cpu":
-            return super().forward(input)
         dropped = round(self.p * WORD)
-        if dropped == WORD:
-            return torch.zeros_like(input) * input
+        if not self.training or dropped in (0, WORD) or input.device.type != "cpu":
+            return super().forward(input)
         kept = _words(input.numel()) >= dropped - WORD // 2
         return input * (kept.view(input.shape).to(input.dtype) * (WORD / (WORD - dropped)))
 
