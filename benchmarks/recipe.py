@@ -64,7 +64,7 @@ def run(setting: str, fold: int, texts: int, out: Path) -> None:
     test = rows[rows["fold"] == fold]
     corpora = {"phrasebank": (some(rows[rows["fold"] != fold], texts, fold), 1.0), **others(setting, texts, fold)}
     train, valid = split_first(corpora, seed=fold)
-    train = without_near_copies(train, test)
+    train, valid = without_near_copies(train, test), without_near_copies(valid, test)
     config = replace(SETTINGS[setting], seed=fold)
     started = time.perf_counter()
     if setting.startswith("masked words"):
@@ -96,10 +96,10 @@ def others(setting: str, texts: int, seed: int) -> dict[str, tuple[pd.DataFrame,
     return {name: (some(read_corpus(data() / f"{name}.parquet").rows, texts, seed), 0.3) for name in names}
 
 
-def without_near_copies(train: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
+def without_near_copies(rows: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
     """The fold column keeps exact repeats together only; this leaves out the near ones too."""
-    groups = duplicate_groups([*train["text"], *test["text"]])
-    return train[~np.isin(groups[: len(train)], groups[len(train) :])].reset_index(drop=True)
+    groups = duplicate_groups([*rows["text"], *test["text"]])
+    return rows[~np.isin(groups[: len(rows)], groups[len(rows) :])].reset_index(drop=True)
 
 
 def pretrained(train: pd.DataFrame, folder: Path) -> Path:

@@ -94,6 +94,11 @@ class SentimentClassifier:
         where, device, dtype = checked_source(source), _device(device), known_dtype(dtype)
         model, tokenizer = _load_whole(where, source)
         saved = saved_reading(Path(where))
+        if saved.columns not in (None, label_order(model.config)):
+            raise ModelError(
+                f"{source}: config.json has the labels in another order than the model was saved with: "
+                "put id2label back, or save the model again"
+            )
         return cls(
             model.to(device), tokenizer, temperature=saved.temperature, dtype=dtype, reads_amounts=saved.amounts,
             training=saved.training,
@@ -181,7 +186,8 @@ class SentimentClassifier:
             config.dtype = "float32"  # that of the weights in the file, whatever they are computed in
             config.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
-        sidecar = {"temperature": self.temperature, "labels": LABELS, "fingerprint": self.fingerprint,
+        sidecar = {"temperature": self.temperature, "labels": LABELS, "columns": self.column_order,
+                   "fingerprint": self.fingerprint,
                    "amounts": AMOUNT_RULES if self.reads_amounts else None,
                    TRAINED_ON: None if self.training is None else list(self.training.corpora),
                    TRAINED_UNTIL: None if self.training is None else self.training.until}  # fmt: skip
@@ -197,6 +203,7 @@ def _load_whole(where: str, source: str | Path) -> tuple[Any, Any]:
         model, report = AutoModelForSequenceClassification.from_pretrained(
             where,
             use_safetensors=True,
+            trust_remote_code=False,  # else a person at a terminal is asked
             dtype=torch.float32,  # a config that names bfloat16 would round the weights
             ignore_mismatched_sizes=True,
             output_loading_info=True,

@@ -5,7 +5,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from nlp.tables import need_columns
 from nlp.training.augment import AugmentConfig, augment
 from nlp.training.base_model import load_base
 from nlp.training.lora import adapt, merged
+from nlp.training.rdrop import seen_twice
 from nlp.training.recipe import FinetuneConfig
 from nlp.training.targets import class_weights, row_weights, targets
 from nlp.training.trainer import Row, Run, build, headline_figures, rows_of, train_from
@@ -183,6 +184,7 @@ def _trained(train: pd.DataFrame, valid: pd.DataFrame, run: Run) -> tuple[Any, A
     from nlp.training.dropout import quick_dropout
 
     config = run.config
+    readings = seen_twice if config.rdrop else nullcontext
     counts = row_weights(train)
     wanted = targets(train, soft=config.soft_targets) * counts[:, None]
     factors = class_weights(label_codes(train["label"]), config.class_weight_power, counts)
@@ -190,7 +192,7 @@ def _trained(train: pd.DataFrame, valid: pd.DataFrame, run: Run) -> tuple[Any, A
     rows = rows_of(_token_ids(model, tokenizer, train, "training", config), wanted)
     held = rows_of(_token_ids(model, tokenizer, valid, "validation", config), targets(valid))
     trainer = build(_with_adapters(model, config), tokenizer, rows, held, factors, run)
-    with quick_dropout(trainer.model):
+    with quick_dropout(trainer.model), readings(trainer.model):
         outcome = train_from(trainer, run, _digest(config, rows, held))
     return trainer, tokenizer, float(outcome.metrics["train_runtime"])
 

@@ -30,9 +30,23 @@ def checked_source(source: str | Path) -> str:
             raise ModelError(f"{path}: has no config.json: pass a folder that a model was saved in")
         if not any(path.glob("*.safetensors")):
             raise ModelError(f"{path}: has no safetensors file: pickled weights are never loaded, convert them first")
+        _refuse_pickled_shards(path / "model.safetensors.index.json")
     elif path.is_absolute() or str(source).startswith(".") or str(source).count("/") != 1:
         raise ModelError(f"{source}: no such model folder (or name it on the hub: owner/name)")
     return str(source)
+
+
+def _refuse_pickled_shards(index: Path) -> None:
+    """An index may name any file as a shard, and transformers unpickles those of another ending."""
+    if not index.is_file():
+        return
+    try:
+        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ModelError(f"{index}: cannot be read: {error!r}: save the model again") from error
+    pickled = sorted(str(shard) for shard in shards if not str(shard).endswith(".safetensors"))
+    if pickled:
+        raise ModelError(f"{index}: names {pickled[0]}: pickled weights are never loaded, convert them first")
 
 
 def embedded_encoder() -> Path:
@@ -103,7 +117,7 @@ def load_tokenizer(where: str) -> Any:
     """Return the tokenizer; one without words is refused, as it would read every text as unknown words."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(where, use_fast=True)
+    tokenizer = AutoTokenizer.from_pretrained(where, use_fast=True, trust_remote_code=False)
     if not tokenizer.is_fast or len(tokenizer) <= len(tokenizer.all_special_ids):
         raise ModelError("has no vocabulary (tokenizer.json): save the tokenizer beside the model")
     return tokenizer
@@ -120,12 +134,14 @@ def checked_temperature(temperature: Any) -> float:
 class Reading:
     """How a saved model reads texts: its temperature, and whether compared amounts are worked out (nlp/amounts.py).
 
-    training: which texts taught it, None where no fine-tuning said so.
+    training: which texts taught it, None where no fine-tuning said so. columns: those of negative, neutral and
+    positive, None where an older version saved it.
     """
 
     temperature: float = 1.0
     amounts: bool = False
     training: TrainingTexts | None = None
+    columns: list[int] | None = None
 
 
 def saved_reading(folder: Path) -> Reading:
@@ -136,7 +152,7 @@ def saved_reading(folder: Path) -> Reading:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         temperature = checked_temperature(found.get("temperature", 1.0))
-        return Reading(temperature, _known_rules(found.get("amounts")), saved_texts(found))
+        return Reading(temperature, _known_rules(found.get("amounts")), saved_texts(found), found.get("columns"))
     except (ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: cannot be read: {error}") from error
 
@@ -181,6 +197,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
             fresh = Path(beside, "new")
             fresh.mkdir()
             yield fresh
+            _open_up(fresh)
             _swap(fresh, place, aside=Path(beside, "old"))
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or first_line(error)
@@ -205,14 +222,20 @@ def check_destination(folder: Path) -> None:
         raise ModelError(f"{folder}: holds other files: name a new folder")
 
 
+def _open_up(folder: Path) -> None:
+    """safetensors makes files that only their owner reads; the umask shall decide, as for config.json."""
+    for weights in folder.glob("*.safetensors"):
+        weights.chmod((folder / "config.json").stat().st_mode & 0o777)
+
+
 def _swap(fresh: Path, folder: Path, aside: Path) -> None:
     """Folders cannot be swapped in one step, so the old one steps aside, and back where the new cannot move in."""
-    if folder.exists():
-        folder.rename(aside)
     try:
+        if folder.exists():
+            folder.rename(aside)
         fresh.rename(folder)
-    except OSError:
-        if aside.exists():
+    except BaseException:  # an interrupt between both too: what stepped aside would be removed with its folder
+        if aside.exists() and not folder.exists():
             aside.rename(folder)
         raise
 

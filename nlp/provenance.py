@@ -36,16 +36,25 @@ def training_texts(rows: pd.DataFrame) -> TrainingTexts:
     Raises:
         CorpusError: the column of dates holds something else.
     """
-    corpora = tuple(map(str, rows["corpus"].unique())) if "corpus" in rows else ()
+    if "corpus" not in rows:
+        return TrainingTexts((), _last_date(rows))
+    each = [TrainingTexts((str(name),), _last_date(part)) for name, part in rows.groupby("corpus", sort=False)]
+    return all_told(None, *each)
+
+
+def _last_date(rows: pd.DataFrame) -> str | None:
     column = dates_column(rows)
     if column is None or rows.empty or rows[column].isna().any():
-        return TrainingTexts(corpora)
-    return TrainingTexts(corpora, f"{times_of(rows[column]).max():%Y-%m-%d}")
+        return None
+    return f"{times_of(rows[column]).max():%Y-%m-%d}"
 
 
 def dates_column(rows: pd.DataFrame) -> str | None:
-    """Return the column that tells when a text appeared, None where there is none."""
-    return next((name for name in DATES if name in rows), None)
+    """Return the column that tells when a text appeared, None where there is none or it is empty.
+
+    Corpora below each other may each have their own: of one of them the others' are empty.
+    """
+    return next((name for name in DATES if name in rows and rows[name].notna().any()), None)
 
 
 def times_of(dates: pd.Series) -> pd.Series:

@@ -16,8 +16,17 @@ WORDS = {"asset": str, "text": str, "label": str}  # 0005 and TRUE are tickers, 
 
 
 def _read_csv(path: Path, words: Sequence[str]) -> pd.DataFrame:
+    refuse_a_column_twice(path)
     dtype = WORDS | dict.fromkeys(words, str)
     return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dtype)  # "None" and "NA" are words
+
+
+def refuse_a_column_twice(path: Path) -> None:
+    """Raise ValueError where the header of a CSV file has a name twice: pandas would call the second one text.1."""
+    header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0]
+    twice = header[header.duplicated() & (header != "")]
+    if len(twice):
+        raise ValueError(f"it has the column {twice.iloc[0]} twice: drop or rename one")
 
 
 def _read_parquet(path: Path, _: Sequence[str]) -> pd.DataFrame:
@@ -26,7 +35,7 @@ def _read_parquet(path: Path, _: Sequence[str]) -> pd.DataFrame:
 
 def _read_jsonl(path: Path, _: Sequence[str]) -> pd.DataFrame:
     """As the json module reads it: pandas' own reader guesses at dates and numbers and loses digits."""
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8-sig").split("\n") if line.strip()]
     wrong = [number for number, row in enumerate(rows, 1) if not isinstance(row, dict)]
     if wrong:
         raise ValueError(f"row {wrong[0]} is not an object: write one object per line")

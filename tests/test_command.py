@@ -1,5 +1,6 @@
 """The command: good runs of each sub-command, and for each bad input one line, exit code 1, nothing written."""
 
+import importlib
 import json
 import re
 import subprocess
@@ -242,10 +243,21 @@ def test_finetune_then_evaluate(command, folder):
     assert "36 texts" in succeeds(command, "evaluate fresh labelled.csv")
 
 
-def test_finetune_on_a_validation_file_of_its_own(command, folder):
-    out = succeeds(command, FINETUNE, "--valid", "labelled.csv")
-    assert "on 36 texts" in out
+def test_finetune_on_a_validation_file_of_its_own(command, folder, caplog):
+    copies = labelled().iloc[:3].assign(text=lambda rows: rows["text"].str.upper())
+    pd.concat([others("held"), copies]).to_csv("held.csv", index=False)
+    code, out, _ = command(FINETUNE, "--valid", "held.csv")
+    assert code == 0
+    assert "on 33 texts" in out
+    assert "on 15 held-out texts" in out
     assert out.endswith("saved in fresh\n")
+    assert "3 training texts are near-duplicates of held-out ones and were left out" in caplog.text
+
+
+def others(name, rows=12):
+    """Labelled texts that are near-duplicates neither of each other nor of those of another name."""
+    texts = [" ".join(f"{name}{letter}{n}" for letter in "wxyz") for n in range(rows)]
+    return pd.DataFrame({"text": texts, "label": ["negative", "neutral", "positive"] * (rows // 3)})
 
 
 @pytest.fixture
@@ -417,6 +429,15 @@ BAD = {
     "scores without a column": (
         TO_SIGNAL, lambda folder: news().to_csv(folder / "scored.csv", index=False), "has no column score",
     ),
+    "patience without held-out texts": (
+        f"{FINETUNE} --preset full --patience 1", None, "--patience needs held-out texts, and --preset full trains on",
+    ),
+    "trained on the held-out texts": (
+        f"{FINETUNE} --valid labelled.csv", None, "all training texts are near-duplicates of held-out ones: hold out",
+    ),
+    "a weight of words": (
+        FINETUNE, text("labelled.csv", labelled().assign(weight="much").to_csv(index=False)), "the weight is nan: give",
+    ),
     "labels without a column": (EVALUATE, text("labelled.csv", "sentence,label\na,neutral\n"), "has no column text"),
     "unparsable news time": (
         SCORE, text("news.csv", "published,asset,text\nlater,AAA,a\n"), "news.csv: row 1: published 'later' is not a",
@@ -445,8 +466,8 @@ BAD = {
     "unknown label to train on": (FINETUNE, text("labelled.csv", "text,label\na,great\n"), "label 'great' is not"),
     "too few texts to split": (FINETUNE, text("labelled.csv", "text,label\na,neutral\n"), "rarest label has 1 texts"),
     "a label without texts": (
-        f"{FINETUNE} --valid labelled.csv", text("labelled.csv", "text,label\na,neutral\nb,positive\n"),
-        "no training text is labelled negative: all of",
+        f"{FINETUNE.replace('labelled', 'two')} --valid labelled.csv",
+        text("two.csv", "text,label\na,neutral\nb,positive\n"), "no training text is labelled negative: all of",
     ),
     "no safetensors": (
         "evaluate pickled labelled.csv", without_safetensors, "pickled: has no safetensors file: pickled weights",
@@ -652,36 +673,70 @@ def test_settings_that_train_nothing_are_told(command, folder, option):
     fails(command, folder, f"{FINETUNE} {option}", None, option.split()[0].strip("-").replace("-", ".") + ".* is ")
 
 
-def test_finetune_full_measures_first_and_then_trains_on_all(command, folder):
-    report = strict_json(succeeds(command, FINETUNE, "--preset", "full", "--json"))
-    assert report["train_rows"] + report["valid_rows"] == 36
+def card_of(folder):
+    """The card, and texts and licence of each corpus on it."""
     card = (folder / "fresh" / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| training \| (\S+) \| (\d+) \|.*\| ([^|]+) \| [^|]+ \| `\w+` \|$", card, re.MULTILINE)
+    return card, {name.replace("\\", ""): (int(texts), licence) for name, texts, licence in rows}
+
+
+def spied(function, calls):
+    """The function, with name, positional and named arguments of each call written down."""
+
+    def called(*given, **named):
+        calls.append((function.__name__, given, named))
+        return function(*given, **named)
+
+    return called
+
+
+def test_finetune_full_is_measured_before_it_trains_on_the_held_out_texts_too(command, folder, monkeypatch):
+    calls = []
+    for home, name in (("nlp.evaluate", "evaluate"), ("nlp.finetune", "finetune"), ("nlp.finetune", "refit")):
+        module = importlib.import_module(home)
+        monkeypatch.setattr(module, name, spied(vars(module)[name], calls))
+    others("other").to_csv("other.csv", index=False)
+    more = ("--also", "other.csv", "--also-weight", "0.5", "--licence", "MIT", "--json")
+    report = strict_json(succeeds(command, FINETUNE, "--preset", "full", *more))
+    (trained, (train, held, _), _), (measured, (_, tested), _), (again, (rows, _), named) = calls
+    assert (trained, measured, again) == ("finetune", "evaluate", "refit")
+    assert tested.equals(held)
+    assert sorted(rows["text"]) == sorted([*train["text"], *held["text"]])
+    assert report["train_rows"] + report["valid_rows"] == len(rows) == 36 + 12
+    assert train.groupby("corpus")["weight"].unique().map(list).to_dict() == {"labelled.csv": [1.0], "other.csv": [0.5]}
+    assert named["temperature"] == report["temperature"]
+    card, corpora = card_of(folder)
+    assert corpora == {"labelled.csv": (36, "MIT"), "other.csv": (12, "MIT")}
     assert "trained on these too" in card
     assert not list(folder.glob("fresh.*partial"))
 
 
-def test_finetune_full_takes_public_corpora_beside_it_and_never_a_test(command, folder):
-    import pandas as pd
-
-    labels = ["negative", "neutral", "positive"] * 4
-    for name in ("fiqa_sentiment.csv", "test.csv", "phrasebank_test.csv"):
-        texts = [f"{name[0]}{n} x{n} y{n} z{n}" for n in range(12)]
-        pd.DataFrame({"text": texts, "label": labels}).to_csv(folder / name, index=False)
-    code, out, err = command(f"{FINETUNE} --preset full --json")
+def test_finetune_full_takes_public_corpora_beside_it_and_never_a_test(command, folder, monkeypatch, caplog):
+    for name in ("fiqa_sentiment", "phrasebank", "test", "phrasebank_test"):
+        others(name).to_csv(folder / f"{name}.csv", index=False)
+    monkeypatch.setattr(importlib.import_module("nlp.labelled.public_corpora"), "MOST", 9)
+    more = ("--valid", "phrasebank.csv", "--licence", "MIT", "--json")
+    code, out, err = command(f"{FINETUNE} --preset full", *more)
     assert code == 0, err
-    assert "fiqa_sentiment.csv" in err
-    assert strict_json(out)["train_rows"] + strict_json(out)["valid_rows"] == 36 + 12
-    card = (folder / "fresh" / "README.md").read_text(encoding="utf-8")
-    assert "fiqa\\_sentiment.csv" in card
-    assert "test.csv" not in card
+    assert "trained on beside labelled.csv: fiqa_sentiment.csv\n" in err
+    assert "fiqa_sentiment.csv: 9 of 12 texts drawn" in caplog.text
+    assert (strict_json(out)["train_rows"], strict_json(out)["valid_rows"]) == (36 + 9, 12)
+    assert card_of(folder)[1] == {
+        "labelled.csv": (36, "MIT"),
+        "fiqa_sentiment.csv": (9, "not stated"),
+        "phrasebank.csv": (12, "not stated"),
+    }
 
 
 def test_finetune_on_another_corpus_too(command, folder):
-    import pandas as pd
-
-    labels = ["negative", "neutral", "positive"] * 4
-    other = pd.DataFrame({"text": [f"w{n} x{n} y{n} z{n}" for n in range(12)], "label": labels})
-    other.to_csv(folder / "other.csv", index=False)
+    labelled().assign(date="2014-03-07").to_csv(folder / "labelled.csv", index=False)
+    others("other").assign(published="2015-01-02").to_csv(folder / "other.csv", index=False)
     report = strict_json(succeeds(command, FINETUNE, "--also", "other.csv", "--also-weight", "0.5", "--json"))
     assert report["train_rows"] + report["valid_rows"] == 36 + 12
-    assert "| training | other.csv |" in (folder / "fresh" / "README.md").read_text(encoding="utf-8")
+    card, corpora = card_of(folder)
+    assert corpora["other.csv"] == (12, "not stated")
+    assert 'training_texts_from: "2014-03-07"\ntraining_texts_until: "2015-01-02"' in card
+
+
+def test_finetune_patience_is_passed_on(command, folder):
+    assert strict_json(succeeds(command, FINETUNE, "--patience", "1", "--json"))["config"]["patience"] == 1

@@ -22,7 +22,11 @@ def evaluate(
         Path | None, typer.Option(help="Labelled texts to fit the baselines on: majority, TF-IDF + regression.")
     ] = None,
     word_list: Annotated[
-        Path | None, typer.Option(help="Words by category (word, category: negative, positive), as another baseline.")
+        Path | None,
+        typer.Option(
+            help="Words by category, as another baseline: a table of word and category (negative, positive), or the "
+            "Loughran-McDonald master dictionary."
+        ),
     ] = None,
     labels: Annotated[str, typer.Option(help="What other labels mean: 0=bearish,1=bullish,2=neutral.")] = "",
     out: Annotated[Path | None, typer.Option(help="A folder to write evaluation.html into.")] = None,

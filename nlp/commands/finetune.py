@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nlp.labelled.mixing import Weighted
     from nlp.training.recipe import FinetuneConfig
 
+UNSTATED = "not stated"  # the licence of a corpus
 HELD_OUT = 0.1  # of the first corpus, where no file of validation texts is given
 
 
@@ -31,7 +32,11 @@ class Data:
 
 def finetune(
     train: Annotated[
-        Path, typer.Argument(help="Labelled texts: a table with text and label, or a corpus as published.")
+        Path,
+        typer.Argument(
+            help="Labelled texts: a table with text and label (and weight, how much each counts), or a corpus as "
+            "published."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the classifier.")],
     valid: Annotated[Path | None, typer.Option(help="Held-out texts; else a tenth of TRAIN.")] = None,
@@ -50,34 +55,43 @@ def finetune(
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate; else the preset's.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Texts per step; else the preset's.")] = None,
     patience: Annotated[int, typer.Option(help="Stop after so many passes without a better macro-F1; 0: never.")] = 0,
-    licence: Annotated[str, typer.Option(help="Licence of the texts, for the card.")] = "not stated",
+    licence: Annotated[str, typer.Option(help="Licence of TRAIN and of each --also, for the card.")] = UNSTATED,
     track: Annotated[list[str] | None, typer.Option(help="tensorboard, wandb or mlflow; may be repeated.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of split, head and order.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Fine-tune a classifier on labelled texts and save it, with a card that says what it was trained on.
 
-    A run that was killed goes on where it was when the same command is given again.
+    A run that was killed goes on where it was when the same command is given again; one of --preset full that was
+    killed in its second training repeats the first.
     """
+    import pandas as pd
+
+    from nlp.errors import ModelError
     from nlp.evaluate import evaluate
     from nlp.finetune import finetune
     from nlp.model_files import check_destination
     from nlp.training.recipe import FinetuneConfig
 
     check_destination(out)
+    if preset == "full" and patience:
+        raise ModelError("--patience needs held-out texts, and --preset full trains on them at last: leave one out")
     given = {"epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size}
     config = replace(FinetuneConfig.preset(preset, seed), base=base, patience=patience, **_stated(given))
     corpora = _corpora([train, *(also or [])], also_weight, labels)
+    licences = dict.fromkeys(corpora, licence)  # of the public corpora nobody said it
     if preset == "full":
-        corpora |= _public(train, also_weight, corpora, seed)
+        corpora |= _public(train, also_weight, {*corpora, *([valid.name] if valid else [])}, seed)
     data = _data(corpora, valid, labels, seed)
     classifier, report = finetune(
         data.train, data.valid, config, workspace=_beside(out, "partial"), trackers=track or (), progress=True
     )
     evaluation = evaluate(classifier, data.valid)  # before a refit sees these texts
+    taught = data.train
     if preset == "full":
-        classifier = _refitted(data, report, out)
-    card = _card(out.name, classifier, evaluation, data, report, licence, refitted=preset == "full")
+        taught = pd.concat([data.train, data.valid], ignore_index=True)
+        classifier = _refitted(taught, report, out)
+    card = _card(out.name, classifier, evaluation, data, taught, report, licences)
     classifier.save(out, card=card)
     typer.echo(json.dumps(report.to_dict()) if as_json else f"{report}\nsaved in {out}")
 
@@ -87,15 +101,12 @@ def _stated(given: dict[str, float | None]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _refitted(data: Data, report: "FinetuneReport", out: Path) -> "SentimentClassifier":
+def _refitted(rows: "pd.DataFrame", report: "FinetuneReport", out: Path) -> "SentimentClassifier":
     """The same recipe on the held-out texts too."""
-    import pandas as pd
-
     from nlp.finetune import refit
 
-    everything = pd.concat([data.train, data.valid], ignore_index=True)
     return refit(
-        everything,
+        rows,
         report.config,
         temperature=report.temperature,
         workspace=_beside(out, "refit.partial"),
@@ -118,7 +129,7 @@ def _corpora(files: list[Path], also_weight: float, labels: str) -> "dict[str, W
     return {file.name: (_rows(file, labels), 1.0 if place == 0 else also_weight) for place, file in enumerate(files)}
 
 
-def _public(train: Path, weight: float, taken: "dict[str, Weighted]", seed: int) -> "dict[str, Weighted]":
+def _public(train: Path, weight: float, taken: set[str], seed: int) -> "dict[str, Weighted]":
     """The public corpora beside TRAIN that were not named, drawn from where they are large."""
     from nlp.labelled.public_corpora import MOST, at_most, public_beside
     from nlp.tables import READERS
@@ -130,10 +141,11 @@ def _public(train: Path, weight: float, taken: "dict[str, Weighted]", seed: int)
 
 
 def _data(corpora: "dict[str, Weighted]", valid: Path | None, labels: str, seed: int) -> Data:
-    from nlp.labelled.mixing import mixed, split_first
+    from nlp.labelled.mixing import apart_from, mixed, split_first
 
     if valid is not None:
-        return Data(mixed(corpora), _rows(valid, labels), valid.name, f"the texts of {valid.name}")
+        held = mixed({valid.name: (_rows(valid, labels), 1.0)})
+        return Data(apart_from(mixed(corpora), held), held, valid.name, f"the texts of {valid.name}")
     first = next(iter(corpora))
     train, held = split_first(corpora, valid=HELD_OUT, seed=seed)
     split = f"a tenth of {first}, near-duplicates on one side, seed {seed}"
@@ -152,16 +164,15 @@ def _rows(file: Path, labels: str) -> "pd.DataFrame":
 
 
 def _card(
-    name: str, classifier: "SentimentClassifier", evaluation: "Evaluation", data: Data, report: "FinetuneReport",
-    licence: str, *, refitted: bool,
+    name: str, classifier: "SentimentClassifier", evaluation: "Evaluation", data: Data, taught: "pd.DataFrame",
+    report: "FinetuneReport", licences: dict[str, str],
 ) -> str:  # fmt: skip
     from nlp.provenance import dates_column
     from nlp.training.model_card import CardFacts, corpus_facts, model_card
 
-    dates = dates_column(data.train)
     training = [
-        corpus_facts(rows, name=str(corpus), licence=licence, dates=dates)
-        for corpus, rows in data.train.groupby("corpus", sort=False)
+        corpus_facts(rows, name=str(corpus), licence=licences.get(str(corpus), UNSTATED), dates=dates_column(rows))
+        for corpus, rows in taught.groupby("corpus", sort=False)
     ]
     facts = CardFacts(
         name=name,
@@ -173,7 +184,7 @@ def _card(
         split=data.split,
         temperature=classifier.temperature,
         config=asdict(report.config),
-        limits=_limits(report.config, refitted=refitted),
+        limits=_limits(report.config, refitted=len(taught) > len(data.train)),
     )
     return model_card(facts)
 

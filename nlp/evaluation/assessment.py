@@ -140,15 +140,21 @@ def _rival(
 def _plain(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """A breakdown as {part: {n, accuracy, accuracy_interval, macro_f1, macro_f1_interval}}."""
     return {
-        part_name(part): {
+        name: {
             "n": int(row["n"]),
             "accuracy": float(row["accuracy"]),
             "accuracy_interval": [float(row["accuracy_low"]), float(row["accuracy_high"])],
             "macro_f1": float(row["macro_f1"]),
             "macro_f1_interval": [float(row["macro_f1_low"]), float(row["macro_f1_high"])],
         }
-        for part, row in table.iterrows()
+        for name, (_, row) in zip(part_names(list(table.index)), table.iterrows(), strict=True)
     }
+
+
+def part_names(parts: Sequence[object]) -> list[str]:
+    """The name of each part; those that would share one ("A" and "A ") are named to the last character instead."""
+    names = [part_name(part) for part in parts]
+    return [name if names.count(name) == 1 else str(part) for name, part in zip(names, parts, strict=True)]
 
 
 def part_name(part: object) -> str:

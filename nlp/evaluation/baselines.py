@@ -90,21 +90,48 @@ class WordList:
 
 
 def read_word_list(source: str | Path | pd.DataFrame) -> WordList:
-    """Read a table with columns word and category, such as Loughran-McDonald's; other categories are left aside.
+    """Read a table with columns word and category, or the Loughran-McDonald master dictionary as it is published.
 
-    Case does not matter. A word of both categories counts in neither.
+    The latter (T. Loughran and B. McDonald, Software Repository for Accounting and Finance, University of Notre Dame)
+    has columns Word, Negative, Positive and others, which hold the year in which the word was added to the category: 0
+    where it was not, a negative year where it was removed again. Other categories are left aside. Case does not
+    matter, in the names of columns neither. A word of both categories counts in neither.
 
     Raises:
-        CorpusError: a column is missing, or there is no positive or no negative word.
+        CorpusError: the columns are neither of these, a year is no number, or there is no positive or no negative word.
     """
     table, where = read_table(source, CorpusError)
-    need_columns(table, ("word", "category"), where, CorpusError)
-    words, category = (table[name].astype(str).str.strip().str.lower() for name in ("word", "category"))
+    words, category = _categorised(table.set_axis([str(name).strip().lower() for name in table.columns], axis=1), where)
     negative, positive = (frozenset(words[category == name]) for name in ("negative", "positive"))
     if not negative or not positive:
         known = ", ".join(sorted(set(category))[:10]) or "none"
         raise CorpusError(f"{where}: needs words of category negative and positive, its categories are {known}")
     return WordList(negative - positive, positive - negative)
+
+
+def _categorised(table: pd.DataFrame, where: str) -> tuple[pd.Series, pd.Series]:
+    """Words and their categories, a pair per row, in small letters."""
+    need_columns(table, (), where, CorpusError)
+    if {"word", "negative", "positive"} <= set(table.columns) and "category" not in table.columns:
+        table = _one_category_per_row(table, where)
+    if not {"word", "category"} <= set(table.columns):
+        have = ", ".join(table.columns) or "none"
+        raise CorpusError(
+            f"{where}: has neither the columns word and category nor, as the Loughran-McDonald master dictionary, "
+            f"word, negative and positive (it has {have}): rename or add them"
+        )
+    words, category = (table[name].astype(str).str.strip().str.lower() for name in ("word", "category"))
+    return words, category
+
+
+def _one_category_per_row(table: pd.DataFrame, where: str) -> pd.DataFrame:
+    """The master dictionary's rows as word and category, of the words that are in it now."""
+    long = table[["word", "negative", "positive"]].melt("word", var_name="category", value_name="year")
+    year = pd.to_numeric(long["year"], errors="coerce")
+    if year.isna().any():
+        row = long[year.isna()].iloc[0]
+        raise CorpusError(f"{where}: {row['category']} of the word {row['word']} is {row['year']}: give a year or 0")
+    return long[year > 0]
 
 
 @dataclass(frozen=True)

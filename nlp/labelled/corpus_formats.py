@@ -66,10 +66,17 @@ def read_corpus(
     if on_mixed not in ("drop", "keep", "vote"):
         raise CorpusError(f"on_mixed is {on_mixed!r}: give drop, keep or vote")
     form, rows, where = _recognised(source, text, label, neutral_below)
+    if form == TABLE and where.endswith(".csv") and _all_numbers(rows["text"]):  # there every cell is text
+        raise CorpusError(f"{where}: the column {text} holds numbers: name the column of sentences text")
     log.info("%s: read as %s", where, form)
     ours = form in (PHRASEBANK, SCORES)  # their labels are our words already, whatever those of other corpora mean
     kept, counts = checked_rows(rows, where, LABEL_MAP if ours else label_map, on_mixed)
     return Corpus(kept, form, counts)
+
+
+def _all_numbers(texts: pd.Series) -> bool:
+    given = texts.dropna()
+    return len(given) > 0 and bool(pd.to_numeric(given, errors="coerce").notna().all())
 
 
 def _recognised(

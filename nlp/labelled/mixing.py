@@ -18,7 +18,9 @@ Weighted = tuple[pd.DataFrame, float]  # rows of text and label, and how much ea
 def mixed(corpora: Mapping[str, Weighted]) -> pd.DataFrame:
     """Return the rows of several corpora below each other, with the columns `corpus` and `weight`.
 
-    corpora: (rows, weight) by name; a text of weight 0.3 counts in training as much as 0.3 texts of weight 1.
+    corpora: (rows, weight) by name; a text of weight 0.3 counts in training as much as 0.3 texts of weight 1. Where
+    rows have a column `weight` of their own, each is multiplied by it; one that is no number becomes a missing one,
+    which the training refuses.
 
     Raises:
         CorpusError: nothing to mix, or a weight that is not above 0.
@@ -28,8 +30,27 @@ def mixed(corpora: Mapping[str, Weighted]) -> pd.DataFrame:
     for name, (_, weight) in corpora.items():
         if not 0.0 < weight < np.inf:
             raise CorpusError(f"{name}: its weight is {weight:g}: give a number above 0")
-    parts = [rows.assign(corpus=name, weight=float(weight)) for name, (rows, weight) in corpora.items()]
+    parts = [rows.assign(corpus=name, weight=weight * _own_weights(rows)) for name, (rows, weight) in corpora.items()]
     return pd.concat(parts, ignore_index=True)
+
+
+def _own_weights(rows: pd.DataFrame) -> "pd.Series | float":
+    return pd.to_numeric(rows["weight"], errors="coerce") if "weight" in rows else 1.0
+
+
+def apart_from(train: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `train` that are no near-duplicates of a held-out text; the others are counted in the log.
+
+    Raises:
+        CorpusError: none is left.
+    """
+    groups = duplicate_groups([*train["text"], *held["text"]])
+    near = np.isin(groups[: len(train)], groups[len(train) :])
+    if near.all():
+        raise CorpusError("all training texts are near-duplicates of held-out ones: hold out other texts")
+    if near.any():
+        log.warning("%d training texts are near-duplicates of held-out ones and were left out", near.sum())
+    return train[~near].reset_index(drop=True)
 
 
 def split_first(

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]  # pandas has loaded it already
 
 from nlp.errors import NlpError
-from nlp.tables import WORDS
+from nlp.tables import WORDS, refuse_a_column_twice
 
 PART_ROWS = 65_536
 PLAIN = ("published", "asset", "text", "time_known")  # what the package itself reads, in pandas' own types
@@ -70,6 +70,7 @@ def _reading(path: Path, error: type[NlpError]) -> Iterator[None]:
 
 
 def _survey_csv(path: Path, part_rows: int) -> PartedTable:
+    refuse_a_column_twice(path)
     rows, kinds = 0, dict[str, str]()
     for part in _csv_parts(path, part_rows, {}, None):
         rows += len(part)
@@ -82,7 +83,7 @@ def _survey_csv(path: Path, part_rows: int) -> PartedTable:
 def _csv_parts(
     path: Path, part_rows: int, dtypes: Mapping[str, Any], columns: Sequence[str] | None
 ) -> Iterator[pd.DataFrame]:
-    # Of two columns of one name the second is text.1 to pandas, which it would not find if asked for by name.
+    # In front of rows of one cell more than the header pandas sees an index, but not where columns are asked for.
     wanted = None if columns is None or set(columns) == set(dtypes) else list(columns)
     with pd.read_csv(
         path,
@@ -136,7 +137,7 @@ def _json_columns(path: Path, part_rows: int, columns: Sequence[str]) -> Iterato
 
 def _json_parts(path: Path, part_rows: int) -> Iterator[pd.DataFrame]:
     """As objects: a whole number beside a missing one stays whole."""
-    with path.open(encoding="utf-8") as lines:
+    with path.open(encoding="utf-8-sig") as lines:
         objects = (_json_object(number, line) for number, line in enumerate(filter(str.strip, lines), 1))
         while part := list(islice(objects, part_rows)):
             yield pd.DataFrame(part, dtype=object)

@@ -23,6 +23,7 @@ def load_base(base: str, seed: int, *, dropout: float = 0.1) -> tuple[Any, Any]:
             label2id={label: code for code, label in enumerate(LABELS)},
             ignore_mismatched_sizes=True,
             use_safetensors=True,
+            trust_remote_code=False,
             dtype="float32",  # an fp16 checkpoint would else be trained in fp16
             output_loading_info=True,
         )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nlp.errors import ModelError
+from nlp.training.rdrop import disagreement
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,9 +60,13 @@ def _modulation(log_p: "Tensor", gamma: float) -> "Tensor":
 
 
 def trainer_loss(
-    weights: "Tensor | None" = None, *, smoothing: float = 0.0, gamma: float = 0.0
+    weights: "Tensor | None" = None, *, smoothing: float = 0.0, gamma: float = 0.0, rdrop: float = 0.0
 ) -> Callable[..., "Tensor"]:
     """Return `classification_loss` as the `compute_loss_func` of a transformers Trainer.
+
+    rdrop: what the disagreement of two readings of a text counts beside the mean of their two losses; it is added
+    where the model answers with two rows of logits a text (rdrop.seen_twice). The paper adds both losses up, so its
+    alpha is twice this number.
 
     Trainer adds up the micro-batches of one step and leaves a custom loss undivided; it passes the number of texts
     in the whole step as `num_items_in_batch`. Each micro-batch is therefore returned as its sum over that number:
@@ -70,10 +75,23 @@ def trainer_loss(
     """
 
     def loss(outputs: Any, labels: "Tensor", num_items_in_batch: "Tensor | int | None" = None) -> "Tensor":
-        mean = classification_loss(outputs.logits, labels, weights=weights, smoothing=smoothing, gamma=gamma)
+        readings = len(outputs.logits) // len(labels)
+        wanted = labels.repeat_interleave(readings, dim=0)
+        mean = classification_loss(outputs.logits, wanted, weights=weights, smoothing=smoothing, gamma=gamma)
+        if readings == 2:
+            mean = mean + rdrop * disagreement(outputs.logits.unflatten(0, (-1, 2)), _counts(labels, mean))
         return mean if num_items_in_batch is None else mean * (labels.numel() / num_items_in_batch)
 
     return loss
+
+
+def _counts(targets: "Tensor", like: "Tensor") -> "Tensor":
+    """How much each text counts: what its target sums to; 1 where targets are codes."""
+    import torch
+
+    if targets.dim() == 1:
+        return torch.ones_like(targets, dtype=like.dtype)
+    return targets.sum(dim=-1).to(like)
 
 
 def _check(labels: int, weights: "Tensor | None", smoothing: float, gamma: float) -> None:

@@ -175,7 +175,10 @@ def _figures(facts: CardFacts) -> str:
         _row(NAMES[name], f"{value:.3f}", f"{low:.3f} to {high:.3f}")
         for name, (value, (low, high)) in evaluation.headline.items()
     ]
-    rows += [_row(f"F1 {label}", f"{evaluation.f1[label]:.3f}", "") for label in LABELS]
+    rows += [
+        _row(f"F1 {label}", f"{row['f1']:.3f}", f"{row['f1_low']:.3f} to {row['f1_high']:.3f}")
+        for label, row in evaluation.per_class.iterrows()
+    ]
     title = f"Measured on {evaluation.n:,} texts of {escaped(facts.evaluated_on.name)}."
     return "\n".join(["## Figures", "", title, "", _row("figure", "value", "95 % interval"), _row(*["---"] * 3), *rows])
 

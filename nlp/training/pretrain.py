@@ -123,6 +123,7 @@ def _masked_model(base: str | Path, seed: int) -> tuple[Any, Any]:
         model, report = transformers.AutoModelForMaskedLM.from_pretrained(
             where,
             use_safetensors=True,
+            trust_remote_code=False,
             dtype="float32",  # an fp16 checkpoint would else be trained in fp16
             output_loading_info=True,
         )
@@ -207,7 +208,11 @@ def _encoder_of(base: str | Path, model: Any) -> Any:
 
     with quiet_transformers():
         encoder, found = transformers.AutoModel.from_pretrained(
-            checked_source(base), use_safetensors=True, dtype="float32", output_loading_info=True
+            checked_source(base),
+            use_safetensors=True,
+            trust_remote_code=False,
+            dtype="float32",
+            output_loading_info=True,
         )
     trained = model.base_model.cpu().state_dict()  # the masked model is built without a pooler
     encoder.load_state_dict(trained, strict=False)

@@ -45,6 +45,7 @@ class FinetuneConfig:
     dropout: float = 0.1
     weight_decay: float = 0.01
     class_weight_power: float = 0.5
+    rdrop: float = 0.0
     reads_amounts: bool = True
     max_length: int = 128
     seed: int = 0
@@ -75,6 +76,7 @@ class FinetuneConfig:
             ("seed", 0 <= self.seed < 2**32, "in [0, 2^32)"),
             ("layer_decay", 0 < self.layer_decay <= 1, "in (0, 1]"),
             ("accumulation", self.accumulation >= 1, "at least 1"),
+            ("rdrop", 0 <= self.rdrop < np.inf, ">= 0"),
             ("label_smoothing", 0 <= self.label_smoothing < 1, "in [0, 1)"),
             ("focal_gamma", 0 <= self.focal_gamma < np.inf, ">= 0"),
             ("average_decay", 0 <= self.average_decay < 1, "in [0, 1)"),

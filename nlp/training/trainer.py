@@ -1,7 +1,7 @@
 """The transformers Trainer of one fine-tuning run: its arguments, optimizer, callbacks, and how it is run."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,9 @@ from nlp.training.learning_rates import parameter_groups
 from nlp.training.loss import trainer_loss
 from nlp.training.recipe import FinetuneConfig
 from nlp.training.targets import Floats
+
+# What torch says of a checkpoint that it could not write to its end: its archive writer, by name or by file.
+UNWRITTEN = ("PytorchStreamWriter", "inline_container", "No space left")
 
 Row = dict[str, Any]  # input_ids, and labels: the target, one number per label
 
@@ -39,29 +42,34 @@ class Run:
 
 def build(model: Any, tokenizer: Any, train: list[Row], valid: list[Row], weights: Floats, run: Run) -> Any:
     """Return a Trainer; weights: the loss's factor per class."""
-    import torch
     import transformers
 
     config = run.config
-    trainer = transformers.Trainer(
-        model=model,
-        args=arguments(run),
-        train_dataset=train,
-        eval_dataset=valid,
-        data_collator=transformers.DataCollatorWithPadding(tokenizer),
-        compute_loss_func=trainer_loss(
-            torch.tensor(weights), smoothing=config.label_smoothing, gamma=config.focal_gamma
-        ),
-        compute_metrics=_metrics,
-        optimizers=(optimizer(model, config), None),
-        callbacks=_callbacks(run),
-    )
+    with _told(run):  # the model goes to its device here
+        trainer = transformers.Trainer(
+            model=model,
+            args=arguments(run),
+            train_dataset=train,
+            eval_dataset=valid,
+            data_collator=transformers.DataCollatorWithPadding(tokenizer),
+            compute_loss_func=_loss(config, weights),
+            compute_metrics=_metrics,
+            optimizers=(optimizer(model, config), None),
+            callbacks=_callbacks(run),
+        )
     trainer.remove_callback(transformers.PrinterCallback)  # it prints a dict per logging step
     if config.adversarial_norm:
         # Callbacks do not see the inputs and the loss does not see the model: only the step itself sees both.
         step = adversarial_step(trainer.training_step, config.adversarial_norm)
         trainer.training_step = step  # type: ignore[method-assign]
     return trainer
+
+
+def _loss(config: FinetuneConfig, weights: Floats) -> Callable[..., Any]:
+    import torch
+
+    factors = torch.tensor(weights)
+    return trainer_loss(factors, smoothing=config.label_smoothing, gamma=config.focal_gamma, rdrop=config.rdrop)
 
 
 def optimizer(model: Any, config: FinetuneConfig) -> Any:
@@ -186,14 +194,18 @@ def train_from(trainer: Any, run: Run, digest: str) -> Any:
 
 @contextmanager
 def _told(run: Run) -> Iterator[None]:
+    from safetensors import SafetensorError
+
     try:
         yield
     except MemoryError as error:
         raise _out_of_memory(run) from error
     except OSError as error:
         raise ModelError(f"{run.workspace}: cannot be written: {error.strerror or error}: make room there") from error
-    except RuntimeError as error:  # torch and safetensors raise it for both
-        if "PytorchStreamWriter" in str(error) or "No space left" in str(error):
+    except SafetensorError as error:
+        raise ModelError(f"{run.workspace}: cannot be written: {first_line(error)}: make room there") from error
+    except RuntimeError as error:  # torch's for both
+        if any(sign in str(error) for sign in UNWRITTEN):
             raise ModelError(f"{run.workspace}: cannot be written: {first_line(error)}: make room there") from error
         if "memory" not in str(error).lower():
             raise
@@ -202,8 +214,8 @@ def _told(run: Run) -> Iterator[None]:
 
 def _out_of_memory(run: Run) -> ModelError:
     return ModelError(
-        f"out of memory at batch size {run.config.batch_size}: lower batch_size (and raise accumulation), lower "
-        "max_length, or set gradient_checkpointing"
+        f"out of memory at batch size {run.config.batch_size}: lower batch_size (--batch-size on the command line); "
+        "from Python one may also raise accumulation, lower max_length or set gradient_checkpointing"
     )
 
 

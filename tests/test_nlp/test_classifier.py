@@ -3,6 +3,7 @@
 import importlib
 import json
 import logging
+import os
 import shutil
 
 import numpy as np
@@ -273,21 +274,56 @@ def test_a_full_disk_leaves_the_older_model_whole_and_nothing_beside_it(classifi
     assert list(tmp_path.iterdir()) == [folder]
 
 
-def test_a_failing_swap_puts_the_older_model_back(classifier, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("moved", "done", "error", "told"),
+    [
+        ("new", False, OSError(5, "Input/output error"), ModelError),
+        ("new", False, KeyboardInterrupt(), KeyboardInterrupt),
+        ("model", True, KeyboardInterrupt(), KeyboardInterrupt),
+    ],
+    ids=["a failure", "an interrupt", "an interrupt between both moves"],
+)
+def test_a_failing_swap_puts_the_older_model_back(classifier, tmp_path, monkeypatch, moved, done, error, told):
     folder = classifier.save(tmp_path / "model")
     before = contents(folder)
-    rename = type(folder).rename
-
-    def failing(self, target):
-        if self.name == "new":
-            raise OSError(5, "Input/output error")
-        return rename(self, target)
-
-    monkeypatch.setattr(type(folder), "rename", failing)
-    with pytest.raises(ModelError, match="Input/output error"):
-        classifier.save(folder)
+    monkeypatch.setattr(type(folder), "rename", stopping(type(folder).rename, moved, done, error))
+    with pytest.raises(told):
+        SentimentClassifier(classifier.model, classifier.tokenizer, temperature=2.0, dtype="float32").save(folder)
     assert contents(folder) == before
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_an_interrupt_after_the_swap_leaves_the_new_model(classifier, tmp_path, monkeypatch):
+    folder = classifier.save(tmp_path / "model")
+    hot = SentimentClassifier(classifier.model, classifier.tokenizer, temperature=2.0, dtype="float32")
+    monkeypatch.setattr(type(folder), "rename", stopping(type(folder).rename, "new", True, KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        hot.save(folder)
+    assert load(folder).fingerprint == hot.fingerprint
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def stopping(rename, moved, done, error):
+    """Renames, but raises at the folder of one name: before it is moved, or once that is done."""
+
+    def renamed(self, target):
+        if self.name == moved and not done:
+            raise error
+        rename(self, target)
+        if self.name == moved:
+            raise error
+
+    return renamed
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027])
+def test_the_weights_are_as_readable_as_all_else(classifier, tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        folder = classifier.save(tmp_path / "model")
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o666 & ~umask}
 
 
 def test_a_folder_of_other_files_is_not_deleted(classifier, tmp_path):
@@ -372,6 +408,41 @@ def test_a_damaged_folder_is_refused_by_name(copy, damage, message):
     damage(copy)
     with pytest.raises(ModelError, match=message):
         load(copy)
+
+
+def pickled_shard(folder):
+    """An index beside the weights that has transformers read other ones."""
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").rename(folder / "unused.safetensors")
+    names = load_file(folder / "unused.safetensors")
+    index = {"metadata": {}, "weight_map": dict.fromkeys(names, "pytorch_model.bin")}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (pickled_shard, "names pytorch_model.bin: pickled weights are never loaded"),
+        (lambda folder: (folder / "model.safetensors.index.json").write_text("[]"), "cannot be read: TypeError"),
+        (lambda folder: (folder / "model.safetensors.index.json").write_text("{}"), "cannot be read: KeyError"),
+    ],
+)
+def test_an_index_of_pickled_weights_is_refused_unread(copy, monkeypatch, damage, message):
+    damage(copy)
+    monkeypatch.setattr(torch, "load", None)
+    with pytest.raises(ModelError, match=rf"model\.safetensors\.index\.json: {message}"):
+        load(copy)
+
+
+def test_labels_exchanged_in_the_config_are_noticed(classifier, tmp_path):
+    folder = classifier.save(tmp_path / "model")
+    sidecar = json.loads((folder / "newsfolio.json").read_text())
+    set_config(folder, id2label={"0": "negative", "1": "positive", "2": "neutral"})
+    with pytest.raises(ModelError, match=r"model: config\.json has the labels in another order than .* put id2label"):
+        load(folder)
+    del sidecar["columns"]  # as older versions wrote it
+    (folder / "newsfolio.json").write_text(json.dumps(sidecar))
+    assert load(folder).column_order == [0, 2, 1]
 
 
 def without_head(folder):

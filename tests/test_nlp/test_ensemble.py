@@ -96,6 +96,7 @@ def test_saved_and_loaded_it_is_the_same(members, saved):
     assert sorted(path.name for path in saved.iterdir()) == [SIDECAR, "members"]
     assert sorted(path.name for path in (saved / "members").iterdir()) == ["0", "1", "2"]
     assert not list(saved.rglob("*.bin"))
+    assert len({path.stat().st_mode for path in saved.rglob("*") if path.is_file()}) == 1
 
 
 def test_one_classifier_loads_through_the_same_door(tiny_model):

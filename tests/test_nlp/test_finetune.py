@@ -589,3 +589,100 @@ def test_a_refit_cannot_wait_for_a_better_figure(config):
 
     with pytest.raises(ModelError, match="patience needs held-out texts"):
         refit(ROWS, replace(config, patience=1), temperature=1.0)
+
+
+# Labels of unequal numbers, compared amounts, disputed labels, words and names that can be exchanged.
+RICH = ROWS.iloc[:-4].assign(
+    text=[f"Elcoteq Oyj said {text} , EUR {n + 2} mn from EUR 1 mn" for n, text in enumerate(ROWS["text"].iloc[:-4])],
+    agree=50,
+)
+RICH = RICH[(RICH["label"] != "negative") | (RICH.index < 9)].reset_index(drop=True)
+
+
+@pytest.fixture(scope="module")
+def plainly_trained(config):
+    return weights_of(finetune(RICH, ROWS, config)[0])
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [{"class_weight_power": 1.0}, {"reads_amounts": False}, {"soft_targets": True}, {"augmented_copies": 1}],
+    ids=lambda choice: next(iter(choice)),
+)
+def test_each_choice_about_the_texts_reaches_the_training(config, plainly_trained, choice):
+    assert weights_of(finetune(RICH, ROWS, replace(config, **choice))[0]) != plainly_trained
+
+
+@pytest.mark.parametrize("shape", [{}, {"batch_size": len(ROWS) // 2, "accumulation": 2}], ids=["whole", "in parts"])
+def test_the_loss_is_a_mean_over_texts(config, shape):
+    """Neither Adam nor a clipped gradient shows a loss of another scale; the loss itself does."""
+    from nlp.calibration import negative_log_likelihood
+
+    still = replace(config, dropout=0.0, learning_rate=1e-12, batch_size=len(ROWS), class_weight_power=0.0)
+    classifier, report = finetune(ROWS, ROWS, replace(still, **shape))
+    classifier.temperature = 1.0
+    told = negative_log_likelihood(classifier.predict_proba(list(ROWS["text"])), ROWS["label"])
+    assert report.train_loss == pytest.approx(told, rel=1e-3)
+
+
+def test_class_weights_are_of_texts_that_count(config):
+    """Labels of texts of weight 0 move no class's weight."""
+    settings = replace(config, dropout=0.0, batch_size=len(ROWS), class_weight_power=1.0)
+    rows = ROWS.assign(weight=np.where(np.arange(len(ROWS)) < 15, 1.0, 0.0))
+    relabelled = rows.assign(label=np.where(rows["weight"] > 0, rows["label"], "neutral"))
+    one, other = (finetune(each, ROWS, settings)[1].train_loss for each in (rows, relabelled))
+    assert one == pytest.approx(other, rel=1e-6)
+
+
+def test_copies_are_kept_apart_from_the_held_out_texts(config, monkeypatch):
+    module, asked = importlib.import_module("nlp.finetune"), []
+    augment = module.augment
+
+    def noting(rows, settings, *, held_out):
+        asked.append(list(held_out))
+        return augment(rows, settings, held_out=held_out)
+
+    monkeypatch.setattr(module, "augment", noting)
+    finetune(RICH, ROWS, replace(config, augmented_copies=1))
+    assert asked == [list(ROWS["text"])]
+
+
+@pytest.mark.parametrize("writer", ["safetensors", "torch"])
+def test_a_checkpoint_that_cannot_be_written_to_its_end_is_told(config, tmp_path, monkeypatch, writer):
+    import transformers
+    from safetensors import SafetensorError
+
+    error = {
+        "safetensors": SafetensorError("Error while serializing: I/O error: No space left on device"),
+        "torch": RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0\nframe #0"),
+    }[writer]
+
+    def full(*_):
+        raise error
+
+    monkeypatch.setattr(transformers.Trainer, "_save_optimizer_and_scheduler", full)
+    with pytest.raises(ModelError, match=rf"{tmp_path}: cannot be written: .*: make room there") as told:
+        finetune(ROWS, ROWS, config, workspace=tmp_path)
+    assert "\n" not in str(told.value)
+
+
+def test_a_model_too_large_for_the_device_is_told_too(config, monkeypatch):
+    import transformers
+
+    def fail(*_, **__):
+        raise RuntimeError("CUDA out of memory. Tried to allocate")
+
+    monkeypatch.setattr(transformers.Trainer, "__init__", fail)
+    with pytest.raises(ModelError, match="out of memory at batch size 8: lower"):
+        finetune(ROWS, ROWS, config)
+
+
+def test_another_error_of_torch_is_no_matter_of_disk_or_memory(config, monkeypatch):
+    import transformers
+
+    def fail(*_, **__):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(transformers.Trainer, "train", fail)
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        finetune(ROWS, ROWS, config)

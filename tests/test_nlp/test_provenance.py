@@ -36,6 +36,16 @@ def test_one_text_without_a_date_may_be_of_any_day(dates):
     assert training_texts(rows).attrs["trained_until"] == "unknown"
 
 
+def test_each_corpus_may_be_dated_in_a_column_of_its_own():
+    dated = [
+        ROWS.iloc[:2].assign(corpus="one", published="2014-03-07"),
+        ROWS.iloc[2:].assign(corpus="two", date="2014-03-09"),
+    ]
+    assert training_texts(pd.concat(dated, ignore_index=True)) == TOLD
+    undated = ROWS.iloc[:1].assign(corpus="three")
+    assert training_texts(pd.concat([*dated, undated])) == TrainingTexts(("one", "two", "three"), None)
+
+
 def test_dates_that_are_none_are_named():
     with pytest.raises(CorpusError, match=r"the column date holds something that is not a date \(2014-03-07\)"):
         training_texts(ROWS.assign(date="yesterday"))

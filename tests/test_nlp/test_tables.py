@@ -102,6 +102,21 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path, place):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.csv"]
 
 
+def test_a_column_twice_in_a_csv_file_is_refused(tmp_path):
+    (tmp_path / "t.csv").write_text("\ufefftext,n,,text,\na,1,,b,\n")
+    with pytest.raises(NlpError, match=r"t\.csv: cannot be read as csv: it has the column text twice: drop or rename"):
+        read_table(tmp_path / "t.csv", NlpError)
+    (tmp_path / "t.csv").write_text("text,n,,text.1,\na,1,,b,\n")  # columns without a name may be several
+    assert read_table(tmp_path / "t.csv", NlpError)[0]["text.1"].tolist() == ["b"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_byte_order_mark_is_no_part_of_the_table(tmp_path, ending):
+    path = write_table(TABLE, tmp_path / f"t.{ending}")
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    pd.testing.assert_frame_equal(read_table(path, NlpError)[0], TABLE)
+
+
 @pytest.mark.parametrize("error", [NewsError, CorpusError])
 def test_reading_raises_the_callers_error(tmp_path, error):
     with pytest.raises(error, match="gone.csv: no such file"):

@@ -5,11 +5,13 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nlp.corpora import LABELS
 from nlp.errors import CorpusError
 from nlp.evaluate import evaluate_probabilities
-from nlp.evaluation.assessment import assess, part_name, worst_mistakes
+from nlp.evaluation.assessment import assess, part_name, part_names, worst_mistakes
 from nlp.evaluation.breakdown import breakdowns
 from nlp.evaluation.compare import compare
 from nlp.evaluation.text import LONGEST_NAME, WIDTH, ends, number, p_value
@@ -47,11 +49,11 @@ def test_an_assessment_agrees_with_its_parts(found):
     groups = duplicate_groups(list(ROWS["text"]))
     assert found.evaluation.groups == len(set(groups)) <= 80
     assert [name for name, _ in found.evaluations] == ["ours", "theirs", "guess"]
-    for (_, evaluation), given in zip(found.evaluations, (FIRST, SECOND, BASE), strict=True):
-        alone = evaluate_probabilities(given, ROWS["label"], groups=groups)
+    for (_, evaluation), theirs in zip(found.evaluations, (FIRST, SECOND, BASE), strict=True):
+        alone = evaluate_probabilities(theirs, ROWS["label"], groups=groups)
         assert evaluation.to_dict() == alone.to_dict()
-    for (_, rival), given in zip(found.rivals, (SECOND, BASE), strict=True):
-        assert rival.comparison == compare(FIRST, given, ROWS["label"], groups=groups)
+    for (_, rival), theirs in zip(found.rivals, (SECOND, BASE), strict=True):
+        assert rival.comparison == compare(FIRST, theirs, ROWS["label"], groups=groups)
     tables = breakdowns(FIRST, ROWS, groups=groups)
     assert list(found.breakdown) == list(tables) == ["agree", "source", "length"]
     for name, table in tables.items():
@@ -147,6 +149,19 @@ def test_notes_of_a_rival_are_told_once_with_its_name():
 )
 def test_numbers_as_people_read_them(shown, expected):
     assert shown == expected
+
+
+def test_parts_that_differ_in_a_blank_or_a_late_digit_are_all_in_the_json():
+    for parts in (["A", "A "], [1234567.0, 1234568.0]):
+        rows = ROWS.assign(source=[parts[0]] * 70 + [parts[1]] * 50)
+        plain = assess("ours", FIRST, rows).to_dict()["breakdown"]["source"]
+        assert {name: part["n"] for name, part in plain.items()} == {str(parts[0]): 70, str(parts[1]): 50, "(all)": 120}
+
+
+@given(st.lists(st.text("A \t", max_size=3) | st.floats(allow_nan=False), unique=True))
+def test_no_two_parts_share_a_name_unless_they_are_written_alike(parts):
+    distinct = list({str(part): part for part in parts}.values())
+    assert len(set(part_names(distinct))) == len(distinct)
 
 
 def test_what_cannot_be_assessed_is_refused():

@@ -114,10 +114,47 @@ def test_a_word_list_is_read_whatever_its_case_and_other_categories(tmp_path):
     assert words == read_word_list(table) == WordList(frozenset({"loss"}), frozenset({"gain", "none"}))
 
 
+IN_OR_OUT = st.sampled_from([2009, 0, -2020])
+
+
+@given(st.dictionaries(st.text("abc", min_size=1, max_size=3), st.tuples(IN_OR_OUT, IN_OR_OUT)))
+def test_both_layouts_of_the_same_words_are_the_same_list(drawn):
+    years = {"rise": (0, 2009), "fall": (2009, 0), **drawn}
+    master = pd.DataFrame(
+        [(word.upper(), 7, negative, positive, 2009) for word, (negative, positive) in years.items()],
+        columns=["Word", "Seq_num", "Negative", "Positive", "Uncertainty"],
+    )
+    listed = pd.DataFrame(
+        [(word, "Negative") for word, (negative, _) in years.items() if negative == 2009]
+        + [(word, "Positive") for word, (_, positive) in years.items() if positive == 2009]
+        + [(word, "Uncertainty") for word in years],
+        columns=["WORD", "Category"],
+    )
+    assert read_word_list(master) == read_word_list(listed)
+    assert "rise" in read_word_list(master).positive - read_word_list(master).negative
+
+
+def test_the_master_dictionary_is_read_from_a_file(tmp_path):
+    (tmp_path / "master.csv").write_text(
+        "Word,Seq_num,Word Count,Negative,Positive,Syllables\n"
+        "LOSS,1,90,2009,0,1\nGAIN,2,80,0,2009,1\nTRUE,3,9,0,0,1\nUSED,4,9,-2020,0,1\n"
+    )
+    assert read_word_list(tmp_path / "master.csv") == WordList(frozenset({"loss"}), frozenset({"gain"}))
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (pd.DataFrame({"word": ["a"]}), "has no column category"),
+        (
+            pd.DataFrame({"word": ["a"], "Positive": [1]}),
+            r"has neither the columns word and category nor, .* word, negative and positive \(it has word, positive\)",
+        ),
+        (pd.DataFrame({"word": ["a"], "Word": ["b"], "category": ["positive"]}), "has the column word twice"),
+        (
+            pd.DataFrame({"Word": ["GAIN", "LOSS"], "Negative": [0, "yes"], "Positive": [2009, 0]}),
+            "negative of the word LOSS is yes: give a year or 0",
+        ),
+        (pd.DataFrame({"Word": ["A"], "Negative": [-2020], "Positive": [2009]}), "its categories are positive"),
         (
             pd.DataFrame({"word": ["a"], "category": ["litigious"]}),
             "needs words of category negative and positive, its categories are litigious",

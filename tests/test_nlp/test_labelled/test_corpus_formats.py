@@ -83,6 +83,13 @@ def test_what_is_no_corpus_is_named(source, message):
         read_corpus(source)
 
 
+def test_a_csv_column_of_numbers_is_no_column_of_texts(tmp_path):
+    rows = pd.DataFrame({"text": ["1", "2.5", None], "label": ["positive", "negative", "neutral"]})
+    with pytest.raises(CorpusError, match=r"n\.csv: the column text holds numbers: name the column of sentences text"):
+        read_corpus(write_table(rows, tmp_path / "n.csv"))
+    assert len(read_corpus(write_table(rows.replace("1", "up 1"), tmp_path / "one.csv")).rows) == 2
+
+
 def test_an_unknown_choice_is_named():
     with pytest.raises(CorpusError, match="on_mixed is 'skip': give drop, keep or vote"):
         read_corpus(PLAIN, on_mixed="skip")

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from nlp.corpora import LABELS
 from nlp.errors import CorpusError
-from nlp.labelled.mixing import mixed, split_first
+from nlp.labelled.mixing import apart_from, mixed, split_first
 from nlp.labelled.near_duplicates import duplicate_groups
+from nlp.training.targets import row_weights
 
 THINGS = ("turnover", "margin", "order book", "guidance", "dividend", "headcount", "capacity", "inventory")
 PLACES = ("Aberdeen", "Bremen", "Cork", "Dijon", "Espoo", "Faro", "Graz", "Haifa")
@@ -27,6 +28,31 @@ def test_every_row_is_there_with_its_corpus_and_weight(one, other):
     assert rows.groupby("corpus").size().to_dict() == {"a": 5, "b": 3}
     assert rows.loc[rows["corpus"] == "b", "weight"].eq(other).all()
     assert list(rows["text"]) == [*corpus(0, 5)["text"], *corpus(50, 3)["text"]]
+
+
+@given(st.lists(st.floats(0, 10), min_size=5, max_size=5), st.floats(0.01, 10))
+def test_a_weight_of_its_own_counts_beside_that_of_the_corpus(own, weight):
+    rows = mixed({"a": (corpus(0, 5).assign(weight=own), weight), "b": (corpus(50, 3), 2.0)})
+    assert rows["weight"].tolist() == pytest.approx([weight * each for each in own] + [2.0] * 3)
+
+
+@pytest.mark.parametrize("wrong", ["much", None])
+def test_a_weight_that_is_no_number_is_named_by_the_training(wrong):
+    rows = mixed({"a": (corpus(0, 3).assign(weight=["1", wrong, "2"]), 0.5)})
+    assert rows["weight"].iloc[[0, 2]].tolist() == [0.5, 1.0]
+    with pytest.raises(CorpusError, match="row 2: the weight is nan: give a number >= 0"):
+        row_weights(rows)
+
+
+def test_near_duplicates_of_a_held_out_file_leave_the_training(caplog):
+    train = pd.concat([corpus(0, 20), corpus(100, 5)])
+    held = corpus(0, 20).assign(text=lambda rows: rows["text"].str.upper() + " today")
+    kept = apart_from(train, held)
+    pd.testing.assert_frame_equal(kept, corpus(100, 5))
+    assert "20 training texts are near-duplicates of held-out ones and were left out" in caplog.text
+    pd.testing.assert_frame_equal(apart_from(corpus(0, 20), corpus(100, 5)), corpus(0, 20))
+    with pytest.raises(CorpusError, match="all training texts are near-duplicates of held-out ones"):
+        apart_from(corpus(0, 20), held)
 
 
 @pytest.mark.parametrize("seed", range(3))

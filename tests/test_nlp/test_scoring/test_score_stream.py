@@ -286,12 +286,21 @@ def test_a_csv_column_has_one_type_in_all_parts(tmp_path, small_parts, column, k
         assert again.to_pylist() == [value or None for value in column]
 
 
-def test_a_csv_with_a_name_twice_is_read_as_in_memory(tmp_path, small_parts):
+def test_columns_without_a_name_are_read_as_in_memory(tmp_path, small_parts):
     (tmp_path / "n.csv").write_text(
-        "text,published,asset,text\n" + "".join(f"t{n},2020-01-0{n + 1},A,{n}\n" for n in range(6))
+        "text,,published,asset,\n" + "".join(f"t{n},x,2020-01-0{n + 1},A,{n}\n" for n in range(6))
     )
     score_file(tmp_path / "n.csv", tmp_path / "o.csv", Stub())
     same(read_table(tmp_path / "o.csv", NlpError)[0], in_memory(tmp_path / "n.csv", tmp_path / "e.csv"))
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_byte_order_mark_is_no_part_of_the_table(tmp_path, small_parts, ending):
+    plain, marked = (write_table(news(6), tmp_path / f"{name}.{ending}") for name in ("plain", "marked"))
+    marked.write_bytes(b"\xef\xbb\xbf" + plain.read_bytes())
+    for path in (plain, marked):
+        score_file(path, path.with_suffix(".parquet"), Stub())
+    same(*(pd.read_parquet(path.with_suffix(".parquet")) for path in (plain, marked)))
 
 
 # Whole or not there
@@ -311,6 +320,7 @@ def test_what_cannot_be_read_leaves_the_old_file(tmp_path, ending):
     [
         ("gone.csv", None, "gone.csv: no such file"),
         ("n.txt", "x", r"n.txt: the ending '.txt' is not known: use .csv, .parquet, .jsonl"),
+        ("n.csv", "text,text\na,b\n", "n.csv: cannot be read as csv: it has the column text twice: drop or rename"),
         ("n.csv", "published,asset,text\n", "n.csv: holds no news rows"),
         ("n.csv", "text\n\" \"\n", "n.csv: no row has a text"),
         ("n.csv", "published,asset,text\n2020-01-01,,x\n", "n.csv: no row has both a text and an asset"),

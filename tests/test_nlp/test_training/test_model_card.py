@@ -51,10 +51,16 @@ def test_every_fact_is_in_the_card():
         known.evaluated_on.digest, "CC BY-NC-SA 3.0", "near-duplicates kept together, seed 0",
         "published from 2012-03-01 to 2014-12-31", "| learning\\_rate | 5e-05 |", "- Tweets were not seen",
         f"| accuracy | {known.evaluation.accuracy:.3f} | {low:.3f} to {high:.3f} |", "Measured on 60 texts of held out",
-        "| training | press\\_wire | 3 | 1 | 1 | 1 |", "## Known limits",
+        "| training | press\\_wire | 3 | 1 | 1 | 1 |", "## Known limits", f1_row(known.evaluation, "neutral"),
     ):  # fmt: skip
         assert part in card
     assert card == model_card(facts())
+
+
+def f1_row(evaluation, label):
+    row = evaluation.per_class.loc[label]
+    assert row["f1_low"] < evaluation.f1[label] < row["f1_high"]
+    return f"| F1 {label} | {evaluation.f1[label]:.3f} | {row['f1_low']:.3f} to {row['f1_high']:.3f} |"
 
 
 def test_the_front_matter_tells_what_a_backtest_needs():

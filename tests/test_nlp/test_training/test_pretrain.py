@@ -66,6 +66,7 @@ def test_the_folder_holds_what_a_base_needs_and_no_more(trained):
     names = {path.name for path in trained.iterdir()}
     assert {"config.json", "model.safetensors", "tokenizer.json", PRETRAINED} <= names
     assert not [name for name in names if name.endswith(".bin")]
+    assert len({path.stat().st_mode for path in trained.iterdir()}) == 1
 
 
 def test_it_is_the_base_of_a_fine_tuning(trained, tiny_model):
