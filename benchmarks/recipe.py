@@ -37,6 +37,9 @@ SETTINGS: dict[str, FinetuneConfig] = {
     "learning rate 1e-4": replace(REFERENCE, learning_rate=1e-4),
     "learning rate 1e-4, no class weights": replace(REFERENCE, learning_rate=1e-4, class_weight_power=0.0),
     "moving average 0.99": replace(REFERENCE, learning_rate=1e-4, average_decay=0.99),
+    "R-Drop 1": replace(REFERENCE, rdrop=1.0),
+    "no warm-up": replace(REFERENCE, warmup=0.0),
+    "no weight decay": replace(REFERENCE, weight_decay=0.0),
     "layer decay 0.9": replace(REFERENCE, layer_decay=0.9),
     "head as fast as encoder": replace(REFERENCE, head_factor=1.0),
     "adversarial, norm 0.5": replace(REFERENCE, adversarial_norm=0.5),
@@ -46,7 +49,9 @@ SETTINGS: dict[str, FinetuneConfig] = {
     "Twitter and FiQA too, weight 0.3": REFERENCE,
     "Twitter and FiQA too, learning rate 1e-4": replace(REFERENCE, learning_rate=1e-4),
     "masked words of 5,000 headlines first": REFERENCE,
+    "--preset full": FinetuneConfig.preset("full"),
 }
+WITH_OTHERS = ("Twitter", "--preset full")  # how the names of settings begin that take further corpora
 FOLDS = (0, 1, 2)
 TEXTS = 1500
 
@@ -58,11 +63,11 @@ def data() -> Path:
     return Path(os.environ["NEWSFOLIO_DATA"])
 
 
-def run(setting: str, fold: int, texts: int, out: Path) -> None:
+def run(setting: str, fold: int, texts: int, further: int, out: Path) -> None:
     """Train one setting without one fold and keep its probabilities on it."""
     rows = read_corpus(data() / "phrasebank.parquet").rows
     test = rows[rows["fold"] == fold]
-    corpora = {"phrasebank": (some(rows[rows["fold"] != fold], texts, fold), 1.0), **others(setting, texts, fold)}
+    corpora = {"phrasebank": (some(rows[rows["fold"] != fold], texts, fold), 1.0), **others(setting, further, fold)}
     train, valid = split_first(corpora, seed=fold)
     train, valid = without_near_copies(train, test), without_near_copies(valid, test)
     config = replace(SETTINGS[setting], seed=fold)
@@ -90,7 +95,7 @@ def some(rows: pd.DataFrame, texts: int, seed: int) -> pd.DataFrame:
 
 def others(setting: str, texts: int, seed: int) -> dict[str, tuple[pd.DataFrame, float]]:
     """The further corpora of a setting."""
-    if not setting.startswith("Twitter"):
+    if not setting.startswith(WITH_OTHERS):
         return {}
     names = ("twitter_financial_news", "fiqa_sentiment")
     return {name: (some(read_corpus(data() / f"{name}.parquet").rows, texts, seed), 0.3) for name in names}
@@ -164,10 +169,11 @@ def main() -> None:
     parser.add_argument("--setting", choices=list(SETTINGS), default="reference")
     parser.add_argument("--fold", type=int, choices=FOLDS, default=0)
     parser.add_argument("--texts", type=int, default=TEXTS)
+    parser.add_argument("--further", type=int, default=TEXTS, help="texts of each further corpus")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     if given.what == "run":
-        run(given.setting, given.fold, given.texts, given.out)
+        run(given.setting, given.fold, given.texts, given.further, given.out)
     else:
         table(given.out)
 

@@ -26,8 +26,9 @@ class FinetuneConfig:
     average_decay of a moving average of weights, 0.99 for one over about a hundred steps (averaging);
     adversarial_norm of a perturbation of word embeddings (adversarial); augmented_copies of each training text
     (augment); lora_rank (lora); soft_targets, to train towards the share of annotators behind a label where the texts
-    carry `agree` (targets); patience, the passes without a better macro-F1 on the validation texts after which to stop
-    and return to the best pass; gradient_checkpointing, which computes activations twice instead of keeping them.
+    carry `agree` (targets); rdrop, how much it counts that two draws of dropout tell a text alike, for which each text
+    is read twice a step (rdrop); patience, the passes without a better macro-F1 on the validation texts after which to
+    stop and return to the best pass; gradient_checkpointing, which computes activations twice instead of keeping them.
 
     reads_amounts: whether compared amounts are worked out for the model (nlp/amounts.py). precision: auto (bfloat16 on
     a GPU that has it, else float32), float32, bfloat16 or float16.
@@ -95,14 +96,20 @@ class FinetuneConfig:
         return cls(epochs=8.0, learning_rate=1e-4, batch_size=16, seed=seed)
 
     @classmethod
+    def full(cls, seed: int = 0) -> "FinetuneConfig":
+        """The best figures we know how to get, for twice the time: see the table in benchmarks/README.md."""
+        return cls(rdrop=1.0, soft_targets=True, seed=seed)
+
+    @classmethod
     def preset(cls, name: str, seed: int = 0) -> "FinetuneConfig":
         """Return the settings of a name: default and full (thousands of texts) or small (about a thousand).
 
-        default and full differ in what follows: after full, `nlp.finetune.refit` trains on the held-out texts too.
+        full takes about twice the time of default on the same texts, for R-Drop and soft targets; after it,
+        `nlp.finetune.refit` trains on the held-out texts too.
 
         Raises:
             ModelError: another name.
         """
         if name not in PRESETS:
             raise ModelError(f"the preset {name!r} is not known: use {', '.join(PRESETS)}")
-        return cls.small_corpus(seed) if name == "small" else cls(seed=seed)
+        return {"default": cls(seed=seed), "small": cls.small_corpus(seed), "full": cls.full(seed)}[name]
