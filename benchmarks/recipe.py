@@ -3,10 +3,13 @@
 Every run holds one fold of the Financial PhraseBank out, trains on TEXTS sentences of the other seven (a tenth of
 them, near-duplicates on one side, fits the temperature) and is measured on the fold. Run k uses fold k and seed k, so
 settings are compared on the same texts, and the table states the paired difference to the reference with its interval.
-Fewer texts than there are, so that a whole table takes an hour or two on two cores; --texts 0 takes all.
+Fewer texts than there are, so that a whole table takes an hour or two on two cores; --texts 0 takes all. Several folds
+may be held out at once: with 0123, then 4567, each half is measured by what the other taught.
 
-    NEWSFOLIO_DATA=... python benchmarks/recipe.py run --setting reference --fold 0 --out runs
+    NEWSFOLIO_DATA=... python benchmarks/recipe.py run --setting reference --folds 0 --out runs
     NEWSFOLIO_DATA=... python benchmarks/recipe.py table --out runs
+    NEWSFOLIO_DATA=... python benchmarks/recipe.py run --setting "preset full" --folds 0123 --texts 0 --out halves
+    NEWSFOLIO_DATA=... python benchmarks/recipe.py table --parts 0123,4567 --out halves
 """
 
 import argparse
@@ -48,11 +51,13 @@ SETTINGS: dict[str, FinetuneConfig] = {
     "best of 8 passes": replace(REFERENCE, epochs=8.0, patience=3),
     "Twitter and FiQA too, weight 0.3": REFERENCE,
     "Twitter and FiQA too, learning rate 1e-4": replace(REFERENCE, learning_rate=1e-4),
+    "Twitter and FiQA too, soft targets": replace(REFERENCE, learning_rate=1e-4, soft_targets=True),
+    "Twitter and FiQA too, R-Drop 1": replace(REFERENCE, learning_rate=1e-4, rdrop=1.0),
     "masked words of 5,000 headlines first": REFERENCE,
-    "--preset full": FinetuneConfig.preset("full"),
+    "preset full": FinetuneConfig.preset("full"),
 }
-WITH_OTHERS = ("Twitter", "--preset full")  # how the names of settings begin that take further corpora
-FOLDS = (0, 1, 2)
+WITH_OTHERS = ("Twitter", "preset full")  # how the names of settings begin that take further corpora
+PARTS = "0,1,2"  # what single runs of a table hold out
 TEXTS = 1500
 
 
@@ -63,28 +68,29 @@ def data() -> Path:
     return Path(os.environ["NEWSFOLIO_DATA"])
 
 
-def run(setting: str, fold: int, texts: int, further: int, out: Path) -> None:
-    """Train one setting without one fold and keep its probabilities on it."""
+def run(setting: str, folds: str, seed: int, texts: int, further: int, out: Path) -> None:
+    """Train one setting without some folds and keep its probabilities on them."""
     rows = read_corpus(data() / "phrasebank.parquet").rows
-    test = rows[rows["fold"] == fold]
-    corpora = {"phrasebank": (some(rows[rows["fold"] != fold], texts, fold), 1.0), **others(setting, further, fold)}
-    train, valid = split_first(corpora, seed=fold)
+    held_out = rows["fold"].isin([int(digit) for digit in folds])
+    test = rows[held_out]
+    corpora = {"phrasebank": (some(rows[~held_out], texts, seed), 1.0), **others(setting, further, seed)}
+    train, valid = split_first(corpora, seed=seed)
     train, valid = without_near_copies(train, test), without_near_copies(valid, test)
-    config = replace(SETTINGS[setting], seed=fold)
+    config = replace(SETTINGS[setting], seed=seed)
     started = time.perf_counter()
     if setting.startswith("masked words"):
-        config = replace(config, base=str(pretrained(train, out / f"pretrained-{fold}")))
+        config = replace(config, base=str(pretrained(train, out / f"pretrained-{folds}")))
     classifier, report = finetune(train, valid, config)
     seconds = time.perf_counter() - started
     probabilities = classifier.predict_proba(list(test["text"]))
-    file = out / f"{setting}-{fold}.json"
+    file = out / f"{setting}-{folds}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({
-        "setting": setting, "fold": fold, "seconds": seconds, "steps": report.steps,
+        "setting": setting, "folds": folds, "seed": seed, "seconds": seconds, "steps": report.steps,
         "temperature": report.temperature, "text": list(test["text"]), "label": list(test["label"]),
         "agree": [int(band) for band in test["agree"]], "probabilities": probabilities.tolist(),
     }))  # fmt: skip
-    print(setting, fold, evaluate_probabilities(probabilities, test["label"]).to_dict()["accuracy"], round(seconds))
+    print(setting, folds, evaluate_probabilities(probabilities, test["label"]).to_dict()["accuracy"], round(seconds))
 
 
 def some(rows: pd.DataFrame, texts: int, seed: int) -> pd.DataFrame:
@@ -114,14 +120,14 @@ def pretrained(train: pd.DataFrame, folder: Path) -> Path:
     return pretrain(texts, "minilm", folder, PretrainConfig(epochs=2.0, learning_rate=2e-4))
 
 
-def table(out: Path) -> None:
-    """Print one row per setting that has been run on all folds."""
+def table(out: Path, parts: list[str]) -> None:
+    """Print one row per setting that has been run on all parts of the texts."""
     runs = {path.stem: json.loads(path.read_text()) for path in sorted(out.glob("*.json"))}
-    reference = joined(runs, "reference")
+    reference = joined(runs, "reference", parts)
     print("| setting | accuracy | macro-F1 | ECE | accuracy, less reference | macro-F1, less reference | seconds |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for setting in SETTINGS:
-        found = joined(runs, setting)
+        found = joined(runs, setting, parts)
         if found is None:
             continue
         frame, probabilities, seconds = found
@@ -148,17 +154,17 @@ def gain(paired) -> str:
     return f"{100 * paired.difference:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
 
 
-def joined(runs: dict[str, dict], setting: str) -> tuple[pd.DataFrame, np.ndarray, float] | None:
-    """Texts and labels, probabilities and mean seconds of all folds of a setting; None where one is missing."""
-    parts = [runs.get(f"{setting}-{fold}") for fold in FOLDS]
-    if not all(parts):
+def joined(runs: dict[str, dict], setting: str, parts: list[str]) -> tuple[pd.DataFrame, np.ndarray, float] | None:
+    """Texts and labels, probabilities and mean seconds of all parts of a setting; None where one is missing."""
+    found = [runs.get(f"{setting}-{folds}") for folds in parts]
+    if not all(found):
         return None
-    frame = pd.concat([pd.DataFrame({name: part[name] for name in ("text", "label", "agree")}) for part in parts])
-    probabilities = np.concatenate([np.array(part["probabilities"], dtype=np.float32) for part in parts])
+    frame = pd.concat([pd.DataFrame({name: part[name] for name in ("text", "label", "agree")}) for part in found])
+    probabilities = np.concatenate([np.array(part["probabilities"], dtype=np.float32) for part in found])
     return (
         frame.reset_index(drop=True),
         probabilities.reshape(-1, len(LABELS)),
-        np.mean([part["seconds"] for part in parts]),
+        np.mean([part["seconds"] for part in found]),
     )
 
 
@@ -167,15 +173,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("what", choices=("run", "table"))
     parser.add_argument("--setting", choices=list(SETTINGS), default="reference")
-    parser.add_argument("--fold", type=int, choices=FOLDS, default=0)
+    parser.add_argument("--folds", default="0", help="digits of the folds to hold out")
+    parser.add_argument("--seed", type=int, help="else the first of the folds")
     parser.add_argument("--texts", type=int, default=TEXTS)
     parser.add_argument("--further", type=int, default=TEXTS, help="texts of each further corpus")
+    parser.add_argument("--parts", default=PARTS, help="what the runs of the table held out")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     if given.what == "run":
-        run(given.setting, given.fold, given.texts, given.further, given.out)
+        seed = int(given.folds[0]) if given.seed is None else given.seed
+        run(given.setting, given.folds, seed, given.texts, given.further, given.out)
     else:
-        table(given.out)
+        table(given.out, given.parts.split(","))
 
 
 if __name__ == "__main__":
