@@ -306,9 +306,11 @@ def test_the_report_has_the_figures_that_evaluate_gives(overfitted, config):
         {"focal_gamma": 2.0},
         {"average_decay": 0.5},
         {"adversarial_norm": 0.5},
+        {"rdrop": 1.0},
+        {"rdrop": 1.0, "adversarial_norm": 0.5, "lora_rank": 2},
         {"lora_rank": 2},
     ],
-    ids=lambda choice: next(iter(choice)),
+    ids=lambda choice: " and ".join(choice),
 )
 def test_each_choice_reaches_the_training(config, choice):
     """Anything that is off by default gives other weights when it is on."""
