@@ -75,7 +75,7 @@ def finetune(
 
     check_destination(out)
     if preset == "full" and patience:
-        raise ModelError("--patience needs held-out texts, and --preset full trains on them at last: use one or the other")
+        raise ModelError("--patience needs held-out texts, and --preset full trains on them at last: give one of both")
     given = {"epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size}
     config = replace(FinetuneConfig.preset(preset, seed), base=base, patience=patience, **_stated(given))
     corpora = _corpora([train, *(also or [])], also_weight, labels)
