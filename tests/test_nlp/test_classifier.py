@@ -27,14 +27,7 @@ module = importlib.import_module("nlp.model_files")
 int8 = pytest.mark.skipif(not int8_runs(), reason="needs a processor with VNNI or AMX")
 DTYPES = ["float32", "bfloat16", pytest.param("int8", marks=int8)]
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Threads cost more than they bring on a model this small."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def load(folder, dtype="float32"):

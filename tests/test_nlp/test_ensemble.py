@@ -14,14 +14,7 @@ from nlp.errors import ModelError, NlpError
 
 TEXTS = ["profit rises", "loss said to the shares", "", "sales in the net", "profit rises"]
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Threads cost more than they bring on a model this small."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

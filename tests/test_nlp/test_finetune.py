@@ -37,14 +37,7 @@ ROWS = pd.DataFrame(
 
 HALVED = ROWS.assign(text=pd.Series(["\ud83d"] * len(ROWS), dtype=object))  # half of a surrogate pair
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Threads cost more than they bring on a model this small; the CPU keeps runs alike on every machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

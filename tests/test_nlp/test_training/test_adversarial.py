@@ -8,15 +8,7 @@ from hypothesis import strategies as st
 from nlp.errors import ModelError
 from nlp.training.adversarial import added, adversarial_step, perturbation, recorded_gradient, word_embeddings
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Threads cost more than they bring on a model this small."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 INPUTS = {
     "input_ids": torch.tensor([[2, 5, 7, 3], [2, 6, 3, 0], [2, 9, 8, 3]]),

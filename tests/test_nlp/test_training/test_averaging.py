@@ -12,14 +12,7 @@ from safetensors.torch import load_file
 from nlp.errors import ModelError
 from nlp.training.averaging import FILE, AveragingCallback, MovingAverage
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Threads cost more than they bring on a model this small."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def one_weight(value=0.0, dtype=torch.float32):

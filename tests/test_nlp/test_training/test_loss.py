@@ -13,15 +13,7 @@ from nlp.errors import ModelError
 from nlp.training.loss import classification_loss, trainer_loss
 from nlp.training.targets import class_weights
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Threads cost more than they bring on a model this small."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 WEIGHTS = torch.tensor([2.0, 0.5, 1.1], dtype=torch.float64)
 

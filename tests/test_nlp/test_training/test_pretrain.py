@@ -16,14 +16,7 @@ from nlp.training.pretrain import PretrainConfig, pretrain
 TEXTS = [f"profit rises to {n} net sales of the shares {n} {n} {n}" for n in range(10)] * 2 + ["", "  "]
 CONFIG = PretrainConfig(epochs=1, learning_rate=1e-2, batch_size=5, mask_share=0.3, seed=1)
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Threads cost more than they bring on a model this small."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
