@@ -8,10 +8,10 @@ import argparse
 import os
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from nlp import Evaluation, SentimentClassifier, duplicate_groups, evaluate, finetune, read_corpus, split
+from nlp import Evaluation, SentimentClassifier, evaluate, finetune, read_corpus, split
+from nlp.labelled.near_duplicates import near_any_of
 
 CORPORA = {
     "PhraseBank": "phrasebank.parquet",
@@ -46,8 +46,7 @@ def trained(train: pd.DataFrame, held: pd.DataFrame, folder: Path) -> SentimentC
 
 def unseen(rows: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
     """Rows that are no near-duplicate of a training text."""
-    groups = duplicate_groups([*rows["text"], *train["text"]])
-    return rows[~np.isin(groups[: len(rows)], groups[len(rows) :])].reset_index(drop=True)
+    return rows[~near_any_of(list(rows["text"]), list(train["text"]))].reset_index(drop=True)
 
 
 def cell(figures: Evaluation) -> str:

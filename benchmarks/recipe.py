@@ -27,7 +27,7 @@ from nlp.corpora import LABELS
 from nlp.evaluate import evaluate_probabilities
 from nlp.evaluation.compare import compare
 from nlp.labelled.mixing import split_first
-from nlp.labelled.near_duplicates import duplicate_groups
+from nlp.labelled.near_duplicates import duplicate_groups, near_any_of
 
 REFERENCE = FinetuneConfig(learning_rate=5e-5)  # the default until this table spoke for 1e-4
 SETTINGS: dict[str, FinetuneConfig] = {
@@ -109,8 +109,7 @@ def others(setting: str, texts: int, seed: int) -> dict[str, tuple[pd.DataFrame,
 
 def without_near_copies(rows: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
     """The fold column keeps exact repeats together only; this leaves out the near ones too."""
-    groups = duplicate_groups([*rows["text"], *test["text"]])
-    return rows[~np.isin(groups[: len(rows)], groups[len(rows) :])].reset_index(drop=True)
+    return rows[~near_any_of(list(rows["text"]), list(test["text"]))].reset_index(drop=True)
 
 
 def pretrained(train: pd.DataFrame, folder: Path) -> Path:

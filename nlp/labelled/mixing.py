@@ -8,7 +8,7 @@ import pandas as pd
 
 from nlp.corpora import need_enough
 from nlp.errors import CorpusError
-from nlp.labelled.near_duplicates import duplicate_groups, group_split
+from nlp.labelled.near_duplicates import duplicate_groups, group_split, near_any_of
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +44,7 @@ def apart_from(train: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
     Raises:
         CorpusError: none is left.
     """
-    groups = duplicate_groups([*train["text"], *held["text"]])
-    near = np.isin(groups[: len(train)], groups[len(train) :])
+    near = near_any_of(list(train["text"]), list(held["text"]))
     if near.all():
         raise CorpusError("all training texts are near-duplicates of held-out ones: hold out other texts")
     if near.any():

@@ -67,6 +67,12 @@ def duplicate_groups(texts: Sequence[str], *, threshold: float = 0.5) -> Codes:
     return np.asarray(pd.factorize(component[code])[0], dtype=np.int64)
 
 
+def near_any_of(texts: Sequence[str], others: Sequence[str]) -> NDArray[np.bool_]:
+    """Return for each text (texts,) whether it shares a group of near-duplicates with any of the others."""
+    groups = duplicate_groups([*texts, *others])
+    return np.isin(groups[: len(texts)], groups[len(texts) :])
+
+
 def _keys(texts: Sequence[str]) -> list[str]:
     if isinstance(texts, str):
         raise CorpusError("texts is one string: pass a list of strings")

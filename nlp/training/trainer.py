@@ -201,15 +201,19 @@ def _told(run: Run) -> Iterator[None]:
     except MemoryError as error:
         raise _out_of_memory(run) from error
     except OSError as error:
-        raise ModelError(f"{run.workspace}: cannot be written: {error.strerror or error}: make room there") from error
+        raise _unwritten(run, error.strerror or str(error)) from error
     except SafetensorError as error:
-        raise ModelError(f"{run.workspace}: cannot be written: {first_line(error)}: make room there") from error
-    except RuntimeError as error:  # torch's for both
+        raise _unwritten(run, first_line(error)) from error
+    except RuntimeError as error:  # torch's, for a full disk and for memory
         if any(sign in str(error) for sign in UNWRITTEN):
-            raise ModelError(f"{run.workspace}: cannot be written: {first_line(error)}: make room there") from error
+            raise _unwritten(run, first_line(error)) from error
         if "memory" not in str(error).lower():
             raise
         raise _out_of_memory(run) from error
+
+
+def _unwritten(run: Run, reason: str) -> ModelError:
+    return ModelError(f"{run.workspace}: cannot be written: {reason}: make room there")
 
 
 def _out_of_memory(run: Run) -> ModelError:
