@@ -714,6 +714,7 @@ def test_finetune_full_is_measured_before_it_trains_on_the_held_out_texts_too(co
 def test_finetune_full_takes_public_corpora_beside_it_and_never_a_test(command, folder, monkeypatch, caplog):
     for name in ("fiqa_sentiment", "phrasebank", "test", "phrasebank_test"):
         others(name).to_csv(folder / f"{name}.csv", index=False)
+        others(name).to_parquet(folder / f"{name}.parquet")  # the same corpus once more
     monkeypatch.setattr(importlib.import_module("nlp.labelled.public_corpora"), "MOST", 9)
     more = ("--valid", "phrasebank.csv", "--licence", "MIT", "--json")
     code, out, err = command(f"{FINETUNE} --preset full", *more)

@@ -81,7 +81,8 @@ def finetune(
     corpora = _corpora([train, *(also or [])], also_weight, labels)
     licences = dict.fromkeys(corpora, licence)  # of the public corpora nobody said it
     if preset == "full":
-        corpora |= _public(train, also_weight, {*corpora, *([valid.name] if valid else [])}, seed)
+        named = {file.stem for file in (train, *(also or []), *([valid] if valid else []))}
+        corpora |= _public(train, also_weight, named, seed)
     data = _data(corpora, valid, labels, seed)
     classifier, report = finetune(
         data.train, data.valid, config, workspace=_beside(out, "partial"), trackers=track or (), progress=True
@@ -130,11 +131,11 @@ def _corpora(files: list[Path], also_weight: float, labels: str) -> "dict[str, W
 
 
 def _public(train: Path, weight: float, taken: set[str], seed: int) -> "dict[str, Weighted]":
-    """The public corpora beside TRAIN that were not named, drawn from where they are large."""
+    """The public corpora beside TRAIN that were not named, in whatever format, drawn from where they are large."""
     from nlp.labelled.public_corpora import MOST, at_most, public_beside
     from nlp.tables import READERS
 
-    files = [file for file in public_beside(train, READERS) if file.name not in taken]
+    files = public_beside(train, READERS, taken=taken)
     if files:
         typer.echo(f"trained on beside {train.name}: {', '.join(file.name for file in files)}", err=True)
     return {file.name: (at_most(_rows(file, ""), MOST, file.name, seed), weight) for file in files}

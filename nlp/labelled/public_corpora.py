@@ -13,10 +13,14 @@ PUBLIC = ("phrasebank", "twitter_financial_news", "fiqa_sentiment")
 MOST = 1000  # texts of each: in-domain ones are worth more, and the time of a training is bounded
 
 
-def public_beside(file: Path, endings: Collection[str]) -> list[Path]:
-    """Return the public corpora in the folder of `file`, itself left out, in the order of PUBLIC."""
-    places = [file.with_name(f"{name}{ending}") for name in PUBLIC for ending in endings]
-    return [place for place in places if place.is_file() and place != file]
+def public_beside(file: Path, endings: Collection[str], *, taken: Collection[str]) -> list[Path]:
+    """Return the public corpora in the folder of `file`, in the order of PUBLIC, without those `taken` (names).
+
+    One that lies there in several forms counts once, in the first of the `endings`.
+    """
+    places = {name: [file.with_name(f"{name}{ending}") for ending in endings] for name in PUBLIC if name not in taken}
+    found = (next((place for place in each if place.is_file()), None) for each in places.values())
+    return [place for place in found if place]
 
 
 def at_most(rows: pd.DataFrame, most: int, name: str, seed: int) -> pd.DataFrame:
