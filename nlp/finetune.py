@@ -74,6 +74,7 @@ def finetune(
     workspace: str | Path | None = None,
     trackers: Sequence[str] = (),
     progress: bool = False,
+    keep_checkpoints: bool = False,
 ) -> tuple[SentimentClassifier, FinetuneReport]:
     """Train on rows of `text` and `label` (see read_labelled), measure on `valid`, return both.
 
@@ -83,8 +84,9 @@ def finetune(
     first.
 
     workspace: a folder for a checkpoint per pass. The same call after a kill goes on from the last whole one, to
-    the same weights as an uninterrupted run; at the end they are removed. trackers: tensorboard (writes below
-    `workspace`), wandb, mlflow; their own environment variables hold.
+    the same weights as an uninterrupted run; at the end they are removed. keep_checkpoints: they are not, and the same
+    call then answers without training, until `nlp.training.checkpoints.clear(workspace)`. trackers: tensorboard (writes
+    below `workspace`), wandb, mlflow; their own environment variables hold.
 
     Raises:
         CorpusError: a column, a text or a label is missing or unknown; seen before the training starts.
@@ -100,7 +102,7 @@ def finetune(
     taught = all_told(texts_of_base(config.base), training_texts(train), measured)
     train = _augmented(train, held_texts, config)
     with _workspace(workspace, config) as folder:
-        run = Run(config, folder, trackers, progress)
+        run = Run(config, folder, trackers, progress, keep_checkpoints)
         trainer, tokenizer, seconds = _trained(train, valid, run)
         model = _without_adapters(trainer.model, config)
     classifier = SentimentClassifier(
@@ -122,12 +124,13 @@ def refit(
     temperature: float,
     workspace: str | Path | None = None,
     progress: bool = False,
+    keep_checkpoints: bool = False,
 ) -> SentimentClassifier:
     """Train by the same recipe on all rows, those included that `finetune` was measured on, and return that.
 
     temperature: the one that `finetune` found on the rows it had held out. None are left here to fit it on, so it is
     that of a sibling trained on fewer texts, as are all figures: scikit-learn's CalibratedClassifierCV does the
-    same with ensemble=False. workspace: as for finetune, and not the same folder.
+    same with ensemble=False. workspace, keep_checkpoints: as for finetune, and not the same folder.
 
     Raises:
         CorpusError, ModelError: as finetune; ModelError too where `patience` asks for held-out rows.
@@ -137,7 +140,7 @@ def refit(
     _need_all_labels(_checked(rows, "training")[1])
     taught = all_told(texts_of_base(config.base), training_texts(rows))
     rows = _augmented(rows, [], config)
-    run = Run(config, None if workspace is None else Path(workspace), (), progress)
+    run = Run(config, None if workspace is None else Path(workspace), (), progress, keep_checkpoints)
     trainer, tokenizer, _ = _trained(rows, rows.head(0), run)
     model = _without_adapters(trainer.model, config)
     return SentimentClassifier(

@@ -3,6 +3,7 @@
 import importlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -708,6 +709,33 @@ def test_finetune_full_is_measured_before_it_trains_on_the_held_out_texts_too(co
     card, corpora = card_of(folder)
     assert corpora == {"labelled.csv": (36, "MIT"), "other.csv": (12, "MIT")}
     assert "trained on these too" in card
+    assert not list(folder.glob("fresh.*partial"))
+
+
+@pytest.mark.parametrize("place", ["refit", "save"])
+def test_finetune_full_cut_off_late_repeats_no_step_when_given_again(command, folder, monkeypatch, place):
+    import transformers
+
+    from nlp.classifier import SentimentClassifier
+
+    def cut_off(*_, **__):
+        raise KeyboardInterrupt
+
+    steps = []
+    step = transformers.Trainer.training_step
+    monkeypatch.setattr(transformers.Trainer, "training_step", lambda *given: (steps.append(1), step(*given))[1])
+    succeeds(command, f"{FINETUNE} --preset full")
+    in_one_go, whole = len(steps), (folder / "fresh" / "model.safetensors").read_bytes()
+    shutil.rmtree(folder / "fresh")
+    with monkeypatch.context() as cutting:
+        home = importlib.import_module("nlp.finetune") if place == "refit" else SentimentClassifier
+        cutting.setattr(home, place, cut_off)
+        assert command(f"{FINETUNE} --preset full")[0] == 130
+    assert not (folder / "fresh").exists()
+    assert (folder / "fresh.partial").is_dir()
+    succeeds(command, f"{FINETUNE} --preset full")
+    assert len(steps) == 2 * in_one_go
+    assert (folder / "fresh" / "model.safetensors").read_bytes() == whole
     assert not list(folder.glob("fresh.*partial"))
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nlp.training.recipe import FinetuneConfig
 
 UNSTATED = "not stated"  # the licence of a corpus
+ENDINGS = FIRST, AGAIN = "partial", "refit.partial"  # of the folders beside the model in which checkpoints are kept
 HELD_OUT = 0.1  # of the first corpus, where no file of validation texts is given
 
 
@@ -62,8 +63,7 @@ def finetune(
 ) -> None:
     """Fine-tune a classifier on labelled texts and save it, with a card that says what it was trained on.
 
-    A run that was killed goes on where it was when the same command is given again; one of --preset full that was
-    killed in its second training repeats the first.
+    A run that was killed goes on where it was when the same command is given again.
     """
     import pandas as pd
 
@@ -71,6 +71,7 @@ def finetune(
     from nlp.evaluate import evaluate
     from nlp.finetune import finetune
     from nlp.model_files import check_destination
+    from nlp.training.checkpoints import clear
     from nlp.training.recipe import FinetuneConfig
 
     check_destination(out)
@@ -85,8 +86,9 @@ def finetune(
         corpora |= _public(train, also_weight, named, seed)
     data = _data(corpora, valid, labels, seed)
     classifier, report = finetune(
-        data.train, data.valid, config, workspace=_beside(out, "partial"), trackers=track or (), progress=True
-    )
+        data.train, data.valid, config, workspace=_beside(out, FIRST), trackers=track or (), progress=True,
+        keep_checkpoints=True,
+    )  # fmt: skip
     evaluation = evaluate(classifier, data.valid)  # before a refit sees these texts
     taught = data.train
     if preset == "full":
@@ -94,6 +96,8 @@ def finetune(
         classifier = _refitted(taught, report, out)
     card = _card(out.name, classifier, evaluation, data, taught, report, licences)
     classifier.save(out, card=card)
+    for ending in ENDINGS:  # only now, as saving may fail too
+        clear(_beside(out, ending))
     typer.echo(json.dumps(report.to_dict()) if as_json else f"{report}\nsaved in {out}")
 
 
@@ -110,8 +114,9 @@ def _refitted(rows: "pd.DataFrame", report: "FinetuneReport", out: Path) -> "Sen
         rows,
         report.config,
         temperature=report.temperature,
-        workspace=_beside(out, "refit.partial"),
+        workspace=_beside(out, AGAIN),
         progress=True,
+        keep_checkpoints=True,
     )
 
 

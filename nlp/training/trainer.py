@@ -27,12 +27,16 @@ Row = dict[str, Any]  # input_ids, and labels: the target, one number per label
 
 @dataclass(frozen=True)
 class Run:
-    """What surrounds a training: its settings, where its checkpoints go (None: nowhere), who is told of it."""
+    """What surrounds a training: its settings, where its checkpoints go (None: nowhere), who is told of it.
+
+    keeps_checkpoints: they stay when it is done, so that the same run again is done at once.
+    """
 
     config: FinetuneConfig
     workspace: Path | None = None
     trackers: Sequence[str] = ()
     progress: bool = False
+    keeps_checkpoints: bool = False
 
     @property
     def saves(self) -> bool:
@@ -180,15 +184,18 @@ def train_from(trainer: Any, run: Run, digest: str) -> Any:
 
     Memory and disk that run out are errors with a remedy.
     """
-    from nlp.training.checkpoints import claim, clear, last_whole
+    from nlp.training.checkpoints import claim, clear, last_whole, passes_if_last
 
     with _told(run), quiet_transformers():  # each checkpoint would else draw a bar of its own
         if run.workspace is None:
             return trainer.train()
         claim(run.workspace, digest)
         checkpoint = last_whole(run.workspace)
+        if checkpoint is not None and (passes := passes_if_last(checkpoint)):
+            trainer.args.num_train_epochs = passes  # it would go on where patience had ended it
         outcome = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-        clear(run.workspace)
+        if not run.keeps_checkpoints:
+            clear(run.workspace)
         return outcome
 
 

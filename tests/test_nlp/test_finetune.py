@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from nlp.corpora import LABELS
 from nlp.errors import CorpusError, ModelError
 from nlp.evaluate import evaluate
-from nlp.finetune import finetune
+from nlp.finetune import finetune, refit
 from nlp.forward.encoders import is_known
 from nlp.provenance import TrainingTexts
+from nlp.training import checkpoints
 from nlp.training.base_model import load_base
 from nlp.training.recipe import PRESETS, FinetuneConfig
 from nlp.training.targets import class_weights
@@ -386,6 +387,29 @@ def test_a_killed_run_goes_on_to_the_same_bits(config, tmp_path, monkeypatch, ex
     assert again.train_loss == pytest.approx(report.train_loss)
     assert (report.steps, report.temperature) == (again.steps, again.temperature)
     assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize("extra", [{}, {"average_decay": 0.8}, {"patience": 1}, {"lora_rank": 2}], ids=str)
+def test_a_run_that_was_done_is_done_at_once_where_its_checkpoints_were_kept(config, tmp_path, monkeypatch, extra):
+    settings, work = replace(config, epochs=4, **extra), tmp_path / "work"
+    first, report = finetune(ROWS, ROWS, settings, workspace=work, keep_checkpoints=True)
+    steps = count_steps(monkeypatch)
+    second, again = finetune(ROWS, ROWS, settings, workspace=work, keep_checkpoints=True)
+    assert not steps
+    assert weights_of(first) == weights_of(second)
+    assert replace(again, seconds=report.seconds) == report
+    checkpoints.clear(work)
+    checkpoints.clear(work)  # there is none now
+    assert not work.exists()
+
+
+def test_a_refit_that_was_done_is_done_at_once_where_its_checkpoints_were_kept(config, tmp_path, monkeypatch):
+    def refitted():
+        return refit(ROWS, config, temperature=1.5, workspace=tmp_path / "work", keep_checkpoints=True)
+
+    first, steps = refitted(), count_steps(monkeypatch)
+    assert weights_of(first) == weights_of(refitted())
+    assert not steps
 
 
 def count_steps(monkeypatch):
