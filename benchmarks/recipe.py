@@ -29,6 +29,7 @@ from nlp.evaluation.compare import compare
 from nlp.labelled.mixing import split_first
 from nlp.labelled.near_duplicates import duplicate_groups, near_any_of
 
+FULL = FinetuneConfig.preset("full")
 REFERENCE = FinetuneConfig(learning_rate=5e-5)  # the default until this table spoke for 1e-4
 SETTINGS: dict[str, FinetuneConfig] = {
     "reference": REFERENCE,
@@ -41,6 +42,7 @@ SETTINGS: dict[str, FinetuneConfig] = {
     "learning rate 1e-4, no class weights": replace(REFERENCE, learning_rate=1e-4, class_weight_power=0.0),
     "moving average 0.99": replace(REFERENCE, learning_rate=1e-4, average_decay=0.99),
     "R-Drop 1": replace(REFERENCE, rdrop=1.0),
+    "bfloat16": replace(REFERENCE, precision="bfloat16"),
     "no warm-up": replace(REFERENCE, warmup=0.0),
     "no weight decay": replace(REFERENCE, weight_decay=0.0),
     "layer decay 0.9": replace(REFERENCE, layer_decay=0.9),
@@ -54,7 +56,10 @@ SETTINGS: dict[str, FinetuneConfig] = {
     "Twitter and FiQA too, soft targets": replace(REFERENCE, learning_rate=1e-4, soft_targets=True),
     "Twitter and FiQA too, R-Drop 1": replace(REFERENCE, learning_rate=1e-4, rdrop=1.0),
     "masked words of 5,000 headlines first": REFERENCE,
-    "preset full": FinetuneConfig.preset("full"),
+    "soft targets, R-Drop 1, three passes": FULL,
+    "preset full, no class weights": replace(FULL, class_weight_power=0.0),
+    "preset full, no class weights, learning rate 2e-4": replace(FULL, class_weight_power=0.0, learning_rate=2e-4),
+    "preset full": FULL,
 }
 WITH_OTHERS = ("Twitter", "preset full")  # how the names of settings begin that take further corpora
 PARTS = "0,1,2"  # what single runs of a table hold out
