@@ -18,8 +18,8 @@ def public_beside(file: Path, endings: Collection[str], *, taken: Collection[str
 
     One that lies there in several forms counts once, in the first of the `endings`.
     """
-    places = {name: [file.with_name(f"{name}{ending}") for ending in endings] for name in PUBLIC if name not in taken}
-    found = (next((place for place in each if place.is_file()), None) for each in places.values())
+    forms = ([file.with_name(f"{name}{ending}") for ending in endings] for name in PUBLIC if name not in taken)
+    found = (next(filter(Path.is_file, places), None) for places in forms)
     return [place for place in found if place]
 
 
