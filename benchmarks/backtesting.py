@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 
 from allocation import Bars
-from allocation.prices import write_bars
+from allocation.data.load import write_bars
 from backtest import Costs, grid, simulate, sweep, write_report
 
 RATE = 0.001

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from nlp import Evaluation, SentimentClassifier, evaluate, finetune, read_corpus, split
-from nlp.labelled.near_duplicates import near_any_of
+from nlp.texts.near_duplicates import near_any_of
 
 CORPORA = {
     "PhraseBank": "phrasebank.parquet",

@@ -16,8 +16,8 @@ import time
 import numpy as np
 import pandas as pd
 
-from nlp.sessions import assign_session, calendar_sessions
-from nlp.signals import daily_signal, news_signal
+from nlp.signals.daily import daily_signal, news_signal
+from nlp.signals.sessions import assign_session, calendar_sessions
 
 FIRST, LAST = "2014-01-02", "2023-12-29"
 KEEP, PRIOR = 0.5 ** (1 / 3), 2.0

@@ -18,7 +18,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from nlp.labelled.near_duplicates import WORDS, duplicate_groups, normalised
+from nlp.texts.near_duplicates import WORDS, duplicate_groups, normalised
 
 THRESHOLD = 0.5
 VOCABULARY = 50_000

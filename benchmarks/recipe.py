@@ -23,11 +23,11 @@ import numpy as np
 import pandas as pd
 
 from nlp import FinetuneConfig, PretrainConfig, finetune, pretrain, read_corpus
-from nlp.corpora import LABELS
-from nlp.evaluate import evaluate_probabilities
+from nlp.corpora.mixing import split_first
 from nlp.evaluation.compare import compare
-from nlp.labelled.mixing import split_first
-from nlp.labelled.near_duplicates import duplicate_groups, near_any_of
+from nlp.evaluation.evaluate import evaluate_probabilities
+from nlp.labels import LABELS
+from nlp.texts.near_duplicates import duplicate_groups, near_any_of
 
 FULL = FinetuneConfig.preset("full")
 REFERENCE = FinetuneConfig(learning_rate=5e-5)  # the default until this table spoke for 1e-4

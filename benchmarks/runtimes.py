@@ -24,9 +24,9 @@ import numpy as np
 import pandas as pd
 
 from nlp import SentimentClassifier
-from nlp.evaluate import evaluate_probabilities
-from nlp.labelled.near_duplicates import duplicate_groups
-from nlp.model_files import first_line, quiet_transformers
+from nlp.evaluation.evaluate import evaluate_probabilities
+from nlp.model.files import first_line, quiet_transformers
+from nlp.texts.near_duplicates import duplicate_groups
 
 BATCH = 32
 EXACT = "transformers float32"

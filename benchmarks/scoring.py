@@ -26,9 +26,10 @@ import numpy as np
 import pandas as pd
 
 from nlp import SentimentClassifier
-from nlp.corpora import LABELS, embedded_corpus
-from nlp.forward.precision import chosen_precision
-from nlp.model_files import quiet_transformers
+from nlp.corpora.labelled import embedded_corpus
+from nlp.labels import LABELS
+from nlp.model.files import quiet_transformers
+from nlp.model.forward.precision import chosen_precision
 from nlp.training.base_model import load_base
 
 COLD_TEXTS = 100

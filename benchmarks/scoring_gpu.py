@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from nlp import SentimentClassifier
-from nlp.corpora import LABELS
-from nlp.model_files import quiet_transformers
+from nlp.labels import LABELS
+from nlp.model.files import quiet_transformers
 from nlp.training.base_model import load_base
 
 LENGTHS = (16, 32, 64, 256)

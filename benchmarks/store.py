@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nlp.scoring.score_store import ScoreStore, store_key
-from nlp.scoring.score_stream import score_file
+from nlp.scoring.store import ScoreStore, store_key
+from nlp.scoring.stream.score_file import score_file
 
 BUILD_ROWS = 1_000_000
 

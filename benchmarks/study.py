@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 
 from allocation import Bars
-from backtest.forward_returns import THIS_CLOSE, forward_returns
-from backtest.quantiles import quantile_numbers, quantile_returns, quantile_turnover
-from backtest.rows import linear_correlation, rank_correlation, ranked
-from backtest.study import study
+from backtest.signal_study.forward_returns import THIS_CLOSE, forward_returns
+from backtest.signal_study.quantiles import quantile_numbers, quantile_returns, quantile_turnover
+from backtest.signal_study.row_correlation import linear_correlation, rank_correlation, ranked
+from backtest.signal_study.study import study
 
 PERIODS = (1, 5, 10)
 

@@ -23,13 +23,13 @@ import numpy as np
 import pandas as pd
 
 from allocation import Bars
-from allocation.files import write_text
-from allocation.prices import bars_from_long, load_prices
+from allocation.data.files import write_text
+from allocation.data.load import bars_from_long, load_prices
 from backtest import newey_west_t, sharpe_interval
-from backtest.signal_quality import shuffled_across_assets
+from backtest.signal_study.information_coefficient import shuffled_across_assets
 from nlp import SentimentClassifier, assign_session, read_headlines, score_headlines
 from nlp.evaluation.baselines import read_word_list
-from nlp.scores import with_scores
+from nlp.scoring.score import with_scores
 
 WINDOWS = ("before open", "intraday", "after close")
 COSTS_BP = (0, 5, 10, 25)

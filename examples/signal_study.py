@@ -17,15 +17,15 @@ from pathlib import Path
 import pandas as pd
 
 from allocation import Bars
-from allocation.prices import bars_from_long
-from backtest.cli_study import read_sectors
-from backtest.study import Study, study
-from backtest.study_page import write_study
+from allocation.data.load import bars_from_long
+from backtest.cli.study import read_sectors
+from backtest.signal_study.output.page import write_study
+from backtest.signal_study.study import Study, study
 from nlp import SentimentClassifier, calendar_sessions, daily_signal, read_word_list
-from nlp.aggregation.novelty import weigh_headlines
 from nlp.evaluation.baselines import WordList
-from nlp.headlines import headlines_with_report
-from nlp.scores import with_scores
+from nlp.scoring.score import with_scores
+from nlp.signals.novelty import weigh_headlines
+from nlp.texts.headlines import headlines_with_report
 
 HASTE = pd.Timedelta(minutes=30)
 NEEDED = ("stocknet_news.parquet", "stocknet_prices.parquet", "stocknet_sectors.csv", "benzinga_sample.parquet",

@@ -19,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 
 from allocation import Bars, EqualWeight, Hold, NoView, SentimentPolicy, frame_digest
-from allocation.prices import bars_from_long
+from allocation.data.load import bars_from_long
 from backtest import (
     Costs,
     Result,

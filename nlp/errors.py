@@ -4,7 +4,7 @@ NlpError(ValueError)
 ├── NewsError       headlines that cannot be read: columns, dates, time zones, nothing left
 ├── CorpusError     labelled texts that cannot be trained or tested on: unknown labels, one class
 ├── ModelError      a model folder that cannot be used: no safetensors, other labels, wrong digest
-└── StoreError      a store of scores that cannot be used (nlp/scoring/store_file.py)
+└── StoreError      a store of scores that cannot be used (nlp/scoring/sqlite_file.py)
     └── UnwritableError   it lies where nothing can be written
 """
 

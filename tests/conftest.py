@@ -51,7 +51,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
     from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
 
-    from nlp.model_files import quiet_transformers
+    from nlp.model.files import quiet_transformers
 
     folder = tmp_path_factory.mktemp("tiny") / "model"
     folder.mkdir()

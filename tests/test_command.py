@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from support import random_prices, random_signal
 
-import newsfolio
+from newsfolio.command.app import main
 
 SESSIONS = pd.bdate_range("2022-09-06", periods=55, name="date")  # without a holiday of XNYS: it ends in November
 PRICES = random_prices(1, 55).set_axis(SESSIONS)
@@ -76,7 +76,7 @@ def command(capsys, request):
             model = str(request.getfixturevalue("tiny_model"))
             arguments = [model if word == "MODEL" else word for word in arguments]
         with pytest.raises(SystemExit) as ended:
-            newsfolio.main(arguments)
+            main(arguments)
         return int(ended.value.code or 0), *capsys.readouterr()
 
     return run
@@ -693,7 +693,11 @@ def spied(function, calls):
 
 def test_finetune_full_is_measured_before_it_trains_on_the_held_out_texts_too(command, folder, monkeypatch):
     calls = []
-    for home, name in (("nlp.evaluate", "evaluate"), ("nlp.finetune", "finetune"), ("nlp.finetune", "refit")):
+    for home, name in (
+        ("nlp.evaluation.evaluate", "evaluate"),
+        ("nlp.training.finetune", "finetune"),
+        ("nlp.training.finetune", "refit"),
+    ):
         module = importlib.import_module(home)
         monkeypatch.setattr(module, name, spied(vars(module)[name], calls))
     others("other").to_csv("other.csv", index=False)
@@ -716,7 +720,7 @@ def test_finetune_full_is_measured_before_it_trains_on_the_held_out_texts_too(co
 def test_finetune_full_cut_off_late_repeats_no_step_when_given_again(command, folder, monkeypatch, place):
     import transformers
 
-    from nlp.classifier import SentimentClassifier
+    from nlp.model.classifier import SentimentClassifier
 
     def cut_off(*_, **__):
         raise KeyboardInterrupt
@@ -728,7 +732,7 @@ def test_finetune_full_cut_off_late_repeats_no_step_when_given_again(command, fo
     in_one_go, whole = len(steps), (folder / "fresh" / "model.safetensors").read_bytes()
     shutil.rmtree(folder / "fresh")
     with monkeypatch.context() as cutting:
-        home = importlib.import_module("nlp.finetune") if place == "refit" else SentimentClassifier
+        home = importlib.import_module("nlp.training.finetune") if place == "refit" else SentimentClassifier
         cutting.setattr(home, place, cut_off)
         assert command(f"{FINETUNE} --preset full")[0] == 130
     assert not (folder / "fresh").exists()
@@ -743,7 +747,7 @@ def test_finetune_full_takes_public_corpora_beside_it_and_never_a_test(command, 
     for name in ("fiqa_sentiment", "phrasebank", "test", "phrasebank_test"):
         others(name).to_csv(folder / f"{name}.csv", index=False)
         others(name).to_parquet(folder / f"{name}.parquet")  # the same corpus once more
-    monkeypatch.setattr(importlib.import_module("nlp.labelled.public_corpora"), "MOST", 9)
+    monkeypatch.setattr(importlib.import_module("nlp.corpora.public_corpora"), "MOST", 9)
     more = ("--valid", "phrasebank.csv", "--licence", "MIT", "--json")
     code, out, err = command(f"{FINETUNE} --preset full", *more)
     assert code == 0, err

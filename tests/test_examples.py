@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from allocation import Bars
-from backtest.cli import load_policy
+from allocation.policies.strategy_file import load_policy
 from nlp import FinetuneConfig, SentimentClassifier
 
 ROOT = Path(__file__).parents[1]
@@ -184,7 +184,7 @@ def test_the_readme_shows_the_quickstart_as_it_is():
 
 
 def test_the_readme_lists_the_commands_that_there_are():
-    from newsfolio import app
+    from newsfolio.command.app import app
 
     listed = re.findall(r"^\| `newsfolio (\w+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(listed) == sorted(command.name or command.callback.__name__ for command in app.registered_commands)

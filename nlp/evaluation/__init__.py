@@ -1,1 +1,1 @@
-"""How good a classifier is: figures with intervals, baselines, comparisons, the printed text and the page."""
+"""How good a classifier is: figures, intervals, calibration, comparisons, the page."""

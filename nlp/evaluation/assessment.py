@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from nlp.corpora import LABELS
 from nlp.errors import CorpusError
-from nlp.evaluate import Evaluation, Probabilities, evaluate_probabilities
 from nlp.evaluation.breakdown import breakdowns
 from nlp.evaluation.compare import Comparison, compare
-from nlp.evaluation.figures import checked_codes, guesses
-from nlp.labelled.near_duplicates import duplicate_groups
-from nlp.tables import need_columns
+from nlp.evaluation.evaluate import Evaluation, Probabilities, evaluate_probabilities
+from nlp.evaluation.metrics import checked_codes, guesses
+from nlp.labels import LABELS
+from nlp.texts.near_duplicates import duplicate_groups
+from nlp.texts.tables import need_columns
 
 MOST_MISTAKES = 20
 
@@ -74,7 +74,7 @@ class Assessment:
 
     def __str__(self) -> str:
         """Everything as tables for people."""
-        from nlp.evaluation.text import as_text
+        from nlp.evaluation.tables import as_text
 
         return as_text(self)
 

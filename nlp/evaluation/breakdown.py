@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from nlp.corpora import LABELS
 from nlp.errors import CorpusError
-from nlp.evaluate import Probabilities, evaluate_probabilities
 from nlp.evaluation.bootstrap import Floats, interval, resampled_sums
-from nlp.evaluation.figures import accuracy_of, as_confusion, checked_codes, confusion_cells, guesses, macro_f1
+from nlp.evaluation.evaluate import Probabilities, evaluate_probabilities
+from nlp.evaluation.metrics import accuracy_of, as_confusion, checked_codes, confusion_cells, guesses, macro_f1
+from nlp.labels import LABELS
 
 BANDS = ("agree", "source", "corpus")  # columns by which figures are told apart, where a table has them
 MOST_PARTS = 20

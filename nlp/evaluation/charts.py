@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from nlp.evaluate import Evaluation
+from nlp.evaluation.evaluate import Evaluation
 
 LEAST = 1.0 / 3.0  # no guess among three labels has less confidence
 LEFT, TOP, WIDE, HIGH = 44.0, 12.0, 360.0, 280.0

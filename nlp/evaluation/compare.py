@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from nlp.evaluate import Probabilities
 from nlp.evaluation.bootstrap import Floats, Interval, group_codes, interval_of, resampled_sums
-from nlp.evaluation.figures import CELLS, accuracy_of, as_confusion, checked_codes, confusion_cells, guesses, macro_f1
+from nlp.evaluation.evaluate import Probabilities
+from nlp.evaluation.metrics import CELLS, accuracy_of, as_confusion, checked_codes, confusion_cells, guesses, macro_f1
 
 Figure = Callable[[Floats], Floats]  # confusion (... × 3 × 3) -> (...)
 

@@ -1,15 +1,15 @@
 """write_evaluation(): an assessment as one HTML file that opens offline and asks nothing of any network."""
 
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
+from newsfolio.shared.page import asset
 from nlp.evaluation.assessment import Assessment, Rival
 from nlp.evaluation.charts import confusion_picture, reliability_picture
-from nlp.evaluation.text import (
+from nlp.evaluation.tables import (
     Table,
     all_notes,
     calibration_words,
@@ -20,7 +20,7 @@ from nlp.evaluation.text import (
     number,
     part_tables,
 )
-from nlp.tables import write_whole
+from nlp.texts.tables import write_whole
 
 FILE = "evaluation.html"
 # No script at all; pictures are drawn by the markup itself.
@@ -59,7 +59,7 @@ def evaluation_html(found: Assessment, *, facts: Mapping[str, str] | None = None
         notes=all_notes(found),
         facts=dict(facts or {}),
         policy=POLICY,
-        style=Markup(_asset("evaluation.css")),  # noqa: S704 - our own file
+        style=Markup(asset("nlp.evaluation", "evaluation.css")),  # noqa: S704 - our own file
     )
 
 
@@ -91,10 +91,6 @@ def _bins_table(found: Assessment) -> Table:
     return Table("The points of the picture", ["confidence", "mean", "texts", "right"], rows)
 
 
-def _asset(name: str) -> str:
-    return files("nlp.data").joinpath(name).read_text(encoding="utf-8")
-
-
 def _template() -> Template:
     strict = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return strict.from_string(_asset("evaluation.html.jinja"))
+    return strict.from_string(asset("nlp.evaluation", "evaluation.html.jinja"))

@@ -1,1 +1,1 @@
-"""Scoring at scale: the store of known scores, and files larger than memory."""
+"""Scores of headlines, computed once: the store, streams of files, Ray."""

@@ -1,1 +1,1 @@
-"""Fine-tuning: the recipe, its loss, learning rates and regularisers, the Trainer, the card."""
+"""Fine-tuning and further pre-training."""

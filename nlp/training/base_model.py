@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from nlp.corpora import LABELS
-from nlp.model_files import absent_weights, checked_source, load_tokenizer, reading, refuse_absent
+from nlp.labels import LABELS
+from nlp.model.files import absent_weights, checked_source, load_tokenizer, reading, refuse_absent
 
 
 def load_base(base: str, seed: int, *, dropout: float = 0.1) -> tuple[Any, Any]:

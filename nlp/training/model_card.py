@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from nlp.corpora import LABELS
 from nlp.errors import CorpusError
-from nlp.evaluate import NAMES, Evaluation
+from nlp.evaluation.evaluate import NAMES, Evaluation
+from nlp.labels import LABELS
 from nlp.provenance import times_of
 
 LONGEST = 300  # characters of any one value that came from outside

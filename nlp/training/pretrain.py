@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nlp.errors import ModelError, NlpError
-from nlp.inference import checked_texts, longest_text, tokenize
-from nlp.model_files import (
+from nlp.model.files import (
     PRETRAINED,
     absent_weights,
     checked_source,
@@ -23,6 +22,7 @@ from nlp.model_files import (
     texts_of_base,
     whole_folder,
 )
+from nlp.model.inference import checked_texts, longest_text, tokenize
 from nlp.provenance import TRAINED_ON, TRAINED_UNTIL, TrainingTexts, all_told
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def pretrain(
         ModelError: the base cannot be loaded, has no mask token or its kind no masked language model; a setting
             makes no sense; `folder` holds anything but a saved model.
     """
-    from nlp.training.dropout import quick_dropout
+    from nlp.training.techniques.fast_dropout import quick_dropout
 
     config = PretrainConfig() if config is None else config
     _check(config)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nlp.errors import ModelError
-from nlp.model_files import EMBEDDED
+from nlp.model.files import EMBEDDED
 
 PRESETS = ("default", "small", "full")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
@@ -30,8 +30,8 @@ class FinetuneConfig:
     is read twice a step (rdrop); patience, the passes without a better macro-F1 on the validation texts after which to
     stop and return to the best pass; gradient_checkpointing, which computes activations twice instead of keeping them.
 
-    reads_amounts: whether compared amounts are worked out for the model (nlp/amounts.py). precision: auto (bfloat16 on
-    a GPU that has it, else float32), float32, bfloat16 or float16.
+    reads_amounts: whether compared amounts are worked out for the model (see nlp/texts/compared_amounts.py). precision:
+    auto (bfloat16 on a GPU that has it, else float32), float32, bfloat16 or float16.
 
     Raises:
         ModelError: a setting makes no sense.

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nlp.corpora import LABELS, label_codes
+from nlp.corpora.agreement import share_agreeing
 from nlp.errors import CorpusError
-from nlp.labelled.agreement import share_agreeing
+from nlp.labels import LABELS, label_codes
 
 Floats = NDArray[np.float32]
 

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nlp.corpora import LABELS
 from nlp.errors import ModelError
-from nlp.model_files import first_line, quiet_transformers
-from nlp.training.adversarial import adversarial_step
-from nlp.training.learning_rates import parameter_groups
-from nlp.training.loss import trainer_loss
+from nlp.labels import LABELS
+from nlp.model.files import first_line, quiet_transformers
 from nlp.training.recipe import FinetuneConfig
 from nlp.training.targets import Floats
+from nlp.training.techniques.adversarial import adversarial_step
+from nlp.training.techniques.learning_rates import parameter_groups
+from nlp.training.techniques.loss import trainer_loss
 
 # What torch says of a checkpoint that it could not write to its end: its archive writer, by name or by file.
 UNWRITTEN = ("PytorchStreamWriter", "inline_container", "No space left")
@@ -152,8 +152,8 @@ def precision_on(precision: str, *, on_cpu: bool) -> str:
 def _callbacks(run: Run) -> list[Any]:
     import transformers
 
-    from nlp.training.averaging import AveragingCallback
     from nlp.training.checkpoints import WholeMark
+    from nlp.training.techniques.averaging import AveragingCallback
     from nlp.training.tracking import LossOfPass
 
     config = run.config

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from backtest.study import study
+from backtest.signal_study.study import study
 
 ASSETS = tuple(f"S{n:02d}" for n in range(12))
 

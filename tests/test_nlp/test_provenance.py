@@ -4,13 +4,13 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from nlp.classifier import SentimentClassifier
-from nlp.ensemble import SentimentEnsemble
 from nlp.errors import CorpusError, ModelError
-from nlp.model_files import PRETRAINED, texts_of_base
+from nlp.model.classifier import SentimentClassifier
+from nlp.model.ensemble import SentimentEnsemble
+from nlp.model.files import PRETRAINED, texts_of_base
 from nlp.provenance import TrainingTexts, all_told, joined, marked, marks, training_texts
-from nlp.scores import score_headlines
-from nlp.scoring.score_stream import score_file
+from nlp.scoring.score import score_headlines
+from nlp.scoring.stream.score_file import score_file
 
 ROWS = pd.DataFrame({"text": ["a", "b", "c"], "label": "neutral", "corpus": ["one", "two", "one"]})
 TOLD = TrainingTexts(("one", "two"), "2014-03-09")
@@ -132,7 +132,7 @@ NEWS = pd.DataFrame(
 
 
 def test_scores_and_signals_carry_it_on_through_files(taught, tmp_path):
-    from newsfolio import app
+    from newsfolio.command.app import app
 
     NEWS.to_parquet(tmp_path / "news.parquet")
     assert marks(score_headlines(NEWS, taught)) == MARKS

@@ -130,7 +130,8 @@ def test_schedulers_at_once_make_one_decision(url, runs):
 
 def test_without_the_lock_the_database_itself_refuses_a_second_decision(url, monkeypatch):
     """The lock is a courtesy: the key of the decision is what cannot be there twice."""
-    from allocation.live import LedgerError, journal
+    from allocation.live import LedgerError
+    from allocation.live.ledger import journal
 
     desk = Desk(url)
     desk.step(DAYS[0])

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from live_support import ended, in_a_child, kill_at
 
-from allocation.price_cache import Vendor, fetch_missing, kept_prices
-from allocation.price_versions import price_fetches
+from allocation.data.cache import Vendor, fetch_missing, kept_prices
+from allocation.data.versions import price_fetches
 
 DAYS = pd.bdate_range("2021-01-04", periods=40)
 FIRST, LAST = (DAYS[0], DAYS[30]), (DAYS[0], DAYS[39])

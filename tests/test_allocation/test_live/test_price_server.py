@@ -6,7 +6,7 @@ from live_support import market
 from sqlalchemy import create_engine, text
 
 from allocation import SourceError, load_prices
-from allocation.database import parsed
+from allocation.data.sql import parsed
 
 BARS = market()
 LONG = pd.DataFrame({"close": BARS.close.stack(), "open": BARS.open.stack()}).rename_axis(["date", "ticker"])
@@ -41,6 +41,6 @@ def test_a_table_or_query_gives_the_bars(server, asked):
     ],
 )
 def test_a_query_can_neither_write_nor_take_for_ever(server, asked, complaint, monkeypatch):
-    monkeypatch.setattr("allocation.price_database.MOST_SECONDS", 1)
+    monkeypatch.setattr("allocation.data.sql_prices.MOST_SECONDS", 1)
     with pytest.raises(SourceError, match=complaint):
         load_prices(f"{server}#{asked}")

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import typer.main
 
-import newsfolio
-from allocation.live.guards import NAMES
-from allocation.live.metrics import HELP
+from allocation.live.monitor.prometheus import HELP
+from allocation.live.step.guards import NAMES
+from newsfolio.command.app import app
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "RUNBOOK.md"
@@ -41,7 +41,7 @@ def test_every_message_is_one_that_is_said(sections):
 
 def test_every_option_and_metric_is_one(sections):
     whole = "\n".join(sections.values())
-    commands = typer.main.get_command(newsfolio.app).commands.values()
+    commands = typer.main.get_command(app).commands.values()
     options = {name for command in commands for option in command.params for name in option.opts}
     asked = set(re.findall(r"--[a-z-]+", re.sub(r"\|[-|]+\|", "", whole)))
     assert asked

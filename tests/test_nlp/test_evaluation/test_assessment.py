@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlp.corpora import LABELS
 from nlp.errors import CorpusError
-from nlp.evaluate import evaluate_probabilities
 from nlp.evaluation.assessment import assess, part_name, part_names, worst_mistakes
 from nlp.evaluation.breakdown import breakdowns
 from nlp.evaluation.compare import compare
-from nlp.evaluation.text import LONGEST_NAME, WIDTH, ends, number, p_value
-from nlp.labelled.near_duplicates import duplicate_groups
+from nlp.evaluation.evaluate import evaluate_probabilities
+from nlp.evaluation.tables import LONGEST_NAME, WIDTH, ends, number, p_value
+from nlp.labels import LABELS
+from nlp.texts.near_duplicates import duplicate_groups
 
 SENTENCE = "the mill pays more for grain than it did a year ago as rain kept barges away from most of its piers"
 

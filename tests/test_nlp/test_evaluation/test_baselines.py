@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score
 
-from nlp.corpora import LABELS, embedded_corpus
+from nlp.corpora.labelled import embedded_corpus
 from nlp.errors import CorpusError
-from nlp.evaluate import evaluate_probabilities
 from nlp.evaluation.baselines import (
     WordList,
     fit_baselines,
@@ -20,6 +19,8 @@ from nlp.evaluation.baselines import (
     read_word_list,
     without_near_duplicates,
 )
+from nlp.evaluation.evaluate import evaluate_probabilities
+from nlp.labels import LABELS
 
 LISTS = WordList(negative=frozenset({"loss", "weak"}), positive=frozenset({"gain", "strong"}))
 TRAIN = pd.DataFrame(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nlp.errors import CorpusError
 from nlp.evaluation import bootstrap
-from nlp.evaluation.figures import confusion_cells
+from nlp.evaluation.metrics import confusion_cells
 
 CODES = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=60)
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from nlp.corpora import LABELS
 from nlp.errors import CorpusError
 from nlp.evaluation.breakdown import MOST_PARTS, breakdown, breakdowns, length_quarter, scorecard
+from nlp.labels import LABELS
 
 
 def drawn(seed, n=300):

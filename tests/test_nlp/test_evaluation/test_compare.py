@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 from sklearn.metrics import accuracy_score, f1_score
 
-from nlp.corpora import LABELS
 from nlp.errors import CorpusError
 from nlp.evaluation.compare import compare, mcnemar
+from nlp.labels import LABELS
 
 
 def one_hot(codes):

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nlp.corpora import LABELS
 from nlp.errors import NlpError
 from nlp.evaluation.assessment import assess
 from nlp.evaluation.charts import confusion_picture, reliability_picture
 from nlp.evaluation.page import evaluation_html, write_evaluation
+from nlp.labels import LABELS
 
 HOSTILE = """<script>alert("1")</script><img src=x onerror=alert(1)> & 'x' </td></table>"""
 EMPTY = {"meta", "line", "rect", "circle", "polyline", "img", "br"}

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlp.corpora import LABELS
 from nlp.errors import CorpusError
-from nlp.evaluate import evaluate_probabilities
+from nlp.evaluation.evaluate import evaluate_probabilities
+from nlp.labels import LABELS
 from nlp.training.model_card import CardFacts, corpus_digest, corpus_facts, escaped, model_card, training_period
 
 ROWS = pd.DataFrame(

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from nlp.errors import ModelError, NlpError
-from nlp.model_files import PRETRAINED, texts_of_base
+from nlp.model.files import PRETRAINED, texts_of_base
 from nlp.provenance import TrainingTexts
 from nlp.training.base_model import load_base
 from nlp.training.pretrain import PretrainConfig, pretrain

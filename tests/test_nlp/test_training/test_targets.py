@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlp.corpora import LABELS, label_codes
+from nlp.corpora.agreement import BANDS
 from nlp.errors import CorpusError
-from nlp.labelled.agreement import BANDS
+from nlp.labels import LABELS, label_codes
 from nlp.training.targets import class_weights, row_weights, targets
 
 rows_of = st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from(BANDS)), min_size=1, max_size=30).map(

@@ -1,0 +1,1 @@
+"""Prices from files, databases and vendors, with the cache that keeps what was known when."""

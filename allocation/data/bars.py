@@ -1,0 +1,116 @@
+"""Bars: adjusted closes, opens and volumes as wide frames, made of long or wide tables and written as long ones."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from allocation.data.files import check_ending, parse_dates, write_whole
+from allocation.errors import FrameError, SourceError
+from allocation.frames import check_prices, named
+
+LONG_COLUMNS = ("date", "ticker", "close")
+MARKS_OF_LONG = {"ticker", "close", "open", "adj_close"}  # no wide table has assets of these names
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Adjusted prices of each session (sessions × assets); `open` is None where only closes are known.
+
+    volume: shares traded in the session, of the same adjustment as the prices; None where not known. No policy sees it.
+    """
+
+    close: pd.DataFrame
+    open: pd.DataFrame | None = None
+    volume: pd.DataFrame | None = None
+
+    @property
+    def traded_value(self) -> pd.DataFrame | None:
+        """Money that changed hands in each session, nearly: every share of it at the close; None without volumes."""
+        return None if self.volume is None else self.close * self.volume
+
+
+def bars_from_long(table: pd.DataFrame, where: str = "prices") -> Bars:
+    """Turn rows of (date, ticker, close[, open][, adj_close][, volume]) into adjusted wide frames.
+
+    volume is taken to count the shares that `close` is the price of, as vendors do who adjust both for splits. Where
+    adj_close makes past prices lower, it makes past shares more by the same factor: close × volume stays the money of
+    that day, which an adjusted price times the shares of then would understate.
+    """
+    missing = [column for column in LONG_COLUMNS if column not in table.columns]
+    if missing:
+        raise SourceError(f"{where}: has no column {named(missing)}; it has {named(table.columns)}")
+    keys = _keys(table, where)
+    wide = {
+        column: check(_widen(table[column], keys, f"{where}: {column}"), f"{where}: {column}")
+        for column, check in COLUMNS.items()
+        if column in table.columns
+    }
+    opens, volume = wide.get("open"), wide.get("volume")
+    if "adj_close" not in wide:
+        return Bars(wide["close"], opens, volume)
+    factor = wide["adj_close"] / wide["close"]
+    return Bars(
+        wide["adj_close"], None if opens is None else opens * factor, None if volume is None else volume / factor
+    )
+
+
+def _check_volumes(volumes: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return volumes as floats; unlike a price, one may be 0."""
+    checked = volumes.astype(np.float64).sort_index(axis=1)
+    values = checked.to_numpy()
+    rows, columns = np.nonzero((values < 0) | np.isinf(values))
+    if len(rows):
+        row, column = rows[0], columns[0]
+        raise FrameError(
+            f"{name}: {values[row, column]:g} for {checked.columns[column]} at {checked.index[row].date()} is not a "
+            f"volume: volumes are >= 0, or empty where unknown ({len(rows)} such cells)"
+        )
+    return checked
+
+
+COLUMNS: dict[str, Callable[[pd.DataFrame, str], pd.DataFrame]] = {
+    "close": check_prices, "open": check_prices, "adj_close": check_prices, "volume": _check_volumes,
+}  # fmt: skip
+
+
+def _keys(table: pd.DataFrame, where: str) -> pd.MultiIndex:
+    nameless = np.flatnonzero(table["ticker"].isna() | (table["ticker"] == ""))
+    if len(nameless):
+        raise SourceError(f"{where}: row {nameless[0] + 1}: has no ticker: name one ({len(nameless)} such rows)")
+    keys = pd.MultiIndex.from_arrays([parse_dates(table["date"], where), table["ticker"].astype(str)])
+    if keys.has_duplicates:
+        day, ticker = keys[keys.duplicated()][0]
+        raise SourceError(f"{where}: has {ticker} on {str(day)[:10]} twice: keep one row per ticker and date")
+    return keys
+
+
+def _widen(values: pd.Series, keys: pd.MultiIndex, name: str) -> pd.DataFrame:
+    wide = _numbers(values, name).set_axis(keys).unstack().sort_index()
+    wide.index.name, wide.columns.name = "date", None
+    return wide
+
+
+def _numbers(values: pd.Series, name: str) -> pd.Series:
+    numbers = pd.to_numeric(values, errors="coerce")
+    lost = np.flatnonzero(numbers.isna() & values.notna())
+    if len(lost):
+        raise FrameError(
+            f"{name}: row {lost[0] + 1}: {values.iloc[lost[0]]!r} is not a number: correct it, or leave it empty "
+            f"where nothing traded ({len(lost)} such rows)"
+        )
+    return numbers
+
+
+def write_bars(bars: Bars, path: str | Path) -> Path:
+    """Write bars as a long table (date, ticker, close and, where known, open, volume) that `load_prices` reads."""
+    path = Path(path)
+    check_ending(path)
+    frames = {"close": bars.close, "open": bars.open, "volume": bars.volume}
+    long = pd.DataFrame({name: frame.stack() for name, frame in frames.items() if frame is not None})
+    table = long.rename_axis(["date", "ticker"]).reset_index()
+    if path.suffix == ".csv":
+        return write_whole(path, lambda temporary: table.to_csv(temporary, index=False))
+    return write_whole(path, lambda temporary: table.to_parquet(temporary, index=False))

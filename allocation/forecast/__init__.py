@@ -1,0 +1,1 @@
+"""Signal -> expected return per session."""

@@ -1,0 +1,188 @@
+"""Alpaca's trading API over plain HTTPS: five calls, which need no client library."""
+
+import json
+import os
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from allocation.execution.sizing import Order
+from allocation.live.broker import Account, OrderState
+from allocation.live.errors import BrokerError
+
+PAPER = "https://paper-api.alpaca.markets"
+KEY, SECRET, URL = "APCA_API_KEY_ID", "APCA_API_SECRET_KEY", "APCA_API_BASE_URL"
+TRIES = 4  # of a request that the limit of 200 a minute, or the server, turned away
+MOST_WAIT = 30.0  # seconds between two of them
+STATUS = {
+    "filled": "filled",
+    "rejected": "rejected",
+    "canceled": "cancelled",
+    "expired": "expired",
+    "partially_filled": "partial",
+    "done_for_day": "expired",  # day orders are all that is sent
+    "replaced": "cancelled",
+}  # every other status is one of an order that still works
+
+
+class _NotFoundError(BrokerError):
+    """404: no such order, asset or account."""
+
+
+class _RefusedError(BrokerError):
+    """403 or 422: understood and refused, with the broker's reason."""
+
+
+@dataclass(frozen=True)
+class AlpacaBroker:
+    """See Broker. Market orders for the day, in shares; sent after the close they wait for the next open."""
+
+    key: str = field(repr=False)
+    secret: str = field(repr=False)
+    url: str = PAPER
+    timeout: float = 20.0
+    pause: float = 1.0
+    name: str = "alpaca"
+    simulated: bool = False
+
+    @classmethod
+    def from_environment(cls) -> "AlpacaBroker":
+        """Take keys and, where it is not the paper account, the URL from the environment, and from nowhere else.
+
+        Raises:
+            BrokerError: a key is not set, or the URL is not https (other than to this very machine).
+        """
+        missing = [name for name in (KEY, SECRET) if not os.environ.get(name)]
+        if missing:
+            raise BrokerError(f"{' and '.join(missing)} not set: export the keys of your Alpaca account")
+        url = os.environ.get(URL, PAPER).rstrip("/")
+        host = urllib.parse.urlsplit(url)
+        if host.scheme != "https" and host.hostname not in ("127.0.0.1", "localhost"):
+            raise BrokerError(f"{URL} is not an https address: keys are sent nowhere else")
+        return cls(os.environ[KEY], os.environ[SECRET], url)
+
+    def account(self) -> Account:
+        """Return cash, positions, buying power and working orders as Alpaca states them."""
+        account = self._ask("GET", "/v2/account")
+        if account.get("trading_blocked") or account.get("account_blocked"):
+            raise BrokerError("Alpaca: the account is blocked from trading: see its dashboard")
+        positions = self._ask("GET", "/v2/positions")
+        working = self._ask("GET", "/v2/orders?status=open&limit=500")
+        return Account(
+            cash=float(account["cash"]),
+            shares={position["symbol"]: float(position["qty"]) for position in positions},
+            buying_power=float(account["buying_power"]),
+            working=tuple(str(order["client_order_id"]) for order in working),
+            prices={p["symbol"]: float(p["current_price"]) for p in positions if p.get("current_price")},
+        )
+
+    def submit(self, order: Order) -> OrderState:
+        """Send a market order; Alpaca takes each client id once, and a second try gets the first one's state."""
+        body = {
+            "symbol": order.asset,
+            "qty": f"{abs(order.shares):.9f}".rstrip("0").rstrip("."),
+            "side": "buy" if order.shares > 0 else "sell",
+            "type": "market",
+            "time_in_force": "day",
+            "client_order_id": order.client_id,
+        }
+        try:
+            return _state(self._ask("POST", "/v2/orders", body))
+        except _RefusedError as refusal:
+            known = self.state(order.client_id)  # sent before, and the answer was lost
+            return known or OrderState(order.client_id, "rejected", reason=str(refusal))
+
+    def state(self, client_id: str) -> OrderState | None:
+        """Return how far an order is."""
+        asked = urllib.parse.urlencode({"client_order_id": client_id})
+        try:
+            return _state(self._ask("GET", f"/v2/orders:by_client_order_id?{asked}"))
+        except _NotFoundError:
+            return None
+
+    def complaints(self, assets: Sequence[str]) -> dict[str, str]:
+        """Ask about each asset: unknown, inactive, or not tradable now."""
+        found = {asset: self._complaint(asset) for asset in assets}
+        return {asset: reason for asset, reason in found.items() if reason}
+
+    def _complaint(self, asset: str) -> str | None:
+        try:
+            answer = self._ask("GET", f"/v2/assets/{urllib.parse.quote(asset, safe='')}")
+        except _NotFoundError:
+            return "Alpaca does not know it"
+        if answer.get("status") != "active":
+            return "is no longer listed at Alpaca"
+        return None if answer.get("tradable") else "is halted or not traded at Alpaca"
+
+    def clock(self) -> pd.Timestamp | None:
+        """Return Alpaca's time."""
+        return pd.Timestamp(self._ask("GET", "/v2/clock")["timestamp"]).tz_convert("UTC")
+
+    def _ask(self, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
+        """One request, repeated where the answer was lost or put off; a repeated order is the same order."""
+        reason = ""
+        for attempt in range(TRIES):
+            try:
+                return self._once(method, path, body)
+            except _AgainError as error:
+                reason, wait = str(error), error.wait
+            if attempt + 1 < TRIES:
+                time.sleep(min(MOST_WAIT, self.pause * 2.0**attempt if wait is None else wait))
+        raise BrokerError(f"Alpaca did not answer {method} {path.split('?')[0]} in {TRIES} tries: {reason}")
+
+    def _once(self, method: str, path: str, body: Mapping[str, str] | None) -> Any:
+        headers = {"APCA-API-KEY-ID": self.key, "APCA-API-SECRET-KEY": self.secret, "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, headers, method=method)  # noqa: S310 - https, above
+        try:
+            with urllib.request.urlopen(request, timeout=self.timeout) as answer:  # noqa: S310
+                return json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            raise _refusal(error, f"{method} {path.split('?')[0]}") from None
+        except (OSError, json.JSONDecodeError) as error:
+            raise _AgainError(f"{type(error).__name__}") from None
+
+
+class _AgainError(Exception):
+    """No answer, or one that says to come back; wait: seconds, where it says how many."""
+
+    def __init__(self, reason: str, wait: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+def _refusal(error: urllib.error.HTTPError, what: str) -> Exception:
+    reason = _message(error)
+    if error.code == 429 or error.code >= 500:
+        after = error.headers.get("Retry-After", "")
+        return _AgainError(f"HTTP {error.code}", float(after) if after.isdecimal() else None)
+    if error.code == 404:
+        return _NotFoundError(f"Alpaca: {what}: {reason}")
+    if error.code == 401 or (error.code == 403 and "order" not in what):
+        return BrokerError(f"Alpaca refuses the keys ({error.code}): see {KEY}, {SECRET} and {URL}")
+    if error.code in (403, 422):
+        return _RefusedError(reason)
+    return BrokerError(f"Alpaca: {what}: HTTP {error.code}: {reason}")
+
+
+def _message(error: urllib.error.HTTPError) -> str:
+    try:
+        return str(json.loads(error.read())["message"])[:200]
+    except (ValueError, KeyError, TypeError, OSError):
+        return "no reason given"
+
+
+def _state(answer: Mapping[str, Any]) -> OrderState:
+    sign = 1.0 if answer["side"] == "buy" else -1.0
+    price = answer.get("filled_avg_price")
+    status = STATUS.get(str(answer["status"]), "accepted")
+    filled = sign * float(answer.get("filled_qty") or 0.0)
+    if status == "accepted" and filled:
+        status = "partial"
+    return OrderState(str(answer["client_order_id"]), status, filled, None if price is None else float(price))

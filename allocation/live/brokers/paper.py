@@ -1,0 +1,201 @@
+"""A broker on paper, kept in the ledger: it fills what was ordered at the next session's open, at the stated cost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import Connection, insert, select
+
+from allocation.errors import AllocationError
+from allocation.execution.sizing import Order
+from allocation.live.broker import Account, OrderState
+from allocation.live.errors import BrokerError
+from allocation.live.ledger import tables
+from allocation.live.ledger.database import Ledger
+from allocation.live.ledger.journal import read_state, unended_orders, write_state
+
+SAME = 1e-6  # relative difference of two factors that are the same split or dividend, in a vendor's rounding
+
+
+@dataclass(frozen=True)
+class Book:
+    """Cash and positions (asset × shares, close, earlier): closes of `session` and of the one before it, as they
+    were when the shares were counted. Shares are in units of those prices, which a split or dividend rewrites.
+    """
+
+    session: pd.Timestamp | None
+    cash: float
+    positions: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class PaperBroker:
+    """See Broker. rate: cost per unit of traded value; cash: what it starts with, in a new ledger."""
+
+    ledger: Ledger
+    rate: float
+    cash: float = 100_000.0
+    name: str = "paper"
+    simulated: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse an account that could never trade."""
+        check_cash(self.cash)
+
+    def book(self) -> Book:
+        """Return the newest book; the first holds the starting cash."""
+        with self.ledger.transaction() as connection:
+            return _read_book(connection) or Book(None, self.cash, _no_positions())
+
+    def account(self) -> Account:
+        """Return cash and shares; all of the cash may be spent."""
+        book = self.book()
+        shares = book.positions["shares"]
+        with self.ledger.transaction() as connection:
+            working = tuple(
+                order.client_id for order in unended_orders(connection) if read_state(connection, order.client_id)
+            )
+        return Account(book.cash, {str(a): float(n) for a, n in shares.items() if n}, book.cash, working)
+
+    def submit(self, order: Order) -> OrderState:
+        """Take the order; it is filled by `open_session`."""
+        return self.state(order.client_id) or OrderState(order.client_id, "accepted")
+
+    def state(self, client_id: str) -> OrderState | None:
+        """Return what the ledger says, which is all there is."""
+        with self.ledger.transaction() as connection:
+            return read_state(connection, client_id)
+
+    def complaints(self, assets: Sequence[str]) -> dict[str, str]:
+        """Nothing is halted on paper."""
+        return dict.fromkeys(assets[:0], "")
+
+    def clock(self) -> pd.Timestamp | None:
+        """Paper has no clock."""
+        return None
+
+    def mark(self, closes: pd.DataFrame, corrected: Sequence[str]) -> pd.Series:
+        """Follow splits and dividends and count the shares anew at the last row of `closes` (sessions × assets).
+
+        Prices are adjusted: when a vendor rewrites history for a split or dividend, the same money is more shares
+        of cheaper history. corrected: assets whose history was mended rather than adjusted; their shares stay.
+        Returns the factor by asset where shares changed. All or nothing, and nothing the second time.
+        """
+        book = self.book()
+        session = closes.index[-1]
+        if book.session is None or not len(book.positions):
+            return pd.Series(dtype=float)
+        factor = revisions(book, closes)["factor"].where(~book.positions.index.isin(list(corrected)), 1.0)
+        if session == book.session and (factor == 1.0).all():
+            return pd.Series(dtype=float)
+        shares = book.positions["shares"] * factor
+        with self.ledger.transaction() as connection:
+            cause = "mark" if (factor == 1.0).all() else "adjust"
+            _write_book(connection, cause, _counted(shares, book.cash, closes))
+        return factor[factor != 1.0]
+
+    def open_session(self, opens: pd.Series, closes: pd.DataFrame, now: datetime) -> int:
+        """Fill every accepted order at `opens` (by asset), sells first; return how many were filled.
+
+        An asset without an open does not trade: its order expires. A buy that the cash no longer pays for is
+        rejected. closes: sessions × assets up to the last known one, to count the shares at.
+        """
+        book = self.book()
+        with self.ledger.transaction() as connection:
+            working = [order for order in unended_orders(connection) if read_state(connection, order.client_id)]
+            if not working:
+                return 0
+            shares, cash = book.positions["shares"].to_dict(), book.cash
+            for order in working:
+                state = self._filled(order, opens.get(order.asset, np.nan), cash)
+                write_state(connection, state, now)
+                shares[order.asset] = shares.get(order.asset, 0.0) + state.filled
+                cash -= state.filled * (state.price or 0.0) + state.cost
+            held = pd.Series({asset: count for asset, count in shares.items() if count}, dtype=float)
+            _write_book(connection, "fill", _counted(held, cash, closes))
+        return len(working)
+
+    def _filled(self, order: Order, price: float, cash: float) -> OrderState:
+        if not price > 0.0:
+            return OrderState(order.client_id, "expired", reason="the asset did not trade")
+        paid = order.shares * price
+        cost = self.rate * abs(paid)
+        # Sized at these very prices, a basket may miss the cash by the last bits of a double.
+        if order.shares > 0 and paid + cost > cash + 1e-9 * abs(paid):
+            return OrderState(order.client_id, "rejected", reason=f"costs {paid + cost:,.2f}, cash is {cash:,.2f}")
+        return OrderState(order.client_id, "filled", order.shares, price, cost)
+
+
+def check_cash(cash: float) -> None:
+    """Raise AllocationError where an account on paper cannot start with so much."""
+    if not 0.0 < cash < np.inf:
+        raise AllocationError(f"an account on paper cannot start with {cash:,.2f}: name an amount of money above 0")
+
+
+def revisions(book: Book, closes: pd.DataFrame) -> pd.DataFrame:
+    """Return, by held asset, by what `closes` were divided since the book was counted: `factor` at its session,
+    `earlier` at the one before. A split or dividend divides both alike; a mended price only one.
+
+    Raises:
+        BrokerError: the prices do not reach back to the book's session.
+    """
+    held = book.positions
+    absent = held.index.difference(closes.columns)
+    if book.session not in closes.index or len(absent):
+        lacking = f"the asset {absent[0]}" if len(absent) else f"the session {book.session:%Y-%m-%d}"
+        raise BrokerError(f"prices lack {lacking}, which the paper account was counted at: give a longer history")
+    place = closes.index.get_loc(book.session)
+    known = closes.ffill().iloc[: place + 1][held.index]  # type: ignore[operator]
+    earlier = held["earlier"] / known.iloc[-2] if len(known) > 1 else held["earlier"] * np.nan
+    return pd.DataFrame({"factor": held["close"] / known.iloc[-1], "earlier": earlier})
+
+
+def corrected_prices(book: Book, closes: pd.DataFrame) -> list[str]:
+    """Return held assets whose last known prices were changed, and not by one factor."""
+    if book.session is None or not len(book.positions):
+        return []
+    changed = revisions(book, closes)
+    unlike = (changed["factor"] / changed["earlier"] - 1.0).abs() > SAME
+    return [str(asset) for asset in changed.index[unlike & changed["earlier"].notna()]]
+
+
+def _counted(shares: pd.Series, cash: float, closes: pd.DataFrame) -> Book:
+    known = closes.ffill()[shares.index]
+    earlier = known.iloc[-2] if len(known) > 1 else known.iloc[-1] * np.nan
+    positions = pd.DataFrame({"shares": shares, "close": known.iloc[-1], "earlier": earlier})
+    return Book(closes.index[-1], cash, positions)
+
+
+def _no_positions() -> pd.DataFrame:
+    return pd.DataFrame({"shares": [], "close": [], "earlier": []}, dtype=float)
+
+
+def _read_book(connection: Connection) -> Book | None:
+    books, positions = tables.books, tables.positions
+    row = connection.execute(select(books).order_by(books.c.id.desc()).limit(1)).first()
+    if row is None:
+        return None
+    columns = ["asset", "shares", "close", "earlier"]
+    held = connection.execute(select(*(positions.c[name] for name in columns)).where(positions.c.book == row.id))
+    frame = pd.DataFrame(held.all(), columns=columns).set_index("asset").sort_index().astype(float)
+    return Book(None if row.session is None else pd.Timestamp(row.session), row.cash, frame)
+
+
+def _write_book(connection: Connection, cause: str, book: Book) -> None:
+    session = None if book.session is None else book.session.date()
+    made = connection.execute(insert(tables.books).values(session=session, cause=cause, cash=book.cash))
+    number = int(made.inserted_primary_key[0])  # type: ignore[index]
+    rows = [
+        {
+            "book": number,
+            "asset": str(asset),
+            "shares": shares,
+            "close": close,
+            "earlier": None if pd.isna(earlier) else earlier,
+        }
+        for asset, shares, close, earlier in book.positions[["shares", "close", "earlier"]].itertuples()
+    ]
+    if rows:
+        connection.execute(insert(tables.positions), rows)

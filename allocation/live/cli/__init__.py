@@ -1,0 +1,1 @@
+"""`newsfolio rebalance` and `newsfolio status`."""

@@ -1,0 +1,82 @@
+"""`newsfolio rebalance` and `status`: one scheduled step, and what the ledger says."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import typer
+
+from allocation.live.cli import options as opt
+from allocation.live.cli.hooks import ReadNewsSignal
+
+
+def register(app: typer.Typer, read_news: ReadNewsSignal) -> None:
+    """Add the commands to `app`."""
+    app.command()(_Command(read_news).rebalance)
+    app.command()(status)
+
+
+@dataclass(frozen=True)
+class _Command:
+    """The command with what other packages lend to it. Each parameter is an option, described in `options`."""
+
+    read_news: ReadNewsSignal
+
+    def rebalance(
+        self, strategy: opt.Strategy, ledger: opt.LedgerUrl, prices: opt.Prices, _settings: opt.SettingsFile = None,
+        since: opt.Since = None, price_cache: opt.PriceCache = None, news: opt.News = None, model: opt.Model = None,
+        signal: opt.Signal = None, date: opt.Date = None, every: opt.Every = "daily", calendar: opt.Calendar = "XNYS",
+        broker: opt.BrokerName = "paper", cash: opt.Cash = 100_000.0, cost_bp: opt.CostBp = 10.0, lot: opt.Lot = 0.0,
+        minimum: opt.Minimum = 0.0, reserve: opt.Reserve = 0.0, max_weight: opt.MaxWeight = 0.5,
+        max_turnover: opt.MaxTurnover = 0.5, min_coverage: opt.MinCoverage = 0.2, allow: opt.Allow = None,
+        dry_run: opt.DryRun = False, wait: opt.Wait = 60.0, metrics: opt.Metrics = None,
+        on_failure: opt.OnFailure = None, log: opt.Log = "quiet", as_json: opt.Json = False,
+    ) -> None:  # fmt: skip
+        """Do one scheduled step: decide once for the session's close, send the orders, reconcile. Safe to repeat.
+
+        Exit code 3: a guard holds the step and nothing was sent.
+        """
+        from allocation.live.cli.rebalance import Call, Run, Sources
+        from allocation.live.monitor.failures import told_of
+
+        call = Call(
+            strategy, Sources(prices, since, price_cache, news, model, signal), date, every, calendar, broker, cash,
+            {"cost_bp": cost_bp, "lot": lot, "minimum": minimum, "reserve": reserve},
+            {"weight": max_weight, "turnover": max_turnover, "coverage": min_coverage},
+            tuple(allow or ()),
+        )  # fmt: skip
+        run = Run(ledger, dry_run, wait, None if dry_run else metrics, as_json)
+        with told_of(on_failure, run.metrics), _logged(log):
+            typer.echo(call.text(self.read_news, run))
+
+
+def status(
+    ledger: opt.LedgerUrl,
+    _settings: opt.SettingsFile = None,
+    calendar: opt.Calendar = "XNYS",
+    as_json: opt.Json = False,
+) -> None:
+    """Say what the ledger knows: last run, holdings, NAV, next session, and anything wrong (then exit code 1)."""
+    from allocation.live.ledger.database import read_ledger
+    from allocation.live.ledger.status import status as look
+
+    with read_ledger(ledger) as opened:
+        found = look(opened, calendar)
+    typer.echo(json.dumps(found.to_dict()) if as_json else str(found))
+    if found.wrong:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _logged(how: str) -> Iterator[None]:
+    from allocation.live.monitor.log import told_to
+
+    if how not in ("quiet", "text", "json"):
+        raise typer.BadParameter(f"--log is {how!r}: use quiet, text or json")
+    if how == "quiet":
+        yield
+        return
+    with told_to(sys.stderr, as_json=how == "json"):
+        yield

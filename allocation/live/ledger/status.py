@@ -1,0 +1,78 @@
+"""What a ledger says now: the last run, holdings, NAV, the next session, and anything wrong."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from allocation.live import clock
+from allocation.live.clock import Hours, last_closed
+from allocation.live.ledger import journal
+from allocation.live.ledger.database import Ledger
+
+
+@dataclass(frozen=True)
+class Status:
+    """run: (session, outcome, reason) of the last one; wrong: what somebody should look at, empty if nothing."""
+
+    run: tuple[pd.Timestamp, str, str | None] | None
+    decision: pd.Timestamp | None
+    valuation: journal.Valuation | None
+    hours: Hours
+    wrong: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """As plain values."""
+        valuation = self.valuation
+        return {
+            "run": None if self.run is None else {
+                "session": f"{self.run[0]:%Y-%m-%d}", "outcome": self.run[1], "reason": self.run[2],
+            },
+            "decision": None if self.decision is None else f"{self.decision:%Y-%m-%d}",
+            "valued": None if valuation is None else f"{valuation.session:%Y-%m-%d}",
+            "nav": None if valuation is None else valuation.nav,
+            "cash": None if valuation is None else valuation.cash,
+            "shares": {} if valuation is None else {str(a): float(n) for a, n in valuation.shares.items()},
+            "next_session": f"{self.hours.next_session:%Y-%m-%d}",
+            "wrong": list(self.wrong),
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        lines = ["no run yet"] if self.run is None else [f"last run {self.run[0]:%Y-%m-%d}: {self.run[1]}"]
+        if self.decision is not None:
+            lines.append(f"last decision {self.decision:%Y-%m-%d}")
+        if self.valuation is not None:
+            lines += _worth(self.valuation)
+        lines += [f"next session {self.hours.next_session:%Y-%m-%d}, opens {self.hours.next_open:%Y-%m-%d %H:%M} UTC"]
+        return "\n".join(lines + [f"wrong: {what}" for what in self.wrong])
+
+
+def status(ledger: Ledger, calendar: str = "XNYS", now: pd.Timestamp | None = None) -> Status:
+    """Look at a ledger; now: the time (UTC), by default the clock's."""
+    now = clock.utc_now() if now is None else now
+    hours = last_closed(now, calendar)
+    with ledger.transaction() as connection:
+        row, decision = journal.last_run(connection), journal.last_decision(connection)
+        valuation = journal.last_valuation(connection)
+        unended = len(journal.unended_orders(connection))
+    run = None if row is None else (pd.Timestamp(row.session), row.outcome or "not ended", row.reason)
+    wrong = []
+    if run is not None and run[1] != "done":
+        wrong.append(f"the last run {_ended(*run[1:])}")
+    if valuation is None or valuation.session < hours.session:
+        wrong.append(f"no run has finished for {hours.session:%Y-%m-%d}, which closed at {hours.close:%H:%M} UTC")
+    if unended:
+        wrong.append(f"{unended} orders have not ended")
+    return Status(run, decision.session if decision else None, valuation, hours, tuple(wrong))
+
+
+def _ended(outcome: str, reason: str | None) -> str:
+    if reason is None:
+        return "has not ended: it is at work, or was killed"
+    return reason if reason.startswith(outcome) else f"{outcome}: {reason}"
+
+
+def _worth(valuation: journal.Valuation) -> list[str]:
+    lines = [f"at {valuation.session:%Y-%m-%d}: NAV {valuation.nav:,.2f}, cash {valuation.cash:,.2f}"]
+    held = pd.DataFrame({"shares": valuation.shares, "weight": valuation.shares * valuation.closes / valuation.nav})
+    ranked = held.sort_values("weight", ascending=False)
+    return lines + [f"  {asset:<8} {shares:>14,.4f} {weight:>7.2%}" for asset, shares, weight in ranked.itertuples()]

@@ -1,0 +1,1 @@
+"""What an operator hears: log, Prometheus figures, notifications, failures."""

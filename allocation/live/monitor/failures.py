@@ -1,0 +1,96 @@
+"""A run that does not get to its end: the ledger, the monitor and the user's hook are told, whatever stopped it."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+import typer
+
+from allocation.errors import AllocationError
+from allocation.live import clock
+from allocation.live.errors import LedgerError, Stopped
+from allocation.live.ledger import journal
+from allocation.live.ledger.database import Ledger, open_ledger, read_ledger
+from allocation.live.monitor.log import redacted, tell
+from allocation.live.monitor.notify import notify, told_plainly
+from allocation.live.monitor.prometheus import write_failure, write_metrics
+
+log = logging.getLogger(__name__)
+
+STOPPED = 3  # exit code: a guard holds the step
+
+
+def reason_of(error: Exception) -> str:
+    """Return what a ledger, a monitor or a person is told of an error: no secret, and its kind where it is not ours."""
+    return redacted(str(error) if isinstance(error, AllocationError) else f"{type(error).__name__}: {error}")
+
+
+@contextmanager
+def told_of(hook: str | None, metrics: Path | None = None) -> Iterator[None]:
+    """Tell the file of metrics and the hook why what is inside failed; a guard's stop is exit code 3.
+
+    The file says so even where no ledger could be opened. Neither can hide the failure by failing itself.
+    """
+    began = clock.utc_now()
+    try:
+        yield
+    except Exception as error:
+        reason = told_plainly(reason_of(error))
+        if metrics is not None:
+            _if_it_can_be(lambda: write_failure(metrics, began))
+        if hook is not None:
+            notify(hook, reason, _exit_code(error))
+        if isinstance(error, Stopped):
+            typer.echo(reason, err=True)
+            raise typer.Exit(STOPPED) from None
+        if redacted(str(error)) != str(error):
+            raise AllocationError(reason) from None
+        raise
+
+
+@contextmanager
+def noted(ledger: str, session: pd.Timestamp, wait: float) -> Iterator[None]:
+    """Write into the ledger, where there is one, why a run failed before its step could begin."""
+    try:
+        yield
+    except Exception as error:
+        _note(ledger, session, wait, reason_of(error))
+        raise
+
+
+@contextmanager
+def measured(ledger: Ledger, metrics: Path | None) -> Iterator[None]:
+    """Write a ledger's figures after a step; where that failed, it is what is told of, not a file that fails too."""
+    if metrics is None:
+        yield
+        return
+    try:
+        yield
+    except Exception:
+        _if_it_can_be(lambda: write_metrics(ledger, metrics))
+        raise
+    write_metrics(ledger, metrics)
+
+
+def _if_it_can_be(write: Callable[[], Path]) -> None:
+    try:
+        write()
+    except (OSError, ValueError, AllocationError) as error:
+        log.warning("the metrics could not be written: %s", error)
+
+
+def _note(url: str, session: pd.Timestamp, wait: float, reason: str) -> None:
+    now = clock.utc_now().tz_localize(None).to_pydatetime()
+    try:
+        with read_ledger(url):
+            pass  # a step has made it: a failure alone makes none
+        with open_ledger(url, wait=wait) as ledger, ledger.transaction() as connection:
+            journal.finish_run(connection, journal.start_run(connection, session, now), "failed", reason, now)
+    except LedgerError as error:
+        tell("failure not in the ledger", {"why": str(error)})
+
+
+def _exit_code(error: Exception) -> int:
+    return STOPPED if isinstance(error, Stopped) else 2 if isinstance(error, typer.BadParameter) else 1

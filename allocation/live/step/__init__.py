@@ -1,0 +1,1 @@
+"""One scheduled step: settle, decide, guard, submit, report."""

@@ -1,0 +1,118 @@
+"""What all parts of one step share: its inputs, settings, hours, account, and the frames as of its session."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from allocation.data.load import Bars
+from allocation.errors import MissingPrice
+from allocation.execution.sizing import Rules, Standing
+from allocation.frames import align, check_prices, check_signal, named
+from allocation.live.broker import Account, Broker
+from allocation.live.clock import Hours
+from allocation.live.errors import Stopped
+from allocation.live.ledger.database import Ledger
+from allocation.live.step.guards import Limits
+from allocation.view import Policy
+
+NO_PRICES = "Without any price of the session nothing can be decided: refresh the prices, then repeat"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a step is given: adjusted bars and a signal (rows after the session are cut off), and where they are
+    from. newest_news: when the newest headline was published (UTC), None where the signal was given as it is.
+    strategy, model, config: digests or names; a change since the last decision must be allowed.
+    """
+
+    bars: Bars
+    signal: pd.DataFrame | None = None
+    newest_news: pd.Timestamp | None = None
+    strategy: str = ""
+    model: str = ""
+    config: str = ""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a step trades and when it stops. due: whether the session is a rebalancing date; where it is not, orders
+    of before are followed up and the portfolio is valued, and nothing is decided.
+    """
+
+    rules: Rules = field(default_factory=Rules)
+    limits: Limits = field(default_factory=Limits)
+    calendar: str = "XNYS"
+    due: bool = True
+
+
+@dataclass(frozen=True)
+class Step:
+    """All that the parts of one step share."""
+
+    policy: Policy
+    inputs: Inputs
+    hours: Hours
+    ledger: Ledger
+    broker: Broker
+    settings: Settings
+    now: pd.Timestamp
+    portfolio: str
+    run: int
+
+    @property
+    def session(self) -> pd.Timestamp:
+        """The session that is decided for."""
+        return self.hours.session
+
+    @property
+    def stamp(self) -> datetime:
+        """Now, as the ledger keeps it."""
+        return plain(self.now)
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Frames up to the session: closes, the same filled forward, fill prices (opens where known), signal or None."""
+
+    closes: pd.DataFrame
+    marks: pd.DataFrame
+    fills: pd.DataFrame
+    signal: pd.DataFrame | None
+    last_mark: pd.Series
+
+    def opening_marks(self, row: int) -> pd.Series:
+        """Value of each asset when a session opens: its fill price, else its last close before."""
+        before = self.marks.iloc[row - 1] if row else self.marks.iloc[0] * np.nan
+        opening: pd.Series = self.fills.iloc[row].fillna(before)
+        return opening
+
+
+def plain(moment: pd.Timestamp) -> datetime:
+    """UTC without a zone, as the ledger keeps it."""
+    return moment.tz_convert("UTC").tz_localize(None).to_pydatetime()
+
+
+def frames_of(step: Step) -> Frames:
+    """Cut everything off after the session: the step sees what a backtest shows at that close."""
+    closes = check_prices(step.inputs.bars.close).loc[: step.session]
+    if not len(closes) or closes.index[-1] != step.session:
+        last = f"the last is of {closes.index[-1]:%Y-%m-%d}" if len(closes) else "there is none before it either"
+        raise Stopped((("stale-prices", f"no prices of {step.session:%Y-%m-%d}: {last}"),), remedy=NO_PRICES)
+    signal = step.inputs.signal
+    if signal is not None:
+        closes, signal = align(closes, check_signal(signal).loc[: step.session].reindex(closes.index))
+    marks = closes.ffill()
+    opens = step.inputs.bars.open
+    fills = closes if opens is None else check_prices(opens, "opens").reindex_like(closes).where(marks.notna())
+    return Frames(closes, marks, fills, signal, marks.iloc[-1])
+
+
+def standing_of(frames: Frames, account: Account) -> Standing:
+    """Return what is held, valued at the last known closes; every asset of the account must have prices."""
+    shares = pd.Series(dict(account.shares), dtype=float)
+    strangers = shares.index.difference(frames.closes.columns)
+    if len(strangers):
+        raise MissingPrice(f"the account holds {named(strangers)}, which prices lack: add prices, or sell it by hand")
+    return Standing(shares.reindex(frames.closes.columns, fill_value=0.0), frames.last_mark, account.cash)

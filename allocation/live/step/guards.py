@@ -1,0 +1,161 @@
+"""Guards: what must hold before anything is decided or sent; each has a name under which a person may allow it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from allocation.errors import AllocationError
+from allocation.frames import named
+from allocation.live.broker import Account
+from allocation.live.errors import Stopped
+from allocation.live.ledger.journal import Decision
+
+Finding = tuple[str, str]  # the guard's name, and what it found
+DUST = 1e-9  # of NAV: what the last bits of doubles make of a cash of 0
+
+NAMES = {
+    "stale-prices": "the session's prices are missing, or too few assets have one",
+    "stale-news": "the newest news is too old",
+    "revised-prices": "the vendor changed past prices of a held asset, not by a split or dividend",
+    "price-jump": "a price moved more in one session than prices do",
+    "coverage": "too few assets have a signal",
+    "model": "the model is not the one of the last decision",
+    "config": "the strategy file or a setting is not that of the last decision",
+    "weight": "a target weight is above the limit",
+    "turnover": "the decision would trade more of the portfolio than the limit",
+    "idle": "the strategy holds everything though nothing is held",
+    "borrow": "the targets would borrow cash",
+    "account": "the account owes cash, or is worth nothing",
+    "reconcile": "the broker's holdings are not what the ledger says",
+    "working": "orders that this decision does not know are still working at the broker",
+    "untradable": "the broker does not trade an asset now",
+    "late": "the session in which the orders should be filled has opened already",
+    "clock": "the clocks of this machine, the ledger and the broker disagree",
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where guards stop a step. Fractions of NAV or of the number of assets; news_age in days before the close."""
+
+    weight: float = 0.5
+    turnover: float = 0.5
+    coverage: float = 0.2
+    priced: float = 0.9
+    price_jump: float = 0.5
+    news_age: float = 4.0
+    allowed: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        """A name that no guard has would allow nothing, and NaN would hold nothing."""
+        unknown = sorted(self.allowed - set(NAMES))
+        if unknown:
+            raise AllocationError(f"no guard is called {named(unknown)}: the guards are {', '.join(NAMES)}")
+        limits = {
+            "weight": self.weight, "turnover": self.turnover, "coverage": self.coverage, "share of priced": self.priced,
+            "price jump": self.price_jump, "age of news": self.news_age,
+        }  # fmt: skip
+        for name, limit in limits.items():
+            if not limit >= 0.0:
+                raise AllocationError(
+                    f"the guards' limit of {name} is {limit:g}: write a number >= 0, inf for no limit"
+                )
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What guards look at: frames up to the session's close, and the account with its worth."""
+
+    closes: pd.DataFrame
+    signal: pd.DataFrame | None
+    newest_news: pd.Timestamp | None
+    account: Account
+    nav: float
+
+
+def hold_unless_allowed(findings: list[Finding], limits: Limits) -> list[Finding]:
+    """Return the findings that were allowed.
+
+    Raises:
+        Stopped: a finding was not.
+    """
+    held = tuple(finding for finding in findings if finding[0] not in limits.allowed)
+    if held:
+        raise Stopped(held)
+    return findings
+
+
+def before_deciding(now: Situation, limits: Limits) -> Iterator[Finding]:
+    """Look at data and account."""
+    yield from _prices(now.closes, limits)
+    yield from _news(now, limits)
+    if now.account.cash < -DUST * now.nav:
+        yield "account", f"the account's cash is {now.account.cash:,.2f}"
+
+
+def _prices(closes: pd.DataFrame, limits: Limits) -> Iterator[Finding]:
+    last = closes.iloc[-1]
+    unpriced = last.index[last.isna()]
+    if len(unpriced) > (1.0 - limits.priced) * len(last):
+        yield "stale-prices", f"{named(unpriced)} of {len(last)} assets have no price at {closes.index[-1]:%Y-%m-%d}"
+    if len(closes) > 1:
+        move = (last / closes.ffill().iloc[-2] - 1.0).abs()
+        jumped = move.index[move > limits.price_jump]
+        if len(jumped):
+            yield "price-jump", f"{named(f'{a} moved {move[a]:.0%}' for a in jumped)} in one session"
+
+
+def _news(now: Situation, limits: Limits) -> Iterator[Finding]:
+    if now.signal is not None:
+        covered = float(now.signal.iloc[-1].notna().mean())
+        if covered < limits.coverage:
+            yield "coverage", f"{covered:.0%} of assets have a signal, the limit is {limits.coverage:.0%}"
+    if pd.isna(now.newest_news) and now.newest_news is not None:
+        yield "stale-news", f"there is no headline up to {now.closes.index[-1]:%Y-%m-%d}"
+    elif now.newest_news is not None:
+        age = (now.closes.index[-1] + pd.Timedelta(days=1)).tz_localize("UTC") - now.newest_news
+        if age > pd.Timedelta(days=limits.news_age):
+            yield "stale-news", f"the newest headline is of {now.newest_news:%Y-%m-%d %H:%M} UTC"
+
+
+def changed(last: Decision | None, model: str, strategy: str, config: str) -> Iterator[Finding]:
+    """Compare with what the last decision followed from."""
+    if last is None:
+        return
+    when, made = f"{last.session:%Y-%m-%d}", last.provenance
+    if made.model != model:
+        yield "model", f"the model is {model[:12]}, at {when} it was {made.model[:12]}"
+    if made.strategy != strategy:
+        yield "config", f"the strategy file has changed since {when}"
+    if made.config != config:
+        yield "config", f"settings have changed since {when}"
+
+
+def after_deciding(targets: pd.Series, held: pd.Series, limits: Limits) -> Iterator[Finding]:
+    """Look at what the strategy wants."""
+    large = targets.index[targets.abs() > limits.weight]
+    if len(large):
+        yield "weight", f"{named(f'{a} {targets[a]:.1%}' for a in large)}, the limit is {limits.weight:.0%}"
+    after = targets.fillna(held)
+    if float(after.sum()) > 1.0 + 1e-6:
+        yield "borrow", f"the targets sum to {after.sum():.4f} of NAV"
+    if (held == 0.0).all():
+        if targets.isna().all():
+            yield "idle", "the strategy returned no weight, and nothing is held"
+        return  # the first investment trades all there is
+    change = after - held
+    turnover = float(max(change.clip(lower=0.0).sum(), -change.clip(upper=0.0).sum()))
+    if turnover > limits.turnover:
+        yield "turnover", f"{turnover:.0%} of NAV would be traded one way, the limit is {limits.turnover:.0%}"
+
+
+def unreconciled(expected: pd.Series, account: Account) -> Iterator[Finding]:
+    """Compare shares by asset: what the ledger makes of its last valuation and the fills since, and the broker's."""
+    stated = pd.Series(dict(account.shares), dtype=float)
+    labels = expected.index.union(stated.index)
+    ours, theirs = (shares.reindex(labels, fill_value=0.0) for shares in (expected, stated))
+    off = labels[(ours - theirs).abs() > 1e-6 * np.maximum(1.0, ours.abs())]
+    if len(off):
+        yield "reconcile", named(f"{a}: the broker has {theirs[a]:g}, the ledger {ours[a]:g}" for a in off)

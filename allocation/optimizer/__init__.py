@@ -1,0 +1,1 @@
+"""Expected return and risk -> weights: the mean-variance program, its explanation, reference portfolios."""

@@ -1,0 +1,158 @@
+"""What was decided and why: the value of each term, the price of each rule, and the story of one asset."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from allocation.errors import OptimizationError
+from allocation.frames import named
+from allocation.optimizer.solvers.cone_program import Residuals
+
+BASIS_POINT = 1e-4
+# Utility per session per unit of NAV below which a rule holds nothing: a hundredth of a basis point.
+FREE = 1e-6
+FLAT = 1e-12  # slopes that differ by less are one
+MOST_PRINTED = 10
+
+
+@dataclass(frozen=True)
+class ShadowPrice:
+    """What loosening a rule by one unit of NAV would add to utility per session; asset None: a rule on all of them."""
+
+    rule: str
+    asset: str | None
+    price: float
+
+    def __str__(self) -> str:
+        return f"{self.rule}{f' on {self.asset}' if self.asset else ''}: {self.price / BASIS_POINT:.2f} bp"
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why one asset has its weight.
+
+    gain, loss: utility per session, per unit of NAV, of buying a little more and of selling a little, term by
+    term; force, release: the pull of each rule against buying, and what it lets go where some is sold. They differ
+    where a rule has a kink, as turnover does at what is held. At an optimum the gain of buying is at most the sum
+    of forces, and the loss of selling at least what is released. A soft rule pulls with up to its price.
+    """
+
+    asset: str
+    weight: float
+    held: float
+    gain: pd.Series
+    loss: pd.Series
+    force: pd.Series
+    release: pd.Series
+
+    @property
+    def balance(self) -> pd.Series:
+        """What pushes the weight up (positive) and down, term by term and rule by rule: at an optimum they sum to zero.
+
+        The slope of a part with a kink at this weight is any number between those on its two sides; all such parts
+        are taken at the same share of the way, the one at which the sum is zero.
+        """
+        buying = pd.concat([self.gain, -self.force])
+        selling = pd.concat([self.loss, -self.release])
+        width = float((selling - buying).sum())
+        share = min(max(-float(buying.sum()) / width, 0.0), 1.0) if width > FLAT else 0.5
+        return pd.Series(buying + share * (selling - buying))
+
+    @property
+    def held_by(self) -> list[str]:
+        """The rules that pull at this asset."""
+        pulling = (self.force.abs() > FREE) | (self.release.abs() > FREE)
+        return [str(rule) for rule in self.force.index[pulling]]
+
+    def __str__(self) -> str:
+        lines = [f"{self.asset}: {self.weight:.2%} of NAV, {self.held:.2%} before", "per session, in basis points:"]
+        lines += [
+            f"  {term}: buying more {_points(gain)}, selling {_points(-self.loss[str(term)])}"
+            for term, gain in self.gain.items()
+        ]
+        lines.append(f"  in all: buying more {_points(self.gain.sum())}, selling {_points(-self.loss.sum())}")
+        lines += [f"  {rule} holds it {self._hold(rule)}" for rule in self.held_by]
+        return "\n".join(lines if self.held_by else [*lines, "  no rule holds it"])
+
+    def _hold(self, rule: str) -> str:
+        force, release = float(self.force[rule]), float(self.release[rule])
+        if abs(force - release) <= FREE:
+            return f"at {_points(force)}"
+        return f"between {_points(release)} and {_points(force)}"
+
+
+def _points(value: float) -> str:
+    return f"{round(value / BASIS_POINT, 2) + 0.0:+.2f}"  # no -0.00
+
+
+def _percent(value: float) -> str:
+    return f"{round(value, 4) + 0.0:.2%}"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Weights and what led to them; all values are per session.
+
+    budget: what the weights and cash sum to, 1 less what is locked in assets that cannot be traded now.
+    status: "optimal"; "relaxed" where rules had to give way (`relaxed` names them); "held" where none helped.
+    """
+
+    weights: pd.Series
+    held: pd.Series
+    status: str
+    solver: str
+    iterations: int
+    residuals: Residuals
+    terms: pd.Series
+    prices: tuple[ShadowPrice, ...]
+    relaxed: tuple[str, ...] = ()
+    reason: str = ""
+    budget: float = 1.0
+    _explain: Callable[[str], Explanation] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def utility(self) -> float:
+        """The sum of the terms."""
+        return float(self.terms.sum())
+
+    @property
+    def turnover(self) -> float:
+        """Sum of absolute trades."""
+        return float((self.weights - self.held).abs().sum())
+
+    def explain(self, asset: str) -> Explanation:
+        """Why `asset` has its weight.
+
+        Raises:
+            OptimizationError: the asset is not in the program, or nothing was optimised.
+        """
+        if asset not in self.weights.index:
+            raise OptimizationError(f"{asset} was not decided on: the program has {named(self.weights.index)}")
+        if self._explain is None:
+            raise OptimizationError(f"nothing was optimised, the weights are {self.status}: {self.reason}")
+        return self._explain(asset)
+
+    def __str__(self) -> str:
+        dearest = sorted(self.prices, key=lambda price: -price.price)
+        lines = [
+            f"{self.status}: {int((self.weights != 0).sum())} of {len(self.weights)} assets, cash "
+            f"{_percent(self.budget - self.weights.sum())}, turnover {self.turnover:.2%} "
+            f"({self.solver}, {self.iterations} iterations, {self.residuals})",
+            *([self.reason] if self.reason else []),
+            *(f"  {name}: {_points(value)} bp" for name, value in self.terms.items()),
+            *(f"  binding: {price}" for price in dearest[:MOST_PRINTED]),
+            *([f"  and {len(dearest) - MOST_PRINTED} more"] if len(dearest) > MOST_PRINTED else []),
+        ]
+        return "\n".join(lines)
+
+
+def directional(
+    value: Callable[[np.ndarray], float], at: np.ndarray, which: int, step: float = 1e-6
+) -> tuple[float, float]:
+    """Return the slope of `value` to the right and from the left of `at` along one coordinate."""
+    here, ahead, behind = value(at), at.copy(), at.copy()
+    ahead[which] += step
+    behind[which] -= step
+    return (value(ahead) - here) / step, (here - value(behind)) / step

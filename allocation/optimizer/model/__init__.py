@@ -1,0 +1,1 @@
+"""The language of a program: symbols, objective terms, constraints, costs, soft constraints."""

@@ -1,0 +1,1 @@
+"""From a compiled cone program to a checked optimum."""

@@ -1,0 +1,1 @@
+"""Policies: View -> target weights; the same object live and in a backtest."""

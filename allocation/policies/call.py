@@ -1,0 +1,68 @@
+"""Ask a policy, and take nothing for an answer but a row of target weights."""
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from allocation.errors import AllocationError, PolicyError
+from allocation.frames import named
+from allocation.view import Policy, View
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+
+def ask(policy: Policy, view: View) -> pd.Series:
+    """Return the policy's targets on exactly the assets of the view, in their order; NaN holds.
+
+    Matrices are multiplied by one thread meanwhile: sums in another order differ in their last bits, and a machine of
+    more cores would decide otherwise. For some hundreds of assets it is faster too.
+
+    Raises:
+        PolicyError: what came back is no row of weights.
+        AllocationError: what the policy itself raised, with the date in front.
+    """
+    when = f"{view.now.date()}"
+    try:
+        with _blas().limit(limits=1):
+            answer = policy(view)
+    except AllocationError as error:
+        raise type(error)(f"{when}: {error}") from error
+    if not isinstance(answer, pd.Series):
+        raise PolicyError(f"{when}: the policy returned a {type(answer).__name__}: return a Series of weights by asset")
+    _check_labels(answer.index, view.held.index, when)
+    if not pd.api.types.is_numeric_dtype(answer) or pd.api.types.is_complex_dtype(answer):
+        raise PolicyError(
+            f"{when}: the policy returned weights of type {answer.dtype}, such as {answer.iloc[0]!r}: "
+            "return numbers, NaN to hold"
+        )
+    targets = answer if answer.index.equals(view.held.index) else answer.reindex(view.held.index)
+    values = np.array(targets, dtype=np.float64)  # a copy: the policy may keep its own and change it
+    infinite = np.isinf(values)
+    if infinite.any():
+        raise PolicyError(f"{when}: infinite weight of {view.held.index[infinite][0]}: return finite weights")
+    return pd.Series(values, index=view.held.index)
+
+
+@cache
+def _blas() -> "ThreadpoolController":
+    """The libraries that multiply matrices: looked up once, since that takes milliseconds."""
+    import scipy.linalg.lapack  # noqa: F401 - it brings a library of its own, which must be there to be found
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
+
+
+def _check_labels(given: pd.Index, wanted: pd.Index, when: str) -> None:
+    if given.equals(wanted):
+        return
+    if given.has_duplicates:
+        raise PolicyError(f"{when}: the policy weighs {given[given.duplicated()][0]} twice: give one weight each")
+    differing = set(given) ^ set(wanted)
+    if differing:
+        raise PolicyError(
+            f"{when}: the policy's weights and the assets differ in {named(sorted(map(str, differing)))}: "
+            "return one weight per asset of the view, NaN to hold"
+        )

@@ -1,0 +1,163 @@
+"""Policies: from what is known at one close to target weights; the same object live and in a backtest."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from allocation.errors import OptimizationError, RiskError
+from allocation.forecast.grinold import Grinold, equilibrium_return
+from allocation.optimizer.decision import Decision
+from allocation.optimizer.mean_variance import Ladder, MeanVariance
+from allocation.optimizer.model.constraints import LongOnly, MaxWeight
+from allocation.optimizer.model.symbols import Constraint, Objective
+from allocation.optimizer.model.terms import NetUtility
+from allocation.risk.covariance import LedoitWolf, RiskEstimator, RiskModel
+from allocation.view import Forecast, View, digest_of
+
+# Compiled programs kept, one per universe of tradable assets: compiling anew takes some 30 ms.
+MOST_UNIVERSES = 16
+
+
+@dataclass(frozen=True)
+class EqualWeight:
+    """The same weight in every asset that trades, at every rebalancing."""
+
+    def __call__(self, view: View) -> pd.Series:
+        """1/n each; an asset without a price now is held as it is, out of the same budget."""
+        return _equal(view)
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Buy equal weights once, then never trade again."""
+
+    def __call__(self, view: View) -> pd.Series:
+        """Equal weights while nothing is held, NaN (hold) afterwards."""
+        if not view.held.to_numpy().any():
+            return _equal(view)
+        return pd.Series(np.nan, index=view.held.index)
+
+
+@dataclass(frozen=True)
+class SentimentPolicy:
+    """Mean-variance weights from a news signal, around equal weights, net of trading cost.
+
+    The expected return is the forecast plus the equilibrium return of equal weights, so that without a view
+    the portfolio is equal weight within the constraints. risk_aversion is per unit of one-session variance;
+    cost is the fraction of the traded value, spread over `horizon` sessions, the time until the next
+    rebalancing; rotation from one asset into another pays it, opening positions from idle cash does not
+    (see NetUtility). `terms` are added to that objective. Assets without a price now, or with fewer than
+    `min_history` returns in the window of the risk model, are held. ladder: what gives way where constraints
+    contradict each other (nothing, if None: that is an error). given: how the numbers that terms and
+    constraints ask for by name follow from what is known now.
+
+    Raises:
+        RiskError: the risk model's window is shorter than `min_history`: nothing would ever be traded.
+    """
+
+    forecast: Forecast = field(default_factory=Grinold)
+    risk: RiskEstimator = field(default_factory=LedoitWolf)
+    risk_aversion: float = 5.0
+    cost: float = 0.001
+    horizon: int = 5
+    constraints: tuple[Constraint, ...] = (LongOnly(), MaxWeight(0.25))
+    min_history: int = 60
+    terms: tuple[Objective, ...] = ()
+    ladder: Ladder | None = None
+    given: Mapping[str, Callable[[View], pd.Series]] = field(default_factory=dict)
+    _programs: dict[tuple[tuple[str, ...], ...], MeanVariance] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse a history that the risk model never looks at."""
+        window = getattr(self.risk, "window", self.min_history)
+        if window < self.min_history:
+            raise RiskError(
+                f"min_history is {self.min_history}, but the risk model looks at {window} returns: "
+                "lower min_history or widen the window"
+            )
+
+    def __call__(self, view: View) -> pd.Series:
+        """Return target weights; NaN (hold) for every asset outside the program.
+
+        Raises:
+            RiskError, OptimizationError: the program has no numbers or no optimum at `view.now`.
+        """
+        task = self._task(view)
+        if task is None:
+            return pd.Series(np.nan, index=view.held.index)
+        weights = task.program.weights(task.expected_return, task.risk, task.held, locked=task.locked, given=task.given)
+        return weights.reindex(view.held.index)
+
+    def decide(self, view: View) -> Decision:
+        """Return the same weights, of the assets inside the program, with all that explains them.
+
+        Raises:
+            RiskError, OptimizationError: as a call; and no asset can be traded.
+        """
+        task = self._task(view)
+        if task is None:
+            raise OptimizationError(
+                f"nothing to decide at {view.now.date()}: no asset has a price and {self.min_history} returns"
+            )
+        return task.program.decide(task.expected_return, task.risk, task.held, locked=task.locked, given=task.given)
+
+    def further_digest(self, now: pd.Timestamp) -> str:
+        """Return a digest of what the forecast reads beside the view; empty where it reads nothing more."""
+        return digest_of(self.forecast, now)
+
+    def _task(self, view: View) -> "_Task | None":
+        assets = self._investable(view)
+        if not len(assets):
+            return None
+        prices, held, forecast, locked = view.prices, view.held, self.forecast(view), 0.0
+        if len(assets) < prices.shape[1] or not (held.index.equals(assets) and forecast.index.equals(assets)):
+            locked = float(held.drop(assets).sum())
+            prices, held, forecast = prices[assets], held[assets], forecast[assets]
+        risk = self.risk(prices)
+        reference = pd.Series((1.0 - locked) / len(assets), index=assets)
+        expected = forecast + equilibrium_return(risk, reference, self.risk_aversion)
+        given = {name: numbers(view)[assets] for name, numbers in self.given.items()}
+        named, known = (tuple(names.tolist()) for names in (assets, view.prices.columns))  # a list first: quicker
+        return _Task(self._program(named, known), expected, risk, held, locked, given)
+
+    def _investable(self, view: View) -> pd.Index:
+        window: int = getattr(self.risk, "window", len(view.prices))  # a plain function may look at every price
+        recent = view.prices.to_numpy()[-window - 1 :]
+        priced: NDArray[np.bool_] = np.isfinite(recent)
+        returns = (priced[1:] & priced[:-1]).sum(axis=0)
+        chosen: pd.Index = view.prices.columns[priced[-1] & (returns >= self.min_history)]
+        return chosen
+
+    def _program(self, assets: tuple[str, ...], known: tuple[str, ...]) -> MeanVariance:
+        program = self._programs.pop((assets, known), None)
+        if program is None:
+            utility = NetUtility(self.risk_aversion, self.cost, self.horizon, idle_cash_is_free=True)
+            program = MeanVariance(assets, (utility, *self.terms), self.constraints, ladder=self.ladder, known=known)
+        self._programs[assets, known] = program  # last used, last in
+        while len(self._programs) > MOST_UNIVERSES:
+            del self._programs[next(iter(self._programs))]
+        return program
+
+
+@dataclass(frozen=True)
+class _Task:
+    """The numbers of one rebalancing, on the assets that can be traded."""
+
+    program: MeanVariance
+    expected_return: pd.Series
+    risk: RiskModel
+    held: pd.Series
+    locked: float
+    given: Mapping[str, pd.Series]
+
+
+def _equal(view: View) -> pd.Series:
+    held = view.held
+    trades = held.index.isin(view.tradable)
+    each = (1.0 - held.to_numpy()[~trades].sum()) / max(np.count_nonzero(trades), 1)
+    return pd.Series(np.where(trades, each, np.nan), index=held.index)

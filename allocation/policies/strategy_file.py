@@ -1,0 +1,56 @@
+"""load_policy(): how a user's strategy file becomes a policy."""
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from allocation.errors import AllocationError, SourceError
+
+if TYPE_CHECKING:
+    from allocation.view import Policy
+
+
+def load_policy(path: Path) -> "Policy":
+    """Run a strategy file, the user's own code, and return what its policy() gives.
+
+    Raises:
+        SourceError: no such file, no function policy(), or the file or function fails.
+    """
+    module = _executed(path)
+    if not hasattr(module, "policy"):
+        raise SourceError(f"{path}: needs a function policy() that returns the policy")
+    policy = _guarded(module.policy, str(path))()
+    if not callable(policy):
+        raise SourceError(
+            f"{path}: policy() returned a {type(policy).__name__}: return a callable from View to weights"
+        )
+    return _guarded(policy, str(path))
+
+
+def _executed(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise SourceError(f"{path}: no such file")
+    spec = importlib.util.spec_from_file_location(f"strategy_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise SourceError(f"{path}: is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up by name
+    _guarded(spec.loader.exec_module, str(path))(module)
+    return module
+
+
+def _guarded(function: Callable[..., Any], where: str) -> Callable[..., Any]:
+    """Whatever the user's own code raises is told in one line; our errors pass as they are."""
+
+    def guarded(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except AllocationError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise SourceError(f"{where}: {type(error).__name__}: {error}") from error
+
+    return guarded

@@ -1,0 +1,1 @@
+"""Covariance estimators and the factor form that the optimizer reads."""

@@ -1,0 +1,115 @@
+"""Covariance models with few factors: found in the returns, or named by the user."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from allocation.errors import RiskError
+from allocation.frames import named
+from allocation.risk.covariance import Matrix, RiskModel, centred_returns, recent_returns
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StatisticalFactors:
+    """The largest `n_factors` principal components of the last `window` returns, and what is left of each variance.
+
+    What is left is noisy: it is drawn towards its mean over assets by `shrink` (0: as estimated, 1: one for all).
+    Gaps are treated as in Sample, divisor n.
+
+    Raises:
+        RiskError: settings that leave no factor, or an asset with fewer than `min_returns` returns in the window.
+    """
+
+    n_factors: int = 15
+    window: int = 252
+    min_returns: int = 60
+    shrink: float = 0.25
+
+    def __post_init__(self) -> None:
+        """Refuse settings that mean nothing."""
+        if self.n_factors < 1 or not 0.0 <= self.shrink <= 1.0:
+            raise RiskError(f"{self} means nothing: pass n_factors >= 1 and shrink in [0, 1]")
+
+    def __call__(self, prices: pd.DataFrame) -> RiskModel:
+        """Estimate from prices (sessions × assets), all of them known; only the last rows are used."""
+        centred = centred_returns(prices, self.window, self.min_returns)
+        scaled = centred / np.sqrt(len(centred))
+        factors = _principal(scaled, min(self.n_factors, *scaled.shape))
+        left = np.maximum(np.sum(scaled**2, axis=0) - np.sum(factors**2, axis=1), 0.0)
+        specific = (1.0 - self.shrink) * left + self.shrink * left.mean()
+        return RiskModel(pd.DataFrame(factors, index=prices.columns), pd.Series(specific, index=prices.columns))
+
+
+def _principal(rows: Matrix, n_factors: int) -> Matrix:
+    """Eigenvectors of rows'rows times the roots of their eigenvalues, largest first."""
+    wide = rows.shape[1] > rows.shape[0]
+    values, vectors = np.linalg.eigh(rows @ rows.T if wide else rows.T @ rows)
+    values, vectors = values[::-1][:n_factors], vectors[:, ::-1][:, :n_factors]
+    if wide:  # rows'u is an eigenvector of length sqrt(eigenvalue): what is wanted
+        return np.asarray(rows.T @ vectors)
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
+
+
+@dataclass(frozen=True)
+class UserFactors:
+    """Factors whose returns are known (sectors, styles, rates): loadings by least squares on the last `window` returns.
+
+    returns: sessions × factors, row t known at the close of t. Factors that repeat one another share their loading.
+    An asset's own history is used where it is shorter; what its factors do not explain is its specific variance.
+
+    Raises:
+        RiskError: a factor has no return on a session of the window, or an asset has fewer than `min_returns`.
+    """
+
+    returns: pd.DataFrame
+    window: int = 252
+    min_returns: int = 60
+
+    def __repr__(self) -> str:
+        return f"UserFactors({named(self.returns.columns)}, window={self.window})"
+
+    def __call__(self, prices: pd.DataFrame) -> RiskModel:
+        """Estimate from prices (sessions × assets), all of them known; only the last rows are used."""
+        assets = recent_returns(prices, self.window)
+        factors = self._factors(assets.index)
+        common = factors - factors.mean(axis=0)
+        rank = int(np.linalg.matrix_rank(common))
+        if rank < common.shape[1]:
+            log.info("of %d factors %d repeat others: they share a loading", common.shape[1], common.shape[1] - rank)
+        loadings, specific = self._regress(assets, common)
+        root = np.asarray(np.linalg.qr(common / np.sqrt(len(common)), mode="r")).T
+        return RiskModel(pd.DataFrame(loadings @ root, index=prices.columns), pd.Series(specific, index=prices.columns))
+
+    def _factors(self, sessions: pd.Index) -> Matrix:
+        values = self.returns.reindex(sessions).to_numpy(dtype=np.float64)
+        broken = ~np.isfinite(values)
+        if broken.any():
+            row, column = np.argwhere(broken)[0]
+            raise RiskError(
+                f"the factor {self.returns.columns[column]} has no return on {str(sessions[row])[:10]}: "
+                "give one for each session of the window"
+            )
+        return values
+
+    def _regress(self, assets: pd.DataFrame, common: Matrix) -> tuple[Matrix, NDArray[np.float64]]:
+        values = assets.to_numpy()
+        known = np.isfinite(values)
+        loadings, specific = np.empty((values.shape[1], common.shape[1])), np.empty(values.shape[1])
+        for patterns in np.unique(known, axis=1).T:  # assets of one history are one regression
+            columns = np.flatnonzero((known == patterns[:, None]).all(axis=0))
+            if patterns.sum() < max(self.min_returns, common.shape[1] + 2):
+                raise RiskError(
+                    f"{named(assets.columns[columns])} has {int(patterns.sum())} returns in the window, "
+                    f"{max(self.min_returns, common.shape[1] + 2)} are needed: lower min_returns or leave it out"
+                )
+            x, y = common[patterns], values[np.ix_(patterns, columns)]
+            x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+            found = np.linalg.lstsq(x, y, rcond=None)[0]
+            loadings[columns] = found.T
+            specific[columns] = np.mean((y - x @ found) ** 2, axis=0)
+        return loadings, specific

@@ -1,0 +1,111 @@
+"""Rebalancing dates: which sessions a policy is asked on.
+
+A week or month ends on its last session of the exchange's calendar, which is public years ahead, and not on
+the last row a price file happens to have: a schedule run live today and one run in a backtest agree.
+"""
+
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from allocation.errors import FrameError
+
+MARGIN = pd.Timedelta(days=31)  # no exchange closes for a month
+
+Every = Literal["daily", "weekly", "monthly"]
+
+
+def rebalance_dates(
+    sessions: pd.DatetimeIndex, every: Every | int | pd.DatetimeIndex = "weekly", calendar: str = "XNYS"
+) -> pd.DatetimeIndex:
+    """Return the sessions after whose close to rebalance.
+
+    every: "daily"; "weekly" and "monthly" for the last session of the exchange's week and month; an integer n for
+    each n-th session, beginning with the first; or given dates, each of which means the first of `sessions` on or
+    after it, and none where that would be after the last. To rebalance when weights have drifted, ask daily and
+    pass the policy through `OnDrift`. calendar: a name exchange_calendars knows.
+
+    Raises:
+        FrameError: `every` is unknown, or a session is not one of the calendar's.
+    """
+    _check_sessions(sessions)
+    if isinstance(every, pd.DatetimeIndex):
+        places = np.unique(sessions.searchsorted(every))
+        return sessions[places[places < len(sessions)]]
+    if every == "daily":
+        return sessions
+    if isinstance(every, int) and every > 0:
+        return sessions[::every]
+    if every not in ("weekly", "monthly"):
+        raise FrameError(f"schedule {every!r} is not known: use daily, weekly, monthly or a number of sessions >= 1")
+    following = next_sessions(sessions, calendar)
+    period = "M" if every == "monthly" else _week(_calendar(sessions, calendar).weekmask)
+    return sessions[sessions.to_period(period) != following.to_period(period)]
+
+
+def is_due(session: pd.Timestamp, sessions: pd.DatetimeIndex, every: str, calendar: str = "XNYS") -> bool:
+    """Return whether `session` is one of the rebalancing dates of `sessions`; every: as in rebalance_dates, in text."""
+    schedule = int(every) if every.isascii() and every.isdecimal() else every
+    return len(sessions) > 0 and session in rebalance_dates(sessions, schedule, calendar)  # type: ignore[arg-type]
+
+
+def sessions_a_year(sessions: pd.DatetimeIndex, calendar: str) -> int:
+    """Return how many sessions the exchange has in a year: the mean, rounded, of the years that `sessions` touch."""
+    first, last = sessions[0].year, sessions[-1].year
+    years = pd.DatetimeIndex(_calendar(sessions, calendar).sessions).year
+    return round(int(((years >= first) & (years <= last)).sum()) / (last - first + 1))
+
+
+def _check_sessions(sessions: pd.DatetimeIndex) -> None:
+    if not len(sessions) or sessions.tz is not None or not sessions.is_monotonic_increasing:
+        raise FrameError("sessions must be tz-naive dates, at least one, in increasing order")
+
+
+def _week(weekmask: str) -> str:
+    """Weeks end on Sunday, or on Saturday where the exchange trades on Sundays but not on Saturdays."""
+    return "W-SAT" if weekmask[5:] == "01" else "W-SUN"
+
+
+def _calendar(sessions: pd.DatetimeIndex, name: str) -> Any:
+    """The exchange's calendar around `sessions`, in whole years so that windows of one history share it."""
+    return _calendar_of_years(name, sessions[0].year - 1, sessions[-1].year + 1)
+
+
+@lru_cache(maxsize=16)
+def _calendar_of_years(name: str, first: int, last: int) -> Any:
+    """The calendar of these years, or as much of them as is recorded."""
+    import exchange_calendars  # half a second to load
+
+    start, end = pd.Timestamp(first, 1, 1), pd.Timestamp(last, 12, 31)
+    try:
+        return exchange_calendars.get_calendar(name, start=start, end=end)
+    except exchange_calendars.errors.InvalidCalendarName as error:
+        raise FrameError(f"calendar {name!r} is not known to exchange_calendars: use XNYS, XLON, 24/7, ...") from error
+    except ValueError:  # begins or ends beyond what is recorded; to ask for the bounds first takes as long again
+        return _recorded(name, start, end)
+
+
+def _recorded(name: str, start: pd.Timestamp, end: pd.Timestamp) -> Any:
+    import exchange_calendars
+
+    kind = type(exchange_calendars.get_calendar(name))
+    lower, upper = kind.bound_min(), kind.bound_max()
+    try:
+        return exchange_calendars.get_calendar(
+            name, start=max(start, lower) if lower else start, end=min(end, upper) if upper else end
+        )
+    except ValueError as error:
+        raise FrameError(f"calendar {name} does not cover the years {start.year} to {end.year}: {error}") from error
+
+
+def next_sessions(sessions: pd.DatetimeIndex, calendar: str = "XNYS") -> pd.DatetimeIndex:
+    """Return the exchange's session after each of `sessions`; after the last one recorded, a day a month later."""
+    _check_sessions(sessions)
+    recorded = pd.DatetimeIndex(_calendar(sessions, calendar).sessions)
+    strangers = sessions.difference(recorded)
+    if len(strangers):
+        raise FrameError(f"{strangers[0].date()} is not a session of {calendar}: name the calendar of these prices")
+    known = recorded.append(pd.DatetimeIndex([recorded[-1] + MARGIN]))
+    return pd.DatetimeIndex(known[known.searchsorted(sessions, side="right")])

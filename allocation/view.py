@@ -1,0 +1,45 @@
+"""What a decision may know, and the two callables that decide from it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class View:
+    """All that a policy may know at the close of session `now`.
+
+    prices and signal (sessions × assets) end at `now`; held is the weight of each asset at that close,
+    after drift, before any trade. The target a policy returns is filled in the session after `now`.
+    """
+
+    now: pd.Timestamp
+    prices: pd.DataFrame
+    signal: pd.DataFrame
+    held: pd.Series
+
+    @property
+    def tradable(self) -> pd.Index:
+        """Assets with a price at `now`."""
+        priced: pd.Index = self.prices.columns[~np.isnan(self.prices.to_numpy()[-1])]
+        return priced
+
+
+Policy = Callable[[View], pd.Series]
+Forecast = Callable[[View], pd.Series]  # what is known now -> expected return per session, by asset
+
+
+@runtime_checkable
+class ReadsMore(Protocol):
+    """A forecast or policy that reads frames beside those of its view: a ledger asks which."""
+
+    def further_digest(self, now: pd.Timestamp) -> str:
+        """Return a digest of those frames as known at the close of `now`; empty where there are none."""
+
+
+def digest_of(reader: object, now: pd.Timestamp) -> str:
+    """Return the digest of what a forecast or policy reads beside its view; empty where it reads nothing more."""
+    return reader.further_digest(now) if isinstance(reader, ReadsMore) else ""

@@ -1,0 +1,1 @@
+"""`newsfolio backtest` and `newsfolio study`."""

@@ -1,0 +1,70 @@
+"""`newsfolio study`: what a signal explains and what it predicts."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from allocation.errors import AllocationError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from backtest.signal_study.study import Study
+
+Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
+
+
+def study(
+    signal: Annotated[Path, typer.Argument(help="A signal: sessions × assets.")],
+    prices: Annotated[Path, typer.Argument(help="Prices: wide closes, or long with date, ticker, close, open.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for study.html and figures.json.")] = None,
+    sectors: Annotated[Path | None, typer.Option(help="Table with columns ticker and sector.")] = None,
+    delayed: Annotated[
+        Path | None, typer.Option(help="The signal with news published later: newsfolio signal --delay 30.")
+    ] = None,
+    shuffles: Annotated[int, typer.Option(help="Shuffled signals of each kind beside each figure.")] = 40,
+    seed: Annotated[int, typer.Option(help="Seed of the shuffles.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Say what a signal explains and what it predicts, each figure beside shuffled signals."""
+    from allocation.data.files import read_frame
+    from allocation.data.load import load_prices
+    from backtest.cli.json_text import json_text
+    from backtest.signal_study.study import study as judge
+
+    found = judge(
+        read_frame(signal), load_prices(prices), sectors=read_sectors(sectors) if sectors else None,
+        delayed=read_frame(delayed) if delayed else None, shuffles=shuffles, seed=seed,
+    )  # fmt: skip
+    if out is not None:
+        _write(found, out, signal.stem)
+    typer.echo(json_text(found.to_dict()) if as_json else str(found))
+
+
+def _write(found: "Study", out: Path, title: str) -> None:
+    from allocation.data.files import write_text
+    from backtest.cli.json_text import json_text
+    from backtest.signal_study.output.page import write_study
+
+    write_text(json_text(found.to_dict(), indent=2) + "\n", out / "figures.json")
+    write_study(found, out / "study.html", title=title)
+
+
+def read_sectors(path: Path) -> "pd.Series":
+    """Return the sector of each ticker, from a table with the columns ticker and sector.
+
+    Raises:
+        AllocationError: a column is missing, or a ticker has two sectors.
+    """
+    from allocation.data.files import read_table
+
+    table = read_table(path)
+    absent = [column for column in ("ticker", "sector") if column not in table.columns]
+    if absent:
+        raise AllocationError(f"{path}: has no column {', '.join(absent)}: give the columns ticker and sector")
+    rows = table[["ticker", "sector"]].dropna().drop_duplicates()
+    twice = rows.loc[rows["ticker"].duplicated(), "ticker"]
+    if len(twice):
+        raise AllocationError(f"{path}: {twice.iloc[0]} has two sectors: keep one")
+    return rows.set_index("ticker")["sector"].astype(str)

@@ -1,1 +1,0 @@
-"""Data files of the package; patterns of headlines, and the parts of the report page."""

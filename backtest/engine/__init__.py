@@ -1,0 +1,1 @@
+"""The causal walk and the books it leaves."""

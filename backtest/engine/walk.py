@@ -1,0 +1,96 @@
+"""walk_forward(): ask a policy for targets at each date, showing it the past and nothing else."""
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from allocation.errors import FrameError
+from allocation.frames import align, sessions_of
+from allocation.policies.call import ask
+from allocation.view import Policy, View
+from backtest.engine.book import CASH_ACCOUNT, FREE, Costs, Rules, Vector
+from backtest.engine.corporate_actions import UNEVENTFUL, Events
+from backtest.engine.replay import Ledger, Paths
+
+
+def walk_forward(
+    policy: Policy,
+    prices: pd.DataFrame,
+    signal: pd.DataFrame | None,
+    dates: pd.DatetimeIndex,
+    *,
+    opens: pd.DataFrame | None = None,
+    costs: Costs = FREE,
+    cash: float = 1_000_000.0,
+    rules: Rules = CASH_ACCOUNT,
+    events: Events = UNEVENTFUL,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Return target weights (dates × assets), each row decided from what was known at that session's close.
+
+    At each of `dates`, sessions of `prices`, the policy gets a View of all rows up to that close, and of the
+    weights then held: those of earlier targets, filled in the session after each decision (at `opens` where
+    given, else at that session's close), less `costs`, drifted with prices since. The View's arrays hold
+    nothing later than that close: later rows are not written yet when the policy runs.
+
+    signal may be None, for policies that need none. cash, rules and events are those of simulate; cash matters
+    only where costs or rules speak of money or shares.
+
+    Raises:
+        FrameError: a frame breaks its contract, or a date is no session of `prices`.
+        PolicyError: the policy returned something that is not a row of weights.
+        AllocationError: what the policy itself raised, with the date in front.
+    """
+    prices, signal = align(prices, _blank_like(prices) if signal is None else signal)
+    steps = _positions(sessions_of(prices), dates)
+    ledger = Ledger.start(Paths.of(prices, opens, costs, events), costs, rules, cash, steps[0])
+    past = _Past(prices, signal)
+    rows: list[Vector] = []
+    for step in tqdm(steps, desc="walking forward", unit="date", disable=None if progress else True):
+        for _ in ledger.advance(step):
+            pass  # the walk needs the book, not how it came about
+        targets = ask(policy, past.view(step, pd.Series(ledger.weights(), index=prices.columns))).to_numpy()
+        ledger.order(targets)
+        rows.append(targets)
+    return pd.DataFrame(np.asarray(rows), index=prices.index[steps], columns=prices.columns)
+
+
+def _blank_like(prices: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(np.nan, index=prices.index, columns=prices.columns)
+
+
+def _positions(sessions: pd.DatetimeIndex, dates: pd.DatetimeIndex) -> list[int]:
+    if not len(dates):
+        raise FrameError("no rebalancing date was given: see rebalance_dates")
+    positions = sessions.get_indexer(dates)
+    if (positions < 0).any():
+        raise FrameError(f"no prices on rebalancing date {dates[positions < 0][0].date()}: use sessions of the prices")
+    if (np.diff(positions) <= 0).any():
+        raise FrameError("rebalancing dates are not increasing: sort them and keep each once")
+    return [int(position) for position in positions]
+
+
+class _Past:
+    """Price and signal rows, copied into place only as time reaches them.
+
+    A View shows read-only slices of these buffers without copying. The rows after its date are still NaN while
+    the policy runs, so that not even a slice's base array holds the future; the dates are copied, so that theirs
+    does not either. A view that a policy keeps shows at most what a later view shows.
+    """
+
+    def __init__(self, prices: pd.DataFrame, signal: pd.DataFrame) -> None:
+        self._sessions, self._assets = sessions_of(prices), prices.columns
+        self._sources = (prices.to_numpy(), signal.to_numpy())
+        self._buffers = tuple(np.full(prices.shape, np.nan) for _ in self._sources)
+        self._written = 0
+
+    def view(self, step: int, held: pd.Series) -> View:
+        end = step + 1
+        for source, buffer in zip(self._sources, self._buffers, strict=True):
+            buffer.flags.writeable = True
+            buffer[self._written : end] = source[self._written : end]
+            buffer.flags.writeable = False  # and with it every slice, and what a slice is based on
+        self._written = end
+        dates = self._sessions[:end].copy(deep=True)
+        prices, signal = (pd.DataFrame(each[:end], dates, self._assets, copy=False) for each in self._buffers)
+        return View(dates[-1], prices, signal, held)

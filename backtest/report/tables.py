@@ -1,0 +1,209 @@
+"""The tables of a report: figures, benchmarks, evidence, months and drawdowns as rows of text."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from backtest.report.charts import signed
+from backtest.report.headlines import Headline, Headlines
+from backtest.result.attribution import Attribution
+from backtest.result.benchmark import against
+from backtest.result.capacity import MEANING
+from backtest.result.drawdowns import drawdown_table
+from backtest.result.result import Result
+from backtest.signal_study.information_coefficient import InformationCoefficient, Placebo
+from backtest.statistics.overfitting import overfitting
+from backtest.statistics.significance import deflated_sharpe
+from backtest.sweeps.sweep import Sweep
+
+MOST_DRAWDOWNS = 5
+IC_HEADER = ("", "mean", "95 % interval", "t", "sessions")
+RATIO_HEADER = ("", "value", "95 % interval")
+RATIOS = (  # name among the figures, what a reader calls it, how it is written
+    ("annual_return", "Return a year", "+z.1%"),
+    ("sortino", "Sortino ratio", ".2f"),
+    ("calmar", "Calmar ratio", ".2f"),
+    ("max_drawdown", "Deepest fall", ".1%"),
+    ("value_at_risk", "Value at risk: loss exceeded in 5 % of sessions", ".2%"),
+    ("expected_shortfall", "Expected shortfall (CVaR): mean loss of those sessions", ".2%"),
+    ("hit_rate", "Hit rate: sessions that gained", ".1%"),
+)
+AGAINST = (  # name among the figures, what a reader calls it, how it is written, whether it has an interval
+    ("active_return", "Active return a year", "+z.1%", False),
+    ("tracking_error", "Tracking error", ".1%", False),
+    ("information_ratio", "Information ratio", ".2f", True),
+    ("beta", "Beta", ".2f", True),
+    ("alpha", "Alpha a year", "+z.1%", True),
+    ("alpha_t", "t of alpha", ".1f", False),
+)
+ATTRIBUTION_HEADER = ("source", "mean a year", "t")
+BLOCKS = 10  # of the probability of overfitting; two sessions each are the fewest
+
+
+def headline_row(name: str, figures: Mapping[str, float]) -> tuple[str, ...]:
+    """The figures of one result, in the order of HEADER."""
+    return (
+        name,
+        signed(figures["total_return"], "+z.1%"),
+        signed(figures["annual_return"], "+z.1%"),
+        signed(figures["volatility"], ".1%"),
+        signed(figures["sharpe"], ".2f"),
+        _interval(figures, "sharpe", ".2f"),
+        signed(figures["max_drawdown"], ".1%"),
+        signed(figures["annual_turnover"], ".1f", "x"),
+        signed(1e4 * figures["annual_cost"], ".0f", " bp"),
+    )
+
+
+def ic_row(coefficient: InformationCoefficient) -> tuple[str, ...]:
+    """One information coefficient, in the order of IC_HEADER."""
+    low, high = coefficient.interval
+    return (
+        coefficient.name,
+        signed(coefficient.mean, "+z.4f"),
+        f"{signed(low, '+z.4f')} to {signed(high, '+z.4f')}",
+        signed(coefficient.t, ".1f"),
+        f"{coefficient.per_session.notna().sum()}",
+    )
+
+
+def benchmark_table(results: Sequence[Result]) -> list[tuple[str, ...]]:
+    """The first result against each other one that has all its sessions: names of those, then a row per figure."""
+    strategy = results[0]
+    peers = [other for other in results[1:] if not len(strategy.nav.index.difference(other.nav.index))]
+    if len(strategy.nav) < 3 or not peers:
+        return []
+    found = [against(strategy, other).figures() for other in peers]
+    header: list[tuple[str, ...]] = [("", *(other.name for other in peers))]
+    return header + [
+        (words, *(signed(each[name], form) + (f" ({_interval(each, name, form)})" if sure else "") for each in found))
+        for name, words, form, sure in AGAINST
+    ]
+
+
+def attribution_rows(attribution: Attribution) -> list[tuple[str, ...]]:
+    """Each source of the strategy's return, and their total, in the order of ATTRIBUTION_HEADER."""
+    table = attribution.annual
+    return [
+        (str(source), signed(1e4 * mean, "+.0f", " bp"), signed(t, ".1f"))
+        for source, mean, t in zip(table.index, table["mean"], table["t"], strict=True)
+    ]
+
+
+def _interval(figures: Mapping[str, float], name: str, form: str) -> str:
+    return " to ".join(signed(figures[f"{name}_{end}"], form) for end in ("low", "high"))
+
+
+def ratio_rows(strategy: Result, capacity: float | None) -> list[tuple[str, ...]]:
+    """Further figures of one result with their intervals, in the order of RATIO_HEADER; capacity in money: MEANING."""
+    figures = strategy.details()
+    rows: list[tuple[str, ...]] = [
+        (words, signed(figures[name], form), _interval(figures, name, form)) for name, words, form in RATIOS
+    ]
+    if capacity is not None:
+        rows.append((f"Capacity: {MEANING}", f"{capacity:,.0f}", ""))
+    return rows
+
+
+def evidence_rows(
+    strategy: Result,
+    figures: Mapping[str, float],
+    placebo: Placebo | None,
+    tried: Sweep | int | None,
+    coefficients: Sequence[InformationCoefficient] = (),
+) -> list[tuple[str, str]]:
+    """What speaks for skill and what for chance: (name, verdict) of each test that was made.
+
+    tried: the sweep that the strategy was chosen from, or how many settings were tried. coefficients: of the signal,
+    whose next session the placebo is held against.
+    """
+    low, high = figures["sharpe_low"], figures["sharpe_high"]
+    alone = deflated_sharpe(strategy.returns, 1)
+    rows = [
+        ("Sharpe ratio", f"{signed(figures['sharpe'], '.2f')}, 95 % {signed(low, '.2f')} to {signed(high, '.2f')}"),
+        ("Probability that the true one is above zero", f"{signed(alone, '.0%')}, if nothing else had been tried"),
+    ]
+    if tried is None:
+        rows.append(("Settings tried", "not logged: had others been tried first, the probability would be lower"))
+    elif isinstance(tried, int):
+        rows.extend(_tried_evidence(tried, deflated_sharpe(strategy.returns, tried)))
+    else:
+        rows.extend(_sweep_evidence(strategy, tried))
+    if placebo is not None:
+        rows.append(("Placebo", _chance(placebo, [each for each in coefficients if each.name == "next session"])))
+    return rows
+
+
+def _chance(placebo: Placebo, own: Sequence[InformationCoefficient]) -> str:
+    low, high = placebo.interval
+    said = f"rank IC of {len(placebo.means)} shuffled signals: 95 % between {signed(low, '+z.4f')} and "
+    return said + signed(high, "+z.4f") + "".join(f"; the signal's own is {signed(each.mean, '+z.4f')}" for each in own)
+
+
+def _tried_evidence(tried: int, deflated: float) -> Iterator[tuple[str, str]]:
+    yield "Settings tried", f"{tried}"
+    yield "The same, deflated by that number", signed(deflated, ".0%")
+
+
+def _sweep_evidence(strategy: Result, sweep: Sweep) -> Iterator[tuple[str, str]]:
+    deflated = deflated_sharpe(strategy.returns, sweep.tried, trial_spread=sweep.sharpe_spread)
+    yield from _tried_evidence(sweep.tried, deflated)
+    if sweep.returns.shape[1] > 1 and len(sweep.returns) >= 2 * BLOCKS:
+        found = overfitting(sweep.returns, BLOCKS)
+        yield (
+            "Probability of overfitting",
+            f"{found.probability:.0%} of {len(found.logits)} splits: the best of one half no better than the median "
+            "of the other",
+        )
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One month's return: its text, and how it is tinted: a sign and a strength from 0 to 1."""
+
+    text: str
+    sign: str
+    strength: float
+
+
+def monthly_returns(nav: pd.Series) -> dict[int, tuple[list[Cell | None], str]]:
+    """Return, by year, twelve cells (None: no session) and the year's return, from nav[0] on."""
+    months, years = _returns(nav, "ME"), _returns(nav, "YE")
+    most = float(months.abs().max()) or 1.0
+    table: dict[int, tuple[list[Cell | None], str]] = {
+        day.year: ([None] * 12, signed(100 * value, "+z.1f"))
+        for day, value in zip(pd.DatetimeIndex(years.index), years, strict=True)
+    }
+    for day, value in zip(pd.DatetimeIndex(months.index), months, strict=True):
+        sign = "up" if value > 0 else "down" if value < 0 else "flat"
+        cell = Cell(signed(100 * value, "+z.1f"), sign, round(abs(value) / most, 2))
+        table[day.year][0][day.month - 1] = cell
+    return table
+
+
+def _returns(nav: pd.Series, frequency: str) -> pd.Series:
+    ends = nav.resample(frequency).last().dropna()
+    return ends / ends.shift(1, fill_value=nav.iloc[0]) - 1.0
+
+
+@dataclass(frozen=True)
+class Drawdown:
+    """A fall below the highest NAV so far: the last day there, the lowest, the first back (None: not yet)."""
+
+    start: pd.Timestamp
+    bottom: pd.Timestamp
+    recovered: pd.Timestamp | None
+    depth: str
+    headlines: tuple[Headline, ...]
+
+
+def worst_drawdowns(drawdown: pd.Series, headlines: Headlines | None) -> list[Drawdown]:
+    """Return the deepest falls, deepest first, each with the headlines of the days around its bottom."""
+    table = drawdown_table(1.0 + drawdown, MOST_DRAWDOWNS)  # a NAV with the same falls
+    days = [pd.DatetimeIndex(table[name]) for name in ("start", "bottom", "recovered")]
+    return [
+        Drawdown(start, bottom, None if pd.isna(back) else back, signed(depth, ".1%"),
+                 () if headlines is None else tuple(headlines.around(bottom)))
+        for start, bottom, back, depth in zip(*days, table["depth"], strict=True)
+    ]  # fmt: skip

@@ -1,0 +1,1 @@
+"""What a backtest found: NAV, figures, benchmark, attribution, capacity."""

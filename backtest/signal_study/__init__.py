@@ -1,0 +1,1 @@
+"""What a signal explains and predicts, with placebos and leak alarms."""

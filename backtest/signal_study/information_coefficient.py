@@ -1,0 +1,135 @@
+"""What a signal is worth before any portfolio: its information coefficient, and that of its placebo."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from allocation.frames import align
+from backtest.signal_study.row_correlation import Values, linear_correlation, rank_correlation
+from backtest.statistics.significance import Chance, Interval, newey_west_chance, newey_west_error, newey_west_lags
+
+
+@dataclass(frozen=True)
+class InformationCoefficient:
+    """Per-session correlations of a signal with a return across assets, and their mean with a t-value."""
+
+    name: str
+    per_session: pd.Series
+    lags: int | None = None
+
+    @property
+    def mean(self) -> float:
+        """Mean over the sessions that have one."""
+        return float(self.per_session.mean())
+
+    @property
+    def error(self) -> float:
+        """Newey-West standard error of the mean."""
+        return newey_west_error(self.per_session, self.lags)
+
+    @property
+    def t(self) -> float:
+        """Mean over its standard error."""
+        return self.mean / self.error if self.error > 0 else float("nan")
+
+    @property
+    def chance(self) -> Chance:
+        """How far t strays where nothing is there, few sessions being less sure of their own error."""
+        n = int(self.per_session.notna().sum())
+        return newey_west_chance(n, newey_west_lags(n) if self.lags is None else self.lags)
+
+    @property
+    def interval(self) -> Interval:
+        """95 % interval of the mean."""
+        reach = self.chance.reach * self.error
+        return Interval(self.mean - reach, self.mean + reach)
+
+    def __str__(self) -> str:
+        """One line: mean, interval, t and how many sessions."""
+        low, high = self.interval
+        n = int(self.per_session.notna().sum())
+        return f"{self.name}: rank IC {self.mean:+.4f} (95 % {low:+.4f} to {high:+.4f}), t = {self.t:.1f}, {n} sessions"
+
+
+def rank_ic(signal: pd.DataFrame, returns: pd.DataFrame) -> pd.Series:
+    """Spearman correlation across assets, per session, over the assets that have both; NaN below three.
+
+    Row t of `returns` is whatever return the signal of row t is held against; ties share their mean rank.
+    """
+    return _by_session(rank_correlation, signal, returns).rename("rank_ic")
+
+
+def linear_ic(signal: pd.DataFrame, returns: pd.DataFrame) -> pd.Series:
+    """Pearson correlation across assets, per session, over the assets that have both; NaN below three."""
+    return _by_session(linear_correlation, signal, returns).rename("linear_ic")
+
+
+def _by_session(
+    correlation: Callable[[Values, Values], Values], signal: pd.DataFrame, returns: pd.DataFrame
+) -> pd.Series:
+    one, other = signal.align(returns)
+    values = correlation(one.to_numpy(dtype=np.float64), other.to_numpy(dtype=np.float64))
+    return pd.Series(values, index=one.index)
+
+
+def same_session_ic(signal: pd.DataFrame, prices: pd.DataFrame, name: str = "same session") -> InformationCoefficient:
+    """Association with the return of the signal's own session: it explains, and cannot be traded on."""
+    prices, signal = align(prices, signal)
+    return InformationCoefficient(name, rank_ic(signal, prices.pct_change(fill_method=None)))
+
+
+def next_session_ic(signal: pd.DataFrame, prices: pd.DataFrame, name: str = "next session") -> InformationCoefficient:
+    """Skill: correlation with the close-to-close return of the session after the signal's."""
+    prices, signal = align(prices, signal)
+    following = prices.pct_change(fill_method=None).shift(-1)
+    return InformationCoefficient(name, rank_ic(signal, following))
+
+
+@dataclass(frozen=True)
+class Placebo:
+    """Mean next-session rank ICs of many shuffled copies of a signal: what chance alone gives."""
+
+    means: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Mean over the shuffles: 0 but for chance."""
+        return float(np.mean(self.means))
+
+    @property
+    def interval(self) -> Interval:
+        """The range that 95 % of the shuffles lie in."""
+        low, high = np.quantile(self.means, [0.025, 0.975])
+        return Interval(float(low), float(high))
+
+    def __str__(self) -> str:
+        """One line: how many shuffles, their mean and range."""
+        low, high = self.interval
+        return (
+            f"next session, shuffled: mean rank IC {self.mean:+.4f}, "
+            f"95 % of {len(self.means)} shuffles {low:+.4f} to {high:+.4f}"
+        )
+
+
+def placebo(signal: pd.DataFrame, prices: pd.DataFrame, *, draws: int = 100, seed: int = 0) -> Placebo:
+    """Shuffle the signal across assets `draws` times and take the mean next-session rank IC of each.
+
+    One shuffle can be lucky; a real IC has to stand outside the range of all of them.
+    """
+    prices, signal = align(prices, signal)
+    following = prices.pct_change(fill_method=None).shift(-1)
+    seeds = np.random.SeedSequence(seed).generate_state(draws)
+    return Placebo(tuple(float(rank_ic(shuffled_across_assets(signal, int(s)), following).mean()) for s in seeds))
+
+
+def shuffled_across_assets(signal: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """A placebo: each session's values dealt out anew among the assets that have one."""
+    random = np.random.default_rng(seed)
+    ordered = signal.sort_index(axis=1)  # else the order of columns would choose the placebo
+    values = ordered.to_numpy().copy()
+    for row in values:
+        known = np.flatnonzero(np.isfinite(row))
+        row[known] = row[random.permutation(known)]
+    return pd.DataFrame(values, index=ordered.index, columns=ordered.columns)[signal.columns]

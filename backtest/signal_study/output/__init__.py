@@ -1,0 +1,1 @@
+"""A study as text, charts and a page."""

@@ -1,0 +1,1 @@
+"""One backtest for many settings, every trial counted."""

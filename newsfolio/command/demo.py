@@ -1,0 +1,179 @@
+"""`newsfolio demo`: the whole way on embedded data, offline: train, score, signal, backtest, report."""
+
+import platform
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backtest.cli.json_text import json_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from backtest import InformationCoefficient, Market, Placebo, Result
+    from nlp import FinetuneReport, SentimentClassifier
+
+SIMULATED = "This market is simulated: its companies, prices and headlines are invented and its edge was planted."
+WARMUP = 60  # sessions of prices before the first decision
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for report, frames, model and manifest.")] = Path("demo"),
+    seed: Annotated[int, typer.Option(help="Seed of the training.")] = 0,
+) -> None:
+    """Run the whole way on embedded data, offline: train, score, signal, backtest, report."""
+    say = _Narrator()
+    say("simulating a market. " + SIMULATED)
+    from backtest import simulate_market
+
+    market = simulate_market()
+    say("fine-tuning on the embedded headlines; the longest step")
+    classifier, report = _train(seed)
+    say(str(report))
+    run = _judge(market, classifier)
+    say(f"{len(run.scored):,} headlines of unseen patterns scored, {run.accuracy:.1%} read as they were meant\n")
+    typer.echo(run.summary())
+    _write(run, report, classifier, out)
+    say(f"written to {out}: report.html, the frames, headlines.csv, model, manifest.json")
+
+
+class _Narrator:
+    """Prints a line with the seconds since it was made."""
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+
+    def __call__(self, line: str) -> None:
+        typer.echo(f"[{time.monotonic() - self.started:3.0f} s] {line}")
+
+
+def _train(seed: int) -> "tuple[SentimentClassifier, FinetuneReport]":
+    from nlp import FinetuneConfig, embedded_corpus, finetune, split
+
+    train, valid = split(embedded_corpus(), seed=seed)
+    return finetune(train, valid, FinetuneConfig.small_corpus(seed=seed), progress=True)
+
+
+@dataclass(frozen=True)
+class _DemoRun:
+    """What the demo found on its market; results[0] is the sentiment policy."""
+
+    market: "Market"
+    scored: "pd.DataFrame"
+    signal: "pd.DataFrame"
+    results: "list[Result]"
+    coefficients: "list[InformationCoefficient]"
+    placebo: "Placebo"
+
+    @property
+    def accuracy(self) -> float:
+        """Share of headlines read as the tone they were written for."""
+        guessed = self.scored[["negative", "neutral", "positive"]].idxmax(axis=1)
+        return float((guessed == self.scored["tone"]).mean())
+
+    @property
+    def frames(self) -> "dict[str, pd.DataFrame]":
+        """The frames that the demo leaves behind, by file name."""
+        return {
+            "prices": self.market.prices,
+            "opens": self.market.opens,
+            "signal": self.signal,
+            "weights": self.results[0].targets,
+        }
+
+    def summary(self) -> str:
+        """The tables that the demo prints."""
+        from backtest import comparison
+
+        first, last = (self.results[0].nav.index[i].date() for i in (0, -1))
+        planted = self.market.config.information_coefficient
+        return "\n".join([
+            f"{first} to {last}, weekly rebalancing, filled at the next open, net of 10 bp of the traded value",
+            comparison(self.results), "",
+            *map(str, self.coefficients),
+            str(self.placebo),
+            f"planted: {planted:.2f} (true tone against the next session's company-specific return)", "",
+            SIMULATED, "It says nothing about real news: for that see examples/stocknet.py.", "",
+        ])  # fmt: skip
+
+
+def _judge(market: "Market", classifier: "SentimentClassifier") -> _DemoRun:
+    """Score the market's headlines, make the signal, and backtest it beside policies that cannot see it."""
+    from allocation.frames import sessions_of
+    from backtest import next_session_ic, placebo, same_session_ic
+    from nlp import daily_signal, read_headlines, score_headlines
+
+    scored = score_headlines(read_headlines(market.headlines), classifier, progress=True)
+    signal = daily_signal(scored, sessions_of(market.prices))
+    coefficients = [
+        same_session_ic(signal, market.prices),
+        next_session_ic(signal, market.prices),
+    ]
+    return _DemoRun(market, scored, signal, _backtests(market, signal), coefficients, placebo(signal, market.prices))
+
+
+def _backtests(market: "Market", signal: "pd.DataFrame") -> "list[Result]":
+    from allocation import Bars, EqualWeight, Hold, NoView, Policy, SentimentPolicy
+    from allocation.frames import sessions_of
+    from backtest import rebalance_dates, run
+
+    policies: dict[str, Policy] = {
+        "sentiment": SentimentPolicy(),
+        "same without signal": SentimentPolicy(forecast=NoView()),
+        "equal weight": EqualWeight(),
+        "buy and hold": Hold(),
+    }
+    dates = rebalance_dates(sessions_of(market.prices), "weekly")
+    dates = dates[dates >= market.prices.index[WARMUP]]
+    bars = Bars(market.prices, market.opens)
+    return [run(policy, bars, signal, dates, name=name, progress=True) for name, policy in policies.items()]
+
+
+def _write(run: _DemoRun, report: "FinetuneReport", classifier: "SentimentClassifier", out: Path) -> None:
+    from allocation import write_frame
+    from allocation.data.files import write_text
+    from backtest import write_report
+    from nlp.texts.tables import write_table
+
+    manifest = _manifest(run, report, classifier)
+    for name, frame in run.frames.items():
+        write_frame(frame, out / f"{name}.parquet")
+    write_table(run.scored, out / "headlines.csv")
+    classifier.save(out / "model")
+    write_text(json_text(manifest, indent=2) + "\n", out / "manifest.json")
+    write_report(
+        out / "report.html", run.results, title="newsfolio demo", notice=SIMULATED, coefficients=run.coefficients,
+        signal=run.signal, headlines=run.scored, manifest=manifest, placebo=run.placebo,
+    )  # fmt: skip
+
+
+def _manifest(run: _DemoRun, report: "FinetuneReport", classifier: "SentimentClassifier") -> dict[str, object]:
+    """How the demo's figures came about: settings, digests of all data, versions."""
+    from allocation import frame_digest
+    from nlp import embedded_corpus
+    from nlp.training.model_card import corpus_digest
+
+    digests = {name: frame_digest(frame) for name, frame in run.frames.items()} | {
+        "training corpus": corpus_digest(embedded_corpus()),
+        "headlines": corpus_digest(run.market.headlines.rename(columns={"tone": "label"})),
+        "model": classifier.fingerprint,
+    }
+    return {
+        "notice": SIMULATED,
+        "placebo": str(run.placebo),
+        "market": asdict(run.market.config),
+        "finetune": report.to_dict(),
+        "digests": digests,
+        "figures": {result.name: result.figures() for result in run.results},
+        "versions": _versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    packages = ("newsfolio", "torch", "transformers", "numpy", "pandas", "cvxpy", "clarabel", "vectorbt")
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}

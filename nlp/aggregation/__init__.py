@@ -1,1 +1,0 @@
-"""From scored headlines to a signal: exchanges and cut-offs, novelty, shrinkage, cross-sections."""

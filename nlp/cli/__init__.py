@@ -1,0 +1,1 @@
+"""`newsfolio finetune`, `evaluate`, `score` and `signal`."""

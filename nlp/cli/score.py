@@ -1,0 +1,47 @@
+"""`newsfolio score`: probabilities for every headline."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def score(
+    news: Annotated[Path, typer.Argument(help="Headlines: CSV, Parquet or JSONL with published, asset, text.")],
+    model: Annotated[str, typer.Option(help="A folder that a classifier was saved in, or one on the hub.")],
+    out: Annotated[Path, typer.Option(help="Where to write the headlines with probabilities; with --ray a folder.")],
+    timezone: Annotated[str | None, typer.Option(help="Zone of publication times that name none.")] = None,
+    store: Annotated[Path | None, typer.Option(help="File of known scores; by default in the user's cache.")] = None,
+    no_store: Annotated[bool, typer.Option("--no-store", help="Neither read nor keep scores.")] = False,
+    dtype: Annotated[str, typer.Option(help="auto (fastest), float32 (exact), bfloat16, float16, int8.")] = "auto",
+    ray: Annotated[str | None, typer.Option(help="A Ray cluster that scores: HOST:6379, or auto for this one.")] = None,
+) -> None:
+    """Add the columns negative, neutral, positive and score to headlines, of any number.
+
+    A text that was scored before is looked up. A run that was killed goes on where it was.
+    """
+    from nlp.model.ensemble import load_classifier
+    from nlp.scoring import store as score_store
+    from nlp.scoring.ray.driver import score_on_ray
+    from nlp.scoring.ray.worker import Scorer
+    from nlp.scoring.stream.score_file import score_file
+
+    if no_store and store is not None:
+        raise typer.BadParameter("--store and --no-store exclude each other")
+    if ray is not None:  # workers are in other folders
+        model, store = _absolute(model), store and store.absolute()
+    load = partial(load_classifier, model, dtype=dtype)
+    opened = score_store.no_store if no_store else partial(score_store.open_store, store)
+    if ray is not None:
+        report = score_on_ray(news, out, Scorer(load, opened), address=ray, timezone=timezone, progress=True)
+    else:
+        classifier = load()
+        with opened(score_store.store_key(classifier)) as scores:
+            report = score_file(news, out, classifier, store=scores, timezone=timezone, progress=True)
+    typer.echo(f"{report}; written to {out}")
+
+
+def _absolute(model: str) -> str:
+    """A folder by its whole path; a name on the hub as it is."""
+    return str(Path(model).absolute()) if Path(model).exists() else model

@@ -1,0 +1,121 @@
+"""`newsfolio signal`: scored headlines to one signal per session and asset."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from nlp.errors import NewsError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def signal(
+    scored: Annotated[Path, typer.Argument(help="Headlines with a column score.")],
+    out: Annotated[Path, typer.Option(help="Where to write the signal: sessions × assets.")],
+    calendar: Annotated[str, typer.Option(help="Exchange calendar, such as XNYS or XLON.")] = "XNYS",
+    cutoff: Annotated[
+        str, typer.Option(help="News counts until the close, the open, or minutes before: close-15.")
+    ] = "close",
+    halflife: Annotated[float, typer.Option(help="Sessions in which news loses half its weight.")] = 3.0,
+    prior_strength: Annotated[str, typer.Option(help="Neutral headlines to shrink towards, or fit.")] = "2.0",
+    silence: Annotated[int, typer.Option(help="Sessions after the last news until there is no signal.")] = 20,
+    how: Annotated[str, typer.Option(help="mean, or sum: louder the more headlines agree.")] = "mean",
+    novelty_hours: Annotated[
+        float, typer.Option(help="Repeats of a story within so many hours count less, round-ups too; 0: all alike.")
+    ] = 0.0,
+    relative: Annotated[str, typer.Option(help="no, or zscore or rank across the assets of a session.")] = "no",
+    sectors: Annotated[
+        Path | None, typer.Option(help="Table with columns ticker and sector: --relative compares within them.")
+    ] = None,
+    delay: Annotated[float, typer.Option(help="Minutes to publish all news later by: what depends on haste?")] = 0.0,
+    aliases: Annotated[Path | None, typer.Option(help="Table with columns alias and asset.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="Zone of publication times that name none.")] = None,
+) -> None:
+    """Turn scored headlines into one signal per session and asset."""
+    from nlp.signals.daily import daily_signal
+    from nlp.signals.sessions import assign_session, calendar_sessions
+    from nlp.texts.headlines import headlines_with_report
+    from nlp.texts.tables import write_indexed
+
+    kind, crossed = _one_of(how, ("mean", "sum"), "--how"), _one_of(relative, ("no", "zscore", "rank"), "--relative")
+    groups = _read_sectors(sectors, crossed)
+    rows, report = headlines_with_report(scored, timezone=timezone, aliases=aliases)
+    rows = _delayed(_weighed(rows, novelty_hours), delay)
+    known = assign_session(rows["published"], calendar, cutoff, time_known=rows["time_known"])
+    frame = daily_signal(
+        rows, calendar_sessions(calendar, known.min(), known.max()), halflife=halflife,
+        prior_strength=_strength(prior_strength), silence=silence, calendar=calendar, cutoff=cutoff,
+        how="sum" if kind == "sum" else "mean",
+    )  # fmt: skip
+    write_indexed(_crossed(frame, crossed, groups), out)
+    typer.echo(
+        f"{report}\n{len(rows):,} headlines -> {frame.shape[0]:,} sessions × {frame.shape[1]} assets, "
+        f"{frame.notna().to_numpy().mean():.0%} covered; written to {out}\n{_taught(frame)}"
+    )
+
+
+def _taught(frame: "pd.DataFrame") -> str:
+    """Up to when a backtest of the signal may be hindsight, or that nobody can tell."""
+    from nlp.provenance import TRAINED_ON, TRAINED_UNTIL, marks
+
+    told = marks(frame)
+    if not told:
+        return "not recorded: which texts taught the classifier of the scores (CSV files and joined frames lose it)"
+    return f"classifier taught by {told.get(TRAINED_ON)}, last text {told.get(TRAINED_UNTIL)}"
+
+
+def _one_of(given: str, known: tuple[str, ...], option: str) -> str:
+    if given not in known:
+        raise NewsError(f"{option} {given!r} is not known: use {', '.join(known)}")
+    return given
+
+
+def _strength(given: str) -> float | Literal["fit"]:
+    if given == "fit":
+        return "fit"
+    try:
+        return float(given)
+    except ValueError as error:
+        raise NewsError(f"--prior-strength {given!r} is no number: give one > 0, or fit") from error
+
+
+def _weighed(rows: "pd.DataFrame", hours: float) -> "pd.DataFrame":
+    from nlp.signals.novelty import weigh_headlines
+
+    return weigh_headlines(rows, hours=hours) if hours else rows
+
+
+def _delayed(rows: "pd.DataFrame", minutes: float) -> "pd.DataFrame":
+    """All instants later by so many minutes; a date without a time stays that date."""
+    import pandas as pd
+
+    if not 0 <= minutes < 24 * 60:
+        raise NewsError(f"--delay {minutes:g} is not less than a day: give minutes from 0 to 1439")
+    later = rows["published"] + pd.Timedelta(minutes=minutes)
+    return rows.assign(published=later.where(rows["time_known"], rows["published"]))
+
+
+def _read_sectors(path: Path | None, relative: str) -> "pd.Series | None":
+    from nlp.texts.tables import need_columns, read_table
+
+    if path is None:
+        return None
+    if relative == "no":
+        raise NewsError("--sectors says nothing without --relative: add --relative zscore or rank")
+    table, where = read_table(path, NewsError, words=("ticker",))
+    need_columns(table, ("ticker", "sector"), where, NewsError)
+    rows = table[["ticker", "sector"]].dropna().drop_duplicates()
+    twice = rows.loc[rows["ticker"].duplicated(), "ticker"]
+    if len(twice):
+        raise NewsError(f"{where}: {twice.iloc[0]} has two sectors: keep one")
+    return rows.set_index("ticker")["sector"].astype(str)
+
+
+def _crossed(frame: "pd.DataFrame", relative: str, sectors: "pd.Series | None") -> "pd.DataFrame":
+    from nlp.signals.cross_section import cross_section
+
+    if relative == "no":
+        return frame
+    return cross_section(frame, "rank" if relative == "rank" else "zscore", sectors=sectors)

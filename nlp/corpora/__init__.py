@@ -1,0 +1,1 @@
+"""Labelled texts: formats, label sets, duplicates, splits without leaks."""

@@ -1,0 +1,112 @@
+"""One door for labelled corpora in the forms they are published in: which form is this, and what does it hold?"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nlp.corpora.duplicates import CorpusCounts, OnMixed
+from nlp.corpora.entity_tables import DECISIONS, TITLE, entity_rows
+from nlp.corpora.fiqa import NEUTRAL_BELOW, read_fiqa_json, scored_rows
+from nlp.corpora.labelled import checked_rows, named_columns
+from nlp.corpora.phrasebank import phrasebank_rows
+from nlp.errors import CorpusError
+from nlp.labels import LABEL_MAP, LABELS
+from nlp.texts.tables import READERS, read_table
+
+log = logging.getLogger(__name__)
+
+PHRASEBANK = "Financial PhraseBank"
+SCORES = "scored opinions"
+ENTITIES = "labels per entity"
+TABLE = "labelled table"
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """Labelled rows, the form they came in, and what became of the rows that were read."""
+
+    rows: pd.DataFrame
+    form: str
+    counts: CorpusCounts
+
+    def __str__(self) -> str:
+        """One line that a person can read."""
+        labels = self.rows["label"].value_counts()
+        told = ", ".join(f"{labels.get(label, 0):,} {label}" for label in LABELS)
+        return f"{self.form}: {self.counts}; {told}"
+
+
+def read_corpus(
+    source: str | Path | pd.DataFrame,
+    *,
+    text: str = "text",
+    label: str = "label",
+    label_map: Mapping[Any, str] = LABEL_MAP,
+    neutral_below: float = NEUTRAL_BELOW,
+    on_mixed: OnMixed = "drop",
+) -> Corpus:
+    """Read labelled texts in any of these forms, and say which it was: rows of text, label and more columns.
+
+    - a zip or folder of the Financial PhraseBank, or one of its .txt files (nlp/corpora/phrasebank.py), with agree;
+    - .json of FiQA's first task, or a table with a score in [-1, 1] and no label (nlp/corpora/fiqa.py), with score;
+      sizes below `neutral_below` are neutral;
+    - a table of Title and Decisions, a label per entity (nlp/corpora/entity_tables.py), with target;
+    - any other table: CSV, Parquet, JSON lines or a frame whose columns of texts and labels `text` and `label` name.
+
+    Labels are looked up in `label_map`, as in read_labelled. A text with several labels is settled by vote; where it
+    has several targets, `on_mixed` says what a text is whose targets disagree in label: "drop" it (the default, for
+    classifiers that see the text alone), "keep" a row per target, or "vote" as if there were no targets.
+
+    Raises:
+        CorpusError: the form is none of these, a column is missing, a label is unknown, or nothing is left.
+    """
+    if on_mixed not in ("drop", "keep", "vote"):
+        raise CorpusError(f"on_mixed is {on_mixed!r}: give drop, keep or vote")
+    form, rows, where = _recognised(source, text, label, neutral_below)
+    if form == TABLE and where.endswith(".csv") and _all_numbers(rows["text"]):  # there every cell is text
+        raise CorpusError(f"{where}: the column {text} holds numbers: name the column of sentences text")
+    log.info("%s: read as %s", where, form)
+    ours = form in (PHRASEBANK, SCORES)  # their labels are our words already, whatever those of other corpora mean
+    kept, counts = checked_rows(rows, where, LABEL_MAP if ours else label_map, on_mixed)
+    return Corpus(kept, form, counts)
+
+
+def _all_numbers(texts: pd.Series) -> bool:
+    given = texts.dropna()
+    return len(given) > 0 and bool(pd.to_numeric(given, errors="coerce").notna().all())
+
+
+def _recognised(
+    source: str | Path | pd.DataFrame, text: str, label: str, neutral_below: float
+) -> tuple[str, pd.DataFrame, str]:
+    """Return the form, the rows as that form's reader gives them, and a name for the source in messages."""
+    if not isinstance(source, pd.DataFrame):
+        path = Path(source)
+        if path.is_dir() or path.suffix in (".zip", ".txt"):
+            return PHRASEBANK, phrasebank_rows(path), str(path)
+        if path.suffix == ".json":
+            where = f"{path}: opinions"
+            return SCORES, scored_rows(read_fiqa_json(path), where, neutral_below=neutral_below), where
+        if path.suffix not in READERS:
+            raise CorpusError(
+                f"{path}: the ending {path.suffix!r} is not known: use {', '.join(READERS)}, .json (FiQA), "
+                ".zip, .txt or a folder (Financial PhraseBank)"
+            )
+    table, where = read_table(source, CorpusError, words=(text, label, "target", TITLE, DECISIONS))
+    return *_from_table(table, where, text, label, neutral_below), where
+
+
+def _from_table(
+    table: pd.DataFrame, where: str, text: str, label: str, neutral_below: float
+) -> tuple[str, pd.DataFrame]:
+    if label not in table.columns and {TITLE, DECISIONS} <= set(table.columns):
+        return ENTITIES, entity_rows(table, where)
+    if label not in table.columns and "score" in table.columns:
+        if set(LABELS) <= set(table.columns):
+            raise CorpusError(f"{where}: holds what a model made of texts, not labels: pass texts that people labelled")
+        return SCORES, scored_rows(table, where, text=text, neutral_below=neutral_below)
+    return TABLE, named_columns(table, where, {"text": text, "label": label})

@@ -1,0 +1,147 @@
+"""Labelled texts: read them, map their labels, split them without leaks."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nlp.corpora.duplicates import CorpusCounts, OnMixed, count_fates, row_fates
+from nlp.errors import CorpusError
+from nlp.labels import LABEL_MAP, LABELS
+from nlp.texts.near_duplicates import duplicate_groups, group_split
+from nlp.texts.tables import need_columns, read_table
+
+log = logging.getLogger(__name__)
+
+
+def read_labelled(
+    source: str | Path | pd.DataFrame,
+    *,
+    text: str = "text",
+    label: str = "label",
+    label_map: Mapping[Any, str] = LABEL_MAP,
+) -> pd.DataFrame:
+    """Return rows with `text` and `label` (negative, neutral, positive), all other columns as given.
+
+    source: CSV, Parquet, JSON lines or a frame; `text` and `label` name its columns of sentences and labels. Labels
+    are looked up in `label_map` whatever their case, numbers as their digits; rows without a text are dropped and
+    counted, as are exact repeats of one text with one label. A text with two labels keeps the commoner one, in the
+    first row that bears it, or is dropped on a tie. For the counts, and for corpora in other forms, see read_corpus.
+
+    Raises:
+        CorpusError: a column is missing, a label is unknown, texts are not text, or nothing is left.
+    """
+    table, where = read_table(source, CorpusError, words=(text, label))
+    return checked_rows(named_columns(table, where, {"text": text, "label": label}), where, label_map)[0]
+
+
+def named_columns(table: pd.DataFrame, where: str, names: Mapping[str, str]) -> pd.DataFrame:
+    """Return the table with its columns called as we do (`names`: ours -> theirs), its rows numbered from 0.
+
+    Raises:
+        CorpusError: a column is missing or there twice, one serves for two, or the column of texts holds numbers.
+    """
+    need_columns(table, tuple(names.values()), where, CorpusError)
+    if len(set(names.values())) < len(names):
+        raise CorpusError(f"{where}: {' and '.join(names)} are both to be the column {names['text']}: name two columns")
+    for ours, theirs in names.items():
+        if ours in table.columns and ours not in names.values():
+            raise CorpusError(f"{where}: has a column {ours} beside {theirs}, which is to be read as that: drop one")
+    if pd.api.types.is_numeric_dtype(table[names["text"]]) and len(table):
+        raise CorpusError(f"{where}: the column {names['text']} holds numbers: name the column of sentences text")
+    return table.rename(columns={theirs: ours for ours, theirs in names.items()}).reset_index(drop=True)
+
+
+def checked_rows(
+    rows: pd.DataFrame, where: str, label_map: Mapping[Any, str] = LABEL_MAP, on_mixed: OnMixed = "vote"
+) -> tuple[pd.DataFrame, CorpusCounts]:
+    """Return rows of text and label with our labels, one per text (see row_fates), and what became of all of them.
+
+    rows: text, label as given, other columns; their index tells messages which row of the source they come from.
+
+    Raises:
+        CorpusError: a label is unknown, or nothing is left.
+    """
+    worded = rows[has_text(rows["text"])]
+    labelled = worded.assign(label=_mapped(worded["label"], label_map, where)).reset_index(drop=True)
+    fates = row_fates(labelled, on_mixed)
+    counts = count_fates(fates, read=len(rows))
+    if counts.kept < counts.read:
+        log.warning("%s: %s", where, counts)
+    if not counts.kept:
+        raise CorpusError(f"{where}: holds no labelled text")
+    return labelled[fates == "kept"].reset_index(drop=True), counts
+
+
+def has_text(texts: pd.Series) -> NDArray[np.bool_]:
+    """Whether each value is a text with anything but blanks."""
+    return np.array([isinstance(text, str) and bool(text.strip()) for text in texts], dtype=bool)
+
+
+def _mapped(labels: pd.Series, label_map: Mapping[Any, str], where: str) -> pd.Series:
+    known = {_key(label): ours for label, ours in label_map.items()}
+    strange = sorted(set(map(str, known.values())) - set(LABELS))
+    if strange:
+        raise CorpusError(f"label_map leads to {', '.join(strange)}: map to {', '.join(LABELS)}")
+    labels = labels.astype(object)  # not of NumPy: they are shown
+    mapped = labels.map(_key).map(known)
+    unknown = labels[mapped.isna()]
+    if len(unknown):
+        raise CorpusError(
+            f"{where}: row {unknown.index[0] + 1}: label {unknown.iloc[0]!r} is not known; known are "
+            f"{', '.join(known)}: pass --labels or a label_map ({len(unknown)} such rows)"
+        )
+    return mapped
+
+
+def _key(label: object) -> str:
+    """A label as lower-case text; 1.0 is 1, as missing values turn a column of whole numbers into floats."""
+    if isinstance(label, float) and label.is_integer():
+        label = int(label)
+    return str(label).strip().lower()
+
+
+def split(labelled: pd.DataFrame, *, valid: float = 0.1, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return (train, valid), stratified by label; near-duplicates (nlp/texts/near_duplicates.py) stay on one side.
+
+    valid: the share of rows to hold out.
+
+    Raises:
+        CorpusError: too few different texts for a split of that size.
+    """
+    if not 0.0 < valid <= 0.5:
+        raise CorpusError(f"valid is {valid:g}: give the share to hold out, in (0, 0.5]")
+    need_columns(labelled, ("text", "label"), "labelled texts", CorpusError)
+    groups = duplicate_groups(list(labelled["text"]))
+    need_enough(labelled, groups, valid)
+    train, held = group_split(labelled, groups, valid=valid, seed=seed)
+    return train.reset_index(drop=True), held.reset_index(drop=True)
+
+
+def need_enough(labelled: pd.DataFrame, groups: NDArray[np.int64], valid: float) -> None:
+    """Refuse rows of which a label has fewer texts, near-duplicates counted once, than a split of that size needs.
+
+    Raises:
+        CorpusError: so it is.
+    """
+    per_label = pd.Series(groups).groupby(labelled["label"].to_numpy()).nunique()
+    if per_label.empty:
+        raise CorpusError("there is no text to split: pass labelled texts")
+    folds, smallest = round(1.0 / valid), int(per_label.min())
+    if smallest < folds:
+        raise CorpusError(
+            f"the rarest label has {smallest} texts ({per_label.idxmin()}, near-duplicates counted once), a split into "
+            f"{folds} needs {folds}: hold out more, or collect more"
+        )
+
+
+def embedded_corpus() -> pd.DataFrame:
+    """The labelled headlines that ship with the package: text, label, kind (see nlp/corpora/data/README.md)."""
+    from importlib.resources import as_file, files
+
+    with as_file(files("nlp.corpora") / "data" / "headlines.csv") as path:
+        return read_labelled(path)

@@ -1,1 +1,0 @@
-"""Data files of the package; see README.md beside this file."""

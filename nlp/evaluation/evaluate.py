@@ -1,0 +1,240 @@
+"""How good a classifier is: accuracy, macro-F1, MCC, Brier score and calibration, each with an interval."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from nlp.errors import CorpusError
+from nlp.evaluation.bootstrap import Floats, Interval, group_codes, in_grains, interval, interval_of, resampled_sums
+from nlp.evaluation.calibration import (
+    Chance,
+    calibration_error,
+    confidence_histogram,
+    error_if_calibrated,
+    gaps_by_bin,
+    reliability_curve,
+)
+from nlp.evaluation.metrics import (
+    CELLS,
+    accuracy_of,
+    as_confusion,
+    checked_codes,
+    confusion_cells,
+    confusion_of,
+    f1_per_label,
+    guesses,
+    macro_f1,
+    matthews,
+    precision,
+    recall,
+    squared_errors,
+)
+from nlp.labels import LABELS
+from nlp.texts.near_duplicates import duplicate_groups
+from nlp.texts.tables import need_columns
+
+Probabilities = NDArray[np.float32]
+
+NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "mcc": "MCC", "brier": "Brier", "ece": "ECE"}
+OFF_ONE = 1e-3  # half precision sums to 1 no better
+FEW = 30  # groups
+
+
+class Predictor(Protocol):
+    """Whatever gives probabilities: a fine-tuned classifier, an ensemble of them, a baseline."""
+
+    def predict_proba(self, texts: Sequence[str]) -> Probabilities:
+        """Probabilities (texts × 3: negative, neutral, positive)."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of one classifier on one labelled set, with 95 % bootstrap intervals.
+
+    n texts in `groups` groups of near-duplicates, which the bootstrap draws whole. brier is in [0, 2], least is best;
+    ece_if_calibrated is the calibration error that chance alone would show. per_class: label × precision, recall, f1
+    (each with _low and _high) and support. confusion: truth × guess, counts. reliability and confidence: see
+    reliability_curve and confidence_histogram. notes: what is undefined, or less sure than its interval looks.
+    """
+
+    n: int
+    groups: int
+    accuracy: float
+    accuracy_interval: Interval
+    macro_f1: float
+    macro_f1_interval: Interval
+    mcc: float
+    mcc_interval: Interval
+    brier: float
+    brier_interval: Interval
+    ece: float
+    ece_interval: Interval
+    ece_if_calibrated: Chance
+    per_class: pd.DataFrame
+    confusion: pd.DataFrame
+    reliability: pd.DataFrame
+    confidence: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+    @property
+    def f1(self) -> dict[str, float]:
+        """F1 per label."""
+        return {str(label): float(value) for label, value in self.per_class["f1"].items()}
+
+    @property
+    def headline(self) -> dict[str, tuple[float, Interval]]:
+        """The five figures of the whole, each with its interval."""
+        return {
+            "accuracy": (self.accuracy, self.accuracy_interval),
+            "macro_f1": (self.macro_f1, self.macro_f1_interval),
+            "mcc": (self.mcc, self.mcc_interval),
+            "brier": (self.brier, self.brier_interval),
+            "ece": (self.ece, self.ece_interval),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values for JSON; confusion[truth][guess] is a count."""
+        flat: dict[str, Any] = {"n": self.n, "groups": self.groups}
+        for name, (value, ends) in self.headline.items():
+            flat |= {name: value, f"{name}_interval": list(ends)}
+        return flat | {
+            "ece_if_calibrated": self.ece_if_calibrated._asdict(),
+            "f1": self.f1,
+            "per_class": {str(label): _nested(row) for label, row in self.per_class.iterrows()},
+            "confusion": {str(truth): row.to_dict() for truth, row in self.confusion.iterrows()},
+            "reliability": self.reliability.reset_index().to_dict("records"),
+            "confidence": self.confidence.to_dict("records"),
+            "notes": list(self.notes),
+        }
+
+    def __str__(self) -> str:
+        """The figures, then the confusion matrix (rows: truth)."""
+        lines = [f"{self.n:,} texts in {self.groups:,} groups of near-duplicates"]
+        for name, (value, (low, high)) in self.headline.items():
+            lines.append(f"{NAMES[name]:<9} {value:.3f}  (95 % {low:.3f} to {high:.3f})")
+        lines += [f"F1 {label:<9} {value:.3f}" for label, value in self.f1.items()]
+        lines += ["confusion (rows: truth, columns: guess)", self.confusion.to_string(), *self.notes]
+        return "\n".join(lines)
+
+
+def evaluate(classifier: Predictor, labelled: pd.DataFrame, *, seed: int = 0) -> Evaluation:
+    """Score the rows of `labelled` (text, label: see read_labelled) and compare; near-duplicates count as a group.
+
+    Raises:
+        CorpusError: a column is missing, there are no rows, or a label is unknown.
+    """
+    need_columns(labelled, ("text", "label"), "labelled texts", CorpusError)
+    texts = list(labelled["text"])
+    groups = duplicate_groups(texts)
+    return evaluate_probabilities(classifier.predict_proba(texts), labelled["label"], groups=groups, seed=seed)
+
+
+def evaluate_probabilities(
+    probabilities: Probabilities, labels: pd.Series, *, groups: ArrayLike | None = None, seed: int = 0
+) -> Evaluation:
+    """Compare probabilities (texts × 3: negative, neutral, positive) with labels.
+
+    groups: one number per text (see duplicate_groups); the bootstrap draws whole groups, as near-duplicates are
+    right or wrong together. None draws single texts.
+
+    Raises:
+        CorpusError: no texts, an unknown label, not one group or not one row of three probabilities per label.
+    """
+    truth = checked_codes(probabilities, labels)
+    _check_probabilities(probabilities)
+    guess = guesses(probabilities)
+    errors = in_grains(squared_errors(probabilities, truth))
+    sums = np.column_stack([confusion_cells(truth, guess), errors, gaps_by_bin(probabilities, truth)])
+    value, drawn = _figures(sums.sum(axis=0)), _figures(resampled_sums(sums, groups, seed))
+    ends = {name: interval_of(drawn[name]) for name in NAMES}
+    ends["ece"] = _error_interval(drawn["ece"], float(value["ece"]))
+    confusion, clusters = confusion_of(truth, guess), int(group_codes(groups, len(truth)).max()) + 1
+    return Evaluation(
+        n=len(truth), groups=clusters,
+        accuracy=float(value["accuracy"]), accuracy_interval=ends["accuracy"],
+        macro_f1=float(value["macro_f1"]), macro_f1_interval=ends["macro_f1"],
+        mcc=float(value["mcc"]), mcc_interval=ends["mcc"],
+        brier=float(value["brier"]), brier_interval=ends["brier"],
+        ece=float(value["ece"]), ece_interval=ends["ece"],
+        ece_if_calibrated=error_if_calibrated(probabilities, groups, seed=seed),
+        per_class=_per_class(value, drawn).assign(support=confusion.sum(axis=1)),
+        confusion=pd.DataFrame(confusion, index=LABELS, columns=LABELS),
+        reliability=reliability_curve(probabilities, truth, groups=groups),
+        confidence=confidence_histogram(probabilities, truth),
+        notes=tuple(_notes(confusion, clusters)),
+    )  # fmt: skip
+
+
+def _check_probabilities(probabilities: Probabilities) -> None:
+    off = (probabilities < 0.0).any(axis=1) | (np.abs(probabilities.sum(axis=1) - 1.0) > OFF_ONE)
+    if off.any():
+        row = int(off.argmax())
+        shown = ", ".join(f"{value:g}" for value in probabilities[row].tolist())
+        raise CorpusError(
+            f"row {row + 1}: {shown} are no probabilities, which sum to 1: pass those of predict_proba, not logits "
+            f"({int(off.sum())} such rows)"
+        )
+
+
+def _figures(sums: Floats) -> dict[str, Floats]:
+    """Figures (... or ... × label) from sums of confusion cells, squared errors and gaps by bin (... × 25)."""
+    confusion, n = as_confusion(sums[..., :CELLS]), sums[..., :CELLS].sum(axis=-1)
+    return {
+        "accuracy": accuracy_of(confusion), "macro_f1": macro_f1(confusion), "mcc": matthews(confusion),
+        "brier": sums[..., CELLS] / n, "ece": calibration_error(sums[..., CELLS + 1 :], n),
+        "precision": precision(confusion), "recall": recall(confusion), "f1": f1_per_label(confusion),
+    }  # fmt: skip
+
+
+def _error_interval(draws: Floats, figure: float) -> Interval:
+    """Chance raises a mean of absolute values, so the figure is too high, and the draws, of it in turn, too high twice.
+
+    The lower end takes the excess off (the basic bootstrap: A. Davison and D. Hinkley, 1997, section 5.2); the upper
+    one only moves the draws to the figure, as that is what the interval should contain.
+    """
+    high = float(np.quantile(draws, 0.975))
+    return Interval(float(np.clip(2.0 * figure - high, 0.0, figure)),
+                    float(np.clip(high - draws.mean() + figure, figure, 1.0)))  # fmt: skip
+
+
+def _per_class(value: dict[str, Floats], drawn: dict[str, Floats]) -> pd.DataFrame:
+    table = pd.DataFrame(index=pd.Index(LABELS, name="label"))
+    for name in ("precision", "recall", "f1"):
+        low, high = interval(drawn[name])
+        table = table.assign(**{name: value[name], f"{name}_low": low, f"{name}_high": high})
+    return table
+
+
+def _nested(row: pd.Series) -> dict[str, Any]:
+    plain: dict[str, Any] = {"support": int(row["support"])}
+    for name in ("precision", "recall", "f1"):
+        plain |= {name: float(row[name]), f"{name}_interval": [float(row[f"{name}_low"]), float(row[f"{name}_high"])]}
+    return plain
+
+
+def _notes(confusion: NDArray[np.int64], groups: int) -> list[str]:
+    """What a reader must know before trusting a figure: what is undefined, and where an interval is too narrow."""
+    texts, guessed = confusion.sum(axis=1), confusion.sum(axis=0)
+    absent = [label for label, count in zip(LABELS, texts, strict=True) if not count]
+    silent = [label for label, count in zip(LABELS, guessed, strict=True) if not count]
+    told = []
+    if absent:
+        told.append(
+            f"No text is {' or '.join(absent)}: recall is undefined there, and its F1 of 0 lowers the macro-F1."
+        )
+    if silent:
+        told.append(f"No guess is {' or '.join(silent)}: precision is undefined there and given as 0.")
+    if len(absent) == 2 or len(silent) == 2:
+        told.append("MCC is undefined where all texts or all guesses have one label, and given as 0.")
+    if np.trace(confusion) == confusion.sum():
+        told.append(
+            "No text is wrong: the bootstrap cannot show errors that it never saw. Were the accuracy "
+            f"{0.025 ** (1 / groups):.3f}, so many texts without an error would still come up once in forty times."
+        )
+    if groups < FEW:
+        told.append(f"Only {groups} texts that are no near-duplicates: the intervals are too narrow.")
+    return told

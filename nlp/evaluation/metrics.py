@@ -1,0 +1,111 @@
+"""Figures of a classifier from counts of truth × guess: each takes one confusion matrix, or a stack of them.
+
+Where a figure is undefined (no text of a label, no guess of it, a constant side) it is 0 here, as in scikit-learn with
+zero_division=0; `evaluate` says which these are.
+"""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nlp.errors import CorpusError
+from nlp.labels import LABELS, label_codes
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
+Scores = NDArray[np.float32] | Floats
+Counts = Codes | Floats
+
+CELLS = len(LABELS) ** 2
+
+
+def checked_codes(scores: Scores, labels: pd.Series) -> Codes:
+    """Return the labels as codes after the checks that figures need; scores are probabilities or logits.
+
+    Raises:
+        CorpusError: no texts, an unknown label, or scores that are not (texts × 3) and finite.
+    """
+    codes = np.asarray(label_codes(labels), dtype=np.int64)
+    if not len(codes):
+        raise CorpusError("no labelled texts to compare with: pass at least one")
+    if scores.shape != (len(codes), len(LABELS)):
+        raise CorpusError(
+            f"probabilities are {' × '.join(map(str, scores.shape))}, needed are {len(codes)} × {len(LABELS)}: "
+            f"one row per label with those of {', '.join(LABELS)}"
+        )
+    if not np.isfinite(scores).all():
+        raise CorpusError(f"row {int(np.argmin(np.isfinite(scores).all(axis=1))) + 1}: not a finite number")
+    return codes
+
+
+def guesses(probabilities: Scores) -> Codes:
+    """The most probable label of each row, as a code."""
+    return np.asarray(probabilities.argmax(axis=1), dtype=np.int64)
+
+
+def confusion_of(truth: Codes, guess: Codes) -> Codes:
+    """Counts of texts (truth × guess), both as positions in LABELS."""
+    return np.bincount(truth * len(LABELS) + guess, minlength=CELLS).reshape(len(LABELS), len(LABELS))
+
+
+def confusion_cells(truth: Codes, guess: Codes) -> Floats:
+    """Return one row per text with a 1 at its place in the flattened confusion matrix (texts × 9, truth first)."""
+    return np.asarray(np.eye(CELLS)[truth * len(LABELS) + guess])
+
+
+def as_confusion(cells: Floats) -> Floats:
+    """Sums of `confusion_cells` (... × 9) as matrices (... × 3 × 3): truth, guess."""
+    return cells.reshape(*cells.shape[:-1], len(LABELS), len(LABELS))
+
+
+def accuracy_of(confusion: Counts) -> Floats:
+    """Share of texts on the diagonal of one confusion matrix, or of each of many (... × truth × guess)."""
+    return np.asarray(np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum(axis=(-2, -1)))
+
+
+def precision(confusion: Counts) -> Floats:
+    """Right guesses of a label over guesses of it (... × 3); 0 where it is never guessed."""
+    return _ratio(_right(confusion), confusion.sum(axis=-2))
+
+
+def recall(confusion: Counts) -> Floats:
+    """Right guesses of a label over texts of it (... × 3); 0 where it never occurs."""
+    return _ratio(_right(confusion), confusion.sum(axis=-1))
+
+
+def f1_per_label(confusion: Counts) -> Floats:
+    """Harmonic mean of precision and recall per label (... × 3); 0 for a label that neither side knows."""
+    return _ratio(2.0 * _right(confusion), confusion.sum(axis=-2) + confusion.sum(axis=-1))
+
+
+def macro_f1(confusion: Counts) -> Floats:
+    """Mean F1 of the three labels; one that neither occurs nor is guessed counts as 0."""
+    return np.asarray(f1_per_label(confusion).mean(axis=-1))
+
+
+def matthews(confusion: Counts) -> Floats:
+    """Matthews correlation of truth and guess, in [-1, 1]; 0 where either is constant.
+
+    J. Gorodkin, "Comparing two K-category assignments by a K-category correlation coefficient", 2004: the
+    covariance (right · n - sum of texts_k · guesses_k) over the root of the two variances.
+    """
+    n = confusion.sum(axis=(-2, -1))
+    texts, guessed = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    covariance = _right(confusion).sum(axis=-1) * n - (texts * guessed).sum(axis=-1)
+    # Two roots, as the product of the two variances of a million texts would overflow whole numbers.
+    spread = np.sqrt(n**2 - (texts**2).sum(axis=-1)) * np.sqrt(n**2 - (guessed**2).sum(axis=-1))
+    return _ratio(covariance, spread)
+
+
+def squared_errors(probabilities: Scores, truth: Codes) -> Floats:
+    """Squared distance of each row to its one-hot label, in [0, 2]; its mean is the score of G. Brier, 1950."""
+    wanted = np.eye(len(LABELS))[truth]
+    return np.asarray(((probabilities.astype(np.float64) - wanted) ** 2).sum(axis=1))
+
+
+def _right(confusion: Counts) -> Floats:
+    return np.asarray(np.diagonal(confusion, axis1=-2, axis2=-1), dtype=np.float64)
+
+
+def _ratio(part: Floats, whole: Counts) -> Floats:
+    return np.asarray(np.divide(part, whole, out=np.zeros(np.shape(part)), where=whole > 0))

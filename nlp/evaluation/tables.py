@@ -1,0 +1,182 @@
+"""An assessment as tables, for a terminal and, cell by cell, for the page."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from textwrap import fill
+from typing import NamedTuple
+
+import pandas as pd
+
+from nlp.evaluation.assessment import Assessment, part_name
+from nlp.evaluation.compare import Paired
+from nlp.evaluation.evaluate import FEW, NAMES, Evaluation
+from nlp.labels import LABELS
+
+MINUS = "\u2212"
+LONGEST_NAME, WIDTH = 30, 100
+PARTS = {"agree": "by agreement of the annotators", "length": "by length"}
+
+
+class Table(NamedTuple):
+    """A caption, the names of the columns (the first may be empty) and rows of cells; in a cell a line break parts a
+    figure from its interval. strips: of each row its accuracy with the interval, for a page to draw.
+    """
+
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    strips: Sequence[tuple[float, float, float]] = ()
+
+
+def as_text(found: Assessment) -> str:
+    """Return all tables and notes as one text, at most about a hundred characters wide."""
+    blocks = [_grid(figures_table(found), below=True), fill(calibration_words(found.evaluation), WIDTH)]
+    if found.rivals:
+        blocks.append(_grid(comparison_table(found)))
+    blocks += [_grid(class_table(found.evaluation)), _grid(confusion_table(found.evaluation))]
+    blocks += [_grid(table) for table in part_tables(found)]
+    notes = all_notes(found)
+    return "\n\n".join(
+        [*blocks, *(["\n".join(fill(f"- {note}", WIDTH, subsequent_indent="  ") for note in notes)] if notes else [])]
+    )
+
+
+def figures_table(found: Assessment) -> Table:
+    """Models and baselines as rows."""
+    n, groups = found.evaluation.n, found.evaluation.groups
+    caption = f"{n:,} texts in {groups:,} groups of near-duplicates, 95 % intervals; of Brier and ECE less is better"
+    rows = [
+        [name, *(_cell(value, *interval) for value, interval in evaluation.headline.values())]
+        for name, evaluation in found.evaluations
+    ]
+    strips = [(each.accuracy, *each.accuracy_interval) for _, each in found.evaluations]
+    return Table(caption, ["", *NAMES.values()], rows, strips)
+
+
+def comparison_table(found: Assessment) -> Table:
+    """What the classifier has over each rival, in points, and on which texts they part."""
+    rows = [
+        [name, _points(rival.comparison.accuracy), _points(rival.comparison.macro_f1),
+         f"{rival.comparison.only_first:,}", f"{rival.comparison.only_second:,}", p_value(rival.comparison.p_value)]
+        for name, rival in found.rivals
+    ]  # fmt: skip
+    header = ["", "accuracy, points", "macro-F1, points", "right alone", "the other alone", "McNemar p"]
+    return Table(f"{found.name} less each other, on the same texts", header, rows)
+
+
+def class_table(evaluation: Evaluation) -> Table:
+    """Precision, recall and F1 of each label."""
+    rows = [
+        [str(label), f"{row['support']:,.0f}", *(_of(row, name) for name in ("precision", "recall", "f1"))]
+        for label, row in evaluation.per_class.iterrows()
+    ]
+    return Table("per label", ["", "texts", "precision", "recall", "F1"], rows)
+
+
+def confusion_table(evaluation: Evaluation) -> Table:
+    """Counts of texts."""
+    rows = [[str(truth), *(f"{count:,}" for count in row)] for truth, row in evaluation.confusion.iterrows()]
+    return Table("confusion: texts of each label (rows) by guess (columns)", ["", *LABELS], rows)
+
+
+def part_tables(found: Assessment) -> list[Table]:
+    """One table per way to break the texts down; the row of all texts is in the main table already."""
+    return [_part_table(name, table.drop("(all)")) for name, table in found.breakdown.items()]
+
+
+def _part_table(name: str, table: pd.DataFrame) -> Table:
+    rows = [
+        [part_name(part), f"{row['n']:,.0f}", _of(row, "accuracy"), _of(row, "macro_f1")]
+        for part, row in table.iterrows()
+    ]
+    strips = list(table[["accuracy", "accuracy_low", "accuracy_high"]].itertuples(index=False, name=None))
+    return Table(PARTS.get(name, f"by {name}"), ["", "texts", "accuracy", "macro-F1"], rows, strips)
+
+
+def calibration_words(evaluation: Evaluation) -> str:
+    """The calibration error beside what chance alone would show."""
+    mean, most = evaluation.ece_if_calibrated
+    verdict = "more than chance alone explains" if evaluation.ece > most else "chance alone could explain it"
+    return (
+        f"Calibration error {evaluation.ece:.3f}: {verdict}. On so many texts, were every confidence right, it would "
+        f"be {mean:.3f} on average and above {most:.3f} once in twenty times."
+    )
+
+
+def all_notes(found: Assessment) -> list[str]:
+    """What a reader must know, of the classifier and of its rivals, each said once."""
+    told = [*found.evaluation.notes, *found.notes]
+    for name, rival in found.rivals:
+        told += [f"{name}: {note}" for note in rival.evaluation.notes if note not in found.evaluation.notes]
+    small = ", ".join(_small_parts(found))
+    return [*told, f"Of fewer than {FEW} texts, so that intervals are too narrow: {small}."] if small else told
+
+
+def _small_parts(found: Assessment) -> Iterator[str]:
+    for name, table in found.breakdown.items():
+        few = table[table["n"] < FEW].index.drop("(all)", errors="ignore")
+        yield from (f"{name} {part_name(part)}" for part in few)
+
+
+def number(value: float) -> str:
+    """Three digits after the point, with a true minus sign."""
+    return f"{value:z.3f}".replace("-", MINUS)
+
+
+def ends(low: float, high: float) -> str:
+    """An interval, short: .842 to .880."""
+    return f"{_short(low)} to {_short(high)}"
+
+
+def p_value(value: float) -> str:
+    """Two digits that count, or a bound."""
+    return "< 0.0001" if value < 1e-4 else f"{value:.2g}"
+
+
+def _short(value: float) -> str:
+    plain = number(value)
+    return plain.replace("0.", ".", 1) if abs(value) < 0.9995 else plain
+
+
+def _points(paired: Paired) -> str:
+    low, high = (f"{100 * end:+z.1f}".replace("-", MINUS) for end in paired.interval)
+    return f"{100 * paired.difference:+z.1f}".replace("-", MINUS) + f"\n{low} to {high}"
+
+
+def _of(row: pd.Series, name: str) -> str:
+    return _cell(row[name], row[f"{name}_low"], row[f"{name}_high"])
+
+
+def _cell(value: float, low: float, high: float) -> str:
+    return f"{number(value)}\n{ends(low, high)}"
+
+
+def _grid(table: Table, *, below: bool = False) -> str:
+    """Columns aligned to the right, names to the left; intervals go in brackets, or below their figure."""
+    rows = [[_fitting(name), *cells] for name, *cells in table.rows]
+    lines = [list(table.header)]
+    for row in rows:
+        lines += _unfolded(row) if below else [[_bracketed(cell) for cell in row]]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join([table.caption, *("  " + _line(line, widths) for line in lines)])
+
+
+def _bracketed(cell: str) -> str:
+    value, _, between = cell.partition("\n")
+    return f"{value} ({between})" if between else value
+
+
+def _unfolded(row: Sequence[str]) -> list[list[str]]:
+    name, *cells = row
+    first, second = zip(*(cell.split("\n") for cell in cells), strict=True)
+    return [[name, *first], ["", *second]]
+
+
+def _line(cells: Iterable[str], widths: Sequence[int]) -> str:
+    name, *rest = (cell.ljust(width) if place == 0 else cell.rjust(width)
+                   for place, (cell, width) in enumerate(zip(cells, widths, strict=True)))  # fmt: skip
+    return "  ".join([name, *rest]).rstrip()
+
+
+def _fitting(name: str) -> str:
+    """The end of a long name: of paths it is what tells them apart."""
+    return name if len(name) <= LONGEST_NAME else f"…{name[1 - LONGEST_NAME :]}"

@@ -1,1 +1,0 @@
-"""Labelled corpora: the forms they come in, their labels, repeats and contradictions, several at once."""

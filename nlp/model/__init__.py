@@ -1,0 +1,1 @@
+"""The classifier: files, tokens, temperature, ensembles; `forward` computes."""

@@ -1,0 +1,156 @@
+"""Several classifiers as one: their probabilities averaged, one folder on disk."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nlp.errors import ModelError
+from nlp.labels import LABELS
+from nlp.model.classifier import SentimentClassifier, label_order
+from nlp.model.files import checked_temperature, whole_folder
+from nlp.model.inference import TOKENS_PER_BATCH
+from nlp.provenance import TrainingTexts, joined
+
+SIDECAR = "ensemble.json"  # its presence is what makes a folder an ensemble
+
+
+class Classifier(Protocol):
+    """What the rest of the package asks of a classifier, one model or many."""
+
+    temperature: float
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what decides the probabilities."""
+
+    def predict_proba(
+        self, texts: Sequence[str], *, tokens_per_batch: int = TOKENS_PER_BATCH, progress: bool = False
+    ) -> NDArray[np.float32]:
+        """Probabilities (texts × 3: negative, neutral, positive)."""
+
+    @property
+    def training(self) -> TrainingTexts | None:
+        """Which texts taught it, where that is known."""
+
+    def save(self, folder: str | Path) -> Path:
+        """Write it as a folder that `load_classifier` reads."""
+
+
+class SentimentEnsemble:
+    """Classifiers whose probabilities are averaged; its columns are always negative, neutral, positive."""
+
+    def __init__(self, members: Sequence[SentimentClassifier], *, temperature: float = 1.0) -> None:
+        """members: at least one; each keeps its own temperature. temperature: that of the average, see predict_proba.
+
+        Raises:
+            ModelError: no member, a member with other labels, or a temperature that is not above 0.
+        """
+        if not members:
+            raise ModelError("an ensemble of no classifiers: pass at least one")
+        for number, member in enumerate(members):
+            _check_labels(number, member)
+        self.members = tuple(members)
+        self.temperature = checked_temperature(temperature)
+
+    @classmethod
+    def load(cls, source: str | Path, *, device: str = "auto", dtype: str = "auto") -> "SentimentEnsemble":
+        """Load from a folder that `save` wrote; device and dtype as for SentimentClassifier.load.
+
+        Raises:
+            ModelError: no ensemble.json, a member that is missing or cannot be loaded, or other members than saved.
+        """
+        folder = Path(source)
+        sidecar = _read_sidecar(folder)
+        places = [folder / "members" / str(number) for number in range(sidecar["members"])]
+        members = [SentimentClassifier.load(place.resolve(), device=device, dtype=dtype) for place in places]
+        ensemble = cls(members, temperature=sidecar["temperature"])
+        if ensemble.fingerprint != sidecar["fingerprint"]:
+            raise ModelError(f"{folder}: its members are not those that {SIDECAR} was written for: save it anew")
+        return ensemble
+
+    def predict_proba(
+        self, texts: Sequence[str], *, tokens_per_batch: int = TOKENS_PER_BATCH, progress: bool = False
+    ) -> NDArray[np.float32]:
+        """Return the members' mean probabilities (texts × 3), float32, rows sum to 1, in the order given.
+
+        A temperature T other than 1 sharpens or softens that mean: p^(1/T), scaled to sum to 1, which for one
+        member is the same as dividing its logits by T.
+
+        Raises:
+            NlpError: a text is not a string.
+        """
+        total = np.zeros((len(texts), len(LABELS)))
+        for member in self.members:
+            total += member.predict_proba(texts, tokens_per_batch=tokens_per_batch, progress=progress)
+        return _tempered(total / len(self.members), self.temperature)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what decides the probabilities: the members in their order and the temperature."""
+        parts = [[member.fingerprint for member in self.members], repr(self.temperature)]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    @property
+    def training(self) -> TrainingTexts | None:
+        """Which texts taught any of the members, where that is known."""
+        return joined([member.training for member in self.members])
+
+    def save(self, folder: str | Path) -> Path:
+        """Write members/0, members/1, ... and ensemble.json; an error leaves an older model there whole.
+
+        Raises:
+            ModelError: `folder` holds anything but a saved model, or cannot be written.
+        """
+        with whole_folder(Path(folder)) as fresh:
+            self._write(fresh)
+        return Path(folder)
+
+    def _write(self, folder: Path) -> None:
+        for number, member in enumerate(self.members):
+            member.save(folder / "members" / str(number))
+        sidecar = {"members": len(self.members), "labels": LABELS, "temperature": self.temperature,
+                   "fingerprint": self.fingerprint}  # fmt: skip
+        (folder / SIDECAR).write_text(json.dumps(sidecar, indent=2) + "\n", encoding="utf-8")
+
+
+def load_classifier(source: str | Path, *, device: str = "auto", dtype: str = "auto") -> Classifier:
+    """Load what is there: an ensemble where the folder has an ensemble.json, else one classifier.
+
+    Raises:
+        ModelError: see SentimentEnsemble.load and SentimentClassifier.load.
+    """
+    kind = SentimentEnsemble if (Path(source) / SIDECAR).is_file() else SentimentClassifier
+    return kind.load(source, device=device, dtype=dtype)
+
+
+def _tempered(mean: NDArray[np.float64], temperature: float) -> NDArray[np.float32]:
+    powers = mean ** (1.0 / temperature)
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+def _check_labels(number: int, member: SentimentClassifier) -> None:
+    try:
+        label_order(member.model.config)
+    except ModelError as error:
+        raise ModelError(f"member {number} of the ensemble: {error}") from error
+
+
+def _read_sidecar(folder: Path) -> dict[str, Any]:
+    path = folder / SIDECAR
+    if not path.is_file():
+        raise ModelError(f"{folder}: has no {SIDECAR}: pass a folder that an ensemble was saved in")
+    try:
+        sidecar = json.loads(path.read_text(encoding="utf-8"))
+        labels = tuple(sidecar["labels"])
+        found = {"members": int(sidecar["members"]), "temperature": float(sidecar["temperature"]),
+                 "fingerprint": str(sidecar["fingerprint"])}  # fmt: skip
+    except (ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"{path}: cannot be read: {error!r}: save the ensemble anew") from error
+    if labels != LABELS:
+        raise ModelError(f"{path}: its labels are {', '.join(map(str, labels))}, needed are {', '.join(LABELS)}")
+    return found

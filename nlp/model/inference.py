@@ -1,0 +1,84 @@
+"""Texts -> logits: tokens read ahead of the model, the model in whatever way its device is fastest."""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nlp.errors import NlpError
+from nlp.model.forward.engines import Engine, Part, in_flight
+from nlp.model.forward.padded import LONGEST
+
+TOKENS_PER_BATCH = 0  # as many as suit the device (nlp/model/forward/engines.py)
+TEXTS_AHEAD = 16_384  # are tokenised while as many before them are computed
+
+
+def longest_text(model: Any, tokenizer: Any) -> int:
+    """Return how many tokens of a text the model can read."""
+    positions = getattr(model.config, "max_position_embeddings", LONGEST)
+    return min(LONGEST, int(tokenizer.model_max_length), int(positions))
+
+
+def checked_texts(texts: Sequence[str], error: type[NlpError] = NlpError) -> list[str]:
+    """Return the texts as a list, or raise `error` naming the first that is no text."""
+    if isinstance(texts, str):
+        raise error("texts is one string: pass a list of strings")
+    for row, text in enumerate(texts, 1):
+        if not isinstance(text, str):
+            raise error(f"row {row}: the text is {text!r}: pass strings only")
+        if not text.isascii() and _has_surrogate(text):
+            raise error(f"row {row}: the text {text!r} holds half a character (a lone surrogate): decode it again")
+    return list(texts)
+
+
+def _has_surrogate(text: str) -> bool:
+    try:
+        text.encode()  # a hundred times as fast as to look at each character
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def tokenize(tokenizer: Any, texts: Sequence[str], max_length: int) -> tuple[list[list[int]], int]:
+    """Return the token ids of each text, special tokens included, and how many texts were cut at `max_length`.
+
+    The Rust tokenizer is called directly: its Python wrapper builds a list for every field of every text.
+    """
+    backend = tokenizer.backend_tokenizer
+    backend.no_padding()
+    backend.enable_truncation(max_length)
+    encodings = backend.encode_batch_fast(list(texts))
+    return [encoding.ids for encoding in encodings], sum(bool(encoding.overflowing) for encoding in encodings)
+
+
+def logits_of(
+    texts: Sequence[str], read: Callable[[Sequence[str]], list[list[int]]], engine: Engine, tokens: int, progress: bool
+) -> NDArray[np.float32]:
+    """Return the logits (texts × labels), in the order given; at least one text.
+
+    read: texts to their token ids; it runs in a thread of its own, ahead of the engine.
+    """
+    import torch
+    from tqdm import tqdm
+
+    windows = [texts[start : start + TEXTS_AHEAD] for start in range(0, len(texts), TEXTS_AHEAD)]
+    bar = tqdm(total=len(texts), desc="scoring", unit="text", disable=None if progress else True)
+    with torch.inference_mode(), bar, ThreadPoolExecutor(1) as reader:
+        parts = [_ordered(engine(ids, tokens), len(ids), bar.update) for ids in in_flight(reader, read, windows, 1)]
+    return np.concatenate(parts)
+
+
+def _ordered(parts: Iterable[Part], count: int, advance: Callable[[int], object]) -> NDArray[np.float32]:
+    """Return the rows of all parts in the order of the texts; a GPU is waited for only here."""
+    import torch
+
+    places, rows = [], []
+    for texts, logits in parts:
+        places.append(texts)
+        rows.append(logits)
+        advance(len(texts))
+    ordered = np.empty((count, rows[0].shape[1]), dtype=np.float32)
+    ordered[np.concatenate(places)] = torch.cat(rows).float().cpu().numpy()
+    return ordered

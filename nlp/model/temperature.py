@@ -1,0 +1,70 @@
+"""Temperature scaling: one number that makes a classifier's confidence match its accuracy."""
+
+import logging
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import log_softmax, softmax
+
+from nlp.evaluation.metrics import Floats, Scores, checked_codes
+
+log = logging.getLogger(__name__)
+
+COLDEST, HOTTEST = 0.05, 20.0
+LEAST = float(np.finfo(np.float32).tiny)  # a probability that underflowed in float32 is not impossible
+
+
+def fit_temperature(logits_or_probabilities: Scores, labels: pd.Series) -> float:
+    """Return the temperature, in [0.05, 20], at which these texts' labels are likeliest.
+
+    Logits or probabilities: texts × 3 (negative, neutral, positive); log-probabilities are logits, so both give the
+    same answer. Rows that are nowhere negative and sum to 1 are taken for probabilities. Above 1 the classifier was
+    too sure. Fit on texts that training never saw, or the temperature of a fitted model comes out too low. Where
+    every text is right, or none better than chance, there is no best one: the end of the range, and a warning.
+
+    Minimises the negative log-likelihood of softmax(logits / T): C. Guo, G. Pleiss, Y. Sun and K. Weinberger, "On
+    calibration of modern neural networks", ICML 2017. It is convex in 1 / T, so the root of its slope is the answer.
+
+    Raises:
+        CorpusError: no texts, an unknown label, or numbers that are not (texts × 3) and finite.
+    """
+    truth = checked_codes(logits_or_probabilities, labels)
+    logits = _logits(logits_or_probabilities)
+    inverse_low, inverse_high = 1.0 / HOTTEST, 1.0 / COLDEST
+    if _slope(inverse_low, logits, truth) >= 0.0:
+        return _end(HOTTEST, "no surer than chance is better")
+    if _slope(inverse_high, logits, truth) <= 0.0:
+        return _end(COLDEST, "every text is right")
+    return 1.0 / float(brentq(_slope, inverse_low, inverse_high, args=(logits, truth)))
+
+
+def at_temperature(logits_or_probabilities: Scores, temperature: float) -> NDArray[np.float32]:
+    """Return softmax(logits / temperature), float32, rows sum to 1; the order of labels in a row never changes."""
+    return np.asarray(softmax(_logits(logits_or_probabilities) / temperature, axis=1), dtype=np.float32)
+
+
+def negative_log_likelihood(logits_or_probabilities: Scores, labels: pd.Series, temperature: float = 1.0) -> float:
+    """Mean of -log p(label) over the texts, in nats; 1.10 for a classifier that knows nothing."""
+    truth = checked_codes(logits_or_probabilities, labels)
+    likelihood = log_softmax(_logits(logits_or_probabilities) / temperature, axis=1)
+    return float(-likelihood[np.arange(len(truth)), truth].mean())
+
+
+def _logits(scores: Scores) -> Floats:
+    scores = scores.astype(np.float64)
+    if (scores >= 0.0).all() and np.allclose(scores.sum(axis=1), 1.0, atol=1e-3):
+        return np.asarray(np.log(np.maximum(scores, LEAST)))
+    return scores
+
+
+def _slope(inverse: float, logits: Floats, truth: NDArray[np.int64]) -> float:
+    """Derivative of the mean negative log-likelihood by 1 / T: expected logit less the label's own."""
+    expected = (softmax(logits * inverse, axis=1) * logits).sum(axis=1)
+    return float((expected - logits[np.arange(len(truth)), truth]).mean())
+
+
+def _end(temperature: float, why: str) -> float:
+    log.warning("no temperature is best (%s): %g is used; fit on more texts", why, temperature)
+    return temperature

@@ -1,0 +1,127 @@
+"""What the machines of a cluster do when news is scored: one reads it part by part, workers score and write parts.
+
+Nothing here knows of Ray (nlp/scoring/ray/driver.py does).
+"""
+
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa  # type: ignore[import-untyped]  # pandas has loaded it already
+
+from nlp.errors import ModelError
+from nlp.labels import LABELS
+from nlp.provenance import TrainingTexts, marked
+from nlp.scoring.score import Settled, settle, with_scores
+from nlp.scoring.store import ScoreStore, no_store, store_key
+from nlp.scoring.stream.clean import NewsCount, news_parts
+from nlp.scoring.stream.part_folder import PartsFolder
+from nlp.scoring.stream.read import PartedTable
+from nlp.scoring.stream.write import parquet_schema, parquet_table
+
+if TYPE_CHECKING:
+    from nlp.model.ensemble import Classifier
+
+Load = Callable[[], "Classifier"]
+Stores = Callable[[str], AbstractContextManager[ScoreStore | None]]
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """What each worker calls for its classifier, and with `store_key` of it for a store on its own machine."""
+
+    load: Load
+    stores: Stores = no_store
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The news as rows of Ray, each of which holds a part: Ray cuts and joins tables, but never a row."""
+
+    table: PartedTable
+    timezone: str | None
+    training: TrainingTexts | None
+    where: str
+
+    def __call__(self) -> Iterator[pa.Table]:
+        """Yield the rows; the last holds no part, but what was dropped behind the one before."""
+        count, told, number, schema = NewsCount(), NewsCount(), 0, None
+        for part in news_parts(self.table, self.timezone, count):
+            blank = marked(with_scores(part, np.zeros((len(part), len(LABELS)), np.float32)), self.training)
+            schema = schema or parquet_schema(blank, self.table.types, self.where)
+            yield _row(number, parquet_table(blank, schema, self.where), count.since(told))
+            told, number = replace(count), number + 1
+        yield _row(number, None, count.since(told))
+
+
+def _row(number: int, part: pa.Table | None, count: NewsCount) -> pa.Table:
+    content = pa.array([None if part is None else _packed(part)], pa.large_binary())
+    return pa.table({
+        "number": [number], "part": content, "rows": [count.rows], "empty": [count.empty], "repeats": [count.repeats],
+    })  # fmt: skip
+
+
+class Worker:
+    """Scores parts on some machine; the model is loaded with the first that is not there yet."""
+
+    def __init__(self, scorer: Scorer, key: str, folder: PartsFolder) -> None:
+        self.scorer, self.key, self.folder = scorer, key, folder
+
+    def __call__(self, row: pa.Table) -> pa.Table:
+        """Return the row with what was computed in place of the part, which is in the folder then."""
+        computed, total = 0, 0.0
+        number, content = row["number"][0].as_py(), row["part"][0].as_buffer()
+        if content is not None:
+            computed, total = self._done(number, content)
+        return row.drop_columns("part").append_column("computed", [[computed]]).append_column("total", [[total]])
+
+    def _done(self, number: int, content: pa.Buffer) -> tuple[int, float]:
+        stamp = f"{self.key} {blake2b(content, digest_size=16).hexdigest()}"
+        known = self.folder.score_of(number, stamp)
+        if known is not None:
+            return 0, known
+        part = _unpacked(content)
+        settled = self._settled(part["text"].to_pylist())
+        scored = with_scores(pd.DataFrame(index=range(len(part))), settled.probabilities)
+        self.folder.write(number, stamp, _filled(part, scored))
+        return settled.computed, float(scored["score"].sum())
+
+    def _settled(self, texts: list[str]) -> Settled:
+        with self.scorer.stores(self.key) as store:
+            if store is None:
+                return Settled(self._classifier.predict_proba(texts), len(set(texts)))
+            return settle(texts, self._classifier, store, lambda _: None)
+
+    @cached_property
+    def _classifier(self) -> "Classifier":
+        classifier = self.scorer.load()
+        if store_key(classifier) != self.key:
+            raise ModelError(
+                f"on {platform.node()} the model is {store_key(classifier)}, on another machine {self.key}: give "
+                "all the same model, and a dtype that all can compute, such as float32"
+            )
+        return classifier
+
+
+def _filled(part: pa.Table, scored: pd.DataFrame) -> pa.Table:
+    for name in scored.columns:
+        place = part.schema.get_field_index(name)
+        part = part.set_column(place, part.schema.field(name), pa.array(scored[name]))
+    return part
+
+
+def _packed(part: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, part.schema) as stream:
+        stream.write_table(part)
+    return bytes(sink.getvalue())
+
+
+def _unpacked(content: pa.Buffer) -> pa.Table:
+    return pa.ipc.open_stream(content).read_all()

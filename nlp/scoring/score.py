@@ -1,0 +1,113 @@
+"""Texts -> probabilities, each text computed once; headlines -> headlines with probabilities and a score."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nlp.errors import NewsError, NlpError
+from nlp.labels import LABELS
+from nlp.model.inference import checked_texts
+from nlp.provenance import marked
+from nlp.scoring.store import ScoreStore, store_key
+from nlp.texts.tables import need_columns
+
+if TYPE_CHECKING:
+    from nlp.model.ensemble import Classifier
+
+# Texts between two commits: half a minute of work on two cores. Batches are filled up with blank rows at the end
+# of each, about a tenth of the work for 4,096 texts and a thirtieth for this many.
+COMMIT_TEXTS = 16_384
+
+
+def score_headlines(
+    headlines: pd.DataFrame,
+    classifier: "Classifier",
+    *,
+    store: ScoreStore | None = None,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Return the rows with columns negative, neutral, positive (probabilities) and score, in [-1, 1].
+
+    score = p(positive) - p(negative). Each distinct text is computed once, and not at all where `store` knows it.
+    The frame's attrs say which texts taught the classifier, where it knows (nlp/provenance.py).
+
+    Raises:
+        NewsError: there is no column text.
+        NlpError: a text is not a string.
+        StoreError: the store cannot be used, or is not of this classifier.
+    """
+    need_columns(headlines, ("text",), "headlines", NewsError)
+    probabilities = score_texts(list(headlines["text"]), classifier, store, progress=progress)
+    return marked(with_scores(headlines, probabilities), classifier.training)
+
+
+def with_scores(headlines: pd.DataFrame, probabilities: NDArray[np.float32]) -> pd.DataFrame:
+    """Return the rows with the four columns that `score_headlines` adds."""
+    columns = {label: probabilities[:, code] for code, label in enumerate(LABELS)}
+    score = probabilities[:, 2].astype(np.float64) - probabilities[:, 0]
+    return headlines.assign(**columns, score=score)
+
+
+def score_texts(
+    texts: Sequence[str],
+    classifier: "Classifier",
+    store: ScoreStore | None = None,
+    *,
+    progress: bool = False,
+) -> NDArray[np.float32]:
+    """Return probabilities (texts × 3: negative, neutral, positive), float32, in the order given.
+
+    With a store only the texts that it does not know are computed, COMMIT_TEXTS at a time, and committed to it
+    each time: a run that is killed goes on from there. The result is that of `predict_proba` to the last bit.
+
+    Raises:
+        NlpError: a text is not a string.
+        StoreError: the store cannot be used, or is not of this classifier.
+    """
+    if store is None:
+        return classifier.predict_proba(texts, progress=progress)
+    from tqdm import tqdm
+
+    check_store(store, classifier)
+    asked = checked_texts(texts)
+    with tqdm(total=len(asked), unit="text", desc="scoring", disable=None if progress else True) as bar:
+        return settle(asked, classifier, store, bar.update).probabilities
+
+
+def check_store(store: ScoreStore, classifier: "Classifier") -> None:
+    """Raise NlpError where the store is not of this classifier; takes longer than to look up a thousand texts."""
+    if store.fingerprint != store_key(classifier):
+        raise NlpError(f"{store.path}: was opened for another classifier: open it with store_key(classifier)")
+
+
+class Settled(NamedTuple):
+    """Probabilities (texts × 3), and how many distinct texts had to be computed for them."""
+
+    probabilities: NDArray[np.float32]
+    computed: int
+
+
+def settle(texts: list[str], classifier: "Classifier", store: ScoreStore, advance: Callable[[int], object]) -> Settled:
+    """As `score_texts`; `advance` is told of how many more texts the probabilities are known. See check_store."""
+    place = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+    distinct, back = list(place), np.array([place[text] for text in texts], dtype=np.intp)
+    occurrences = np.bincount(back, minlength=len(distinct))
+    probabilities = store.lookup(distinct)
+    unknown = np.flatnonzero(np.isnan(probabilities[:, 0]))
+    advance(int(len(texts) - occurrences[unknown].sum()))
+    for rows in np.split(unknown, range(COMMIT_TEXTS, len(unknown), COMMIT_TEXTS)):
+        part = [distinct[row] for row in rows]
+        probabilities[rows] = _computed(part, classifier, store)
+        advance(int(occurrences[rows].sum()))
+    return Settled(probabilities[back], len(unknown))
+
+
+def _computed(texts: list[str], classifier: "Classifier", store: ScoreStore) -> NDArray[np.float32]:
+    if not texts:
+        return np.empty((0, len(LABELS)), dtype=np.float32)
+    probabilities = classifier.predict_proba(texts)
+    store.add(texts, probabilities)
+    return probabilities

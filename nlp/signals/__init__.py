@@ -1,0 +1,1 @@
+"""Scored headlines -> one signal per asset and session; without torch."""

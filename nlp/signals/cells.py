@@ -1,0 +1,136 @@
+"""Scored headlines -> weighted sums per session and asset, the same to the last bit in every order of the rows."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nlp.errors import NewsError
+from nlp.signals.sessions import assign_session
+
+log = logging.getLogger(__name__)
+
+Values = NDArray[np.float64]
+Places = NDArray[np.int64]
+
+WEIGHTS = ("novelty", "relevance")
+COARSE, FINE = 2.0**27, 2.0**53
+LEAST_WEIGHT = 1.0 / FINE  # less is nothing in a sum
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What was published for each session and asset (sessions × assets): 0 where there is no news.
+
+    count: headlines; weight: their weights; total: weights × scores; squares: weights × scores².
+    """
+
+    count: Values
+    weight: Values
+    total: Values
+    squares: Values
+    assets: pd.Index
+
+
+def sum_cells(scored: pd.DataFrame, sessions: pd.DatetimeIndex, calendar: str, cutoff: str) -> Cells:
+    """Add up the headlines of each session (`assign_session`) and asset.
+
+    A row weighs novelty × relevance, each 1 where it has none. News of other sessions, and rows without weight, are
+    left out and counted in the log.
+
+    Raises:
+        NewsError: an asset is no text, a score lies outside [-1, 1], or a weight outside [0, 1].
+    """
+    code, assets = _assets(scored["asset"])
+    score, weight = _scores(scored), _weights(scored)
+    session = assign_session(scored["published"], calendar, cutoff, time_known=scored.get("time_known"))
+    row = sessions.get_indexer(session.as_unit(sessions.unit))
+    _log_unused(row, weight, sessions)
+    used = (row >= 0) & (weight >= LEAST_WEIGHT)
+    cell = row.astype(np.int64) * len(assets) + code
+    if not used.all():
+        cell, score, weight = cell[used], score[used], weight[used]
+    return _summed(cell, score, weight, (len(sessions), len(assets)), assets)
+
+
+def _log_unused(row: Places, weight: Values, sessions: pd.DatetimeIndex) -> None:
+    outside, weightless = int((row < 0).sum()), int(((row >= 0) & (weight < LEAST_WEIGHT)).sum())
+    if outside:
+        log.warning("%d of %d headlines are known only outside the sessions %s to %s and are not used",
+                    outside, len(row), sessions[0].date(), sessions[-1].date())  # fmt: skip
+    if weightless:
+        log.warning("%d of %d headlines weigh nothing (novelty or relevance 0) and are not used", weightless, len(row))
+
+
+def _summed(cell: Places, score: Values, weight: Values, shape: tuple[int, int], assets: pd.Index) -> Cells:
+    def added(values: Values | None) -> Values:
+        sums = np.bincount(cell, weights=values, minlength=shape[0] * shape[1])
+        return sums.astype(np.float64, copy=False).reshape(shape)
+
+    def exactly(values: Values) -> Values:
+        coarse, fine = _split(values)
+        return added(coarse) / COARSE + added(fine) / FINE
+
+    weighted = weight * score
+    return Cells(added(None), exactly(weight), exactly(weighted), exactly(weighted * score), assets)
+
+
+def _split(values: Values) -> tuple[Values, Values]:
+    """Values of at most 1 as coarse / COARSE + fine / FINE, both whole numbers, the rest (2^-54) rounded away.
+
+    Sums of whole numbers below 2^53 are exact, so no order of the rows can show in them, up to 2^26 rows a cell; that
+    takes a quarter of the time of sorting. (J. Demmel and H. D. Nguyen, "Parallel reproducible summation", IEEE
+    Transactions on Computers 64(7), 2015, by whom sums are split so.)
+    """
+    fine = values * COARSE
+    coarse = np.rint(fine)
+    fine -= coarse  # in place: fresh memory costs more than the arithmetic
+    fine *= FINE / COARSE
+    return coarse, np.rint(fine, out=fine)
+
+
+def _assets(column: pd.Series) -> tuple[Places, pd.Index]:
+    """Position of each row's asset among the sorted assets."""
+    code, found = pd.factorize(column)
+    unnamed = np.array([not isinstance(asset, str) for asset in found] + [True])  # the last one for code -1
+    if unnamed[code].any():
+        row = int(np.flatnonzero(unnamed[code])[0])
+        raise NewsError(f"row {row + 1}: asset {column.iloc[row]!r} is not text: name it or drop the row")
+    assets = pd.Index(sorted(found))
+    return assets.get_indexer(pd.Index(found))[code].astype(np.int64), assets
+
+
+def _scores(scored: pd.DataFrame) -> Values:
+    score = pd.to_numeric(scored["score"], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    wrong = ~(np.abs(score) <= 1)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise NewsError(
+            f"row {row + 1}: score {scored['score'].iloc[row]} lies outside [-1, 1] ({int(wrong.sum())} such rows): "
+            "give p(positive) - p(negative), as score_headlines does, or drop the row"
+        )
+    return score
+
+
+def _weights(scored: pd.DataFrame, names: Sequence[str] = WEIGHTS) -> Values:
+    weight = np.ones(len(scored))
+    for name in names:
+        if name in scored.columns:
+            weight = weight * _share(scored[name], name)
+    return weight
+
+
+def _share(column: pd.Series, name: str) -> Values:
+    share = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    absent = column.isna().to_numpy()
+    wrong = ~(absent | ((share >= 0) & (share <= 1)))
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise NewsError(
+            f"row {row + 1}: {name} {column.iloc[row]} lies outside [0, 1] ({int(wrong.sum())} such rows): give a "
+            "weight from 0 to 1, or nothing where it is not known"
+        )
+    return np.where(absent, 1.0, share)

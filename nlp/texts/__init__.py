@@ -1,0 +1,1 @@
+"""Headlines as they come: columns, times, aliases, near-duplicates, compared amounts."""

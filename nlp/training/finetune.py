@@ -1,0 +1,227 @@
+"""Fine-tune a pretrained encoder into a sentiment classifier with the transformers Trainer."""
+
+import hashlib
+import json
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nlp.errors import CorpusError, ModelError
+from nlp.labels import LABELS, label_codes
+from nlp.model.classifier import SentimentClassifier
+from nlp.model.files import texts_of_base
+from nlp.model.inference import checked_texts, longest_text, tokenize
+from nlp.model.temperature import fit_temperature
+from nlp.provenance import all_told, training_texts
+from nlp.texts.compared_amounts import with_directions
+from nlp.texts.tables import need_columns
+from nlp.training.base_model import load_base
+from nlp.training.recipe import FinetuneConfig
+from nlp.training.targets import class_weights, row_weights, targets
+from nlp.training.techniques.augment import AugmentConfig, augment
+from nlp.training.techniques.lora import adapt, merged
+from nlp.training.techniques.rdrop import seen_twice
+from nlp.training.trainer import Row, Run, build, headline_figures, rows_of, train_from
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FinetuneReport:
+    """What a fine-tuning run did: its config, row counts, losses and the figures on the held-out rows.
+
+    train_loss is the mean over the last pass, with trackers over its last steps. seconds are those of the training
+    since it was last begun or resumed. With `patience` the pass was chosen on the held-out rows: their figures are
+    then a little too good.
+    """
+
+    config: FinetuneConfig
+    train_rows: int
+    valid_rows: int
+    steps: int
+    seconds: float
+    train_loss: float
+    valid_accuracy: float
+    valid_macro_f1: float
+    temperature: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values for JSON."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """One line that a person can read."""
+        return (
+            f"fine-tuned {self.config.base} on {self.train_rows:,} texts in {self.seconds:.0f} s; "
+            f"on {self.valid_rows:,} held-out texts: accuracy {self.valid_accuracy:.3f}, "
+            f"macro-F1 {self.valid_macro_f1:.3f}"
+        )
+
+
+def finetune(
+    train: pd.DataFrame,
+    valid: pd.DataFrame,
+    config: FinetuneConfig | None = None,
+    *,
+    workspace: str | Path | None = None,
+    trackers: Sequence[str] = (),
+    progress: bool = False,
+    keep_checkpoints: bool = False,
+) -> tuple[SentimentClassifier, FinetuneReport]:
+    """Train on rows of `text` and `label` (see read_labelled), measure on `valid`, return both.
+
+    train may have a column `weight` (how much a text counts; see nlp.labelled.mixing for several corpora) and, for soft
+    targets, `agree`. The same data, config and machine give the same weights. The temperature is fitted on
+    `valid` too, which training never saw: it moves no figure of the report, as it never changes which label comes
+    first.
+
+    workspace: a folder for a checkpoint per pass. The same call after a kill goes on from the last whole one, to
+    the same weights as an uninterrupted run; at the end they are removed. keep_checkpoints: they are not, and the same
+    call then answers without training, until `nlp.training.checkpoints.clear(workspace)`. trackers: tensorboard (writes
+    below `workspace`), wandb, mlflow; their own environment variables hold.
+
+    Raises:
+        CorpusError: a column, a text or a label is missing or unknown; seen before the training starts.
+        ModelError: the base model cannot be loaded, memory or disk ran out, or a tracker is missing.
+    """
+    config = FinetuneConfig() if config is None else config
+    held_texts, held_codes = _checked(valid, "validation")
+    _need_all_labels(_checked(train, "training")[1])
+    if not held_texts:
+        raise CorpusError("there are no validation texts: hold some out (split)")
+    # The dates of the held-out texts count too: these set the temperature, and with `patience` the pass.
+    measured = replace(training_texts(valid), corpora=())
+    taught = all_told(texts_of_base(config.base), training_texts(train), measured)
+    train = _augmented(train, held_texts, config)
+    with _workspace(workspace, config) as folder:
+        run = Run(config, folder, trackers, progress, keep_checkpoints)
+        trainer, tokenizer, seconds = _trained(train, valid, run)
+        model = _without_adapters(trainer.model, config)
+    classifier = SentimentClassifier(
+        model, tokenizer, dtype="float32", reads_amounts=config.reads_amounts, training=taught
+    )
+    probabilities = classifier.predict_proba(held_texts)
+    classifier.temperature = fit_temperature(probabilities, valid["label"])
+    figures = headline_figures(held_codes, probabilities.argmax(axis=1))
+    return classifier, FinetuneReport(
+        config, len(train), len(held_texts), int(trainer.state.global_step), seconds, _last_loss(trainer),
+        figures["accuracy"], figures["macro_f1"], classifier.temperature,
+    )  # fmt: skip
+
+
+def refit(
+    rows: pd.DataFrame,
+    config: FinetuneConfig,
+    *,
+    temperature: float,
+    workspace: str | Path | None = None,
+    progress: bool = False,
+    keep_checkpoints: bool = False,
+) -> SentimentClassifier:
+    """Train by the same recipe on all rows, those included that `finetune` was measured on, and return that.
+
+    temperature: the one that `finetune` found on the rows it had held out. None are left here to fit it on, so it is
+    that of a sibling trained on fewer texts, as are all figures: scikit-learn's CalibratedClassifierCV does the
+    same with ensemble=False. workspace, keep_checkpoints: as for finetune, and not the same folder.
+
+    Raises:
+        CorpusError, ModelError: as finetune; ModelError too where `patience` asks for held-out rows.
+    """
+    if config.patience:
+        raise ModelError("patience needs held-out texts, which a refit has none of: give the passes as epochs")
+    _need_all_labels(_checked(rows, "training")[1])
+    taught = all_told(texts_of_base(config.base), training_texts(rows))
+    rows = _augmented(rows, [], config)
+    run = Run(config, None if workspace is None else Path(workspace), (), progress, keep_checkpoints)
+    trainer, tokenizer, _ = _trained(rows, rows.head(0), run)
+    model = _without_adapters(trainer.model, config)
+    return SentimentClassifier(
+        model, tokenizer, temperature=temperature, dtype="float32", reads_amounts=config.reads_amounts,
+        training=taught,
+    )  # fmt: skip
+
+
+def _augmented(train: pd.DataFrame, held: list[str], config: FinetuneConfig) -> pd.DataFrame:
+    if not config.augmented_copies:
+        return train
+    return augment(train, AugmentConfig(copies=config.augmented_copies, seed=config.seed), held_out=held)
+
+
+def _checked(rows: pd.DataFrame, role: str) -> tuple[list[str], NDArray[np.int64]]:
+    """Texts and label codes of the rows."""
+    need_columns(rows, ("text", "label"), f"{role} texts", CorpusError)
+    try:
+        return checked_texts(list(rows["text"]), CorpusError), label_codes(rows["label"])
+    except CorpusError as error:
+        raise CorpusError(f"{role} texts: {error}") from error
+
+
+def _need_all_labels(codes: NDArray[np.int64]) -> None:
+    missing = [label for code, label in enumerate(LABELS) if code not in codes]
+    if missing:
+        raise CorpusError(f"no training text is labelled {', '.join(missing)}: all of {', '.join(LABELS)} are needed")
+
+
+@contextmanager
+def _workspace(workspace: str | Path | None, config: FinetuneConfig) -> Iterator[Path | None]:
+    """Where checkpoints go: the caller's folder; one for now where going back needs them; else nowhere."""
+    if workspace is not None:
+        yield Path(workspace)
+    elif config.patience:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+    else:
+        yield None
+
+
+def _trained(train: pd.DataFrame, valid: pd.DataFrame, run: Run) -> tuple[Any, Any, float]:
+    """Return the Trainer when it is done, the tokenizer, and how long it took."""
+    from nlp.training.techniques.fast_dropout import quick_dropout
+
+    config = run.config
+    readings = seen_twice if config.rdrop else nullcontext
+    counts = row_weights(train)
+    wanted = targets(train, soft=config.soft_targets) * counts[:, None]
+    factors = class_weights(label_codes(train["label"]), config.class_weight_power, counts)
+    model, tokenizer = load_base(config.base, config.seed, dropout=config.dropout)
+    rows = rows_of(_token_ids(model, tokenizer, train, "training", config), wanted)
+    held = rows_of(_token_ids(model, tokenizer, valid, "validation", config), targets(valid))
+    trainer = build(_with_adapters(model, config), tokenizer, rows, held, factors, run)
+    with quick_dropout(trainer.model), readings(trainer.model):
+        outcome = train_from(trainer, run, _digest(config, rows, held))
+    return trainer, tokenizer, float(outcome.metrics["train_runtime"])
+
+
+def _token_ids(model: Any, tokenizer: Any, rows: pd.DataFrame, role: str, config: FinetuneConfig) -> list[list[int]]:
+    limit = min(config.max_length, longest_text(model, tokenizer))
+    texts = [with_directions(text) for text in rows["text"]] if config.reads_amounts else list(rows["text"])
+    ids, cut = tokenize(tokenizer, texts, limit)
+    if cut:
+        log.warning("%d of %d %s texts are longer than %d tokens and were cut", cut, len(ids), role, limit)
+    return ids
+
+
+def _digest(config: FinetuneConfig, train: list[Row], valid: list[Row]) -> str:
+    """What decides a run: only one that agrees in all of it may go on from another's checkpoint."""
+    return hashlib.sha256(json.dumps([asdict(config), train, valid], sort_keys=True).encode()).hexdigest()
+
+
+def _with_adapters(model: Any, config: FinetuneConfig) -> Any:
+    return adapt(model, rank=config.lora_rank) if config.lora_rank else model
+
+
+def _without_adapters(model: Any, config: FinetuneConfig) -> Any:
+    return merged(model) if config.lora_rank else model
+
+
+def _last_loss(trainer: Any) -> float:
+    """Mean training loss of the last pass."""
+    return next(float(entry["loss"]) for entry in reversed(trainer.state.log_history) if "loss" in entry)

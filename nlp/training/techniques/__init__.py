@@ -1,0 +1,1 @@
+"""What a training may use beyond the plain loop."""

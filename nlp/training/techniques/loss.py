@@ -1,0 +1,103 @@
+"""One loss for sentiment: class weights, label smoothing and focal modulation in one formula."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from nlp.errors import ModelError
+from nlp.training.techniques.rdrop import disagreement
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def classification_loss(
+    logits: "Tensor", targets: "Tensor", *, weights: "Tensor | None" = None, smoothing: float = 0.0, gamma: float = 0.0
+) -> "Tensor":
+    """Return the mean over the texts of the weighted, smoothed, focal cross-entropy, as a scalar.
+
+    logits: texts × labels, any float; half precision is computed in float32.
+    targets: (texts,) int64 codes of labels, or texts × labels: a probability per label, times the text's own weight.
+    weights: (labels,), one factor per class; give it the mean 1 over the corpus's texts (see class_weights),
+    and the loss keeps its scale. smoothing: the share of each target spread evenly over all labels.
+    gamma: 0 is cross-entropy; above it, texts that are already told well count less.
+
+    The mean is over texts, sum / number of texts. torch's own weighted `reduction="mean"` divides by the batch's
+    sum of weights instead: that makes a text's gradient depend on the labels drawn beside it, and the mean over
+    micro-batches differ from the big batch. With `smoothing` and `weights` but gamma 0 this equals
+    `cross_entropy(..., weight, label_smoothing, reduction="sum") / len(labels)`.
+
+    Raises:
+        ModelError: smoothing outside [0, 1), gamma below 0, or a number of weights other than that of the labels.
+    """
+    import torch
+
+    _check(logits.shape[-1], weights, smoothing, gamma)
+    log_p = torch.log_softmax(logits.to(torch.promote_types(logits.dtype, torch.float32)), dim=-1)
+    # FL = -sum_k q_k w_k (1 - p_k)^gamma log p_k with q = (1 - smoothing) target + smoothing / K: at smoothing 0
+    # Lin et al. (2017), eq. 5, with alpha = w; at gamma 0 the smoothing of Szegedy et al. (2016), eq. 8.
+    terms = -log_p * _modulation(log_p, gamma)
+    if weights is not None:
+        terms = terms * weights.to(terms)
+    wanted = _one_hot(targets, log_p) if targets.dim() == 1 else targets.to(log_p)
+    of_target = (wanted * terms).sum(dim=-1)
+    return ((1.0 - smoothing) * of_target + smoothing * wanted.sum(dim=-1) * terms.mean(dim=-1)).mean()
+
+
+def _one_hot(codes: "Tensor", like: "Tensor") -> "Tensor":
+    import torch
+
+    return torch.nn.functional.one_hot(codes, like.shape[-1]).to(like)
+
+
+def _modulation(log_p: "Tensor", gamma: float) -> "Tensor":
+    """(1 - p)^gamma. The floor keeps the gradient finite where p rounds to 1 and gamma is below 1."""
+    import torch
+
+    if gamma == 0.0:
+        return torch.ones_like(log_p)
+    doubt = -torch.expm1(log_p)  # 1 - p without cancellation
+    return doubt.clamp(min=torch.finfo(log_p.dtype).tiny) ** gamma
+
+
+def trainer_loss(
+    weights: "Tensor | None" = None, *, smoothing: float = 0.0, gamma: float = 0.0, rdrop: float = 0.0
+) -> Callable[..., "Tensor"]:
+    """Return `classification_loss` as the `compute_loss_func` of a transformers Trainer.
+
+    rdrop: what the disagreement of two readings of a text counts beside the mean of their two losses; it is added
+    where the model answers with two rows of logits a text (rdrop.seen_twice). The paper adds both losses up, so its
+    alpha is twice this number.
+
+    Trainer adds up the micro-batches of one step and leaves a custom loss undivided; it passes the number of texts
+    in the whole step as `num_items_in_batch`. Each micro-batch is therefore returned as its sum over that number:
+    their total is the mean over all texts of the step, also where micro-batches differ in size. What it counts are
+    entries, three per text where the targets are probabilities.
+    """
+
+    def loss(outputs: Any, labels: "Tensor", num_items_in_batch: "Tensor | int | None" = None) -> "Tensor":
+        readings = len(outputs.logits) // len(labels)
+        wanted = labels.repeat_interleave(readings, dim=0)
+        mean = classification_loss(outputs.logits, wanted, weights=weights, smoothing=smoothing, gamma=gamma)
+        if readings == 2:
+            mean = mean + rdrop * disagreement(outputs.logits.unflatten(0, (-1, 2)), _counts(labels, mean))
+        return mean if num_items_in_batch is None else mean * (labels.numel() / num_items_in_batch)
+
+    return loss
+
+
+def _counts(targets: "Tensor", like: "Tensor") -> "Tensor":
+    """How much each text counts: what its target sums to; 1 where targets are codes."""
+    import torch
+
+    if targets.dim() == 1:
+        return torch.ones_like(targets, dtype=like.dtype)
+    return targets.sum(dim=-1).to(like)
+
+
+def _check(labels: int, weights: "Tensor | None", smoothing: float, gamma: float) -> None:
+    if not 0.0 <= smoothing < 1.0:
+        raise ModelError(f"label smoothing is {smoothing:g}: give the share to spread, in [0, 1)")
+    if not gamma >= 0.0:
+        raise ModelError(f"focal gamma is {gamma:g}: give 0 (plain cross-entropy) or more, 2 is usual")
+    if weights is not None and tuple(weights.shape) != (labels,):
+        raise ModelError(f"class weights have the shape {tuple(weights.shape)}: give one per label, {labels} in all")
