@@ -2,7 +2,7 @@
 
     AllocationError(ValueError)
     ├── FrameError          a frame of prices, signal or weights is not what it must be
-    │   └── MissingPrice    an asset or a session that needs a price has none
+    │   └── MissingPriceError    an asset or a session that needs a price has none
     ├── RiskError           a covariance that no optimizer can use (NaN, negative variance, too short)
     ├── PolicyError         a policy returned something that is not a row of weights
     ├── OptimizationError   the solver found no optimum: infeasible, unbounded, inaccurate or crashed
@@ -20,7 +20,7 @@ class FrameError(AllocationError):
     """A frame breaks its contract; the message names the first offending value."""
 
 
-class MissingPrice(FrameError):
+class MissingPriceError(FrameError):
     """A price is needed where the price frame has none."""
 
 

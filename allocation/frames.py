@@ -17,7 +17,7 @@ from numbers import Real
 import numpy as np
 import pandas as pd
 
-from allocation.errors import FrameError, MissingPrice
+from allocation.errors import FrameError, MissingPriceError
 
 log = logging.getLogger(__name__)
 
@@ -55,18 +55,20 @@ def align(prices: pd.DataFrame, signal: pd.DataFrame) -> tuple[pd.DataFrame, pd.
     row are left out, and the count is logged.
 
     Raises:
-        MissingPrice: a signal column has no price column, or a signal row inside the price history falls
+        MissingPriceError: a signal column has no price column, or a signal row inside the price history falls
             on a date that has no price row (the calendars differ).
     """
     prices, signal = check_prices(prices), check_signal(signal)
     strangers = signal.columns.difference(prices.columns)
     if len(strangers):
-        raise MissingPrice(f"signal has {named(strangers)} without a price column: add the prices or drop the column")
+        raise MissingPriceError(
+            f"signal has {named(strangers)} without a price column: add the prices or drop the column"
+        )
     inside = signal.loc[prices.index[0] : prices.index[-1]]
     unmatched = inside.index.difference(prices.index)
     if len(unmatched):
         days = named(day.date() for day in pd.DatetimeIndex(unmatched))
-        raise MissingPrice(f"signal has rows on {days} where prices has none: use one calendar for both")
+        raise MissingPriceError(f"signal has rows on {days} where prices has none: use one calendar for both")
     if len(inside) < len(signal):
         log.warning(
             "%d of %d signal rows lie outside the price history %s to %s and are not used",

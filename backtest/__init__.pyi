@@ -13,7 +13,7 @@ from backtest.engine.walk import walk_forward as walk_forward
 from backtest.report.page import write_report as write_report
 from backtest.result.attribution import Attribution as Attribution
 from backtest.result.attribution import attribute as attribute
-from backtest.result.benchmark import Against as Against
+from backtest.result.benchmark import BenchmarkComparison as BenchmarkComparison
 from backtest.result.benchmark import against as against
 from backtest.result.capacity import capacity as capacity
 from backtest.result.drawdowns import drawdown_table as drawdown_table

@@ -15,8 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from allocation.errors import AllocationError
-
-Values = NDArray[np.float64]
+from newsfolio.shared.arrays import FloatArray
 
 COMPANIES = {
     "Technology": {"QBIT": "Quillbit", "NOVX": "Novarex Systems"},
@@ -131,7 +130,7 @@ def _news(random: np.random.Generator, n_sessions: int, n_assets: int, config: M
     return pd.DataFrame({"row": row, "column": column, "tone": np.where(agrees, story, random.choice(3, len(row)))})
 
 
-def _decayed(fresh: Values, config: MarketConfig) -> Values:
+def _decayed(fresh: FloatArray, config: MarketConfig) -> FloatArray:
     """Sum of past tones, fading by half each `half_life` sessions, scaled to unit variance overall."""
     keep = 0.5 ** (1.0 / config.half_life)
     tone = np.zeros_like(fresh)
@@ -142,7 +141,9 @@ def _decayed(fresh: Values, config: MarketConfig) -> Values:
     return np.asarray(tone / tone.std())
 
 
-def _idiosyncratic(random: np.random.Generator, fresh: Values, tone: Values, config: MarketConfig) -> Values:
+def _idiosyncratic(
+    random: np.random.Generator, fresh: FloatArray, tone: FloatArray, config: MarketConfig
+) -> FloatArray:
     """Company returns: fat-tailed noise, the reaction to the session's news, and the planted part.
 
     Each of the three has unit variance before it is weighted, and the weights are correlations:
@@ -156,7 +157,7 @@ def _idiosyncratic(random: np.random.Generator, fresh: Values, tone: Values, con
     return np.asarray(spread * (ic * planted + same * reaction + np.sqrt(1.0 - ic**2 - same**2) * noise))
 
 
-def _common(random: np.random.Generator, sectors: pd.Series, n_sessions: int, config: MarketConfig) -> Values:
+def _common(random: np.random.Generator, sectors: pd.Series, n_sessions: int, config: MarketConfig) -> FloatArray:
     """Market and sector returns, each fat-tailed, with a small premium to the market."""
     dof = config.degrees_of_freedom
     unit = np.sqrt(dof / (dof - 2.0))
@@ -169,7 +170,7 @@ def _common(random: np.random.Generator, sectors: pd.Series, n_sessions: int, co
 
 
 def _prices(
-    random: np.random.Generator, returns: Values, sessions: pd.DatetimeIndex, assets: pd.Index
+    random: np.random.Generator, returns: FloatArray, sessions: pd.DatetimeIndex, assets: pd.Index
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Closes, and opens that lie a random third of the session's move and some noise from the last close."""
     returns = np.maximum(returns, -0.5)

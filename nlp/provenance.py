@@ -39,7 +39,7 @@ def training_texts(rows: pd.DataFrame) -> TrainingTexts:
     if "corpus" not in rows:
         return TrainingTexts((), _last_date(rows))
     each = [TrainingTexts((str(name),), _last_date(part)) for name, part in rows.groupby("corpus", sort=False)]
-    return all_told(None, *each)
+    return combine(None, *each)
 
 
 def _last_date(rows: pd.DataFrame) -> str | None:
@@ -70,7 +70,7 @@ def times_of(dates: pd.Series) -> pd.Series:
         raise CorpusError(message) from error
 
 
-def all_told(base: TrainingTexts | None, *steps: TrainingTexts) -> TrainingTexts:
+def combine(base: TrainingTexts | None, *steps: TrainingTexts) -> TrainingTexts:
     """Return what taught one classifier in several steps; base: what taught its base, None where nothing is known."""
     parts = steps if base is None else (base, *steps)
     dates = [part.until for part in parts if part.until is not None]
@@ -82,7 +82,7 @@ def joined(parts: Sequence[TrainingTexts | None]) -> TrainingTexts | None:
     """Return what taught all of several classifiers; None where nothing is known of any of them."""
     if not any(parts):
         return None
-    return all_told(None, *(part or TrainingTexts() for part in parts))
+    return combine(None, *(part or TrainingTexts() for part in parts))
 
 
 def saved_texts(found: Mapping[str, Any]) -> TrainingTexts | None:
@@ -98,13 +98,13 @@ def saved_texts(found: Mapping[str, Any]) -> TrainingTexts | None:
     return TrainingTexts(corpora, None if until is None else f"{pd.Timestamp(until):%Y-%m-%d}")
 
 
-def marked(frame: pd.DataFrame, texts: TrainingTexts | None) -> pd.DataFrame:
+def attach_provenance(frame: pd.DataFrame, texts: TrainingTexts | None) -> pd.DataFrame:
     """Return the frame with attrs that tell what taught the classifier of its scores; as it was where none is known."""
     if texts is not None:
         frame.attrs.update(texts.attrs)
     return frame
 
 
-def marks(frame: pd.DataFrame) -> dict[str, str]:
+def read_provenance(frame: pd.DataFrame) -> dict[str, str]:
     """Return those attrs of a frame: what is computed from it should carry them on."""
     return {name: str(frame.attrs[name]) for name in (TRAINED_ON, TRAINED_UNTIL) if name in frame.attrs}

@@ -32,7 +32,7 @@ MOST_SECONDS = 300  # that a server may think
 
 
 @dataclass(frozen=True)
-class Place:
+class TableAddress:
     """Where in which database: a table (`name` or `schema.name`), or a query."""
 
     url: URL
@@ -68,11 +68,13 @@ def read_prices_table(source: str, first: pd.Timestamp | None, last: pd.Timestam
     return table, str(place)
 
 
-def _place(source: str) -> Place:
+def _place(source: str) -> TableAddress:
     url, _, asked = source.partition("#")
     if not asked.strip():
         raise SourceError(f"a database of prices needs the name of a table: {FORM}")
-    return Place(parsed(url, SourceError(f"the URL of a database of prices cannot be read: {FORM}")), asked.strip())
+    return TableAddress(
+        parsed(url, SourceError(f"the URL of a database of prices cannot be read: {FORM}")), asked.strip()
+    )
 
 
 def _range(first: pd.Timestamp | None, last: pd.Timestamp | None) -> str:
@@ -81,7 +83,7 @@ def _range(first: pd.Timestamp | None, last: pd.Timestamp | None) -> str:
 
 
 @contextmanager
-def _reading(place: Place) -> Iterator[Connection]:
+def _reading(place: TableAddress) -> Iterator[Connection]:
     engine = make_engine(place.url, SourceError)
     try:
         with told(str(place), REMEDY, SourceError):
@@ -106,7 +108,7 @@ def _patient_reader(connection: Connection) -> None:
 
 
 def _question(
-    place: Place, connection: Connection, first: pd.Timestamp | None, last: pd.Timestamp | None
+    place: TableAddress, connection: Connection, first: pd.Timestamp | None, last: pd.Timestamp | None
 ) -> tuple[Executable, dict[str, str | None]]:
     if place.is_query:
         bound = {"start": first, "end": last}

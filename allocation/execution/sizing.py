@@ -5,13 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from allocation.errors import AllocationError, MissingPrice
+from allocation.errors import AllocationError, MissingPriceError
 from allocation.execution.whole_lots import LotTrade, cash_after, nearest_lots
 from allocation.frames import named
-
-Vector = NDArray[np.float64]
+from newsfolio.shared.arrays import FloatArray
 
 MOST_ITERATIONS = 100  # each shrinks the error by rate × gross exposure: 1e-17 in six or seven at 10 bp
 
@@ -56,7 +54,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Basket:
+class OrderList:
     """Shares to trade by asset, sells first, each largest value first, at these prices.
 
     tracking_error: half the sum of |value after - target value| over assets and cash, a fraction of NAV. gap: how
@@ -73,7 +71,7 @@ class Basket:
 
 
 @dataclass(frozen=True)
-class Standing:
+class Holdings:
     """What is held when orders are sized: shares and the marks they are valued at (both by asset), and cash."""
 
     shares: pd.Series
@@ -97,7 +95,7 @@ def client_id(portfolio: str, session: pd.Timestamp, asset: str) -> str:
     return f"nf-{session:%Y%m%d}-{digest[:20]}"
 
 
-def size_orders(targets: pd.Series, standing: Standing, prices: pd.Series, rules: Rules) -> Basket:
+def size_orders(targets: pd.Series, standing: Holdings, prices: pd.Series, rules: Rules) -> OrderList:
     """Return the orders that bring `standing` closest to `targets`, and that its cash pays for.
 
     targets: fractions of the NAV that is left after the costs of getting there; NaN holds. prices: those that the
@@ -106,12 +104,12 @@ def size_orders(targets: pd.Series, standing: Standing, prices: pd.Series, rules
     fill() does; with whole lots it is the least tracking error, by a mixed-integer program whose gap is stated.
 
     Raises:
-        MissingPrice: an asset is held that has no mark.
+        MissingPriceError: an asset is held that has no mark.
         AllocationError: there is nothing to invest, or costs exceed what there is.
     """
     labels = pd.Index(sorted(targets.index))
     targets, prices = targets[labels], prices.reindex(labels)
-    standing = Standing(standing.shares.reindex(labels, fill_value=0.0), standing.marks.reindex(labels), standing.cash)
+    standing = Holdings(standing.shares.reindex(labels, fill_value=0.0), standing.marks.reindex(labels), standing.cash)
     _check(standing)
     trading = targets.notna() & prices.notna()
     untraded = _unpriced(targets, standing, prices)
@@ -126,16 +124,16 @@ def size_orders(targets: pd.Series, standing: Standing, prices: pd.Series, rules
         trading = trading & ~trading.index.isin(small)
 
 
-def _check(standing: Standing) -> None:
+def _check(standing: Holdings) -> None:
     unmarked = standing.shares.index[(standing.shares != 0.0) & ~(standing.marks > 0.0)]
     if len(unmarked):
-        raise MissingPrice(f"{named(unmarked)} is held and has no price: add its prices")
+        raise MissingPriceError(f"{named(unmarked)} is held and has no price: add its prices")
     if not standing.nav > 0.0:
         raise AllocationError(f"the portfolio is worth {standing.nav:,.2f}: nothing can be invested")
 
 
 @dataclass(frozen=True)
-class _Aim:
+class TargetValues:
     """Money wanted in each traded asset, and the NAV that is left after the costs of getting there."""
 
     money: pd.Series
@@ -144,10 +142,11 @@ class _Aim:
 
     @property
     def cash(self) -> float:
+        """Money that is wanted in cash."""
         return self.nav - self.locked - float(self.money.sum())
 
 
-def _aim(targets: pd.Series, standing: Standing, trading: pd.Series, rules: Rules) -> _Aim:
+def _aim(targets: pd.Series, standing: Holdings, trading: pd.Series, rules: Rules) -> TargetValues:
     """NAV after costs solves V = V0 - rate × sum |w V - value| and is found by iteration."""
     held = standing.worth
     wanted, before = targets[trading].to_numpy(), held[trading].to_numpy()
@@ -161,14 +160,14 @@ def _aim(targets: pd.Series, standing: Standing, trading: pd.Series, rules: Rule
         if after == nav:
             break
         nav = after
-    return _Aim(pd.Series(scale * wanted * nav, index=targets.index[trading]), nav, locked)
+    return TargetValues(pd.Series(scale * wanted * nav, index=targets.index[trading]), nav, locked)
 
 
 def _affordable(aimed: float, taken: float) -> float:
     return 1.0 if aimed <= 0.0 or aimed + taken <= 1.0 else max(0.0, (1.0 - taken) / aimed)
 
 
-def _sized(aim: _Aim, standing: Standing, prices: pd.Series, rules: Rules) -> tuple[pd.Series, float]:
+def _sized(aim: TargetValues, standing: Holdings, prices: pd.Series, rules: Rules) -> tuple[pd.Series, float]:
     """Shares to trade, and how far their tracking error may lie above the least (both before small orders go)."""
     assets = aim.money.index
     held, price = standing.shares[assets].to_numpy(), prices[assets].to_numpy()
@@ -182,7 +181,7 @@ def _sized(aim: _Aim, standing: Standing, prices: pd.Series, rules: Rules) -> tu
     return pd.Series(ideal, index=assets), gap
 
 
-def _rounded(ideal: Vector, held: Vector, price: Vector, cash: float, rules: Rules) -> Vector:
+def _rounded(ideal: FloatArray, held: FloatArray, price: FloatArray, cash: float, rules: Rules) -> FloatArray:
     """Round buys down and sells up, to no more than is held; each trade is off by less than a lot."""
     lots = np.where(ideal > 0.0, np.floor(ideal / rules.lot), -np.ceil(-ideal / rules.lot))
     most = np.floor(np.maximum(held, 0.0) / rules.lot)  # what a sell leaves of a lot stays
@@ -196,12 +195,12 @@ def _rounded(ideal: Vector, held: Vector, price: Vector, cash: float, rules: Rul
 def _basket(
     traded: pd.Series,
     gap: float,
-    aim: _Aim,
-    standing: Standing,
+    aim: TargetValues,
+    standing: Holdings,
     prices: pd.Series,
     rules: Rules,
     untraded: dict[str, str],
-) -> Basket:
+) -> OrderList:
     assets = traded.index
     price = prices[assets]
     cash = cash_after(traded.to_numpy(), price.to_numpy(), standing.cash, rules.rate)
@@ -210,9 +209,9 @@ def _basket(
     orders = traded[traded != 0.0]
     place = pd.DataFrame({"buy": orders > 0.0, "value": -(orders * price[orders.index]).abs()})
     place = place.sort_values(["buy", "value"], kind="stable")
-    return Basket(orders[place.index], price[place.index], cash, wrong / (2.0 * aim.nav), gap, untraded)
+    return OrderList(orders[place.index], price[place.index], cash, wrong / (2.0 * aim.nav), gap, untraded)
 
 
-def _unpriced(targets: pd.Series, standing: Standing, prices: pd.Series) -> dict[str, str]:
+def _unpriced(targets: pd.Series, standing: Holdings, prices: pd.Series) -> dict[str, str]:
     asked = targets.notna() & prices.isna() & ((targets != 0.0) | (standing.shares != 0.0))
     return {str(asset): "no price to trade at" for asset in targets.index[asked]}

@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from allocation.errors import AllocationError
-
-Vector = NDArray[np.float64]
+from newsfolio.shared.arrays import FloatArray
 
 # Nodes of the search, not seconds: the same basket on a slow machine and on a fast one.
 MOST_NODES = 200
@@ -19,28 +17,28 @@ OVERSHOOT = 2  # lots beyond the ideal that the search may go to where cash asks
 class LotTrade:
     """Ideal trades (shares, vectors by asset), what is held, prices, cash; what is never spent of it, costs, lot."""
 
-    ideal: Vector
-    held: Vector
-    price: Vector
+    ideal: FloatArray
+    held: FloatArray
+    price: FloatArray
     cash: float
     rate: float
     lot: float
     reserve: float = 0.0
 
     @property
-    def sides(self) -> Vector:
+    def sides(self) -> FloatArray:
         """1 to buy, -1 to sell: no asset is ever moved away from its target."""
         return np.where(self.ideal >= 0.0, 1.0, -1.0)
 
     @property
-    def most(self) -> Vector:
+    def most(self) -> FloatArray:
         """Lots at most; a sell ends at nothing held, unless the target is a short."""
         lots = np.ceil(np.abs(self.ideal) / self.lot) + OVERSHOOT
         stays_long = (self.ideal < 0.0) & (self.held >= 0.0) & (self.ideal >= -self.held)
         return np.where(stays_long, np.minimum(lots, np.floor(self.held / self.lot)), lots)
 
 
-def nearest_lots(trade: LotTrade, cash_aim: float) -> tuple[Vector, float]:
+def nearest_lots(trade: LotTrade, cash_aim: float) -> tuple[FloatArray, float]:
     """Return shares to trade, multiples of the lot, and by how much money at most they miss the least deviation.
 
     The deviation is the sum of |value after - value wanted| over assets and cash; cash never ends below the
@@ -65,8 +63,8 @@ def nearest_lots(trade: LotTrade, cash_aim: float) -> tuple[Vector, float]:
 
 
 def _solve(
-    unit: Vector, spent: Vector, wanted: Vector, most: Vector, to_spend: float, budget: float
-) -> tuple[Vector, float] | None:
+    unit: FloatArray, spent: FloatArray, wanted: FloatArray, most: FloatArray, to_spend: float, budget: float
+) -> tuple[FloatArray, float] | None:
     """Choose lots n: least sum(e) + u, e >= unit × |n - wanted|, u >= |spent @ n - to_spend|, spent @ n <= budget."""
     from scipy.optimize import Bounds, LinearConstraint, milp
 
@@ -96,7 +94,7 @@ def _solve(
     return lots, max(0.0, reached - float(answer.mip_dual_bound) / scale)
 
 
-def _lines(unit: Vector, wanted: Vector) -> list[tuple[Vector, Vector]]:
+def _lines(unit: FloatArray, wanted: FloatArray) -> list[tuple[FloatArray, FloatArray]]:
     """Slopes and levels of e >= slope × n + level: left of floor(wanted), right of the next, and between the two."""
     below = np.floor(wanted)
     left, right = unit * (wanted - below), unit * (below + 1.0 - wanted)
@@ -104,7 +102,7 @@ def _lines(unit: Vector, wanted: Vector) -> list[tuple[Vector, Vector]]:
     return [(-unit, unit * wanted), (unit, -unit * wanted), (middle, left - middle * below)]
 
 
-def cash_after(traded: Vector, price: Vector, cash: float, rate: float) -> float:
+def cash_after(traded: FloatArray, price: FloatArray, cash: float, rate: float) -> float:
     """Cash that is left of `cash` when these shares are traded at these prices."""
     paid = traded * price
     return cash - float(paid.sum()) - rate * float(np.abs(paid).sum())

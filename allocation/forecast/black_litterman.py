@@ -14,7 +14,7 @@ from allocation.view import View
 
 
 @dataclass(frozen=True)
-class Opinion:
+class InvestorView:
     """What a portfolio is expected to earn per session, and how unsure that is (a standard deviation).
 
     portfolio: weights by ticker, of any sum: {"AAPL": 1, "MSFT": -1} says that AAPL earns more than MSFT.
@@ -31,7 +31,7 @@ class Opinion:
 
 
 def black_litterman(
-    equilibrium: pd.Series, risk: RiskModel, opinions: Sequence[Opinion], *, uncertainty: float = 1.0
+    equilibrium: pd.Series, risk: RiskModel, opinions: Sequence[InvestorView], *, uncertainty: float = 1.0
 ) -> pd.Series:
     """Return the expected returns per session that balance the equilibrium with the opinions.
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from allocation.errors import AllocationError, FrameError
 from allocation.frames import check_signal, named
-from allocation.view import Forecast, digest_of
+from allocation.view import Forecast, inputs_digest_of
 
 if TYPE_CHECKING:
     from allocation.view import View
@@ -34,9 +34,9 @@ class Blend:
             total = total + weight * forecast(view).reindex(view.prices.columns)
         return total
 
-    def further_digest(self, now: pd.Timestamp) -> str:
+    def inputs_digest(self, now: pd.Timestamp) -> str:
         """Return a digest of what its forecasts read beside their view; empty where none reads anything more."""
-        told = [digest_of(forecast, now) for forecast, _ in self.forecasts]
+        told = [inputs_digest_of(forecast, now) for forecast, _ in self.forecasts]
         return hashlib.sha256("\x1f".join(told).encode()).hexdigest() if any(told) else ""
 
 

@@ -5,14 +5,12 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from allocation.errors import AllocationError
 from allocation.forecast.newey_west import newey_west_variance
 from allocation.risk.covariance import RiskModel
 from allocation.view import View
-
-Values = NDArray[np.float64]
+from newsfolio.shared.arrays import FloatArray
 
 # Beside signals of size 1: equal signals less their mean are not always exactly 0.
 ROUNDING = 1e-12
@@ -28,17 +26,17 @@ class NoView:
 
 
 @dataclass(frozen=True)
-class Reading:
+class AlphaInputs:
     """What a model reads out of the past: how much a score is worth, and of which size returns are.
 
     coefficient: shrunk information coefficient, >= 0; volatility: of residual returns per session, by asset; score: of
-    now, NaN without a signal; weights: of the sessions that the coefficient looked ahead (`fading`).
+    now, NaN without a signal; weights: of the sessions that the coefficient looked ahead (`decay_weights`).
     """
 
     coefficient: float
     volatility: pd.Series
     score: pd.Series
-    weights: Values
+    weights: FloatArray
 
     def per_session(self, volatility: pd.Series) -> pd.Series:
         """Volatility in the unit of an expected return per session: the mean over the sessions looked ahead.
@@ -90,14 +88,14 @@ class Grinold:
         values = per_score.to_numpy() * read.score.reindex(per_score.index).to_numpy()
         return pd.Series(np.where(np.isnan(values), 0.0, values), per_score.index)
 
-    def read(self, view: View) -> Reading:
+    def read(self, view: View) -> AlphaInputs:
         """Return what the forecast is made of, from the last `window` sessions."""
         score = standardised_score(view.signal.iloc[-self.window :])
         residual = residual_returns(view.prices.iloc[-self.window - 1 :])
         decay = score_decay(score) if self.decay == "fit" else float(self.decay)
         ic = past_information_coefficient(score, residual, horizon=self.horizon, prior_sd=self.prior_sd, decay=decay)
         volatility = pd.Series(_deviations(residual.to_numpy()), index=residual.columns)
-        return Reading(ic, volatility, score.iloc[-1], fading(decay, self.horizon))
+        return AlphaInputs(ic, volatility, score.iloc[-1], decay_weights(decay, self.horizon))
 
 
 def standardised_score(signal: pd.DataFrame) -> pd.DataFrame:
@@ -116,7 +114,7 @@ def residual_returns(prices: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(returns, index=prices.index[1:], columns=prices.columns)
 
 
-def _less_row_means(values: Values) -> Values:
+def _less_row_means(values: FloatArray) -> FloatArray:
     """Each row less the mean of what it has; here and below pandas' own way takes five times as long, on each date."""
     known = np.isfinite(values)
     with np.errstate(invalid="ignore"):
@@ -124,7 +122,7 @@ def _less_row_means(values: Values) -> Values:
     return np.asarray(values - means[:, None])
 
 
-def _deviations(values: Values) -> Values:
+def _deviations(values: FloatArray) -> FloatArray:
     """Standard deviation of each column, divisor n; NaN where there is nothing."""
     known = np.isfinite(values)
     with np.errstate(invalid="ignore"):
@@ -139,7 +137,7 @@ def check_decay(decay: object) -> None:
         raise AllocationError(f"decay is {decay!r}: give a number from 0 to 1, or 'fit'")
 
 
-def fading(decay: float, horizon: int) -> Values:
+def decay_weights(decay: float, horizon: int) -> FloatArray:
     """Return the weight of each of the next `horizon` sessions: 1, decay, decay², ..."""
     return np.asarray(decay ** np.arange(horizon, dtype=np.float64))
 
@@ -162,7 +160,7 @@ def past_information_coefficient(
     The score of session s meets the sum of the residual returns of sessions s+2 ... s+1+horizon: a decision
     at close s is filled in session s+1, so what happens before that fill cannot be earned. Every return used
     is already known: the last score that counts is `horizon + 1` sessions old. With a `decay` below 1 the later
-    sessions weigh less (`fading`): where a score's meaning fades so, that sum shows it best.
+    sessions weigh less (`decay_weights`): where a score's meaning fades so, that sum shows it best.
 
     The estimate m, with Newey-West standard error se, is combined with a normal prior of mean 0 and standard
     deviation `prior_sd`: m × prior_sd² / (prior_sd² + se²). Floored at 0, since a news signal that pointed
@@ -174,7 +172,7 @@ def past_information_coefficient(
     if not score.index.equals(residual.index):
         both = score.index.intersection(residual.index)
         score, standardised = score.loc[both], standardised.loc[both]
-    ahead = following(standardised.to_numpy(), fading(decay, horizon))
+    ahead = forward_sums(standardised.to_numpy(), decay_weights(decay, horizon))
     products = score.to_numpy()[: -horizon - 1] * ahead
     counted = np.isfinite(products)
     per_session = counted.sum(axis=1)
@@ -186,7 +184,7 @@ def past_information_coefficient(
     return float(max(0.0, mean / (1.0 + variance / prior_sd**2)))  # so written, an infinite prior shrinks nothing
 
 
-def following(standardised: Values, weights: Values) -> Values:
+def forward_sums(standardised: FloatArray, weights: FloatArray) -> FloatArray:
     """Row s: weighted sum of rows s+2, s+3, ... of unit variance, over the root of the sum of squared weights.
 
     The last rows, as many as there are weights and one more, have none.

@@ -9,19 +9,19 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import nnls
 
-from allocation.errors import AllocationError, FrameError, MissingPrice
+from allocation.errors import AllocationError, FrameError, MissingPriceError
 from allocation.forecast.grinold import (
     ROUNDING,
-    Values,
     check_decay,
-    fading,
-    following,
+    decay_weights,
+    forward_sums,
     residual_returns,
     score_decay,
     standardised_score,
 )
 from allocation.forecast.newey_west import newey_west_variance
 from allocation.frames import check_signal, frame_digest, named
+from newsfolio.shared.arrays import FloatArray
 
 if TYPE_CHECKING:
     from allocation.view import View
@@ -81,7 +81,7 @@ class CrossSectionalRidge:
 
         Raises:
             FrameError: a further signal has no row of `view.now`, or rows that prices lack.
-            MissingPrice: a further signal has an asset that prices lack.
+            MissingPriceError: a further signal has an asset that prices lack.
         """
         scores, residual = self._scores(view), residual_returns(view.prices.iloc[-self.window - 1 :])
         fades, volatility = self._fades(scores), residual.std(ddof=0)
@@ -94,32 +94,32 @@ class CrossSectionalRidge:
         expect over the horizon, faded as the score is, in residual standard deviations of that sum.
 
         Raises:
-            FrameError, MissingPrice: as a call.
+            FrameError, MissingPriceError: as a call.
         """
         residual = residual_returns(view.prices.iloc[-self.window - 1 :])
         scores = self._scores(view)
         return pd.Series(self._fit(scores, self._fades(scores), residual), index=[OWN, *self.signals])
 
-    def further_digest(self, now: pd.Timestamp) -> str:
+    def inputs_digest(self, now: pd.Timestamp) -> str:
         """SHA-256 of the further signals as known at the close of `now`; empty without any."""
         parts = (f"{name}\x1f{frame_digest(frame.loc[:now])}" for name, frame in self.signals.items())
         return hashlib.sha256("\x1e".join(parts).encode()).hexdigest() if self.signals else ""
 
-    def _scores(self, view: "View") -> Values:
+    def _scores(self, view: "View") -> FloatArray:
         """Scores (signals × sessions × assets) of the last `window` sessions, NaN without a signal."""
         frames = [view.signal, *(_known(name, frame, view) for name, frame in self.signals.items())]
         sessions, assets = view.prices.index[-self.window :], view.prices.columns
         return np.stack([standardised_score(frame.reindex(index=sessions, columns=assets)) for frame in frames])
 
-    def _fades(self, scores: Values) -> Values:
+    def _fades(self, scores: FloatArray) -> FloatArray:
         """Weights (signals × horizon) of the sessions that each signal looks ahead."""
         decays = [score_decay(pd.DataFrame(score)) if self.decay == "fit" else float(self.decay) for score in scores]
-        return np.stack([fading(decay, self.horizon) for decay in decays])
+        return np.stack([decay_weights(decay, self.horizon) for decay in decays])
 
-    def _fit(self, scores: Values, fades: Values, residual: pd.DataFrame) -> Values:
+    def _fit(self, scores: FloatArray, fades: FloatArray, residual: pd.DataFrame) -> FloatArray:
         volatility = residual.std(ddof=0)
         standardised = (residual / volatility.where(volatility > 0)).to_numpy()
-        y = np.stack([following(standardised, weights) for weights in fades])
+        y = np.stack([forward_sums(standardised, weights) for weights in fades])
         x = scores[:, -len(standardised) :][:, : y.shape[1]]
         counted = np.isfinite(y[0]) & np.isfinite(x).any(axis=0)
         if (counted.any(axis=1)).sum() < 2:
@@ -134,7 +134,7 @@ class CrossSectionalRidge:
         return _ridge(gram, products, self.horizon, self.prior_sd)
 
 
-def _ridge(gram: Values, products: Values, horizon: int, prior_sd: float) -> Values:
+def _ridge(gram: FloatArray, products: FloatArray, horizon: int, prior_sd: float) -> FloatArray:
     """Coefficients >= 0 that minimise b'(gram + penalty I)b / 2 - b'c, c being the means of the products."""
     size, mean = float(np.trace(gram)), products.mean(axis=1)
     if not (size > 0 and (mean > 0).any()):
@@ -161,7 +161,7 @@ def _known(name: str, frame: pd.DataFrame, view: "View") -> pd.DataFrame:
         raise FrameError(f"signal {name!r} has no row of {view.now.date()}: {last}: bring it up to date")
     strangers = past.columns.difference(view.prices.columns)
     if len(strangers):
-        raise MissingPrice(
+        raise MissingPriceError(
             f"signal {name!r} has {named(strangers)} without a price column: add the prices or drop the column"
         )
     unmatched = past.loc[view.prices.index[0] :].index.difference(view.prices.index)

@@ -1,7 +1,7 @@
-from allocation.execution.sizing import Basket as Basket
+from allocation.execution.sizing import Holdings as Holdings
 from allocation.execution.sizing import Order as Order
+from allocation.execution.sizing import OrderList as OrderList
 from allocation.execution.sizing import Rules as Rules
-from allocation.execution.sizing import Standing as Standing
 from allocation.execution.sizing import client_id as client_id
 from allocation.execution.sizing import size_orders as size_orders
 from allocation.live.broker import Account as Account
@@ -10,8 +10,8 @@ from allocation.live.broker import OrderState as OrderState
 from allocation.live.brokers.alpaca import AlpacaBroker as AlpacaBroker
 from allocation.live.brokers.paper import PaperBroker as PaperBroker
 from allocation.live.errors import BrokerError as BrokerError
+from allocation.live.errors import GuardStopError as GuardStopError
 from allocation.live.errors import LedgerError as LedgerError
-from allocation.live.errors import Stopped as Stopped
 from allocation.live.ledger.database import Ledger as Ledger
 from allocation.live.ledger.database import open_ledger as open_ledger
 from allocation.live.ledger.database import read_ledger as read_ledger

@@ -18,7 +18,7 @@ class BrokerError(AllocationError):
     """The broker did not answer, refused the keys, or answered what it does not document."""
 
 
-class Stopped(AllocationError):
+class GuardStopError(AllocationError):
     """Guards that hold a step; `guards` are their names, each of which can be allowed unless a `remedy` is given."""
 
     def __init__(self, findings: "tuple[tuple[str, str], ...]", remedy: str = "") -> None:

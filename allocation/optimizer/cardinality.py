@@ -14,7 +14,7 @@ import numpy as np
 from allocation.errors import OptimizationError
 from allocation.optimizer.model.symbols import Symbols
 from allocation.optimizer.program import Program, set_values
-from allocation.optimizer.solvers.cone_program import Vector
+from newsfolio.shared.arrays import FloatArray
 
 GAP = 1e-6
 
@@ -56,7 +56,7 @@ class MinHolding:
         return [s.weights >= self.size * chosen, s.weights <= self.largest * chosen]
 
 
-def choose_positions(program: Program, values: Mapping[str, Vector]) -> Vector | None:
+def choose_positions(program: Program, values: Mapping[str, FloatArray]) -> FloatArray | None:
     """Return 1 for each asset that the optimum has a position in, else 0; None where no choice obeys the rules.
 
     Raises:

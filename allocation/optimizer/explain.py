@@ -9,7 +9,7 @@ import pandas as pd
 from allocation.optimizer.decision import FREE, Decision, Explanation, ShadowPrice, directional
 from allocation.optimizer.program import OBJECTIVE_SCALE, Program
 from allocation.optimizer.solvers.cascade import Solution
-from allocation.optimizer.solvers.cone_program import Vector
+from newsfolio.shared.arrays import FloatArray
 
 LINEAR = cp.constraints.Inequality | cp.constraints.Equality | cp.constraints.Zero
 NOTHING = 1e-12  # a multiplier that is rounding
@@ -17,7 +17,7 @@ Slopes = Callable[[cp.Expression], tuple[float, float]]
 
 
 def explain_decision(
-    program: Program, solution: Solution, values: Mapping[str, Vector], weights: pd.Series, held: pd.Series
+    program: Program, solution: Solution, values: Mapping[str, FloatArray], weights: pd.Series, held: pd.Series
 ) -> Decision:
     """Return the decision with the value of each term and the price of each binding rule."""
     program.load(values, solution)
@@ -52,7 +52,7 @@ def _prices(program: Program, name: str) -> list[ShadowPrice]:
     return found
 
 
-def multiplier(rule: cp.Constraint) -> Vector:
+def multiplier(rule: cp.Constraint) -> FloatArray:
     """The multiplier of each row, per session; of a second-order cone, that of its bound; zero for other forms."""
     if rule.dual_value is None or not isinstance(rule, LINEAR | cp.SOC):
         return np.zeros(1)
@@ -66,7 +66,7 @@ def _explain(program: Program, asset: str, weights: pd.Series, held: pd.Series) 
     def slopes(expression: cp.Expression) -> tuple[float, float]:
         """To the right and from the left along this asset's weight."""
 
-        def value(point: Vector) -> float:
+        def value(point: FloatArray) -> float:
             program.symbols.weights.value = point
             return float(expression.value)
 

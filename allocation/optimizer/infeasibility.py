@@ -8,7 +8,7 @@ import cvxpy as cp
 
 from allocation.optimizer.model.soft import softened
 from allocation.optimizer.program import Program, set_values
-from allocation.optimizer.solvers.cone_program import Vector
+from newsfolio.shared.arrays import FloatArray
 
 # Sets of up to so many rules are tried one by one; a larger conflict is narrowed down rule by rule.
 SMALL = 3
@@ -30,7 +30,7 @@ def _give(amount: float | None) -> str:
     return "cannot help alone" if amount is None else f"would have to give {amount:.6g}"
 
 
-def find_conflict(program: Program, values: Mapping[str, Vector]) -> Conflict | None:
+def find_conflict(program: Program, values: Mapping[str, FloatArray]) -> Conflict | None:
     """Return the conflict among the program's rules for these numbers; None where there is none.
 
     The set is the smallest where up to three rules conflict, else one from which no rule can be left out.

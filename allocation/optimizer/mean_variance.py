@@ -26,22 +26,23 @@ from allocation.optimizer.model.symbols import (
     Symbols,
 )
 from allocation.optimizer.model.terms import NetUtility
-from allocation.optimizer.program import Program, Recipe, describe_status, labelled
+from allocation.optimizer.program import Program, ProgramSpec, describe_status, labelled
 from allocation.optimizer.solvers.cascade import INFEASIBLE, OPTIMAL, Solution
-from allocation.optimizer.solvers.cone_program import Residuals, Vector
+from allocation.optimizer.solvers.cone_program import Residuals
 from allocation.risk.covariance import RiskModel
+from newsfolio.shared.arrays import FloatArray
 
 log = logging.getLogger(__name__)
 
 # Solver dust below a hundredth of a basis point of NAV: not a position, not a trade.
 DUST = 1e-6
 # Utility per session lost per unit by which a relaxed rule is broken: more than anything could earn.
-STEEP = 10.0
+SLACK_PENALTY = 10.0
 NO_CHOICE = Solution(INFEASIBLE, np.zeros(0), np.zeros(0), "SCIP", 0, Residuals(np.inf, np.inf, np.inf))
 
 
 @dataclass(frozen=True)
-class Ladder:
+class RelaxationOrder:
     """What to do where the rules contradict each other: let some give way, one after the other, then perhaps hold.
 
     relax: rules (as they were passed, or their names) in the order in which they give way, each by as little as
@@ -66,7 +67,7 @@ class MeanVariance:
         objective: Objective | Sequence[Objective],
         constraints: Sequence[Constraint] = (),
         *,
-        ladder: Ladder | None = None,
+        ladder: RelaxationOrder | None = None,
         known: Iterable[str] = (),
     ) -> None:
         """Raise OptimizationError where no asset is named, or one is named twice."""
@@ -79,7 +80,9 @@ class MeanVariance:
         self.constraints = tuple(constraints)
         self.ladder = ladder
         rules = tuple(zip(labelled(self.constraints), self.constraints, strict=True))
-        self._recipe = Recipe(self.assets, frozenset(self.assets) | frozenset(known), _named_terms(objective), rules)
+        self._recipe = ProgramSpec(
+            self.assets, frozenset(self.assets) | frozenset(known), _named_terms(objective), rules
+        )
         self._index = pd.Index(self.assets)
         self._compiled: dict[tuple[int, int], Program] = {}
 
@@ -134,7 +137,7 @@ class MeanVariance:
         """Whether the problem re-solves without being compiled again (disciplined parametrised program)."""
         return bool(self._program(n_factors).problem.is_dcp(dpp=True))
 
-    def _solve(self, values: dict[str, Vector]) -> "_Outcome":
+    def _solve(self, values: dict[str, FloatArray]) -> "_Outcome":
         """Solve, then climb down the ladder."""
         n_factors = values[LOADINGS].shape[1]
         program, solution = self._attempt(n_factors, 0, values)
@@ -154,7 +157,7 @@ class MeanVariance:
         log.warning("%s; what is held is kept", reason)
         return _Outcome(None, tuple(order), reason)
 
-    def _attempt(self, n_factors: int, rung: int, values: dict[str, Vector]) -> tuple[Program, Solution]:
+    def _attempt(self, n_factors: int, rung: int, values: dict[str, FloatArray]) -> tuple[Program, Solution]:
         program = self._program(n_factors, rung)
         if not program.is_integer:
             return program, program.solve(values)
@@ -165,7 +168,7 @@ class MeanVariance:
         program = self._program(n_factors, rung, choice_is_given=True)
         return program, program.solve(values)
 
-    def _why_not(self, program: Program, solution: Solution, values: Mapping[str, Vector]) -> str:
+    def _why_not(self, program: Program, solution: Solution, values: Mapping[str, FloatArray]) -> str:
         failed = f"no optimal weights ({solution.solver} {solution.status})"
         conflict = find_conflict(program, values) if solution.status == INFEASIBLE else None
         if conflict is not None:
@@ -191,7 +194,7 @@ class MeanVariance:
         if key not in self._compiled:
             soft = set(self._relaxation()[:rung])
             rules = tuple(
-                (name, Soft(rule, STEEP) if name in soft and price_of(rule) is None else rule)
+                (name, Soft(rule, SLACK_PENALTY) if name in soft and price_of(rule) is None else rule)
                 for name, rule in self._recipe.rules
             )
             recipe = replace(self._recipe, rules=rules)
@@ -202,7 +205,7 @@ class MeanVariance:
         """Compiled programs hold solver handles, which no process can pass on: a copy compiles its own."""
         return self.__dict__ | {"_compiled": {}}
 
-    def _clean(self, outcome: "_Outcome", values: Mapping[str, Vector]) -> Vector:
+    def _clean(self, outcome: "_Outcome", values: Mapping[str, FloatArray]) -> FloatArray:
         if outcome.solved is None:
             return values[HELD]
         program, solution = outcome.solved
@@ -215,7 +218,7 @@ class MeanVariance:
         held: pd.Series,
         locked: float,
         given: Mapping[str, pd.Series | float] | None = None,
-    ) -> dict[str, Vector]:
+    ) -> dict[str, FloatArray]:
         """Check the inputs of one rebalancing and return them in the order of `assets`, by name."""
         if not np.isfinite(locked):
             raise OptimizationError(f"locked is {locked}: give the fraction of NAV in assets outside the program")
@@ -229,7 +232,7 @@ class MeanVariance:
         }
         return values | self._given(given or {}, loadings.shape[1])
 
-    def _given(self, given: Mapping[str, pd.Series | float], n_factors: int) -> dict[str, Vector]:
+    def _given(self, given: Mapping[str, pd.Series | float], n_factors: int) -> dict[str, FloatArray]:
         inputs = self._program(n_factors).inputs
         missing = [name for name in inputs.given if name not in given]
         if missing:
@@ -238,14 +241,14 @@ class MeanVariance:
         inputs.check_bounds(values)
         return values
 
-    def _numbers(self, numbers: pd.Series | float, name: str) -> Vector:
+    def _numbers(self, numbers: pd.Series | float, name: str) -> FloatArray:
         if isinstance(numbers, pd.Series):
             return self.vector(numbers, name)
         if not np.isfinite(numbers):
             raise OptimizationError(f"{name} is {numbers}: give a finite number")
         return np.asarray(numbers, dtype=np.float64)
 
-    def _loadings(self, risk: RiskModel) -> Vector:
+    def _loadings(self, risk: RiskModel) -> FloatArray:
         if risk.assets.equals(self._index):
             loadings = risk.factors.to_numpy(dtype=np.float64)
         else:
@@ -258,7 +261,7 @@ class MeanVariance:
         # cvxpy knows no parameter without rows: a diagonal covariance has one factor that carries nothing.
         return loadings if loadings.shape[1] else np.zeros((len(self.assets), 1))
 
-    def conflict(self, values: Mapping[str, Vector]) -> Conflict | None:
+    def conflict(self, values: Mapping[str, FloatArray]) -> Conflict | None:
         """The rules that contradict each other for these `numbers`; None where none do."""
         return find_conflict(self._program(values[LOADINGS].shape[1]), values)
 
@@ -266,7 +269,7 @@ class MeanVariance:
         """The sum of the objective's terms."""
         return sum((term(symbols) for _, term in self._recipe.terms), start=cp.Constant(0.0))
 
-    def vector(self, values: pd.Series, what: str) -> Vector:
+    def vector(self, values: pd.Series, what: str) -> FloatArray:
         """Return one finite number per asset, in order."""
         if values.index.equals(self._index):
             vector = values.to_numpy(dtype=np.float64)
@@ -299,7 +302,7 @@ def _named_terms(objective: Objective | Sequence[Objective]) -> tuple[tuple[str,
     return (*parts, *zip(labelled(others), others, strict=True))
 
 
-def without_dust(weights: Vector, held: Vector) -> Vector:
+def without_dust(weights: FloatArray, held: FloatArray) -> FloatArray:
     """Snap to zero, then to what is held, so that solver noise neither shorts nor trades, nor borrows."""
     clean = np.where(np.abs(weights) < DUST, 0.0, weights)
     kept = np.where(np.abs(clean - held) < DUST, held, clean)

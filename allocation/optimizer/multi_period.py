@@ -23,8 +23,9 @@ from allocation.optimizer.model.symbols import (
 )
 from allocation.optimizer.program import OBJECTIVE_SCALE, describe_status, rules_of
 from allocation.optimizer.solvers.cascade import INFEASIBLE, OPTIMAL, Solution, solve
-from allocation.optimizer.solvers.cone_program import Canonical, Vector
+from allocation.optimizer.solvers.cone_program import ParametrisedConeProgram
 from allocation.risk.covariance import RiskModel
+from newsfolio.shared.arrays import FloatArray
 
 
 class MultiPeriod:
@@ -73,7 +74,7 @@ class MultiPeriod:
         weights[0] = without_dust(weights[0], values[HELD])
         return pd.DataFrame(weights, columns=list(self.assets), index=expected_returns.index)
 
-    def _why_not(self, found: Solution, values: Mapping[str, Vector]) -> str:
+    def _why_not(self, found: Solution, values: Mapping[str, FloatArray]) -> str:
         """The rules that conflict at the first step; later ones start from what the first leaves."""
         conflict = self._single.conflict(values) if found.status == INFEASIBLE else None
         if conflict is None:
@@ -112,7 +113,9 @@ class _Plan:
                 soft = softened(obeyed)
                 obeyed, utility = [*soft.rows, *soft.slacks], utility - price * soft.broken
             rules += obeyed
-        self.canonical = Canonical(cp.Problem(cp.Maximize(OBJECTIVE_SCALE * utility), rules), inputs.computes)
+        self.canonical = ParametrisedConeProgram(
+            cp.Problem(cp.Maximize(OBJECTIVE_SCALE * utility), rules), inputs.computes
+        )
 
     def _symbols(self, assets: tuple[str, ...], step: int, held: cp.Expression) -> Symbols:
         name = _forecast(step)
@@ -124,6 +127,6 @@ class _Plan:
             self.loadings, self.deviation, _no_choice,
         )  # fmt: skip
 
-    def weights_of(self, solution: Solution) -> Vector:
+    def weights_of(self, solution: Solution) -> FloatArray:
         """The weights in a solution, steps × assets."""
         return np.array([solution.x[self.canonical.place(weights)] for weights in self.weights])

@@ -22,8 +22,9 @@ from allocation.optimizer.model.symbols import (
     Symbols,
 )
 from allocation.optimizer.solvers.cascade import INFEASIBLE, UNBOUNDED, Solution, solve
-from allocation.optimizer.solvers.cone_program import Canonical, Vector
+from allocation.optimizer.solvers.cone_program import ParametrisedConeProgram
 from allocation.optimizer.solvers.recognise import recognise
+from newsfolio.shared.arrays import FloatArray
 
 # Daily returns are tiny beside the solvers' absolute tolerances: an unscaled objective stops 0.3 % early.
 OBJECTIVE_SCALE = 252.0
@@ -31,7 +32,7 @@ LONGEST_LABEL = 90
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ProgramSpec:
     """What a program is compiled from: terms and rules by their unique names, in order."""
 
     assets: tuple[str, ...]
@@ -65,7 +66,7 @@ class Program:
     chosen: for a mixed-integer program, None leaves the choice of positions to the solver, True makes it an input.
     """
 
-    def __init__(self, recipe: Recipe, n_factors: int, *, choice_is_given: bool = False) -> None:
+    def __init__(self, recipe: ProgramSpec, n_factors: int, *, choice_is_given: bool = False) -> None:
         self.recipe, self.choice_is_given = recipe, choice_is_given
         self.inputs = Inputs(recipe.assets, recipe.known)
         self.choice: cp.Expression | None = None
@@ -75,7 +76,9 @@ class Program:
         # As they stand in the problem: soft ones with their slack. What breaking them costs, by rule.
         self.enforced, self.penalties = dict(self.rules), dict[str, cp.Expression]()
         self._assemble()
-        self.canonical: Canonical | None = None if self.is_integer else Canonical(self.problem, self.inputs.computes)
+        self.canonical: ParametrisedConeProgram | None = (
+            None if self.is_integer else ParametrisedConeProgram(self.problem, self.inputs.computes)
+        )
         if self.canonical is not None:
             self.place = self.canonical.place(self.symbols.weights)
             self.structure = recognise(self.canonical, self.place)
@@ -120,16 +123,16 @@ class Program:
                 "subtract risks and costs, and bound convex terms from above only"
             )
 
-    def solve(self, values: Mapping[str, Vector]) -> Solution:
+    def solve(self, values: Mapping[str, FloatArray]) -> Solution:
         """Solve for the named numbers of one rebalancing."""
         assert self.canonical is not None  # noqa: S101 - integer programs are solved in allocation.integer
         return solve(self.canonical, self.structure, self.canonical.apply(values))
 
-    def weights(self, solution: Solution) -> Vector:
+    def weights(self, solution: Solution) -> FloatArray:
         """The weights in a solution."""
         return solution.x[self.place]
 
-    def load(self, values: Mapping[str, Vector], solution: Solution) -> None:
+    def load(self, values: Mapping[str, FloatArray], solution: Solution) -> None:
         """Put a solution back into the problem, so that its expressions and multipliers have values."""
         assert self.canonical is not None  # noqa: S101
         set_values(self.inputs, values)
@@ -139,7 +142,7 @@ class Program:
         self.problem.unpack_results(raw, self.canonical.chain, self.canonical.inverse)
 
 
-def set_values(inputs: Inputs, values: Mapping[str, Vector]) -> None:
+def set_values(inputs: Inputs, values: Mapping[str, FloatArray]) -> None:
     """Set the value of each parameter."""
     for parameter, compute in inputs.computes.items():
         parameter.value = compute(values)

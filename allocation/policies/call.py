@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 
-def ask(policy: Policy, view: View) -> pd.Series:
+def call_policy(policy: Policy, view: View) -> pd.Series:
     """Return the policy's targets on exactly the assets of the view, in their order; NaN holds.
 
     Matrices are multiplied by one thread meanwhile: sums in another order differ in their last bits, and a machine of

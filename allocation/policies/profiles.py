@@ -6,7 +6,7 @@ import numpy as np
 
 from allocation.errors import OptimizationError
 from allocation.forecast.grinold import Grinold
-from allocation.optimizer.mean_variance import Ladder
+from allocation.optimizer.mean_variance import RelaxationOrder
 from allocation.optimizer.model.constraints import LongOnly, MaxTurnover, MaxVolatility, MaxWeight, MinCash
 from allocation.optimizer.model.symbols import Constraint
 from allocation.policies.sentiment import SentimentPolicy
@@ -47,9 +47,11 @@ class RiskProfile:
         return tuple(rules)
 
     @property
-    def ladder(self) -> Ladder:
+    def ladder(self) -> RelaxationOrder:
         """Where a market move breaks the limits, the turnover gives way first, then the volatility; then hold."""
-        return Ladder(tuple(rule for rule in self.constraints if isinstance(rule, (MaxTurnover, MaxVolatility))))
+        return RelaxationOrder(
+            tuple(rule for rule in self.constraints if isinstance(rule, (MaxTurnover, MaxVolatility)))
+        )
 
     def policy(
         self,

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from allocation.errors import OptimizationError, RiskError
 from allocation.forecast.grinold import Grinold, equilibrium_return
 from allocation.optimizer.decision import Decision
-from allocation.optimizer.mean_variance import Ladder, MeanVariance
+from allocation.optimizer.mean_variance import MeanVariance, RelaxationOrder
 from allocation.optimizer.model.constraints import LongOnly, MaxWeight
 from allocation.optimizer.model.symbols import Constraint, Objective
 from allocation.optimizer.model.terms import NetUtility
 from allocation.risk.covariance import LedoitWolf, RiskEstimator, RiskModel
-from allocation.view import Forecast, View, digest_of
+from allocation.view import Forecast, View, inputs_digest_of
 
 # Compiled programs kept, one per universe of tradable assets: compiling anew takes some 30 ms.
 MOST_UNIVERSES = 16
@@ -66,7 +66,7 @@ class SentimentPolicy:
     constraints: tuple[Constraint, ...] = (LongOnly(), MaxWeight(0.25))
     min_history: int = 60
     terms: tuple[Objective, ...] = ()
-    ladder: Ladder | None = None
+    ladder: RelaxationOrder | None = None
     given: Mapping[str, Callable[[View], pd.Series]] = field(default_factory=dict)
     _programs: dict[tuple[tuple[str, ...], ...], MeanVariance] = field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -106,9 +106,9 @@ class SentimentPolicy:
             )
         return task.program.decide(task.expected_return, task.risk, task.held, locked=task.locked, given=task.given)
 
-    def further_digest(self, now: pd.Timestamp) -> str:
+    def inputs_digest(self, now: pd.Timestamp) -> str:
         """Return a digest of what the forecast reads beside the view; empty where it reads nothing more."""
-        return digest_of(self.forecast, now)
+        return inputs_digest_of(self.forecast, now)
 
     def _task(self, view: View) -> "_Task | None":
         assets = self._investable(view)

@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 
 from allocation.errors import RiskError
 from allocation.frames import named
+from newsfolio.shared.arrays import FloatArray
 
 log = logging.getLogger(__name__)
-
-Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -176,13 +175,13 @@ def recent_returns(prices: pd.DataFrame, window: int) -> pd.DataFrame:
     return pd.DataFrame(_simple_returns(recent.to_numpy()), index=recent.index[1:], columns=prices.columns)
 
 
-def _simple_returns(prices: Matrix) -> Matrix:
+def _simple_returns(prices: FloatArray) -> FloatArray:
     return np.asarray(prices[1:] / prices[:-1] - 1.0)
 
 
 def centred_returns(
     prices: pd.DataFrame, window: int, min_returns: int, weights: NDArray[np.float64] | None = None
-) -> Matrix:
+) -> FloatArray:
     """Return the last `window` returns less their (weighted) means, every one a number.
 
     A gap is put at the mean and the column scaled up for its gaps: an unequal history keeps its own variance. Each
@@ -218,7 +217,7 @@ def _need_returns(known: NDArray[np.bool_], assets: pd.Index, least: int) -> Non
         )
 
 
-def factor_form(rows: Matrix) -> Matrix:
+def factor_form(rows: FloatArray) -> FloatArray:
     """Return F (assets × k) with F F' = rows' rows, and k no more than the smaller side of `rows`."""
     n_sessions, n_assets = rows.shape
     if n_sessions <= n_assets:
@@ -231,7 +230,7 @@ def factor_form(rows: Matrix) -> Matrix:
         return np.asarray(np.linalg.qr(rows, mode="r")).T
 
 
-def _shrunk(centred: Matrix, shrinkage_of: Callable[[Matrix], float], assets: pd.Index) -> RiskModel:
+def _shrunk(centred: FloatArray, shrinkage_of: Callable[[FloatArray], float], assets: pd.Index) -> RiskModel:
     n_sessions, n_assets = centred.shape
     variance = float(np.mean(centred**2))
     shrinkage = shrinkage_of(centred / (np.sqrt(variance) or 1.0))  # it has no unit; returns squared underflow in it
@@ -239,7 +238,7 @@ def _shrunk(centred: Matrix, shrinkage_of: Callable[[Matrix], float], assets: pd
     return _model(factors, np.full(n_assets, shrinkage * variance), assets)
 
 
-def _ledoit_wolf(x: Matrix) -> float:
+def _ledoit_wolf(x: FloatArray) -> float:
     """Of returns scaled to a mean variance of 1: ratio of what estimation adds to the spread of the eigenvalues."""
     n_sessions, n_assets = x.shape
     if n_assets == 1:
@@ -251,7 +250,7 @@ def _ledoit_wolf(x: Matrix) -> float:
     return 0.0 if noise == 0.0 else float(noise / spread)
 
 
-def _oas(x: Matrix) -> float:
+def _oas(x: FloatArray) -> float:
     n_sessions, n_assets = x.shape
     alpha, mu = _squared_norm(x) / n_assets**2, float(np.mean(x**2))
     if n_assets == 1:
@@ -260,11 +259,11 @@ def _oas(x: Matrix) -> float:
     return 1.0 if below == 0.0 else float(min((alpha + mu**2) / below, 1.0))
 
 
-def _squared_norm(x: Matrix) -> float:
+def _squared_norm(x: FloatArray) -> float:
     """Sum of squares of x'x / n, by the smaller of its two Gram matrices."""
     gram = x @ x.T if len(x) < x.shape[1] else x.T @ x
     return float(np.sum(gram**2)) / len(x) ** 2
 
 
-def _model(factors: Matrix, specific: NDArray[np.float64], assets: pd.Index) -> RiskModel:
+def _model(factors: FloatArray, specific: NDArray[np.float64], assets: pd.Index) -> RiskModel:
     return RiskModel(pd.DataFrame(factors, index=assets), pd.Series(specific, index=assets))

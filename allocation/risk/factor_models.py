@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from allocation.errors import RiskError
 from allocation.frames import named
-from allocation.risk.covariance import Matrix, RiskModel, centred_returns, recent_returns
+from allocation.risk.covariance import RiskModel, centred_returns, recent_returns
+from newsfolio.shared.arrays import FloatArray
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class StatisticalFactors:
         return RiskModel(pd.DataFrame(factors, index=prices.columns), pd.Series(specific, index=prices.columns))
 
 
-def _principal(rows: Matrix, n_factors: int) -> Matrix:
+def _principal(rows: FloatArray, n_factors: int) -> FloatArray:
     """Eigenvectors of rows'rows times the roots of their eigenvalues, largest first."""
     wide = rows.shape[1] > rows.shape[0]
     values, vectors = np.linalg.eigh(rows @ rows.T if wide else rows.T @ rows)
@@ -85,7 +86,7 @@ class UserFactors:
         root = np.asarray(np.linalg.qr(common / np.sqrt(len(common)), mode="r")).T
         return RiskModel(pd.DataFrame(loadings @ root, index=prices.columns), pd.Series(specific, index=prices.columns))
 
-    def _factors(self, sessions: pd.Index) -> Matrix:
+    def _factors(self, sessions: pd.Index) -> FloatArray:
         values = self.returns.reindex(sessions).to_numpy(dtype=np.float64)
         broken = ~np.isfinite(values)
         if broken.any():
@@ -96,7 +97,7 @@ class UserFactors:
             )
         return values
 
-    def _regress(self, assets: pd.DataFrame, common: Matrix) -> tuple[Matrix, NDArray[np.float64]]:
+    def _regress(self, assets: pd.DataFrame, common: FloatArray) -> tuple[FloatArray, NDArray[np.float64]]:
         values = assets.to_numpy()
         known = np.isfinite(values)
         loadings, specific = np.empty((values.shape[1], common.shape[1])), np.empty(values.shape[1])

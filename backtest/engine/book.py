@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from allocation.errors import AllocationError
 from backtest.engine.costs import FREE as FREE
 from backtest.engine.costs import Costs as Costs
-from backtest.engine.costs import bill
+from backtest.engine.costs import cost_breakdown
+from newsfolio.shared.arrays import FloatArray
 
-Vector = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+BoolArray = NDArray[np.bool_]
 
 MOST_ITERATIONS = 100  # each shrinks the error by rate × gross exposure: three or four at 10 bp
 SETTLED = 1e-14  # of NAV: after so small a step the next one would be rounding
@@ -42,7 +42,7 @@ class Rules:
 CASH_ACCOUNT = Rules()
 
 
-def worth(shares: Vector, prices: Vector) -> Vector:
+def worth(shares: FloatArray, prices: FloatArray) -> FloatArray:
     """Return shares × prices, 0 where there are no shares even if the price is not known."""
     value = shares * prices
     np.copyto(value, 0.0, where=shares == 0.0)
@@ -53,18 +53,18 @@ def worth(shares: Vector, prices: Vector) -> Vector:
 class Book:
     """Shares of each asset (a vector) and cash."""
 
-    shares: Vector
+    shares: FloatArray
     cash: float
 
-    def values(self, marks: Vector) -> Vector:
+    def values(self, marks: FloatArray) -> FloatArray:
         """Money in each asset at prices `marks`; an asset without any price yet is worth 0 as none is held."""
         return worth(self.shares, marks)
 
-    def nav(self, marks: Vector) -> float:
+    def nav(self, marks: FloatArray) -> float:
         """Cash plus the value of all shares."""
         return self.cash + float(self.values(marks).sum())
 
-    def weights(self, marks: Vector) -> Vector:
+    def weights(self, marks: FloatArray) -> FloatArray:
         """Value of each asset over NAV."""
         return self.values(marks) / self.nav(marks)
 
@@ -78,21 +78,21 @@ class Fill:
     """
 
     book: Book
-    traded: Vector
+    traded: FloatArray
     cost: float
-    untraded: Mask
+    untraded: BoolArray
     scale: float
 
 
 def fill(
     book: Book,
-    targets: Vector,
-    prices: Vector,
-    marks: Vector,
+    targets: FloatArray,
+    prices: FloatArray,
+    marks: FloatArray,
     costs: Costs,
     *,
     rules: Rules = CASH_ACCOUNT,
-    slopes: Vector | None = None,
+    slopes: FloatArray | None = None,
 ) -> Fill:
     """Trade to `targets`, fractions of the NAV that is left after the costs of getting there (NaN: hold).
 
@@ -120,27 +120,33 @@ def fill(
     return Fill(Book(shares, cash), traded, cost, _left_untraded(book, targets, trading), scale)
 
 
-def _orderly(wanted: Vector, held: Vector, at: Vector, least: float, lot: float) -> Vector:
+def _orderly(wanted: FloatArray, held: FloatArray, at: FloatArray, least: float, lot: float) -> FloatArray:
     """Shares wanted, but those held where the trade would be worth next to nothing, and in whole lots."""
     dust = np.abs((wanted - held) * at) <= least
     wanted = np.where(dust, held, wanted) if dust.any() else wanted
     return np.floor(wanted / lot + WHOLE) * lot if lot else wanted
 
 
-def _cost(costs: Costs, value: Vector, at: Vector, impact: Vector | None) -> float:
+def _cost(costs: Costs, value: FloatArray, at: FloatArray, impact: FloatArray | None) -> float:
     """Money paid for orders of these absolute values at these prices, all kinds together."""
     if impact is None and not (costs.per_share or costs.minimum):
         return costs.rate * float(value.sum())
-    return float(bill(costs, value, value / at, impact).per_asset.sum())
+    return float(cost_breakdown(costs, value, value / at, impact).per_asset.sum())
 
 
-def _left_untraded(book: Book, targets: Vector, trading: Mask) -> Mask:
+def _left_untraded(book: Book, targets: FloatArray, trading: BoolArray) -> BoolArray:
     """Assets with a target and no price; nothing wanted where nothing is held was not missed."""
     return np.asarray(np.isfinite(targets) & ~trading & ((targets != 0.0) | (book.shares != 0.0)))
 
 
 def _after_costs(
-    book: Book, aims: Vector, trading: Mask | None, marks: Vector, costs: Costs, rules: Rules, impact: Vector | None
+    book: Book,
+    aims: FloatArray,
+    trading: BoolArray | None,
+    marks: FloatArray,
+    costs: Costs,
+    rules: Rules,
+    impact: FloatArray | None,
 ) -> tuple[float, float]:
     """NAV after the costs of reaching `aims`, and the factor that makes them affordable; trading: None means all."""
     if trading is None:

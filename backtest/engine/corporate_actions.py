@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from allocation.errors import FrameError, MissingPrice
+from allocation.errors import FrameError, MissingPriceError
 from allocation.frames import check_weights, named
 
 
@@ -41,14 +41,18 @@ class Events:
             raise FrameError("dividends: a negative amount per share: give what holders received")
         strangers = [*paid.columns.difference(prices.columns), *(d.date() for d in paid.index.difference(prices.index))]
         if strangers:
-            raise MissingPrice(f"dividends has {named(strangers)} without prices: give dividends on priced sessions")
+            raise MissingPriceError(
+                f"dividends has {named(strangers)} without prices: give dividends on priced sessions"
+            )
         return paid.reindex(index=prices.index, columns=prices.columns, fill_value=0.0)
 
     def exits(self, prices: pd.DataFrame) -> dict[int, dict[int, float]]:
         """Row of the session in which holders are paid -> column -> price they receive."""
         strangers = sorted(set(self.delistings) - set(prices.columns))
         if strangers:
-            raise MissingPrice(f"delistings names {named(strangers)} without a price column: drop it or add prices")
+            raise MissingPriceError(
+                f"delistings names {named(strangers)} without a price column: drop it or add prices"
+            )
         found: dict[int, dict[int, float]] = {}
         for asset, value in self.delistings.items():
             column = int(prices.columns.get_indexer(pd.Index([asset]))[0])

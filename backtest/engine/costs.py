@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from allocation.errors import AllocationError, FrameError, MissingPrice
+from allocation.errors import AllocationError, FrameError, MissingPriceError
 from allocation.frames import check_prices, named
+from newsfolio.shared.arrays import FloatArray
 
 if TYPE_CHECKING:
     from pandas.core.window import Rolling
@@ -38,12 +39,12 @@ class Impact:
         if not 0.0 <= self.coefficient <= 10.0:
             raise AllocationError(f"impact: coefficient is {self.coefficient:g}: give a number in [0, 10], near 1")
 
-    def slopes(self, prices: pd.DataFrame) -> Vector:
+    def slopes(self, prices: pd.DataFrame) -> FloatArray:
         """Return k (sessions × assets): a trade of value Q in that session costs k × Q^1.5; NaN where unknown."""
         value = check_prices(self.daily_value.where(self.daily_value > 0), "daily_value")
         absent = prices.columns.difference(value.columns)
         if len(absent):
-            raise MissingPrice(f"daily_value lacks {named(absent)}: give the traded value of every asset")
+            raise MissingPriceError(f"daily_value lacks {named(absent)}: give the traded value of every asset")
         traded = _recent(value.reindex(index=prices.index, columns=prices.columns)).mean()
         volatility = _recent(prices.pct_change(fill_method=None)).std(ddof=0)
         return np.asarray((self.coefficient * volatility / traded**0.5).shift(1))
@@ -99,20 +100,22 @@ class Costs:
 FREE = Costs(0.0, 0.0)
 
 
-class Bill(NamedTuple):
+class CostBreakdown(NamedTuple):
     """Money paid for orders, each on its own, by kind."""
 
-    commission: Vector
-    spread: Vector
-    impact: Vector
+    commission: FloatArray
+    spread: FloatArray
+    impact: FloatArray
 
     @property
-    def per_asset(self) -> Vector:
+    def per_asset(self) -> FloatArray:
         """All kinds together."""
         return self.commission + self.spread + self.impact
 
 
-def bill(costs: Costs, value: Vector, shares: Vector, slopes: Vector | None = None) -> Bill:
+def cost_breakdown(
+    costs: Costs, value: FloatArray, shares: FloatArray, slopes: FloatArray | None = None
+) -> CostBreakdown:
     """Return what orders of these absolute values and absolute numbers of shares cost.
 
     slopes: of the impact, per order; see Impact.slopes.
@@ -121,7 +124,7 @@ def bill(costs: Costs, value: Vector, shares: Vector, slopes: Vector | None = No
     if costs.per_share or costs.minimum:
         commission = np.where(shares > 0, np.maximum(costs.minimum, commission + costs.per_share * shares), 0.0)
     impact = np.zeros(value.shape) if slopes is None else np.where(value > 0, slopes * value**1.5, 0.0)
-    return Bill(commission, costs.half_spread * value, impact)
+    return CostBreakdown(commission, costs.half_spread * value, impact)
 
 
 class Flows(NamedTuple):
@@ -133,7 +136,7 @@ class Flows(NamedTuple):
     dividends: float = 0.0
 
 
-def accrued(costs: Costs, cash: float, values: Vector, days: float) -> Flows:
+def accrued(costs: Costs, cash: float, values: FloatArray, days: float) -> Flows:
     """Return interest and fees of `days` calendar days on what was held when they began."""
     share = days / DAYS_A_YEAR
     short = -float(values[values < 0].sum())
@@ -144,7 +147,9 @@ def accrued(costs: Costs, cash: float, values: Vector, days: float) -> Flows:
     )
 
 
-def refuse_unknown_impact(slopes: Vector, traded: NDArray[np.bool_], assets: pd.Index, session: pd.Timestamp) -> None:
+def refuse_unknown_impact(
+    slopes: FloatArray, traded: NDArray[np.bool_], assets: pd.Index, session: pd.Timestamp
+) -> None:
     """Raise where an asset was traded in this session whose impact cannot be estimated."""
     unknown = assets[traded & np.isnan(slopes)]
     if len(unknown):

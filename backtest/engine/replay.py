@@ -8,13 +8,14 @@ import pandas as pd
 
 from allocation.errors import FrameError
 from allocation.frames import check_prices, sessions_of
-from backtest.engine.book import Book, Fill, Rules, Vector, fill
+from backtest.engine.book import Book, Fill, Rules, fill
 from backtest.engine.corporate_actions import UNEVENTFUL, Events
 from backtest.engine.costs import Costs, Flows, accrued, refuse_unknown_impact
+from newsfolio.shared.arrays import FloatArray
 
 
 @dataclass(frozen=True)
-class Paths:
+class MarketArrays:
     """What the market did (arrays of sessions × assets, named by the two indexes).
 
     closes: last known close. fills: price of a fill, NaN where the asset does not trade. marks: value of a share
@@ -24,16 +25,18 @@ class Paths:
 
     sessions: pd.DatetimeIndex
     assets: pd.Index
-    closes: Vector
-    fills: Vector
-    marks: Vector
-    days: Vector
-    dividends: Vector | None = None
-    slopes: Vector | None = None
+    closes: FloatArray
+    fills: FloatArray
+    marks: FloatArray
+    days: FloatArray
+    dividends: FloatArray | None = None
+    slopes: FloatArray | None = None
     exits: Mapping[int, Mapping[int, float]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, prices: pd.DataFrame, opens: pd.DataFrame | None, costs: Costs, events: Events = UNEVENTFUL) -> "Paths":
+    def of(
+        cls, prices: pd.DataFrame, opens: pd.DataFrame | None, costs: Costs, events: Events = UNEVENTFUL
+    ) -> "MarketArrays":
         """Arrays of checked prices; see price_paths."""
         closes, fills, marks = price_paths(prices, opens)
         exits = events.exits(prices)
@@ -46,7 +49,7 @@ class Paths:
         return cls(sessions, prices.columns, closes, fills, marks, days, paid, slopes, exits)
 
 
-def _without_delisted(fills: Vector, exits: Mapping[int, Mapping[int, float]]) -> Vector:
+def _without_delisted(fills: FloatArray, exits: Mapping[int, Mapping[int, float]]) -> FloatArray:
     """An open after the last close is no chance to buy what holders were just paid out of."""
     if not exits:
         return fills
@@ -56,7 +59,7 @@ def _without_delisted(fills: Vector, exits: Mapping[int, Mapping[int, float]]) -
     return fills
 
 
-def price_paths(prices: pd.DataFrame, opens: pd.DataFrame | None) -> tuple[Vector, Vector, Vector]:
+def price_paths(prices: pd.DataFrame, opens: pd.DataFrame | None) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return arrays of the last known close, the fill price, and the value of each asset at the fill.
 
     Fills are at `opens` where given, else at closes. At the open an asset that does not trade is worth its
@@ -85,7 +88,7 @@ def matching_opens(opens: pd.DataFrame, prices: pd.DataFrame) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
-class Day:
+class SessionRecord:
     """What one session did to the book, and the shares held after it.
 
     `exits`: column -> shares given up; `fill` is None where none was due.
@@ -95,7 +98,7 @@ class Day:
     flows: Flows
     exits: Mapping[int, float]
     fill: Fill | None
-    shares: Vector
+    shares: FloatArray
 
 
 @dataclass
@@ -106,27 +109,27 @@ class Ledger:
     interest and fees since the close before; dividends; what holders of delisted assets are paid; the fill.
     """
 
-    paths: Paths
+    paths: MarketArrays
     costs: Costs
     rules: Rules
     book: Book
     row: int
-    _pending: Vector | None = None
+    _pending: FloatArray | None = None
     _open: bool = False
 
     @classmethod
-    def start(cls, paths: Paths, costs: Costs, rules: Rules, cash: float, row: int) -> "Ledger":
+    def start(cls, paths: MarketArrays, costs: Costs, rules: Rules, cash: float, row: int) -> "Ledger":
         """A book of nothing but cash at the close of session `row`."""
         if not 0.0 < cash < np.inf:
             raise FrameError(f"cash is {cash:g}: start with a positive amount of money")
         return cls(paths, costs, rules, Book(np.zeros(paths.closes.shape[1]), cash), row)
 
-    def order(self, targets: Vector) -> None:
+    def order(self, targets: FloatArray) -> None:
         """Let `targets`, decided at the close of `row`, be filled in the session after."""
         self._open = self._open or bool(np.isfinite(targets).any())
         self._pending = targets if self._open else None
 
-    def advance(self, row: int) -> Iterator[Day]:
+    def advance(self, row: int) -> Iterator[SessionRecord]:
         """Live through the sessions up to the close of `row`; yield those in which something happened."""
         if not self._open:
             self.row = row
@@ -135,7 +138,7 @@ class Ledger:
             if self._flowing or self._pending is not None or self.row in self.paths.exits:
                 yield self._session()
 
-    def weights(self) -> Vector:
+    def weights(self) -> FloatArray:
         """Fractions of NAV at the close of `row`."""
         return self.book.weights(self.paths.closes[self.row])
 
@@ -143,7 +146,7 @@ class Ledger:
     def _flowing(self) -> bool:
         return self.costs.accrue or self.paths.dividends is not None
 
-    def _session(self) -> Day:
+    def _session(self) -> SessionRecord:
         flows, exits = self._flows() if self._flowing else Flows(), self._exits()
         done = None
         if self._pending is not None:
@@ -154,7 +157,7 @@ class Ledger:
                 paths = self.paths
                 refuse_unknown_impact(slopes, done.traded != 0.0, paths.assets, paths.sessions[self.row])
             self.book, self._pending = done.book, None
-        return Day(self.row, flows, exits, done, self.book.shares)
+        return SessionRecord(self.row, flows, exits, done, self.book.shares)
 
     def _flows(self) -> Flows:
         values = self.book.values(self.paths.closes[self.row - 1])

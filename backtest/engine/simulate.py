@@ -5,16 +5,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from allocation.errors import FrameError, MissingPrice
+from allocation.errors import FrameError, MissingPriceError
 from allocation.frames import check_prices, check_weights, named, sessions_of
 from allocation.schedule import sessions_a_year
-from backtest.engine.book import CASH_ACCOUNT, Costs, Rules, Vector, worth
+from backtest.engine.book import CASH_ACCOUNT, Costs, Rules, worth
 from backtest.engine.corporate_actions import UNEVENTFUL, Events
 from backtest.engine.costs import Flows
-from backtest.engine.replay import Ledger, Paths
-from backtest.engine.trade_log import Plan, plan_of
+from backtest.engine.replay import Ledger, MarketArrays
+from backtest.engine.trade_log import TradeLog, trade_log_of
 from backtest.engine.vectorbt_books import FILLED, Fills, money_of
 from backtest.result.result import Result
+from newsfolio.shared.arrays import FloatArray
 
 FULL = 1.0 + 1e-6  # weights that sum to one, and a solver's dust
 
@@ -46,16 +47,16 @@ def simulate(
 
     Raises:
         FrameError: a frame breaks its contract, weights sum to more than is allowed, or all capital is lost.
-        MissingPrice: weights name assets or sessions without prices, or a position outlives its prices and
+        MissingPriceError: weights name assets or sessions without prices, or a position outlives its prices and
             no delisting return is stated.
     """
     costs = Costs() if costs is None else costs
     prices, weights = check_prices(prices), check_weights(weights)
     targets = _on_sessions(weights, prices, rules)
-    paths = Paths.of(prices, opens, costs, events)
+    paths = MarketArrays.of(prices, opens, costs, events)
     decided = np.flatnonzero(np.isfinite(targets.to_numpy()).any(axis=1))
     start = int(decided[0]) if len(decided) else 0
-    plan = plan_of(targets.to_numpy(), decided, Ledger.start(paths, costs, rules, cash, start))
+    plan = trade_log_of(targets.to_numpy(), decided, Ledger.start(paths, costs, rules, cash, start))
     sessions = sessions_of(prices)
     shares = plan.shares(start, len(prices))
     _refuse_stranded(prices, shares[-1] * paths.closes[-1], cash)
@@ -79,10 +80,10 @@ def simulate(
 def _on_sessions(weights: pd.DataFrame, prices: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     strangers = weights.columns.difference(prices.columns)
     if len(strangers):
-        raise MissingPrice(f"weights has {named(strangers)} without a price column: add prices or drop the column")
+        raise MissingPriceError(f"weights has {named(strangers)} without a price column: add prices or drop the column")
     unpriced = weights.index.difference(prices.index)
     if len(unpriced):
-        raise MissingPrice(f"weights has a row on {unpriced[0].date()} where prices has none: decide on sessions")
+        raise MissingPriceError(f"weights has a row on {unpriced[0].date()} where prices has none: decide on sessions")
     total = weights.sum(axis=1)
     if (total > rules.leverage * FULL).any():
         worst = int(total.argmax())
@@ -93,19 +94,19 @@ def _on_sessions(weights: pd.DataFrame, prices: pd.DataFrame, rules: Rules) -> p
     return weights.reindex(index=prices.index, columns=prices.columns)
 
 
-def _refuse_stranded(prices: pd.DataFrame, values: Vector, cash: float) -> None:
+def _refuse_stranded(prices: pd.DataFrame, values: FloatArray, cash: float) -> None:
     """A position whose prices end before the sessions do would stay frozen at its last value for ever."""
     stranded = np.flatnonzero(prices.iloc[-1].isna() & (np.abs(values) > FILLED * cash))
     if len(stranded):
         asset = prices.columns[stranded[0]]
         last = sessions_of(prices[asset].dropna())[-1]
-        raise MissingPrice(
+        raise MissingPriceError(
             f"{asset} is still held at the end, but its prices end on {last.date()}: "
             "set its target to 0 before that, or state what holders received: events=Events(delistings=...)"
         )
 
 
-def _cash(plan: Plan, held: Vector, cash: float, prices: pd.DataFrame) -> Vector:
+def _cash(plan: TradeLog, held: FloatArray, cash: float, prices: pd.DataFrame) -> FloatArray:
     """Cash after each session, interest and dividends aside, as vectorbt keeps it."""
     if not len(plan.rows):
         return np.full(len(prices), cash)
@@ -115,7 +116,7 @@ def _cash(plan: Plan, held: Vector, cash: float, prices: pd.DataFrame) -> Vector
     return np.asarray(after[np.searchsorted(plan.rows, np.arange(len(prices)), side="right")])
 
 
-def _filled(plan: Plan, cash: float) -> Fills:
+def _filled(plan: TradeLog, cash: float) -> Fills:
     """Let vectorbt fill the orders of a plan out of `cash`.
 
     It is told only the sessions with orders: in between nothing changes hands. It is asked below
@@ -138,7 +139,7 @@ def _filled(plan: Plan, cash: float) -> Fills:
     return np.asarray(fills)
 
 
-def _to_lend(plan: Plan, held: Vector, cash: float) -> float:
+def _to_lend(plan: TradeLog, held: FloatArray, cash: float) -> float:
     """vectorbt knows no loans, interest or dividends, and cuts orders short of cash: money lent, and taken off NAV.
 
     0 in a long-only account without flows, where the plan never needs any.
@@ -159,7 +160,7 @@ def _refuse_ruin(nav: pd.Series) -> None:
         )
 
 
-def _trades(plan: Plan, sessions: pd.DatetimeIndex, assets: pd.Index) -> pd.DataFrame:
+def _trades(plan: TradeLog, sessions: pd.DatetimeIndex, assets: pd.Index) -> pd.DataFrame:
     """One row per fill, by session and asset, with its cost in all and by kind."""
     filled = plan.traded != 0.0
     these: Any = slice(None) if filled.all() else filled.ravel()  # a slice copies nothing
@@ -167,6 +168,6 @@ def _trades(plan: Plan, sessions: pd.DatetimeIndex, assets: pd.Index) -> pd.Data
         "session": sessions[plan.rows].repeat(filled.sum(axis=1)),
         "asset": assets.take(np.broadcast_to(np.arange(len(assets)), filled.shape)[filled]),
     }
-    numbers = {"shares": plan.traded, "price": plan.prices, "cost": plan.cost, **plan.bill._asdict()}
+    numbers = {"shares": plan.traded, "price": plan.prices, "cost": plan.cost, **plan.cost_by_kind._asdict()}
     columns |= {name: values.ravel()[these] for name, values in numbers.items()}
     return pd.DataFrame(columns, copy=False)

@@ -1,4 +1,4 @@
-"""plan_of(): what a ledger did over all sessions, as arrays: shares traded and held, prices paid, costs, flows."""
+"""trade_log_of(): what a ledger did over all sessions, as arrays: shares traded and held, prices paid, costs, flows."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,38 +7,39 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from backtest.engine.book import Vector, worth
-from backtest.engine.costs import Bill, Flows, bill
-from backtest.engine.replay import Day, Ledger, Paths
+from backtest.engine.book import worth
+from backtest.engine.costs import CostBreakdown, Flows, cost_breakdown
+from backtest.engine.replay import Ledger, MarketArrays, SessionRecord
+from newsfolio.shared.arrays import FloatArray
 
 WHOLE = 1.0 - 1e-6  # a scale below it is a cut, above it a solver's dust
 NOTHING = 1e-300  # vectorbt wants prices above zero, also of what has become worthless
 
 
 @dataclass(frozen=True)
-class Plan:
+class TradeLog:
     """What was done in the sessions with orders, by their row numbers `rows`, and what missed its target.
 
-    traded: shares bought (+) or sold (-); prices: of what was traded; cost of trading it, in all, and by kind in bill
-    (all rows × assets). held: shares at first, none, and after each row. spent: money that each row took. flows: money
-    without trades (sessions × kinds). untraded, scaled, exits: targets without a price, rows of targets cut, positions
-    closed at their delisting; pending: whether a decision had no session to be filled in.
+    traded: shares bought (+) or sold (-); prices: of what was traded; cost of trading it, in all, and by kind in
+    cost_by_kind (all rows × assets). held: shares at first, none, and after each row. spent: money that each row took.
+    flows: money without trades (sessions × kinds). untraded, scaled, exits: targets without a price, rows of targets
+    cut, positions closed at their delisting; pending: whether a decision had no session to be filled in.
     """
 
     rows: NDArray[np.int64]
-    traded: Vector
-    held: Vector
-    prices: Vector
-    cost: Vector
-    bill: Bill
-    spent: Vector
-    flows: Vector
+    traded: FloatArray
+    held: FloatArray
+    prices: FloatArray
+    cost: FloatArray
+    cost_by_kind: CostBreakdown
+    spent: FloatArray
+    flows: FloatArray
     untraded: int
     scaled: int
     exits: int
     pending: bool
 
-    def shares(self, first: int, end: int) -> Vector:
+    def shares(self, first: int, end: int) -> FloatArray:
         """Held after each session from row `first` up to `end`, excluded."""
         return np.asarray(self.held[np.searchsorted(self.rows, np.arange(first, end), side="right")])
 
@@ -54,7 +55,7 @@ class Plan:
             yield f"the decision of {sessions[-1].date()} has no session after it to be filled in"
 
 
-def plan_of(targets: Vector, decided: NDArray[np.int64], ledger: Ledger) -> Plan:
+def trade_log_of(targets: FloatArray, decided: NDArray[np.int64], ledger: Ledger) -> TradeLog:
     """Let the ledger live through all sessions, ordering the rows `decided` of `targets` (sessions × assets)."""
     days = list(_lived(targets, decided, ledger))
     fills = [day.fill for day in days if day.fill is not None]
@@ -64,10 +65,10 @@ def plan_of(targets: Vector, decided: NDArray[np.int64], ledger: Ledger) -> Plan
     rows = np.array([day.row for day in trading], dtype=np.int64)
     traded, prices = _orders(trading, rows, ledger.paths)
     value = worth(traded, prices)
-    paid = _bill(trading, rows, value, traded, ledger)
+    paid = _cost_by_kind(trading, rows, value, traded, ledger)
     cost = paid.per_asset
-    return Plan(
-        rows=rows, traded=traded, prices=prices, cost=cost, bill=paid, flows=flows,
+    return TradeLog(
+        rows=rows, traded=traded, prices=prices, cost=cost, cost_by_kind=paid, flows=flows,
         held=_stacked([np.zeros(targets.shape[1]), *(day.shares for day in trading)], targets.shape[1]),
         spent=value.sum(axis=1) + cost.sum(axis=1),
         untraded=sum(int(np.count_nonzero(done.untraded)) for done in fills),
@@ -77,13 +78,15 @@ def plan_of(targets: Vector, decided: NDArray[np.int64], ledger: Ledger) -> Plan
     )  # fmt: skip
 
 
-def _lived(targets: Vector, decided: NDArray[np.int64], ledger: Ledger) -> Iterator[Day]:
+def _lived(targets: FloatArray, decided: NDArray[np.int64], ledger: Ledger) -> Iterator[SessionRecord]:
     for row in [*decided.tolist(), len(targets) - 1]:
         yield from ledger.advance(row)
         ledger.order(targets[row])
 
 
-def _orders(trading: list[Day], rows: NDArray[np.int64], paths: Paths) -> tuple[Vector, Vector]:
+def _orders(
+    trading: list[SessionRecord], rows: NDArray[np.int64], paths: MarketArrays
+) -> tuple[FloatArray, FloatArray]:
     """Shares traded and at which prices; those of delisted assets are given up for what their holders are paid."""
     nothing = np.zeros(paths.closes.shape[1])
     traded = _stacked([nothing if day.fill is None else day.fill.traded for day in trading], len(nothing))
@@ -94,22 +97,24 @@ def _orders(trading: list[Day], rows: NDArray[np.int64], paths: Paths) -> tuple[
     return traded, prices
 
 
-def _bill(trading: list[Day], rows: NDArray[np.int64], value: Vector, traded: Vector, ledger: Ledger) -> Bill:
+def _cost_by_kind(
+    trading: list[SessionRecord], rows: NDArray[np.int64], value: FloatArray, traded: FloatArray, ledger: Ledger
+) -> CostBreakdown:
     """What the orders cost; holders of delisted assets are paid free of costs."""
     slopes = None if ledger.paths.slopes is None else np.nan_to_num(ledger.paths.slopes[rows])
-    paid = bill(ledger.costs, np.abs(value), np.abs(traded), slopes)
+    paid = cost_breakdown(ledger.costs, np.abs(value), np.abs(traded), slopes)
     for number, column, _ in _given_up(trading):
         for kind in paid:
             kind[number, column] = 0.0
     return paid
 
 
-def _given_up(trading: list[Day]) -> Iterator[tuple[int, int, float]]:
+def _given_up(trading: list[SessionRecord]) -> Iterator[tuple[int, int, float]]:
     """(number of the row, column, shares) of each position closed at its delisting."""
     for number, day in enumerate(trading):
         for column, shares in day.exits.items():
             yield number, column, shares
 
 
-def _stacked(rows: list[Vector], columns: int) -> Vector:
+def _stacked(rows: list[FloatArray], columns: int) -> FloatArray:
     return np.asarray(np.stack(rows)) if rows else np.zeros((0, columns))

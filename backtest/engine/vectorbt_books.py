@@ -7,8 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from allocation.errors import FrameError
-from backtest.engine.book import Vector
-from backtest.engine.trade_log import Plan
+from backtest.engine.trade_log import TradeLog
+from newsfolio.shared.arrays import FloatArray
 
 FILLED = 1e-9  # of the largest order: difference between the shares ordered and the shares vectorbt filled
 AT_ONCE = 16_384  # records looked at together: 0.9 MB of them, which stays in the processor's cache
@@ -16,7 +16,7 @@ AT_ONCE = 16_384  # records looked at together: 0.9 MB of them, which stays in t
 Fills = NDArray[Any]  # records: idx (row of the plan), col, size, price, fees, side (0 buys)
 
 
-def money_of(fills: Fills, plan: Plan, sessions: pd.DatetimeIndex, assets: pd.Index) -> Vector:
+def money_of(fills: Fills, plan: TradeLog, sessions: pd.DatetimeIndex, assets: pd.Index) -> FloatArray:
     """Return the money that each row of a plan took, by vectorbt's records of its fills.
 
     It is added up from the fills, not read off the engine's cash: that holds what was lent, which depends on the
@@ -37,7 +37,7 @@ def money_of(fills: Fills, plan: Plan, sessions: pd.DatetimeIndex, assets: pd.In
     return spent
 
 
-def _refuse_cuts(fills: Fills, plan: Plan, most: float, sessions: pd.DatetimeIndex, assets: pd.Index) -> None:
+def _refuse_cuts(fills: Fills, plan: TradeLog, most: float, sessions: pd.DatetimeIndex, assets: pd.Index) -> None:
     """vectorbt cuts an order it has no cash for and logs it as filled; here that is an error."""
     missing = plan.traded.copy()
     missing[fills["idx"], fills["col"]] -= np.where(fills["side"] == 0, fills["size"], -fills["size"])

@@ -6,11 +6,12 @@ from tqdm import tqdm
 
 from allocation.errors import FrameError
 from allocation.frames import align, sessions_of
-from allocation.policies.call import ask
+from allocation.policies.call import call_policy
 from allocation.view import Policy, View
-from backtest.engine.book import CASH_ACCOUNT, FREE, Costs, Rules, Vector
+from backtest.engine.book import CASH_ACCOUNT, FREE, Costs, Rules
 from backtest.engine.corporate_actions import UNEVENTFUL, Events
-from backtest.engine.replay import Ledger, Paths
+from backtest.engine.replay import Ledger, MarketArrays
+from newsfolio.shared.arrays import FloatArray
 
 
 def walk_forward(
@@ -43,13 +44,13 @@ def walk_forward(
     """
     prices, signal = align(prices, _blank_like(prices) if signal is None else signal)
     steps = _positions(sessions_of(prices), dates)
-    ledger = Ledger.start(Paths.of(prices, opens, costs, events), costs, rules, cash, steps[0])
+    ledger = Ledger.start(MarketArrays.of(prices, opens, costs, events), costs, rules, cash, steps[0])
     past = _Past(prices, signal)
-    rows: list[Vector] = []
+    rows: list[FloatArray] = []
     for step in tqdm(steps, desc="walking forward", unit="date", disable=None if progress else True):
         for _ in ledger.advance(step):
             pass  # the walk needs the book, not how it came about
-        targets = ask(policy, past.view(step, pd.Series(ledger.weights(), index=prices.columns))).to_numpy()
+        targets = call_policy(policy, past.view(step, pd.Series(ledger.weights(), index=prices.columns))).to_numpy()
         ledger.order(targets)
         rows.append(targets)
     return pd.DataFrame(np.asarray(rows), index=prices.index[steps], columns=prices.columns)

@@ -4,19 +4,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from allocation.errors import FrameError
 from allocation.forecast.newey_west import newey_west_variance
 from backtest.result import metrics
 from backtest.result.result import Result
 from backtest.statistics.significance import Interval
-
-Vector = NDArray[np.float64]
+from newsfolio.shared.arrays import FloatArray
 
 
 @dataclass(frozen=True)
-class Against:
+class BenchmarkComparison:
     """Returns of a portfolio and of its benchmark over the sessions that both have (rows: close t-1 to close t)."""
 
     name: str
@@ -116,7 +114,7 @@ class Against:
         )
 
 
-def against(result: Result, benchmark: Result | pd.Series) -> Against:
+def against(result: Result, benchmark: Result | pd.Series) -> BenchmarkComparison:
     """Return `result` beside a benchmark: another Result, or a series of values (an index) by session.
 
     Raises:
@@ -132,21 +130,21 @@ def against(result: Result, benchmark: Result | pd.Series) -> Against:
             f"{name} lacks {len(absent)} of the {len(mine)} sessions of {result.name}{where}: use one calendar for both"
         )
     pair = pd.DataFrame({"portfolio": mine, "benchmark": theirs.reindex(mine.index)}).pct_change().iloc[1:]
-    return Against(result.name, name, pair, result.sessions_per_year)
+    return BenchmarkComparison(result.name, name, pair, result.sessions_per_year)
 
 
-def _residual(y: Vector, x: Vector) -> Vector:
+def _residual(y: FloatArray, x: FloatArray) -> FloatArray:
     """Residuals of y on a constant and x."""
     slope = float(_beta(np.stack([y, x])))
     return np.asarray((y - y.mean()) - slope * (x - x.mean()))
 
 
-def _beta(pair: Vector) -> Vector:
+def _beta(pair: FloatArray) -> FloatArray:
     y, x = pair
     centred = x - x.mean(axis=-1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray((centred * y).sum(axis=-1) / (centred**2).sum(axis=-1))
 
 
-def _alpha(pair: Vector) -> Vector:
+def _alpha(pair: FloatArray) -> FloatArray:
     return np.asarray(pair[0].mean(axis=-1) - _beta(pair) * pair[1].mean(axis=-1))

@@ -10,21 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backtest.statistics.significance import FEWEST_RETURNS, Interval, stationary_bootstrap
+from newsfolio.shared.arrays import FloatArray
 
-Vector = NDArray[np.float64]
-Statistic = Callable[[Vector], Vector]  # (..., sessions) -> (...)
+Statistic = Callable[[FloatArray], FloatArray]  # (..., sessions) -> (...)
 
 TAIL = 0.05
 DRAWS = 1000
 CHUNK = 200_000  # resampled values held at once: 1.6 MB, which stays in the processor's cache
 
 
-def sharpe(returns: Vector, year: int) -> Vector:
+def sharpe(returns: FloatArray, year: int) -> FloatArray:
     """Mean over standard deviation (divisor n-1), annualised; the mean is over what cash earns, taken as 0."""
     return np.asarray(_ratio(returns.mean(axis=-1), returns.std(axis=-1, ddof=1)) * np.sqrt(year))
 
 
-def sortino(returns: Vector, year: int) -> Vector:
+def sortino(returns: FloatArray, year: int) -> FloatArray:
     """Mean over downside deviation, annualised: the root of the mean of min(return, 0)² over all sessions.
 
     F. Sortino and R. van der Meer, "Downside risk", J. Portfolio Management 17(4), 1991.
@@ -33,47 +33,47 @@ def sortino(returns: Vector, year: int) -> Vector:
     return np.asarray(_ratio(returns.mean(axis=-1), downside) * np.sqrt(year))
 
 
-def annual_return(returns: Vector, year: int) -> Vector:
+def annual_return(returns: FloatArray, year: int) -> FloatArray:
     """Geometric: the constant yearly return that compounds to the same; -1 where all was lost."""
     growth = np.maximum(np.prod(1.0 + returns, axis=-1), 0.0)
     return np.asarray(growth ** (year / returns.shape[-1]) - 1.0)
 
 
-def max_drawdown(returns: Vector) -> Vector:
+def max_drawdown(returns: FloatArray) -> FloatArray:
     """The deepest fall below the highest value before, the start included, as a negative fraction."""
     value = np.cumprod(1.0 + returns, axis=-1)
     peaks = np.maximum(np.maximum.accumulate(value, axis=-1), 1.0)
     return np.asarray(np.minimum((value / peaks - 1.0).min(axis=-1), 0.0))
 
 
-def calmar(returns: Vector, year: int) -> Vector:
+def calmar(returns: FloatArray, year: int) -> FloatArray:
     """Annual return over the depth of the deepest drawdown."""
     return _ratio(annual_return(returns, year), -max_drawdown(returns))
 
 
-def value_at_risk(returns: Vector, tail: float = TAIL) -> Vector:
+def value_at_risk(returns: FloatArray, tail: float = TAIL) -> FloatArray:
     """The loss that a share `tail` of sessions exceeds, as a positive fraction; historical, interpolated."""
     return np.asarray(-np.quantile(returns, tail, axis=-1))
 
 
-def expected_shortfall(returns: Vector, tail: float = TAIL) -> Vector:
+def expected_shortfall(returns: FloatArray, tail: float = TAIL) -> FloatArray:
     """CVaR: the mean loss of the sessions at or beyond the value at risk, as a positive fraction."""
     bad = returns <= -value_at_risk(returns, tail)[..., None]
     return np.asarray(-np.where(bad, returns, 0.0).sum(axis=-1) / bad.sum(axis=-1))
 
 
-def hit_rate(returns: Vector) -> Vector:
+def hit_rate(returns: FloatArray) -> FloatArray:
     """Share of gains among the sessions that did not stand still."""
     return _ratio((returns > 0).sum(axis=-1), (returns != 0).sum(axis=-1))
 
 
-def interval(statistic: Statistic, returns: Vector, *, level: float = 0.95, seed: int = 0) -> Interval:
+def interval(statistic: Statistic, returns: FloatArray, *, level: float = 0.95, seed: int = 0) -> Interval:
     """Percentile interval of any of these under the stationary bootstrap; see intervals."""
     return intervals({"": statistic}, returns, level=level, seed=seed)[""]
 
 
 def intervals(
-    statistics: Mapping[str, Statistic], returns: Vector, *, level: float = 0.95, seed: int = 0
+    statistics: Mapping[str, Statistic], returns: FloatArray, *, level: float = 0.95, seed: int = 0
 ) -> dict[str, Interval]:
     """Percentile intervals of several statistics over the same draws: the stationary bootstrap, blocks of n^(1/3).
 
@@ -86,7 +86,7 @@ def intervals(
         return dict.fromkeys(statistics, Interval(float("nan"), float("nan")))
     rows = _draws(n, seed)
     step = max(1, CHUNK // n)
-    found: dict[str, list[Vector]] = {name: [] for name in statistics}
+    found: dict[str, list[FloatArray]] = {name: [] for name in statistics}
     for first in range(0, DRAWS, step):
         drawn = returns[..., rows[first : first + step]]
         for name, statistic in statistics.items():
@@ -101,7 +101,7 @@ def _draws(n: int, seed: int) -> NDArray[np.int64]:
     return rows
 
 
-def _percentiles(drawn: Vector, level: float) -> Interval:
+def _percentiles(drawn: FloatArray, level: float) -> Interval:
     drawn = drawn[np.isfinite(drawn)]
     if not len(drawn):
         return Interval(float("nan"), float("nan"))
@@ -109,7 +109,7 @@ def _percentiles(drawn: Vector, level: float) -> Interval:
     return Interval(float(low), float(high))
 
 
-def _ratio(above: Vector, below: Vector) -> Vector:
+def _ratio(above: FloatArray, below: FloatArray) -> FloatArray:
     """NaN where the divisor is nothing but rounding."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(np.abs(below) > 1e-12 * np.abs(above), above / below, np.nan)

@@ -10,38 +10,30 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from backtest.signal_study.row_correlation import (
-    FEWEST_NAMES,
-    Values,
-    linear_correlation,
-    rank_correlation,
-    ranked,
-    squares,
-)
+from backtest.signal_study.row_correlation import FEWEST_NAMES, linear_correlation, rank_correlation, ranked, squares
 from backtest.statistics.significance import ROUNDING
-
-Rows = NDArray[np.bool_]
+from newsfolio.shared.arrays import BoolArray, FloatArray
 
 
 @dataclass(frozen=True)
-class Spoken:
+class SignalRows:
     """A signal (sessions × assets, NaN without one) with all that is asked of it again and again.
 
     n (sessions): names spoken of; one: 1 where known, else 0; ranks; from_mean, from_middle: values and ranks less
     their means, 0 where not known; size (sessions): sum of the squares of values.
     """
 
-    values: Values
-    known: Rows
-    n: Values
+    values: FloatArray
+    known: BoolArray
+    n: FloatArray
     one: NDArray[np.int32]
-    ranks: Values
-    from_mean: Values
-    from_middle: Values
-    size: Values
+    ranks: FloatArray
+    from_mean: FloatArray
+    from_middle: FloatArray
+    size: FloatArray
 
     @classmethod
-    def of(cls, values: Values) -> "Spoken":
+    def of(cls, values: FloatArray) -> "SignalRows":
         """Rank once."""
         known, ranks = np.isfinite(values), ranked(values)
         one, n = known.astype(np.int32), known.sum(axis=1).astype(np.float64)
@@ -50,48 +42,48 @@ class Spoken:
         from_middle = np.where(known, ranks - (n[:, None] + 1.0) / 2.0, 0.0)
         return cls(values, known, n, one, ranks, from_mean, from_middle, squares(filled))
 
-    def first(self, sessions: int) -> "Spoken":
+    def first(self, sessions: int) -> "SignalRows":
         """The first sessions alone."""
         end = max(sessions, 0)
-        return Spoken(
+        return SignalRows(
             self.values[:end], self.known[:end], self.n[:end], self.one[:end], self.ranks[:end],
             self.from_mean[:end], self.from_middle[:end], self.size[:end],
         )  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Earned:
+class ReturnRows:
     """Returns (sessions × assets, NaN where unknown), filled with 0, with the order of each row, and which sessions
     have no value twice.
     """
 
-    values: Values
-    known: Rows
-    filled: Values
+    values: FloatArray
+    known: BoolArray
+    filled: FloatArray
     order: NDArray[np.int32]
-    distinct: Rows
+    distinct: BoolArray
 
     @classmethod
-    def of(cls, values: Values) -> "Earned":
+    def of(cls, values: FloatArray) -> "ReturnRows":
         """Put each row in order once."""
         order = np.argsort(values, axis=1)  # NaN comes last
         inside, known = np.take_along_axis(values, order, axis=1), np.isfinite(values)
         distinct = ~(inside[:, 1:] == inside[:, :-1]).any(axis=1)
         return cls(values, known, np.where(known, values, 0.0), order.astype(np.int32), distinct)
 
-    def among(self, assets: Rows) -> Values:
+    def among(self, assets: BoolArray) -> FloatArray:
         """Return the returns of some assets."""
         return self.values[:, assets]
 
-    def after(self, sessions: int) -> "Earned":
+    def after(self, sessions: int) -> "ReturnRows":
         """Without the first sessions."""
-        return Earned(
+        return ReturnRows(
             self.values[sessions:], self.known[sessions:], self.filled[sessions:], self.order[sessions:],
             self.distinct[sessions:],
         )  # fmt: skip
 
 
-def rank_ics(signal: Spoken, returns: Earned) -> Values:
+def rank_ics(signal: SignalRows, returns: ReturnRows) -> FloatArray:
     """`rank_correlation` of each session.
 
     In the order of the returns, the rank of one among the names spoken of is how many of these have come so far; and
@@ -107,7 +99,7 @@ def rank_ics(signal: Spoken, returns: Earned) -> Values:
     return _mended(found, signal, returns, ~returns.distinct, rank_correlation)
 
 
-def linear_ics(signal: Spoken, returns: Earned) -> Values:
+def linear_ics(signal: SignalRows, returns: ReturnRows) -> FloatArray:
     """`linear_correlation` of each session."""
     other = returns.filled * signal.one
     size = signal.size * squares(other)
@@ -120,8 +112,12 @@ def linear_ics(signal: Spoken, returns: Earned) -> Values:
 
 
 def _mended(
-    found: Values, signal: Spoken, returns: Earned, strange: Rows, correlation: Callable[[Values, Values], Values]
-) -> Values:
+    found: FloatArray,
+    signal: SignalRows,
+    returns: ReturnRows,
+    strange: BoolArray,
+    correlation: Callable[[FloatArray, FloatArray], FloatArray],
+) -> FloatArray:
     """Do the long way what was strange, or spoken of without a return; NaN where there is no return at all."""
     strange = strange | (signal.known & ~returns.known).any(axis=1)
     found[strange] = np.nan
@@ -131,5 +127,5 @@ def _mended(
     return found
 
 
-def _less_mean(filled: Values, one: NDArray[np.int32], n: Values) -> Values:
+def _less_mean(filled: FloatArray, one: NDArray[np.int32], n: FloatArray) -> FloatArray:
     return np.asarray((filled - (filled.sum(axis=1) / np.maximum(n, 1.0))[:, None]) * one)

@@ -26,7 +26,7 @@ TOO_GOOD = 0.1  # a mean rank IC above this on daily returns has not been found 
 
 
 @dataclass(frozen=True)
-class Reading:
+class ICSummary:
     """A mean rank IC with its t-value, where 95 % of the shuffled ones lie, and the upper end of its 95 % interval."""
 
     mean: float
@@ -44,12 +44,12 @@ class Reading:
 class Readings:
     """The rank ICs that alarms are raised on; `delayed`: of the signal with all news published later."""
 
-    same_session: Reading
-    this_close: Reading
-    tradable: Reading
+    same_session: ICSummary
+    this_close: ICSummary
+    tradable: ICSummary
     entry: str
     stale: float
-    delayed: Reading | None = None
+    delayed: ICSummary | None = None
 
 
 def alarms(found: Readings) -> dict[str, str]:
@@ -98,7 +98,7 @@ def _alarms(found: Readings) -> Iterator[tuple[str, str]]:
     yield from _beside_chance(found)
 
 
-def _too_hasty(edge: Reading, delayed: Reading | None) -> Iterator[tuple[str, str]]:
+def _too_hasty(edge: ICSummary, delayed: ICSummary | None) -> Iterator[tuple[str, str]]:
     if edge.is_sure and delayed is not None and not _holds(edge, delayed):
         yield (
             "haste",
@@ -118,7 +118,7 @@ def _too_hasty(edge: Reading, delayed: Reading | None) -> Iterator[tuple[str, st
         )
 
 
-def _holds(edge: Reading, later: Reading) -> bool:
+def _holds(edge: ICSummary, later: ICSummary) -> bool:
     """Whether half of it is left, or enough to be sure: one weak edge may pass a threshold and not the other."""
     return later.is_sure or later.mean >= edge.mean / 2
 

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from allocation.errors import AllocationError
 from backtest.signal_study.row_correlation import row_means
 from backtest.statistics.significance import student_95
-
-Values = NDArray[np.float64]
+from newsfolio.shared.arrays import FloatArray
 
 BEFORE, AFTER = 5, 10
 WINDOWS = (slice(0, BEFORE), slice(BEFORE, BEFORE + 1), slice(BEFORE + 1, None))
@@ -27,8 +26,8 @@ class EventStudy:
     """
 
     name: str
-    abnormal: Values
-    error: Values
+    abnormal: FloatArray
+    error: FloatArray
     events: int
     dropped: int
     windows: tuple[float, float, float]
@@ -51,7 +50,7 @@ class EventStudy:
         return student_95(self.freedom)
 
 
-def innovations(signal: Values) -> Values:
+def innovations(signal: FloatArray) -> FloatArray:
     """What is new in each asset's signal: its value less what the session before let expect; NaN without a signal.
 
     Expected is the value before times the one factor that fits all assets and sessions best, no news counting as 0:
@@ -63,12 +62,12 @@ def innovations(signal: Values) -> Values:
     return np.asarray(signal - factor * before)
 
 
-def abnormal_returns(returns: Values) -> Values:
+def abnormal_returns(returns: FloatArray) -> FloatArray:
     """Return of each session less the mean across assets."""
     return np.asarray(returns - row_means(returns)[:, None])
 
 
-def strong_news(signal: Values, share: float = SHARE) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def strong_news(signal: FloatArray, share: float = SHARE) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return where news was best and where it was worst (sessions × assets), each that share of all `innovations`.
 
     Factor and thresholds are those of the whole sample: this describes what happened, and no policy may use it.
@@ -87,7 +86,7 @@ def strong_news(signal: Values, share: float = SHARE) -> tuple[NDArray[np.bool_]
         return (new >= high) & (new > 0), (new <= low) & (new < 0)
 
 
-def event_study(name: str, events: NDArray[np.bool_], abnormal: Values) -> EventStudy:
+def event_study(name: str, events: NDArray[np.bool_], abnormal: FloatArray) -> EventStudy:
     """Average the abnormal returns around the events.
 
     The error allows for events of one session moving together, for an event that moves all of its window, and for
@@ -114,7 +113,7 @@ def event_study(name: str, events: NDArray[np.bool_], abnormal: Values) -> Event
     )  # fmt: skip
 
 
-def _squared_errors(strayed: Values, sessions: NDArray[np.int64]) -> Values:
+def _squared_errors(strayed: FloatArray, sessions: NDArray[np.int64]) -> FloatArray:
     """Variance of the sum over all events of their first, first two, ... sessions.
 
     strayed (sessions with events × sessions after): by how much the returns of their events were off the mean, summed.

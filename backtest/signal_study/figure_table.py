@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from backtest.signal_study.measures import Measure, StudyData, measure
 from backtest.signal_study.placebos import across_assets, in_time, stale
 from backtest.statistics.significance import (
-    Chance,
     Interval,
+    TDistribution,
     bootstrap_chance,
     holm,
     mean_interval,
@@ -19,8 +18,7 @@ from backtest.statistics.significance import (
     newey_west_lags,
     student_95,
 )
-
-Values = NDArray[np.float64]
+from newsfolio.shared.arrays import FloatArray
 
 FEWEST_PERIODS = 4  # that share no session: fewer cannot say how sure their mean is
 NAN = float("nan")
@@ -36,13 +34,13 @@ def figure_table(measures: Iterable[Measure]) -> pd.DataFrame:
 
 def _row(found: Measure) -> dict[str, float]:
     if found.series is None:
-        return _figure(found, found.error, Chance(found.freedom), NO_INTERVAL, NAN, 0)
+        return _figure(found, found.error, TDistribution(found.freedom), NO_INTERVAL, NAN, 0)
     series = pd.Series(found.series).dropna()
     n = len(series)
     spread = float(series.std(ddof=1)) if n > 1 else NAN
     ratio = found.value / spread if spread > 0 else NAN
     if n < FEWEST_PERIODS * found.overlap:
-        return _figure(found, NAN, Chance(), NO_INTERVAL, ratio, n)
+        return _figure(found, NAN, TDistribution(), NO_INTERVAL, ratio, n)
     lags = newey_west_lags(n, found.overlap)
     drawn = _drawn(series, found.value, max(n ** (1 / 3), 2.0 * found.overlap))
     return _figure(found, newey_west_error(series, lags), newey_west_chance(n, lags), drawn, ratio, n)
@@ -55,7 +53,9 @@ def _drawn(series: pd.Series, mean: float, block: float) -> Interval:
     return Interval(mean + wider * (low - mean), mean + wider * (high - mean))
 
 
-def _figure(found: Measure, error: float, chance: Chance, drawn: Interval, ratio: float, n: int) -> dict[str, float]:
+def _figure(
+    found: Measure, error: float, chance: TDistribution, drawn: Interval, ratio: float, n: int
+) -> dict[str, float]:
     value, reach = found.value, chance.reach * error
     t = value / error if error > 0 else NAN
     return {
@@ -64,11 +64,14 @@ def _figure(found: Measure, error: float, chance: Chance, drawn: Interval, ratio
     }  # fmt: skip
 
 
-def stand_ins(values: Values, data: StudyData, shuffles: int, seed: int) -> dict[str, Values]:
+def placebos(values: FloatArray, data: StudyData, shuffles: int, seed: int) -> dict[str, FloatArray]:
     """Return the same figures of signals that cannot have this one's skill, by column."""
     random = np.random.default_rng(seed)
-    columns: dict[str, Values] = {"stale": _values(stale(values), data)}
-    kinds: dict[str, Callable[[Values, np.random.Generator], Values]] = {"assets": across_assets, "time": in_time}
+    columns: dict[str, FloatArray] = {"stale": _values(stale(values), data)}
+    kinds: dict[str, Callable[[FloatArray, np.random.Generator], FloatArray]] = {
+        "assets": across_assets,
+        "time": in_time,
+    }
     for kind, shuffle in kinds.items():
         drawn = np.array([_values(shuffle(values, random), data) for _ in range(shuffles)])
         known = np.isfinite(drawn).all(axis=0)
@@ -78,7 +81,7 @@ def stand_ins(values: Values, data: StudyData, shuffles: int, seed: int) -> dict
     return columns
 
 
-def _values(signal: Values, data: StudyData) -> Values:
+def _values(signal: FloatArray, data: StudyData) -> FloatArray:
     return np.array([each.value for each in measure(signal, data)])
 
 

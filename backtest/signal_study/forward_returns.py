@@ -2,12 +2,10 @@
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from allocation.data.load import Bars
-from allocation.errors import AllocationError, MissingPrice
-
-Values = NDArray[np.float64]
+from allocation.errors import AllocationError, MissingPriceError
+from newsfolio.shared.arrays import FloatArray
 
 THIS_CLOSE, NEXT_OPEN, NEXT_CLOSE = "this close", "next open", "next close"
 ENTRIES = (THIS_CLOSE, NEXT_OPEN, NEXT_CLOSE)
@@ -22,7 +20,7 @@ def forward_returns(bars: Bars, horizon: int = 1, entry: str = NEXT_OPEN) -> pd.
 
     Raises:
         AllocationError: the entry is not known or the horizon is no number of sessions.
-        MissingPrice: next open without opens.
+        MissingPriceError: next open without opens.
     """
     if entry not in ENTRIES:
         raise AllocationError(f"entry {entry!r} is not known: use {', '.join(ENTRIES)}")
@@ -30,12 +28,12 @@ def forward_returns(bars: Bars, horizon: int = 1, entry: str = NEXT_OPEN) -> pd.
         raise AllocationError(f"horizon is {horizon!r}: give a number of sessions, 1 or more")
     prices = bars.open if entry == NEXT_OPEN else bars.close
     if prices is None:
-        raise MissingPrice("entry at the next open needs opens: give bars with open, or enter at the next close")
+        raise MissingPriceError("entry at the next open needs opens: give bars with open, or enter at the next close")
     earned = _earned(prices.to_numpy(dtype=np.float64), horizon, 0 if entry == THIS_CLOSE else 1)
     return pd.DataFrame(earned, prices.index, prices.columns)
 
 
-def _earned(prices: Values, horizon: int, wait: int) -> Values:
+def _earned(prices: FloatArray, horizon: int, wait: int) -> FloatArray:
     earned = np.full(prices.shape, np.nan)
     n = len(prices) - wait - horizon
     if n > 0:

@@ -7,8 +7,15 @@ import numpy as np
 import pandas as pd
 
 from allocation.frames import align
-from backtest.signal_study.row_correlation import Values, linear_correlation, rank_correlation
-from backtest.statistics.significance import Chance, Interval, newey_west_chance, newey_west_error, newey_west_lags
+from backtest.signal_study.row_correlation import linear_correlation, rank_correlation
+from backtest.statistics.significance import (
+    Interval,
+    TDistribution,
+    newey_west_chance,
+    newey_west_error,
+    newey_west_lags,
+)
+from newsfolio.shared.arrays import FloatArray
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,7 @@ class InformationCoefficient:
         return self.mean / self.error if self.error > 0 else float("nan")
 
     @property
-    def chance(self) -> Chance:
+    def chance(self) -> TDistribution:
         """How far t strays where nothing is there, few sessions being less sure of their own error."""
         n = int(self.per_session.notna().sum())
         return newey_west_chance(n, newey_west_lags(n) if self.lags is None else self.lags)
@@ -67,7 +74,7 @@ def linear_ic(signal: pd.DataFrame, returns: pd.DataFrame) -> pd.Series:
 
 
 def _by_session(
-    correlation: Callable[[Values, Values], Values], signal: pd.DataFrame, returns: pd.DataFrame
+    correlation: Callable[[FloatArray, FloatArray], FloatArray], signal: pd.DataFrame, returns: pd.DataFrame
 ) -> pd.Series:
     one, other = signal.align(returns)
     values = correlation(one.to_numpy(dtype=np.float64), other.to_numpy(dtype=np.float64))

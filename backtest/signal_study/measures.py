@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from allocation.data.load import Bars
 from allocation.frames import align, sessions_of
-from backtest.signal_study.batched_correlation import Earned, Spoken, linear_ics, rank_ics
+from backtest.signal_study.batched_correlation import ReturnRows, SignalRows, linear_ics, rank_ics
 from backtest.signal_study.event_study import EventStudy, abnormal_returns, event_study, strong_news
 from backtest.signal_study.forward_returns import NEXT_CLOSE, NEXT_OPEN, THIS_CLOSE, forward_returns, session_returns
 from backtest.signal_study.quantiles import (
@@ -21,8 +21,7 @@ from backtest.signal_study.quantiles import (
     quantile_turnover,
 )
 from backtest.signal_study.row_correlation import FEWEST_NAMES, linear_correlation, rank_correlation
-
-Values = NDArray[np.float64]
+from newsfolio.shared.arrays import FloatArray
 
 HORIZONS = (1, 2, 5, 10, 21)
 LATER = (0, 1, 2, 3, 5, 10, 21)  # sessions after the signal's whose own return is looked at
@@ -43,7 +42,7 @@ class Measure:
     section: str
     name: str
     value: float
-    series: Values | None = None
+    series: FloatArray | None = None
     overlap: int = 1
     error: float = NAN
     freedom: float = math.inf
@@ -65,9 +64,9 @@ class StudyData:
     sessions: pd.DatetimeIndex
     assets: tuple[str, ...]
     covered: tuple[str, ...]
-    forward: Mapping[tuple[str, int], Earned]
-    own: Earned
-    abnormal: Values
+    forward: Mapping[tuple[str, int], ReturnRows]
+    own: ReturnRows
+    abnormal: FloatArray
     sector: NDArray[np.object_] | None
 
     @property
@@ -83,7 +82,7 @@ class StudyData:
 
 def study_data(
     signal: pd.DataFrame, bars: Bars, sectors: pd.Series | None, horizons: tuple[int, ...]
-) -> tuple[Values, StudyData]:
+) -> tuple[FloatArray, StudyData]:
     """Align signal and prices by label; return the signal's values (sessions × covered) and what they are held against.
 
     Raises:
@@ -96,21 +95,21 @@ def study_data(
     checked = Bars(close[covered], None if opens is None else opens[covered])
     entries = (THIS_CLOSE, NEXT_CLOSE) if opens is None else (THIS_CLOSE, NEXT_OPEN, NEXT_CLOSE)
     forward = {
-        (entry, horizon): Earned.of(forward_returns(checked, horizon, entry).to_numpy())
+        (entry, horizon): ReturnRows.of(forward_returns(checked, horizon, entry).to_numpy())
         for entry in entries
         for horizon in horizons
     }
     data = StudyData(
         sessions=sessions_of(close), assets=tuple(close.columns), covered=tuple(covered), forward=forward,
-        own=Earned.of(session_returns(checked).to_numpy()), abnormal=abnormal[covered].to_numpy(),
+        own=ReturnRows.of(session_returns(checked).to_numpy()), abnormal=abnormal[covered].to_numpy(),
         sector=None if sectors is None else sectors.reindex(covered).to_numpy(dtype=object),
     )  # fmt: skip
     return values[covered].to_numpy(), data
 
 
-def measure(signal: Values, data: StudyData) -> list[Measure]:
+def measure(signal: FloatArray, data: StudyData) -> list[Measure]:
     """Return all figures of one signal, in the order in which they are shown."""
-    spoken = Spoken.of(signal)
+    spoken = SignalRows.of(signal)
     coefficients = {key: rank_ics(spoken, returns) for key, returns in data.forward.items()}
     first = coefficients[data.main, data.horizons[0]]
     return [
@@ -125,7 +124,7 @@ def measure(signal: Values, data: StudyData) -> list[Measure]:
     ]
 
 
-def events(signal: Values, data: StudyData) -> tuple[EventStudy, EventStudy]:
+def events(signal: FloatArray, data: StudyData) -> tuple[EventStudy, EventStudy]:
     """Return what happened around strong good and strong bad news."""
     good, bad = strong_news(signal)
     return event_study("good news", good, data.abnormal), event_study("bad news", bad, data.abnormal)
@@ -136,17 +135,17 @@ def held_for(entry: str, horizon: int) -> str:
     return f"{entry}, {horizon} session{'s' if horizon > 1 else ''}"
 
 
-def _mean(section: str, name: str, series: Values, overlap: int = 1) -> Measure:
+def _mean(section: str, name: str, series: FloatArray, overlap: int = 1) -> Measure:
     known = np.isfinite(series)
     return Measure(section, name, float(series[known].mean()) if known.any() else NAN, series, overlap)
 
 
-def _linear(signal: Spoken, data: StudyData) -> Iterator[Measure]:
+def _linear(signal: SignalRows, data: StudyData) -> Iterator[Measure]:
     for key, returns in data.forward.items():
         yield _mean("linear IC", held_for(*key), linear_ics(signal, returns), key[1])
 
 
-def _later(signal: Spoken, data: StudyData) -> Iterator[Measure]:
+def _later(signal: SignalRows, data: StudyData) -> Iterator[Measure]:
     """Rank IC with the return of single sessions: how fast what is known is used up."""
     for sessions in LATER:
         series = np.full(len(data.sessions), np.nan)
@@ -156,7 +155,7 @@ def _later(signal: Spoken, data: StudyData) -> Iterator[Measure]:
         yield _mean("single session", "same session" if sessions == 0 else f"session +{sessions}", series)
 
 
-def _quantiles(signal: Values, data: StudyData) -> Iterator[Measure]:
+def _quantiles(signal: FloatArray, data: StudyData) -> Iterator[Measure]:
     number = quantile_numbers(signal)
     for horizon in data.horizons:
         means = quantile_returns(number, data.forward[data.main, horizon].values)
@@ -169,7 +168,7 @@ def _quantiles(signal: Values, data: StudyData) -> Iterator[Measure]:
     yield _mean("trading", "turnover of the bottom quantile", quantile_turnover(number, 1))
 
 
-def _trading(signal: Spoken, data: StudyData) -> Iterator[Measure]:
+def _trading(signal: SignalRows, data: StudyData) -> Iterator[Measure]:
     """What a portfolio in proportion to centred ranks, long as much as short, trades and earns each session."""
     returns, weights = data.forward[data.main, 1], _long_short(signal)
     earned = (weights * np.nan_to_num(returns.values)).sum(axis=1)
@@ -186,7 +185,7 @@ def _trading(signal: Spoken, data: StudyData) -> Iterator[Measure]:
     yield _mean("coverage", "share of assets with a signal", spoken / len(data.assets))
 
 
-def _long_short(signal: Spoken) -> Values:
+def _long_short(signal: SignalRows) -> FloatArray:
     """Weights of gross 1 and net 0 in proportion to rank less mean rank; 0 without a signal."""
     gross = np.abs(signal.from_middle).sum(axis=1)
     enough = (gross > 0) & (signal.known.sum(axis=1) >= FEWEST_NAMES)
@@ -194,17 +193,17 @@ def _long_short(signal: Spoken) -> Values:
     return np.asarray(np.divide(signal.from_middle, gross[:, None], out=blank, where=enough[:, None]))
 
 
-def _autocorrelation(ranks: Values) -> Values:
+def _autocorrelation(ranks: FloatArray) -> FloatArray:
     return np.concatenate([[np.nan], linear_correlation(ranks[1:], ranks[:-1])])
 
 
-def _years(series: Values, data: StudyData) -> Iterator[Measure]:
+def _years(series: FloatArray, data: StudyData) -> Iterator[Measure]:
     years = data.sessions.year.to_numpy()
     for year in np.unique(years):
         yield _mean("year", str(year), np.where(years == year, series, np.nan))
 
 
-def _sectors(signal: Values, data: StudyData) -> Iterator[Measure]:
+def _sectors(signal: FloatArray, data: StudyData) -> Iterator[Measure]:
     """Rank IC among the assets of each sector that has three."""
     if data.sector is None:
         return

@@ -4,13 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backtest.signal_study.row_correlation import ranked
-
-Values = NDArray[np.float64]
+from newsfolio.shared.arrays import FloatArray
 
 QUANTILES = 5
 
 
-def quantile_numbers(signal: Values, quantiles: int = QUANTILES) -> Values:
+def quantile_numbers(signal: FloatArray, quantiles: int = QUANTILES) -> FloatArray:
     """Quantile of each asset within its session, from 1 (lowest), NaN without a signal or with too few names.
 
     Edges are linearly interpolated and belong to the quantile below, as `pandas.qcut` has it; equal values share a
@@ -26,7 +25,7 @@ def quantile_numbers(signal: Values, quantiles: int = QUANTILES) -> Values:
     return number
 
 
-def _edge(inside: Values, n: NDArray[np.int64], share: float) -> Values:
+def _edge(inside: FloatArray, n: NDArray[np.int64], share: float) -> FloatArray:
     """Linearly interpolated quantile of each row of sorted values, of which the first n are known."""
     place = share * (np.maximum(n, 1) - 1)
     below = np.floor(place).astype(np.int64)
@@ -35,7 +34,7 @@ def _edge(inside: Values, n: NDArray[np.int64], share: float) -> Values:
     return np.asarray(low + (place - below) * (high - low))
 
 
-def quantile_returns(number: Values, returns: Values, quantiles: int = QUANTILES) -> Values:
+def quantile_returns(number: FloatArray, returns: FloatArray, quantiles: int = QUANTILES) -> FloatArray:
     """Mean return of each quantile less that of all its session's names (sessions × quantiles)."""
     one = (np.isfinite(number) & np.isfinite(returns)).astype(np.float64)
     filled = np.nan_to_num(returns) * one
@@ -47,7 +46,7 @@ def quantile_returns(number: Values, returns: Values, quantiles: int = QUANTILES
     return np.asarray(means.reshape(len(number), quantiles))
 
 
-def monotonicity(means: Values) -> float:
+def monotonicity(means: FloatArray) -> float:
     """Spearman correlation of a quantile's number with its mean return: 1 where each earns more than the one below."""
     if not np.isfinite(means).all() or np.ptp(means) == 0:
         return float("nan")
@@ -55,7 +54,7 @@ def monotonicity(means: Values) -> float:
     return float(np.corrcoef(np.arange(len(means)), ranks)[0, 1])
 
 
-def quantile_turnover(number: Values, quantile: int) -> Values:
+def quantile_turnover(number: FloatArray, quantile: int) -> FloatArray:
     """Share of a quantile's names that were not in it the session before; NaN where it is empty or in the first."""
     member = number == quantile
     fresh = member[1:] & ~member[:-1]

@@ -4,13 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backtest.statistics.significance import ROUNDING
-
-Values = NDArray[np.float64]
+from newsfolio.shared.arrays import FloatArray
 
 FEWEST_NAMES = 3  # two names always correlate perfectly
 
 
-def ranked(values: Values) -> Values:
+def ranked(values: FloatArray) -> FloatArray:
     """Ranks from 1 within each row, NaN where the value is; ties share their mean rank."""
     order = np.argsort(values, axis=1)  # NaN comes last
     inside = np.take_along_axis(values, order, axis=1)
@@ -23,7 +22,7 @@ def ranked(values: Values) -> Values:
     return ranks
 
 
-def _shared(inside: Values, place: Values) -> Values:
+def _shared(inside: FloatArray, place: FloatArray) -> FloatArray:
     """Mean of the first and the last place of each run of equal values."""
     begins = np.ones(inside.shape, dtype=bool)
     begins[:, 1:] = inside[:, 1:] != inside[:, :-1]
@@ -34,18 +33,18 @@ def _shared(inside: Values, place: Values) -> Values:
     return np.asarray((first + last) / 2.0)
 
 
-def rank_correlation(one: Values, other: Values) -> Values:
+def rank_correlation(one: FloatArray, other: FloatArray) -> FloatArray:
     """Spearman correlation of each row over the names that both have; NaN below three or without spread."""
     both = np.isfinite(one) & np.isfinite(other)
     return _correlation(ranked(np.where(both, one, np.nan)), ranked(np.where(both, other, np.nan)), both)
 
 
-def linear_correlation(one: Values, other: Values) -> Values:
+def linear_correlation(one: FloatArray, other: FloatArray) -> FloatArray:
     """Pearson correlation of each row over the names that both have; NaN below three or without spread."""
     return _correlation(one, other, np.isfinite(one) & np.isfinite(other))
 
 
-def _correlation(one: Values, other: Values, both: NDArray[np.bool_]) -> Values:
+def _correlation(one: FloatArray, other: FloatArray, both: NDArray[np.bool_]) -> FloatArray:
     n = both.sum(axis=1)
     size = squares(np.where(both, one, 0.0)) * squares(np.where(both, other, 0.0))
     a, b = centred(one, both), centred(other, both)
@@ -55,19 +54,19 @@ def _correlation(one: Values, other: Values, both: NDArray[np.bool_]) -> Values:
     return np.asarray(np.divide(together, spread, out=np.full(len(a), np.nan), where=known))
 
 
-def centred(values: Values, among: NDArray[np.bool_]) -> Values:
+def centred(values: FloatArray, among: NDArray[np.bool_]) -> FloatArray:
     """Values less their row's mean over the names among which they count, 0 elsewhere."""
     counted = np.where(among, values, 0.0)
     mean = counted.sum(axis=1) / np.maximum(among.sum(axis=1), 1)
     return np.asarray(np.where(among, counted - mean[:, None], 0.0))
 
 
-def squares(values: Values) -> Values:
+def squares(values: FloatArray) -> FloatArray:
     """Sum of squares of each row."""
     return np.asarray(np.einsum("ij,ij->i", values, values))
 
 
-def row_means(values: Values) -> Values:
+def row_means(values: FloatArray) -> FloatArray:
     """Mean of each row over what is known, NaN where nothing is."""
     known = np.isfinite(values)
     n = known.sum(axis=1)

@@ -4,22 +4,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from allocation.data.load import Bars
 from allocation.errors import AllocationError
 from allocation.frames import named
-from backtest.signal_study.diagnostics import Reading, Readings, alarms, undecided, verdict
+from backtest.signal_study.diagnostics import ICSummary, Readings, alarms, undecided, verdict
 from backtest.signal_study.event_study import EventStudy
-from backtest.signal_study.figure_table import FEWEST_PERIODS, figure_of, figure_table, stand_ins
+from backtest.signal_study.figure_table import FEWEST_PERIODS, figure_of, figure_table, placebos
 from backtest.signal_study.forward_returns import THIS_CLOSE
 from backtest.signal_study.measures import HORIZONS, Measure, StudyData, events, held_for, measure, study_data
 from backtest.signal_study.row_correlation import rank_correlation
 from backtest.statistics.significance import LEVEL, newey_west_error
-
-Values = NDArray[np.float64]
 
 SHUFFLES = 40
 NAN = float("nan")
@@ -135,7 +131,7 @@ def study(
     bars = prices if isinstance(prices, Bars) else Bars(prices)
     values, data = study_data(signal, bars, sectors, tuple(sorted(horizons)))
     measures = measure(values, data)
-    figures = figure_table(measures).assign(**stand_ins(values, data, shuffles, seed))
+    figures = figure_table(measures).assign(**placebos(values, data, shuffles, seed))
     late = None if delayed is None else _late_reading(delayed, bars, data)
     found = _readings(figures, data, late)
     rung = alarms(found)
@@ -155,19 +151,19 @@ def _check(horizons: tuple[int, ...], shuffles: int) -> None:
         raise AllocationError(f"shuffles is {shuffles}: give at least 2, or no range can be told")
 
 
-def _late_reading(delayed: pd.DataFrame, bars: Bars, data: StudyData) -> Reading:
+def _late_reading(delayed: pd.DataFrame, bars: Bars, data: StudyData) -> ICSummary:
     """Rank IC of the delayed signal at the main entry, over one session."""
     values, late = study_data(delayed, bars, None, (1,))
     series = pd.Series(rank_correlation(values, late.forward[data.main, 1].values))
     error, mean = newey_west_error(series), float(series.mean())
-    return Reading(mean, mean / error if error > 0 else NAN, (NAN, NAN))
+    return ICSummary(mean, mean / error if error > 0 else NAN, (NAN, NAN))
 
 
-def _readings(figures: pd.DataFrame, data: StudyData, delayed: Reading | None) -> Readings:
-    def reading(section: str, name: str) -> Reading:
+def _readings(figures: pd.DataFrame, data: StudyData, delayed: ICSummary | None) -> Readings:
+    def reading(section: str, name: str) -> ICSummary:
         row = figure_of(figures, section, name)
         chance = (min(row["assets_low"], row["time_low"]), max(row["assets_high"], row["time_high"]))
-        return Reading(row["value"], row["t"], chance, row["high"])
+        return ICSummary(row["value"], row["t"], chance, row["high"])
 
     first = "rank IC", held_for(data.main, 1)
     return Readings(

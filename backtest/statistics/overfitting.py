@@ -8,8 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from allocation.errors import FrameError
-
-Vector = NDArray[np.float64]
+from newsfolio.shared.arrays import FloatArray
 
 
 @dataclass(frozen=True)
@@ -19,9 +18,9 @@ class Overfitting:
     in_sample and out_of_sample: Sharpe ratios per session of that setting.
     """
 
-    logits: Vector
-    in_sample: Vector
-    out_of_sample: Vector
+    logits: FloatArray
+    in_sample: FloatArray
+    out_of_sample: FloatArray
 
     @property
     def probability(self) -> float:
@@ -71,7 +70,7 @@ def overfitting(returns: pd.DataFrame, blocks: int = 10) -> Overfitting:
     return Overfitting(np.log(relative / (1.0 - relative)), trained[rows, best], after)
 
 
-def _sharpe(rows: Vector, sums: Vector, squares: Vector, lengths: NDArray[np.int64]) -> Vector:
+def _sharpe(rows: FloatArray, sums: FloatArray, squares: FloatArray, lengths: NDArray[np.int64]) -> FloatArray:
     """Sharpe ratio per session (splits × settings) from the sums of the blocks in each split."""
     n = (rows @ lengths)[:, None]
     mean = rows @ sums / n

@@ -5,18 +5,16 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from allocation.errors import FrameError
-
-Rows = NDArray[np.int64]
+from newsfolio.shared.arrays import IntArray
 
 
 class Split(NamedTuple):
     """Row numbers to learn from and to judge on."""
 
-    train: Rows
-    test: Rows
+    train: IntArray
+    test: IntArray
 
 
 def purged_splits(n: int, *, groups: int = 6, tests: int = 2, horizon: int = 0, embargo: int = 0) -> Iterator[Split]:
@@ -45,7 +43,7 @@ def purged_splits(n: int, *, groups: int = 6, tests: int = 2, horizon: int = 0, 
         yield Split(np.flatnonzero(clean), np.concatenate([parts[group] for group in held_out]))
 
 
-def backtest_paths(n: int, *, groups: int = 6, tests: int = 2) -> list[list[tuple[int, Rows]]]:
+def backtest_paths(n: int, *, groups: int = 6, tests: int = 2) -> list[list[tuple[int, IntArray]]]:
     """Return histories of all `n` sessions, each as (number of the split, rows judged in it), group after group.
 
     The splits are numbered as purged_splits yields them. Each split judges each of its groups on exactly one path,

@@ -10,8 +10,7 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from allocation.errors import AllocationError
 from allocation.forecast.newey_west import newey_west_variance
-
-Values = NDArray[np.float64]
+from newsfolio.shared.arrays import FloatArray
 
 LEVEL = 0.05  # chance of a find where nothing is
 DRAWS = 1000
@@ -26,7 +25,7 @@ class Interval(NamedTuple):
     high: float
 
 
-class Chance(NamedTuple):
+class TDistribution(NamedTuple):
     """How far a t-value strays where nothing is there: as Student's t of `freedom` degrees does, times `scale`."""
 
     freedom: float = np.inf
@@ -54,7 +53,7 @@ def two_sided(t: float, freedom: float = np.inf) -> float:
     return float(2.0 * (stdtr(freedom, -abs(t)) if np.isfinite(freedom) else ndtr(-abs(t))))
 
 
-def holm(probabilities: Values) -> Values:
+def holm(probabilities: FloatArray) -> FloatArray:
     """Return each probability made up for there being so many: below 5 % only what stands after all were looked at.
 
     The k-th smallest of n is multiplied by n - k + 1, and none is below a smaller one's: holds the chance of any false
@@ -78,7 +77,7 @@ def newey_west_lags(n: int, overlap: int = 1) -> int:
     return max(int(4 * (n / 100) ** (2 / 9)), 2 * overlap - 1)
 
 
-def newey_west_chance(n: int, lags: int) -> Chance:
+def newey_west_chance(n: int, lags: int) -> TDistribution:
     """Return how the t-value of the mean of n values strays whose variance was estimated with so many lags.
 
     The more lags for the values there are, the less sure is the variance and the lower: with b = (lags + 1) / n its
@@ -89,10 +88,10 @@ def newey_west_chance(n: int, lags: int) -> Chance:
     178, 2014.
     """
     b = min((lags + 1) / n, 1.0) if n else 1.0
-    return Chance(1.5 / b, float((1.0 - b + b * b / 3.0) ** -0.5))
+    return TDistribution(1.5 / b, float((1.0 - b + b * b / 3.0) ** -0.5))
 
 
-def bootstrap_chance(n: int, mean_block: float) -> Chance:
+def bootstrap_chance(n: int, mean_block: float) -> TDistribution:
     """The same of a mean of n values whose spread was drawn by `stationary_bootstrap` in such blocks.
 
     Drawing so weighs the covariance of lag k by exp(-k / mean_block), nearly, in place of Newey and West's straight
@@ -100,7 +99,7 @@ def bootstrap_chance(n: int, mean_block: float) -> Chance:
     Statistical Society B 75, 2013).
     """
     b = min(mean_block / n, 1.0) if n else 1.0
-    return Chance(1.0 / b, float((1.0 - 2.0 * b + 2.0 * b * b * -np.expm1(-1.0 / b)) ** -0.5))
+    return TDistribution(1.0 / b, float((1.0 - 2.0 * b + 2.0 * b * b * -np.expm1(-1.0 / b)) ** -0.5))
 
 
 def newey_west_error(series: pd.Series, lags: int | None = None) -> float:
@@ -149,13 +148,13 @@ def _blocks(
     return first.astype(np.int32), (first + length).astype(np.int32), np.searchsorted(place, np.arange(draws) * n)
 
 
-def _drawn_means(values: Values, mean_block: float, seed: int) -> Values:
+def _drawn_means(values: FloatArray, mean_block: float, seed: int) -> FloatArray:
     """Mean of each series that `stationary_bootstrap` draws."""
     centre = values.mean()
     return np.asarray(centre + _drawn_sums(values - centre, mean_block, seed) / len(values))
 
 
-def _drawn_ratios(values: Values, mean_block: float, seed: int) -> Values:
+def _drawn_ratios(values: FloatArray, mean_block: float, seed: int) -> FloatArray:
     """Mean over standard deviation (divisor n-1) of each series drawn; NaN where it is one value all over."""
     n, centre = len(values), values.mean()
     off = values - centre
@@ -164,7 +163,7 @@ def _drawn_ratios(values: Values, mean_block: float, seed: int) -> Values:
     return np.asarray((centre + total / n) / np.sqrt(np.where(variance > ROUNDING * off.var(), variance, np.nan)))
 
 
-def _drawn_sums(values: Values, mean_block: float, seed: int) -> Values:
+def _drawn_sums(values: FloatArray, mean_block: float, seed: int) -> FloatArray:
     """Sum of each series that `stationary_bootstrap` draws, from sums over its blocks."""
     first, end, draw = _blocks(len(values), DRAWS, mean_block, seed)
     sums = np.concatenate([[0.0], np.tile(values, 2).cumsum()])  # twice: blocks wrap

@@ -58,9 +58,9 @@ def signal(
 
 def _taught(frame: "pd.DataFrame") -> str:
     """Up to when a backtest of the signal may be hindsight, or that nobody can tell."""
-    from nlp.provenance import TRAINED_ON, TRAINED_UNTIL, marks
+    from nlp.provenance import TRAINED_ON, TRAINED_UNTIL, read_provenance
 
-    told = marks(frame)
+    told = read_provenance(frame)
     if not told:
         return "not recorded: which texts taught the classifier of the scores (CSV files and joined frames lose it)"
     return f"classifier taught by {told.get(TRAINED_ON)}, last text {told.get(TRAINED_UNTIL)}"

@@ -39,7 +39,7 @@ class CorpusCounts:
         return f"{self.read:,} rows read, {self.kept:,} kept" + (f"; dropped: {told}" if told else "")
 
 
-def row_fates(labelled: pd.DataFrame, on_mixed: OnMixed = "vote") -> pd.Series:
+def resolve_duplicates(labelled: pd.DataFrame, on_mixed: OnMixed = "vote") -> pd.Series:
     """Return what becomes of each row of text, label and maybe target: kept, repeats, outvoted, tied or mixed.
 
     The rows of one text vote on its label: the commonest wins and stays in the first row that bears it, a tie drops
@@ -69,7 +69,7 @@ def _votes(labelled: pd.DataFrame, key: list[str]) -> pd.Series:
 
 
 def count_fates(fates: pd.Series, *, read: int) -> CorpusCounts:
-    """Return the counts of `row_fates`, of `read` rows in all; those that have no fate had no text."""
+    """Return the counts of `resolve_duplicates`, of `read` rows in all; those that have no fate had no text."""
     rows = fates.value_counts()
     told = (int(rows.get(fate, 0)) for fate in ("repeats", "outvoted", "tied", "mixed", "kept"))
     return CorpusCounts(read, read - len(fates), *told)

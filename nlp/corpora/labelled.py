@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nlp.corpora.duplicates import CorpusCounts, OnMixed, count_fates, row_fates
+from nlp.corpora.duplicates import CorpusCounts, OnMixed, count_fates, resolve_duplicates
 from nlp.errors import CorpusError
 from nlp.labels import LABEL_MAP, LABELS
 from nlp.texts.near_duplicates import duplicate_groups, group_split
@@ -59,7 +59,7 @@ def named_columns(table: pd.DataFrame, where: str, names: Mapping[str, str]) -> 
 def checked_rows(
     rows: pd.DataFrame, where: str, label_map: Mapping[Any, str] = LABEL_MAP, on_mixed: OnMixed = "vote"
 ) -> tuple[pd.DataFrame, CorpusCounts]:
-    """Return rows of text and label with our labels, one per text (see row_fates), and what became of all of them.
+    """Return rows of text and label with our labels, one per text (see resolve_duplicates), and the count of each fate.
 
     rows: text, label as given, other columns; their index tells messages which row of the source they come from.
 
@@ -68,7 +68,7 @@ def checked_rows(
     """
     worded = rows[has_text(rows["text"])]
     labelled = worded.assign(label=_mapped(worded["label"], label_map, where)).reset_index(drop=True)
-    fates = row_fates(labelled, on_mixed)
+    fates = resolve_duplicates(labelled, on_mixed)
     counts = count_fates(fates, read=len(rows))
     if counts.kept < counts.read:
         log.warning("%s: %s", where, counts)

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from newsfolio.shared.arrays import FloatArray
 from nlp.errors import CorpusError
 
-Floats = NDArray[np.float64]
-Codes = NDArray[np.int64]
+IntArray = NDArray[np.int64]
 
 DRAWS = 1000
 SIDES = (0.025, 0.975)
@@ -28,7 +28,7 @@ class Interval(NamedTuple):
     high: float
 
 
-def resampled_sums(values: Floats, groups: ArrayLike | None, seed: int, draws: int = DRAWS) -> Floats:
+def resampled_sums(values: FloatArray, groups: ArrayLike | None, seed: int, draws: int = DRAWS) -> FloatArray:
     """Return the sums over rows of `values` (rows × k) in resamples of whole groups (draws × k).
 
     groups: one number per row, rows of one group being drawn together or not at all; None draws single rows.
@@ -41,7 +41,7 @@ def resampled_sums(values: Floats, groups: ArrayLike | None, seed: int, draws: i
     return np.stack([np.einsum("k,kj->j", _times(counts, random), kinds) for _ in range(draws)])
 
 
-def group_sums(values: Floats, groups: ArrayLike | None) -> Floats:
+def group_sums(values: FloatArray, groups: ArrayLike | None) -> FloatArray:
     """Sums over the rows of each group (groups × k).
 
     Raises:
@@ -53,7 +53,7 @@ def group_sums(values: Floats, groups: ArrayLike | None) -> Floats:
     return np.stack([np.bincount(code, weights=column) for column in values.T], axis=1)
 
 
-def group_codes(groups: ArrayLike | None, rows: int) -> Codes:
+def group_codes(groups: ArrayLike | None, rows: int) -> IntArray:
     """Groups numbered from 0 in order of appearance (rows); each row is one where none are given.
 
     Raises:
@@ -67,31 +67,31 @@ def group_codes(groups: ArrayLike | None, rows: int) -> Codes:
     return code
 
 
-def in_grains(values: Floats) -> Floats:
+def in_grains(values: FloatArray) -> FloatArray:
     """Round to multiples of 2^-30 (1e-9), so that sums of up to eight million are exact, whatever the order of rows."""
     return np.asarray(np.round(values * GRAIN) / GRAIN)
 
 
-def interval(draws: Floats) -> tuple[Floats, Floats]:
+def interval(draws: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Lower and upper 95 % percentile over the first axis."""
     low, high = np.quantile(draws, SIDES, axis=0)
     return low, high
 
 
-def interval_of(draws: Floats) -> Interval:
+def interval_of(draws: FloatArray) -> Interval:
     """The same of one figure (draws), as plain numbers."""
     low, high = interval(draws)
     return Interval(float(low), float(high))
 
 
-def _kinds(sums: Floats) -> tuple[Floats, Codes]:
+def _kinds(sums: FloatArray) -> tuple[FloatArray, IntArray]:
     """Distinct rows, sorted, and how often each occurs; NumPy's own takes ten times as long for a million rows."""
     counted = pd.DataFrame(sums).groupby(list(range(sums.shape[1])), sort=True).size()
     kinds = counted.index.to_frame().to_numpy(dtype=np.float64)
     return np.ascontiguousarray(kinds), np.asarray(counted.to_numpy(dtype=np.int64), dtype=np.int64)
 
 
-def _times(counts: Codes, random: np.random.Generator) -> Floats:
+def _times(counts: IntArray, random: np.random.Generator) -> FloatArray:
     """Draw how often each kind occurs in a resample: one law in two ways, as a multinomial costs by its kinds."""
     n = int(counts.sum())
     if 20 * len(counts) < n:

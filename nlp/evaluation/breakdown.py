@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from newsfolio.shared.arrays import FloatArray
 from nlp.errors import CorpusError
-from nlp.evaluation.bootstrap import Floats, interval, resampled_sums
+from nlp.evaluation.bootstrap import interval, resampled_sums
 from nlp.evaluation.evaluate import Probabilities, evaluate_probabilities
 from nlp.evaluation.metrics import accuracy_of, as_confusion, checked_codes, confusion_cells, guesses, macro_f1
 from nlp.labels import LABELS
@@ -80,7 +81,7 @@ def _largest(column: pd.Series) -> pd.Series:
     return plain.map(str, na_action="ignore").where(plain.isin(largest) | plain.isna(), "(others)")
 
 
-def _figures(cells: Floats, groups: ArrayLike | None, seed: int) -> dict[str, float]:
+def _figures(cells: FloatArray, groups: ArrayLike | None, seed: int) -> dict[str, float]:
     row = {"n": float(len(cells))}
     total, drawn = as_confusion(cells.sum(axis=0)), as_confusion(resampled_sums(cells, groups, seed))
     for name, figure in {"accuracy": accuracy_of, "macro_f1": macro_f1}.items():

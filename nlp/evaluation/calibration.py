@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from newsfolio.shared.arrays import FloatArray, IntArray
 from nlp.evaluation.bootstrap import group_codes, in_grains
-from nlp.evaluation.metrics import Codes, Floats, Scores, guesses
+from nlp.evaluation.metrics import Scores, guesses
 
 BINS = 15
 DRAWS_IF_CALIBRATED = 200
@@ -15,14 +16,14 @@ BARS = 20  # of the histogram of confidence, from the 1/3 that a guess has at le
 Z = 1.959964  # 97.5 % quantile of the normal law
 
 
-class Chance(NamedTuple):
+class CalibrationNull(NamedTuple):
     """A calibration error that comes of chance alone: its mean, and what it exceeds once in twenty times."""
 
     mean: float
     most: float
 
 
-def expected_calibration_error(probabilities: Scores, truth: Codes, bins: int = BINS) -> float:
+def expected_calibration_error(probabilities: Scores, truth: IntArray, bins: int = BINS) -> float:
     """Mean gap between confidence and accuracy over bins of equal mass, weighted by their size.
 
     M. Naeini, G. Cooper and M. Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning",
@@ -31,7 +32,7 @@ def expected_calibration_error(probabilities: Scores, truth: Codes, bins: int = 
     return float(calibration_error(gaps_by_bin(probabilities, truth, bins).sum(axis=0), len(truth)))
 
 
-def gaps_by_bin(probabilities: Scores, truth: Codes, bins: int = BINS) -> Floats:
+def gaps_by_bin(probabilities: Scores, truth: IntArray, bins: int = BINS) -> FloatArray:
     """Return confidence - right of each text in the column of its bin, 0 elsewhere (texts × bins).
 
     As sums of it are all that the calibration error needs, a resample keeps the bins of the texts as they were.
@@ -41,17 +42,17 @@ def gaps_by_bin(probabilities: Scores, truth: Codes, bins: int = BINS) -> Floats
     return np.asarray(np.eye(bins)[_bins(confidence, bins)] * gap[:, None])
 
 
-def calibration_error(gaps: Floats, n: Floats | int) -> Floats:
+def calibration_error(gaps: FloatArray, n: FloatArray | int) -> FloatArray:
     """Sums of gaps by bin (... × bins), over the n texts (...) that they are from, as the calibration error."""
     return np.asarray(np.abs(gaps).sum(axis=-1) / n)
 
 
-def confidence_of(probabilities: Scores) -> Floats:
+def confidence_of(probabilities: Scores) -> FloatArray:
     """The largest probability of each row."""
     return np.asarray(probabilities.max(axis=1), dtype=np.float64)
 
 
-def error_if_calibrated(probabilities: Scores, groups: ArrayLike | None = None, *, seed: int = 0) -> Chance:
+def error_if_calibrated(probabilities: Scores, groups: ArrayLike | None = None, *, seed: int = 0) -> CalibrationNull:
     """Return the calibration error that chance alone would show, on so many texts, were each confidence right.
 
     A mean of absolute values is above 0 even then, so an error is told from none by this and not by 0. After
@@ -65,10 +66,10 @@ def error_if_calibrated(probabilities: Scores, groups: ArrayLike | None = None, 
         _error(bins, confidence - (random.random(len(confidence))[group] < confidence))
         for _ in range(DRAWS_IF_CALIBRATED)
     ]
-    return Chance(float(np.mean(errors)), float(np.quantile(errors, 0.95)))
+    return CalibrationNull(float(np.mean(errors)), float(np.quantile(errors, 0.95)))
 
 
-def reliability_curve(probabilities: Scores, truth: Codes, *, groups: ArrayLike | None = None) -> pd.DataFrame:
+def reliability_curve(probabilities: Scores, truth: IntArray, *, groups: ArrayLike | None = None) -> pd.DataFrame:
     """Return one row per bin, least confident first: texts, groups, least, most, confidence, accuracy, low, high.
 
     least and most are the ends of the bin, confidence is its mean. low and high: the 95 % interval of the accuracy
@@ -85,7 +86,7 @@ def reliability_curve(probabilities: Scores, truth: Codes, *, groups: ArrayLike 
     return curve.assign(low=low, high=high).set_axis(pd.RangeIndex(1, len(curve) + 1, name="bin"))
 
 
-def confidence_histogram(probabilities: Scores, truth: Codes) -> pd.DataFrame:
+def confidence_histogram(probabilities: Scores, truth: IntArray) -> pd.DataFrame:
     """Return how many texts are guessed how surely, in twenty bars of equal width: least, most, texts, right."""
     edges = np.linspace(1.0 / 3.0, 1.0, BARS + 1)
     bar = np.clip(np.searchsorted(edges, confidence_of(probabilities), side="right") - 1, 0, BARS - 1)
@@ -94,7 +95,7 @@ def confidence_histogram(probabilities: Scores, truth: Codes) -> pd.DataFrame:
     return pd.DataFrame({"least": edges[:-1], "most": edges[1:], "texts": texts, "right": right})
 
 
-def wilson(share: Floats, n: Codes) -> tuple[Floats, Floats]:
+def wilson(share: FloatArray, n: IntArray) -> tuple[FloatArray, FloatArray]:
     """Lower and upper end of the 95 % interval of a share of n independent texts."""
     centre = share + Z**2 / (2 * n)
     reach = Z * np.sqrt(share * (1 - share) / n + Z**2 / (4.0 * n**2))
@@ -102,17 +103,17 @@ def wilson(share: Floats, n: Codes) -> tuple[Floats, Floats]:
     return np.minimum((centre - reach) / (1 + Z**2 / n), share), np.maximum((centre + reach) / (1 + Z**2 / n), share)
 
 
-def _error(bins: Codes, gaps: Floats) -> float:
-    by_bin: Floats = np.bincount(bins, weights=in_grains(gaps), minlength=BINS).astype(np.float64)
+def _error(bins: IntArray, gaps: FloatArray) -> float:
+    by_bin: FloatArray = np.bincount(bins, weights=in_grains(gaps), minlength=BINS).astype(np.float64)
     return float(calibration_error(by_bin, len(gaps)))
 
 
-def _bins(confidence: Floats, bins: int) -> Codes:
+def _bins(confidence: FloatArray, bins: int) -> IntArray:
     rank = np.searchsorted(np.sort(confidence), confidence)
     return np.asarray(rank * bins // len(confidence), dtype=np.int64)
 
 
-def _groups_by_confidence(confidence: Floats, groups: ArrayLike | None) -> Codes:
+def _groups_by_confidence(confidence: FloatArray, groups: ArrayLike | None) -> IntArray:
     """Number the groups by their sum of confidence, so that what is drawn for each does not depend on row order."""
     code = group_codes(groups, len(confidence))
     total = np.bincount(code, weights=in_grains(confidence))

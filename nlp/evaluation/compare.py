@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from nlp.evaluation.bootstrap import Floats, Interval, group_codes, interval_of, resampled_sums
+from newsfolio.shared.arrays import FloatArray
+from nlp.evaluation.bootstrap import Interval, group_codes, interval_of, resampled_sums
 from nlp.evaluation.evaluate import Probabilities
 from nlp.evaluation.metrics import CELLS, accuracy_of, as_confusion, checked_codes, confusion_cells, guesses, macro_f1
 
-Figure = Callable[[Floats], Floats]  # confusion (... × 3 × 3) -> (...)
+Figure = Callable[[FloatArray], FloatArray]  # confusion (... × 3 × 3) -> (...)
 
 
 @dataclass(frozen=True)
@@ -106,12 +107,12 @@ def _alone(first_right: NDArray[np.bool_], second_right: NDArray[np.bool_]) -> t
     return int((first_right & ~second_right).sum()), int((second_right & ~first_right).sum())
 
 
-def _paired(figure: Figure, cells: Floats, drawn: Floats) -> Paired:
+def _paired(figure: Figure, cells: FloatArray, drawn: FloatArray) -> Paired:
     """`figure` of both halves of the sums (... × 18), and the interval of the difference over the draws."""
     first, second = _both(figure, cells)
     one, other = _both(figure, drawn)
     return Paired(float(first), float(second), float(first - second), interval_of(one - other))
 
 
-def _both(figure: Figure, sums: Floats) -> tuple[Floats, Floats]:
+def _both(figure: Figure, sums: FloatArray) -> tuple[FloatArray, FloatArray]:
     return figure(as_confusion(sums[..., :CELLS])), figure(as_confusion(sums[..., CELLS:]))

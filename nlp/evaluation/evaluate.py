@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from newsfolio.shared.arrays import FloatArray
 from nlp.errors import CorpusError
-from nlp.evaluation.bootstrap import Floats, Interval, group_codes, in_grains, interval, interval_of, resampled_sums
+from nlp.evaluation.bootstrap import Interval, group_codes, in_grains, interval, interval_of, resampled_sums
 from nlp.evaluation.calibration import (
-    Chance,
+    CalibrationNull,
     calibration_error,
     confidence_histogram,
     error_if_calibrated,
@@ -73,7 +74,7 @@ class Evaluation:
     brier_interval: Interval
     ece: float
     ece_interval: Interval
-    ece_if_calibrated: Chance
+    ece_if_calibrated: CalibrationNull
     per_class: pd.DataFrame
     confusion: pd.DataFrame
     reliability: pd.DataFrame
@@ -180,7 +181,7 @@ def _check_probabilities(probabilities: Probabilities) -> None:
         )
 
 
-def _figures(sums: Floats) -> dict[str, Floats]:
+def _figures(sums: FloatArray) -> dict[str, FloatArray]:
     """Figures (... or ... × label) from sums of confusion cells, squared errors and gaps by bin (... × 25)."""
     confusion, n = as_confusion(sums[..., :CELLS]), sums[..., :CELLS].sum(axis=-1)
     return {
@@ -190,7 +191,7 @@ def _figures(sums: Floats) -> dict[str, Floats]:
     }  # fmt: skip
 
 
-def _error_interval(draws: Floats, figure: float) -> Interval:
+def _error_interval(draws: FloatArray, figure: float) -> Interval:
     """Chance raises a mean of absolute values, so the figure is too high, and the draws, of it in turn, too high twice.
 
     The lower end takes the excess off (the basic bootstrap: A. Davison and D. Hinkley, 1997, section 5.2); the upper
@@ -201,7 +202,7 @@ def _error_interval(draws: Floats, figure: float) -> Interval:
                     float(np.clip(high - draws.mean() + figure, figure, 1.0)))  # fmt: skip
 
 
-def _per_class(value: dict[str, Floats], drawn: dict[str, Floats]) -> pd.DataFrame:
+def _per_class(value: dict[str, FloatArray], drawn: dict[str, FloatArray]) -> pd.DataFrame:
     table = pd.DataFrame(index=pd.Index(LABELS, name="label"))
     for name in ("precision", "recall", "f1"):
         low, high = interval(drawn[name])

@@ -8,18 +8,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from newsfolio.shared.arrays import FloatArray
 from nlp.errors import CorpusError
 from nlp.labels import LABELS, label_codes
 
-Floats = NDArray[np.float64]
-Codes = NDArray[np.int64]
-Scores = NDArray[np.float32] | Floats
-Counts = Codes | Floats
+IntArray = NDArray[np.int64]
+Scores = NDArray[np.float32] | FloatArray
+Counts = IntArray | FloatArray
 
 CELLS = len(LABELS) ** 2
 
 
-def checked_codes(scores: Scores, labels: pd.Series) -> Codes:
+def checked_codes(scores: Scores, labels: pd.Series) -> IntArray:
     """Return the labels as codes after the checks that figures need; scores are probabilities or logits.
 
     Raises:
@@ -38,52 +38,52 @@ def checked_codes(scores: Scores, labels: pd.Series) -> Codes:
     return codes
 
 
-def guesses(probabilities: Scores) -> Codes:
+def guesses(probabilities: Scores) -> IntArray:
     """The most probable label of each row, as a code."""
     return np.asarray(probabilities.argmax(axis=1), dtype=np.int64)
 
 
-def confusion_of(truth: Codes, guess: Codes) -> Codes:
+def confusion_of(truth: IntArray, guess: IntArray) -> IntArray:
     """Counts of texts (truth × guess), both as positions in LABELS."""
     return np.bincount(truth * len(LABELS) + guess, minlength=CELLS).reshape(len(LABELS), len(LABELS))
 
 
-def confusion_cells(truth: Codes, guess: Codes) -> Floats:
+def confusion_cells(truth: IntArray, guess: IntArray) -> FloatArray:
     """Return one row per text with a 1 at its place in the flattened confusion matrix (texts × 9, truth first)."""
     return np.asarray(np.eye(CELLS)[truth * len(LABELS) + guess])
 
 
-def as_confusion(cells: Floats) -> Floats:
+def as_confusion(cells: FloatArray) -> FloatArray:
     """Sums of `confusion_cells` (... × 9) as matrices (... × 3 × 3): truth, guess."""
     return cells.reshape(*cells.shape[:-1], len(LABELS), len(LABELS))
 
 
-def accuracy_of(confusion: Counts) -> Floats:
+def accuracy_of(confusion: Counts) -> FloatArray:
     """Share of texts on the diagonal of one confusion matrix, or of each of many (... × truth × guess)."""
     return np.asarray(np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum(axis=(-2, -1)))
 
 
-def precision(confusion: Counts) -> Floats:
+def precision(confusion: Counts) -> FloatArray:
     """Right guesses of a label over guesses of it (... × 3); 0 where it is never guessed."""
     return _ratio(_right(confusion), confusion.sum(axis=-2))
 
 
-def recall(confusion: Counts) -> Floats:
+def recall(confusion: Counts) -> FloatArray:
     """Right guesses of a label over texts of it (... × 3); 0 where it never occurs."""
     return _ratio(_right(confusion), confusion.sum(axis=-1))
 
 
-def f1_per_label(confusion: Counts) -> Floats:
+def f1_per_label(confusion: Counts) -> FloatArray:
     """Harmonic mean of precision and recall per label (... × 3); 0 for a label that neither side knows."""
     return _ratio(2.0 * _right(confusion), confusion.sum(axis=-2) + confusion.sum(axis=-1))
 
 
-def macro_f1(confusion: Counts) -> Floats:
+def macro_f1(confusion: Counts) -> FloatArray:
     """Mean F1 of the three labels; one that neither occurs nor is guessed counts as 0."""
     return np.asarray(f1_per_label(confusion).mean(axis=-1))
 
 
-def matthews(confusion: Counts) -> Floats:
+def matthews(confusion: Counts) -> FloatArray:
     """Matthews correlation of truth and guess, in [-1, 1]; 0 where either is constant.
 
     J. Gorodkin, "Comparing two K-category assignments by a K-category correlation coefficient", 2004: the
@@ -97,15 +97,15 @@ def matthews(confusion: Counts) -> Floats:
     return _ratio(covariance, spread)
 
 
-def squared_errors(probabilities: Scores, truth: Codes) -> Floats:
+def squared_errors(probabilities: Scores, truth: IntArray) -> FloatArray:
     """Squared distance of each row to its one-hot label, in [0, 2]; its mean is the score of G. Brier, 1950."""
     wanted = np.eye(len(LABELS))[truth]
     return np.asarray(((probabilities.astype(np.float64) - wanted) ** 2).sum(axis=1))
 
 
-def _right(confusion: Counts) -> Floats:
+def _right(confusion: Counts) -> FloatArray:
     return np.asarray(np.diagonal(confusion, axis1=-2, axis2=-1), dtype=np.float64)
 
 
-def _ratio(part: Floats, whole: Counts) -> Floats:
+def _ratio(part: FloatArray, whole: Counts) -> FloatArray:
     return np.asarray(np.divide(part, whole, out=np.zeros(np.shape(part)), where=whole > 0))

@@ -31,7 +31,7 @@ from nlp.model.files import (
     whole_folder,
 )
 from nlp.model.forward.encoders import Encoder
-from nlp.model.forward.engines import Engine, engine_for, show
+from nlp.model.forward.engines import Engine, calibrate, engine_for
 from nlp.model.forward.int8 import quantised
 from nlp.model.forward.precision import chosen_precision, known_dtype
 from nlp.model.inference import TOKENS_PER_BATCH, checked_texts, logits_of, longest_text, tokenize
@@ -153,7 +153,7 @@ class SentimentClassifier:
             return encoder
         headlines = embedded_corpus()["text"]
         ids, _ = self._read(headlines[:: len(headlines) // CALIBRATION_TEXTS].tolist())
-        return quantised(encoder, lambda watched: show(watched, ids))
+        return quantised(encoder, lambda watched: calibrate(watched, ids))
 
     @property
     def fingerprint(self) -> str:

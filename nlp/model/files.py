@@ -131,7 +131,7 @@ def checked_temperature(temperature: Any) -> float:
 
 
 @dataclass(frozen=True)
-class Reading:
+class SavedMetadata:
     """How a saved model reads texts: its temperature, and whether compared amounts are worked out.
 
     training: which texts taught it, None where no fine-tuning said so. columns: those of negative, neutral and
@@ -144,15 +144,15 @@ class Reading:
     columns: list[int] | None = None
 
 
-def saved_reading(folder: Path) -> Reading:
+def saved_reading(folder: Path) -> SavedMetadata:
     """Return what was written beside a saved model; temperature 1 and texts as they are where there is nothing."""
     path = folder / SIDECAR
     if not path.is_file():
-        return Reading()
+        return SavedMetadata()
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         temperature = checked_temperature(found.get("temperature", 1.0))
-        return Reading(temperature, _known_rules(found.get("amounts")), saved_texts(found), found.get("columns"))
+        return SavedMetadata(temperature, _known_rules(found.get("amounts")), saved_texts(found), found.get("columns"))
     except (ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: cannot be read: {error}") from error
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import log_softmax, softmax
 
-from nlp.evaluation.metrics import Floats, Scores, checked_codes
+from newsfolio.shared.arrays import FloatArray
+from nlp.evaluation.metrics import Scores, checked_codes
 
 log = logging.getLogger(__name__)
 
@@ -52,14 +53,14 @@ def negative_log_likelihood(logits_or_probabilities: Scores, labels: pd.Series, 
     return float(-likelihood[np.arange(len(truth)), truth].mean())
 
 
-def _logits(scores: Scores) -> Floats:
+def _logits(scores: Scores) -> FloatArray:
     scores = scores.astype(np.float64)
     if (scores >= 0.0).all() and np.allclose(scores.sum(axis=1), 1.0, atol=1e-3):
         return np.asarray(np.log(np.maximum(scores, LEAST)))
     return scores
 
 
-def _slope(inverse: float, logits: Floats, truth: NDArray[np.int64]) -> float:
+def _slope(inverse: float, logits: FloatArray, truth: NDArray[np.int64]) -> float:
     """Derivative of the mean negative log-likelihood by 1 / T: expected logit less the label's own."""
     expected = (softmax(logits * inverse, axis=1) * logits).sum(axis=1)
     return float((expected - logits[np.arange(len(truth)), truth]).mean())

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nlp.errors import NewsError, NlpError
 from nlp.labels import LABELS
 from nlp.model.inference import checked_texts
-from nlp.provenance import marked
+from nlp.provenance import attach_provenance
 from nlp.scoring.store import ScoreStore, store_key
 from nlp.texts.tables import need_columns
 
@@ -41,7 +41,7 @@ def score_headlines(
     """
     need_columns(headlines, ("text",), "headlines", NewsError)
     probabilities = score_texts(list(headlines["text"]), classifier, store, progress=progress)
-    return marked(with_scores(headlines, probabilities), classifier.training)
+    return attach_provenance(with_scores(headlines, probabilities), classifier.training)
 
 
 def with_scores(headlines: pd.DataFrame, probabilities: NDArray[np.float32]) -> pd.DataFrame:
@@ -74,7 +74,7 @@ def score_texts(
     check_store(store, classifier)
     asked = checked_texts(texts)
     with tqdm(total=len(asked), unit="text", desc="scoring", disable=None if progress else True) as bar:
-        return settle(asked, classifier, store, bar.update).probabilities
+        return score_with_store(asked, classifier, store, bar.update).probabilities
 
 
 def check_store(store: ScoreStore, classifier: "Classifier") -> None:
@@ -83,14 +83,16 @@ def check_store(store: ScoreStore, classifier: "Classifier") -> None:
         raise NlpError(f"{store.path}: was opened for another classifier: open it with store_key(classifier)")
 
 
-class Settled(NamedTuple):
+class ScoredBatch(NamedTuple):
     """Probabilities (texts × 3), and how many distinct texts had to be computed for them."""
 
     probabilities: NDArray[np.float32]
     computed: int
 
 
-def settle(texts: list[str], classifier: "Classifier", store: ScoreStore, advance: Callable[[int], object]) -> Settled:
+def score_with_store(
+    texts: list[str], classifier: "Classifier", store: ScoreStore, advance: Callable[[int], object]
+) -> ScoredBatch:
     """As `score_texts`; `advance` is told of how many more texts the probabilities are known. See check_store."""
     place = {text: row for row, text in enumerate(dict.fromkeys(texts))}
     distinct, back = list(place), np.array([place[text] for text in texts], dtype=np.intp)
@@ -102,7 +104,7 @@ def settle(texts: list[str], classifier: "Classifier", store: ScoreStore, advanc
         part = [distinct[row] for row in rows]
         probabilities[rows] = _computed(part, classifier, store)
         advance(int(occurrences[rows].sum()))
-    return Settled(probabilities[back], len(unknown))
+    return ScoredBatch(probabilities[back], len(unknown))
 
 
 def _computed(texts: list[str], classifier: "Classifier", store: ScoreStore) -> NDArray[np.float32]:

@@ -19,7 +19,7 @@ ENDING = re.compile(r"[a-z0-9_]{8}")  # as tempfile makes them
 
 
 @contextmanager
-def unfinished(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Yield where to write what is to be at `path`: renamed to it at the end, deleted on an error.
 
     What killed runs left for the same `path` is deleted first. It is told by its name and by its lock, which the
@@ -41,7 +41,7 @@ def unfinished(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def scratch_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder on the local disk, for as long as `path` is being made; leftovers as in `unfinished`."""
+    """Yield an empty folder on the local disk, for as long as `path` is being made; leftovers as in `atomic_write`."""
     place, digest = Path(tempfile.gettempdir()), blake2b(str(path.absolute()).encode(), digest_size=8).hexdigest()
     prefix = f"newsfolio-{digest}-"
     _remove_leftovers(place, prefix, shutil.rmtree)
@@ -54,7 +54,7 @@ def scratch_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def exclusive_lock(folder: Path) -> Iterator[None]:
     """Keep other runs that ask for it out of a folder, where the system has locks.
 
     Raises:

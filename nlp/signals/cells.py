@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from newsfolio.shared.arrays import FloatArray
 from nlp.errors import NewsError
 from nlp.signals.sessions import assign_session
 
 log = logging.getLogger(__name__)
 
-Values = NDArray[np.float64]
 Places = NDArray[np.int64]
 
 WEIGHTS = ("novelty", "relevance")
@@ -28,10 +28,10 @@ class Cells:
     count: headlines; weight: their weights; total: weights × scores; squares: weights × scores².
     """
 
-    count: Values
-    weight: Values
-    total: Values
-    squares: Values
+    count: FloatArray
+    weight: FloatArray
+    total: FloatArray
+    squares: FloatArray
     assets: pd.Index
 
 
@@ -56,7 +56,7 @@ def sum_cells(scored: pd.DataFrame, sessions: pd.DatetimeIndex, calendar: str, c
     return _summed(cell, score, weight, (len(sessions), len(assets)), assets)
 
 
-def _log_unused(row: Places, weight: Values, sessions: pd.DatetimeIndex) -> None:
+def _log_unused(row: Places, weight: FloatArray, sessions: pd.DatetimeIndex) -> None:
     outside, weightless = int((row < 0).sum()), int(((row >= 0) & (weight < LEAST_WEIGHT)).sum())
     if outside:
         log.warning("%d of %d headlines are known only outside the sessions %s to %s and are not used",
@@ -65,12 +65,12 @@ def _log_unused(row: Places, weight: Values, sessions: pd.DatetimeIndex) -> None
         log.warning("%d of %d headlines weigh nothing (novelty or relevance 0) and are not used", weightless, len(row))
 
 
-def _summed(cell: Places, score: Values, weight: Values, shape: tuple[int, int], assets: pd.Index) -> Cells:
-    def added(values: Values | None) -> Values:
+def _summed(cell: Places, score: FloatArray, weight: FloatArray, shape: tuple[int, int], assets: pd.Index) -> Cells:
+    def added(values: FloatArray | None) -> FloatArray:
         sums = np.bincount(cell, weights=values, minlength=shape[0] * shape[1])
         return sums.astype(np.float64, copy=False).reshape(shape)
 
-    def exactly(values: Values) -> Values:
+    def exactly(values: FloatArray) -> FloatArray:
         coarse, fine = _split(values)
         return added(coarse) / COARSE + added(fine) / FINE
 
@@ -78,7 +78,7 @@ def _summed(cell: Places, score: Values, weight: Values, shape: tuple[int, int],
     return Cells(added(None), exactly(weight), exactly(weighted), exactly(weighted * score), assets)
 
 
-def _split(values: Values) -> tuple[Values, Values]:
+def _split(values: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Values of at most 1 as coarse / COARSE + fine / FINE, both whole numbers, the rest (2^-54) rounded away.
 
     Sums of whole numbers below 2^53 are exact, so no order of the rows can show in them, up to 2^26 rows a cell; that
@@ -103,7 +103,7 @@ def _assets(column: pd.Series) -> tuple[Places, pd.Index]:
     return assets.get_indexer(pd.Index(found))[code].astype(np.int64), assets
 
 
-def _scores(scored: pd.DataFrame) -> Values:
+def _scores(scored: pd.DataFrame) -> FloatArray:
     score = pd.to_numeric(scored["score"], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     wrong = ~(np.abs(score) <= 1)
     if wrong.any():
@@ -115,7 +115,7 @@ def _scores(scored: pd.DataFrame) -> Values:
     return score
 
 
-def _weights(scored: pd.DataFrame, names: Sequence[str] = WEIGHTS) -> Values:
+def _weights(scored: pd.DataFrame, names: Sequence[str] = WEIGHTS) -> FloatArray:
     weight = np.ones(len(scored))
     for name in names:
         if name in scored.columns:
@@ -123,7 +123,7 @@ def _weights(scored: pd.DataFrame, names: Sequence[str] = WEIGHTS) -> Values:
     return weight
 
 
-def _share(column: pd.Series, name: str) -> Values:
+def _share(column: pd.Series, name: str) -> FloatArray:
     share = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     absent = column.isna().to_numpy()
     wrong = ~(absent | ((share >= 0) & (share <= 1)))

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from newsfolio.shared.arrays import FloatArray
 from nlp.errors import NewsError
-from nlp.provenance import marks
+from nlp.provenance import read_provenance
 from nlp.signals.cells import Cells, sum_cells
 from nlp.signals.sessions import calendar_sessions
 from nlp.signals.shrinkage import fitted_strength
@@ -18,7 +19,6 @@ from nlp.texts.tables import need_columns
 
 log = logging.getLogger(__name__)
 
-Values = NDArray[np.float64]
 How = Literal["mean", "sum"]
 
 DEFAULT_STRENGTH = 2.0
@@ -126,14 +126,14 @@ def _of_scores(scored: pd.DataFrame, signal: pd.DataFrame) -> pd.DataFrame:
 
     pandas drops the attrs of joined frames where they differ, so that a signal of two classifiers tells nothing.
     """
-    told = marks(scored)
+    told = read_provenance(scored)
     if not told:
         log.info("the scores do not say which texts taught their classifier: a backtest cannot warn of hindsight")
     signal.attrs.update(told)
     return signal
 
 
-def _framed(values: Values, sessions: pd.DatetimeIndex, assets: pd.Index) -> pd.DataFrame:
+def _framed(values: FloatArray, sessions: pd.DatetimeIndex, assets: pd.Index) -> pd.DataFrame:
     return pd.DataFrame(values, index=sessions.rename("date"), columns=assets)
 
 
@@ -179,7 +179,7 @@ def _check_sessions(sessions: pd.DatetimeIndex, calendar: str) -> None:
         )
 
 
-def _strength(cells: Cells, prior_strength: float | Literal["fit"]) -> Values:
+def _strength(cells: Cells, prior_strength: float | Literal["fit"]) -> FloatArray:
     if prior_strength == "fit":
         return fitted_strength(cells, DEFAULT_STRENGTH)
     return np.full(len(cells.count), float(prior_strength))
@@ -189,11 +189,11 @@ def _strength(cells: Cells, prior_strength: float | Literal["fit"]) -> Values:
 class _Memory:
     """Decayed sums at each close (sessions × assets); NaN before the first news and after the silence."""
 
-    weight: Values
-    total: Values
-    squares: Values
+    weight: FloatArray
+    total: FloatArray
+    squares: FloatArray
 
-    def dispersion(self) -> Values:
+    def dispersion(self) -> FloatArray:
         mean = self.total / self.weight
         return np.sqrt(np.maximum(self.squares / self.weight - mean**2, 0.0))
 
@@ -207,7 +207,7 @@ def _remembered(cells: Cells, halflife: float, silence: int) -> _Memory:
     return _Memory(weight, total, squares)
 
 
-def _decayed(fresh: Values, keep: float) -> Values:
+def _decayed(fresh: FloatArray, keep: float) -> FloatArray:
     decayed, state = np.empty_like(fresh), np.zeros(fresh.shape[1])
     for session, news in enumerate(fresh):
         state = keep * state + news
@@ -215,12 +215,12 @@ def _decayed(fresh: Values, keep: float) -> Values:
     return decayed
 
 
-def _level(memory: _Memory, strength: Values, how: How) -> Values:
+def _level(memory: _Memory, strength: FloatArray, how: How) -> FloatArray:
     against = memory.weight if how == "mean" else np.abs(memory.total)
     return np.asarray(memory.total / (strength[:, None] + against))
 
 
-def _sessions_since(news: NDArray[np.bool_]) -> Values:
+def _sessions_since(news: NDArray[np.bool_]) -> FloatArray:
     """Sessions since the last True in each column, infinite before the first."""
     position = np.arange(len(news), dtype=np.float64)[:, None]
     return np.asarray(position - np.maximum.accumulate(np.where(news, position, -np.inf), axis=0))

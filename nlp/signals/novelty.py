@@ -12,12 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from newsfolio.shared.arrays import IntArray
 from nlp.errors import NewsError
 from nlp.texts.headlines import known_flags
 from nlp.texts.near_duplicates import normalised
 from nlp.texts.tables import need_columns
-
-Codes = NDArray[np.int64]
 
 FADE = 0.75  # 1, 0.75, 0.56, ...: the scale on which RavenPack rates a story and its repeats within a day
 PAIRS_AT_ONCE = 2_000_000  # some 300 MB
@@ -98,10 +97,10 @@ class _Stories(NamedTuple):
     words: which text holds which word (distinct texts × words, ones), the rarest word first.
     """
 
-    row: Codes
-    asset: Codes
-    moment: Codes
-    text: Codes
+    row: IntArray
+    asset: IntArray
+    moment: IntArray
+    text: IntArray
     words: sparse.csr_array
 
 
@@ -114,7 +113,7 @@ def _stories(news: pd.DataFrame) -> _Stories:
     return _Stories(order, asset[order], moment[order], *_word_sets(news["text"].iloc[order]))
 
 
-def _word_sets(texts: pd.Series) -> tuple[Codes, sparse.csr_array]:
+def _word_sets(texts: pd.Series) -> tuple[IntArray, sparse.csr_array]:
     """Return the number of each row's text, and which text holds which word; a wordless text is its own word."""
     text, distinct = pd.factorize(texts)
     told = [set((normalised(each) or each.strip()).split()) for each in distinct]
@@ -128,7 +127,7 @@ def _word_sets(texts: pd.Series) -> tuple[Codes, sparse.csr_array]:
     return text.astype(np.int64), held
 
 
-def _times_told(stories: _Stories, window: int, likeness: float) -> Codes:
+def _times_told(stories: _Stories, window: int, likeness: float) -> IntArray:
     """How many earlier rows of the same asset within the window say the same, in the order of the news."""
     told = np.zeros(len(stories.row), dtype=np.int64)
     for later, earlier in _candidates(stories, window, likeness):
@@ -137,7 +136,7 @@ def _times_told(stories: _Stories, window: int, likeness: float) -> Codes:
     return told
 
 
-def _are_alike(words: sparse.csr_array, one: Codes, other: Codes, likeness: float) -> NDArray[np.bool_]:
+def _are_alike(words: sparse.csr_array, one: IntArray, other: IntArray, likeness: float) -> NDArray[np.bool_]:
     """Whether pairs of texts share enough of their words; each pair of different texts is compared once."""
     low, high = np.minimum(one, other), np.maximum(one, other)
     pair, back = np.unique(low * words.shape[0] + high, return_inverse=True)
@@ -148,14 +147,14 @@ def _are_alike(words: sparse.csr_array, one: Codes, other: Codes, likeness: floa
     return np.asarray(near[back])
 
 
-def _share_in_common(words: sparse.csr_array, one: Codes, other: Codes) -> NDArray[np.float64]:
+def _share_in_common(words: sparse.csr_array, one: IntArray, other: IntArray) -> NDArray[np.float64]:
     """Jaccard similarity of pairs of texts."""
     size = np.diff(words.indptr)
     common = np.asarray(words[one].multiply(words[other]).sum(axis=1)).ravel()
     return np.asarray(common / (size[one] + size[other] - common), dtype=np.float64)
 
 
-def _candidates(stories: _Stories, window: int, likeness: float) -> Iterator[tuple[Codes, Codes]]:
+def _candidates(stories: _Stories, window: int, likeness: float) -> Iterator[tuple[IntArray, IntArray]]:
     """Pairs (later row, earlier row) that can be alike, each once, a few million at a time.
 
     Two sets that share enough must share one of their rarest words already: of n words, one of the first
@@ -178,7 +177,7 @@ def _candidates(stories: _Stories, window: int, likeness: float) -> Iterator[tup
         yield both // len(stories.row), both % len(stories.row)
 
 
-def _rarest_words(stories: _Stories, likeness: float) -> tuple[Codes, Codes]:
+def _rarest_words(stories: _Stories, likeness: float) -> tuple[IntArray, IntArray]:
     """Story and word number of the words of which alike texts share at least one."""
     indptr = stories.words.indptr.astype(np.int64)
     size = np.diff(indptr)
@@ -188,7 +187,7 @@ def _rarest_words(stories: _Stories, likeness: float) -> tuple[Codes, Codes]:
     return story, stories.words.indices[indptr[stories.text][story] + place].astype(np.int64)
 
 
-def _parts(story: Codes, pairs: Codes) -> Iterator[slice]:
+def _parts(story: IntArray, pairs: IntArray) -> Iterator[slice]:
     """Runs of postings with no more than some million pairs, never cut within a story."""
     begins = np.flatnonzero(np.diff(story, prepend=-1))
     done = np.concatenate([[0], np.cumsum(pairs)])

@@ -1,17 +1,15 @@
 """How many neutral headlines a mean of scores is to be shrunk by, learnt from how much headlines disagree."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from newsfolio.shared.arrays import FloatArray
 from nlp.signals.cells import Cells
-
-Values = NDArray[np.float64]
 
 LEAST, MOST = 0.05, 100.0
 FEWEST = 30  # disagreements between headlines of one cell, below which nothing is learnt
 
 
-def fitted_strength(cells: Cells, default: float) -> Values:
+def fitted_strength(cells: Cells, default: float) -> FloatArray:
     """Return the prior strength for each session (sessions,), fitted on the cells up to that session.
 
     The credibility of a mean of n headlines is n / (n + k) with k = variance of headlines around the mean of their
@@ -28,7 +26,7 @@ def fitted_strength(cells: Cells, default: float) -> Values:
     return np.where(rows - groups >= FEWEST, np.clip(strength, LEAST, MOST), default)
 
 
-def _parts(cells: Cells) -> tuple[Values, Values, Values, Values]:
+def _parts(cells: Cells) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Per session: squares around the cell means, squares of these means, headlines, cells that have any."""
     said = cells.count > 0
     mean = np.divide(cells.total, cells.weight, out=np.zeros_like(cells.total), where=said)

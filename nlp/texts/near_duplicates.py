@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
+from newsfolio.shared.arrays import IntArray
 from nlp.errors import CorpusError
-
-Codes = NDArray[np.int64]
 
 WORDS = 3
 EXACT_TEXTS = 20_000  # up to so many distinct texts every pair that shares a gram is compared
@@ -43,7 +42,7 @@ def normalised(text: str) -> str:
     return _BETWEEN.sub(" ", _NUMBER.sub("0", _URL.sub(" ", text).lower())).strip()
 
 
-def duplicate_groups(texts: Sequence[str], *, threshold: float = 0.5) -> Codes:
+def duplicate_groups(texts: Sequence[str], *, threshold: float = 0.5) -> IntArray:
     """Return a group number per text (texts, int64): near-duplicates, and theirs in turn, share one.
 
     Numbers count up from 0 in order of first appearance. Exact up to 20,000 distinct normalised texts, and beyond
@@ -97,7 +96,7 @@ def _grams(keys: Sequence[str]) -> sparse.csr_array:
     return held
 
 
-def _word_numbers(keys: Sequence[str]) -> tuple[Codes, Codes]:
+def _word_numbers(keys: Sequence[str]) -> tuple[IntArray, IntArray]:
     """Return the number of each word, all texts in a row, and the words per text; blanks fill short texts."""
     number: defaultdict[str, int] = defaultdict(count().__next__)
     length = np.empty(len(keys), dtype=np.int64)
@@ -118,7 +117,7 @@ def _is_small(grams: sparse.csr_array) -> bool:
     return grams.shape[0] <= EXACT_TEXTS or float((holders**2).sum()) <= EXACT_PAIRS
 
 
-def _exact_components(grams: sparse.csr_array, threshold: float) -> Codes:
+def _exact_components(grams: sparse.csr_array, threshold: float) -> IntArray:
     """Compare every two texts that share a gram, by the inverted index: the product of the table with itself."""
     size, by_gram = grams.sum(axis=1), grams.T.tocsr()
     left, right = [], []
@@ -131,7 +130,7 @@ def _exact_components(grams: sparse.csr_array, threshold: float) -> Codes:
     return _components(left, right, len(size))
 
 
-def _hashed_components(grams: sparse.csr_array, threshold: float) -> Codes:
+def _hashed_components(grams: sparse.csr_array, threshold: float) -> IntArray:
     """Compare texts that agree on some band of a MinHash, unless they are joined already.
 
     A. Broder, "On the resemblance and containment of documents", 1997; bands: J. Leskovec, A. Rajaraman and
@@ -140,9 +139,9 @@ def _hashed_components(grams: sparse.csr_array, threshold: float) -> Codes:
     """
     rows, bands = band_shape(threshold)
     signatures = _signatures(grams, rows * bands)
-    component: Codes = np.arange(grams.shape[0], dtype=np.int64)
-    left: list[Codes] = []
-    right: list[Codes] = []
+    component: IntArray = np.arange(grams.shape[0], dtype=np.int64)
+    left: list[IntArray] = []
+    right: list[IntArray] = []
     for band in range(bands):
         for one, other in _neighbours(signatures[:, band * rows : (band + 1) * rows]):
             apart = component[one] != component[other]
@@ -177,7 +176,7 @@ def _signatures(grams: sparse.csr_array, permutations: int) -> NDArray[np.uint32
     return signatures
 
 
-def _neighbours(band: NDArray[np.uint32]) -> Iterator[tuple[Codes, Codes]]:
+def _neighbours(band: NDArray[np.uint32]) -> Iterator[tuple[IntArray, IntArray]]:
     """Yield pairs of texts (smaller number first) that agree on the band and stand near one another in its bucket."""
     key = np.zeros(len(band), dtype=np.uint64)
     for column in band.T:  # buckets that this mixes up cost a comparison, no more
@@ -189,7 +188,7 @@ def _neighbours(band: NDArray[np.uint32]) -> Iterator[tuple[Codes, Codes]]:
         yield order[same], order[same + step]
 
 
-def _near(grams: sparse.csr_array, one: Codes, other: Codes, threshold: float) -> NDArray[np.bool_]:
+def _near(grams: sparse.csr_array, one: IntArray, other: IntArray, threshold: float) -> NDArray[np.bool_]:
     """Whether the Jaccard similarity of each pair reaches the threshold."""
     size = np.diff(grams.indptr)
     shared = np.empty(len(one), dtype=np.int64)
@@ -199,7 +198,7 @@ def _near(grams: sparse.csr_array, one: Codes, other: Codes, threshold: float) -
     return np.asarray(shared / (size[one] + size[other] - shared) >= threshold)
 
 
-def _components(left: Sequence[Codes], right: Sequence[Codes], n: int) -> Codes:
+def _components(left: Sequence[IntArray], right: Sequence[IntArray], n: int) -> IntArray:
     one, other = np.concatenate(left), np.concatenate(right)
     graph = sparse.coo_array((np.ones(len(one), np.int8), (one, other)), shape=(n, n))
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
@@ -231,7 +230,7 @@ def group_split(
     return train.reset_index(drop=True), held.reset_index(drop=True)
 
 
-def group_folds(labelled: pd.DataFrame, groups: NDArray[np.int64], *, folds: int, seed: int = 0) -> Codes:
+def group_folds(labelled: pd.DataFrame, groups: NDArray[np.int64], *, folds: int, seed: int = 0) -> IntArray:
     """Return the fold of each row (rows, int64, 0 to folds - 1), for cross-validation; see group_split.
 
     Raises:
@@ -242,7 +241,7 @@ def group_folds(labelled: pd.DataFrame, groups: NDArray[np.int64], *, folds: int
     return _parts(labelled, groups, np.full(folds, 1.0 / folds), seed)
 
 
-def _parts(labelled: pd.DataFrame, groups: NDArray[np.int64], shares: NDArray[np.float64], seed: int) -> Codes:
+def _parts(labelled: pd.DataFrame, groups: NDArray[np.int64], shares: NDArray[np.float64], seed: int) -> IntArray:
     if len(groups) != len(labelled):
         raise CorpusError(f"{len(groups)} groups for {len(labelled)} rows: pass duplicate_groups of these very texts")
     order = np.lexsort((labelled["label"].astype(str), labelled["text"].astype(str)))
@@ -253,14 +252,14 @@ def _parts(labelled: pd.DataFrame, groups: NDArray[np.int64], shares: NDArray[np
     return part
 
 
-def _counts(group: Any, label: Any) -> Codes:
+def _counts(group: Any, label: Any) -> IntArray:
     """Rows per group and label (groups × labels)."""
     shape = (int(group.max(initial=-1)) + 1, int(label.max(initial=-1)) + 1)
     cells = np.bincount(group * shape[1] + label, minlength=shape[0] * shape[1])
     return np.asarray(cells.reshape(shape), dtype=np.int64)
 
 
-def _assigned(counts: Codes, shares: NDArray[np.float64], random: np.random.Generator) -> Codes:
+def _assigned(counts: IntArray, shares: NDArray[np.float64], random: np.random.Generator) -> IntArray:
     """Return the part of each group: the large ones each where most is missing, single rows fill up per label."""
     part = np.zeros(len(counts), dtype=np.int64)
     total, size = counts.sum(axis=0), counts.sum(axis=1)
@@ -275,7 +274,7 @@ def _assigned(counts: Codes, shares: NDArray[np.float64], random: np.random.Gene
     return part
 
 
-def _place_large(counts: Codes, large: Codes, shares: NDArray[np.float64], part: Codes) -> NDArray[np.float64]:
+def _place_large(counts: IntArray, large: IntArray, shares: NDArray[np.float64], part: IntArray) -> NDArray[np.float64]:
     """Write the part of each large group into `part`; return the rows so placed (parts × labels).
 
     Each goes where the squared distance of rows placed to the share of rows seen, over labels in units of their

@@ -20,7 +20,7 @@ from nlp.model.classifier import SentimentClassifier
 from nlp.model.files import texts_of_base
 from nlp.model.inference import checked_texts, longest_text, tokenize
 from nlp.model.temperature import fit_temperature
-from nlp.provenance import all_told, training_texts
+from nlp.provenance import combine, training_texts
 from nlp.texts.compared_amounts import with_directions
 from nlp.texts.tables import need_columns
 from nlp.training.base_model import load_base
@@ -28,7 +28,7 @@ from nlp.training.recipe import FinetuneConfig
 from nlp.training.targets import class_weights, row_weights, targets
 from nlp.training.techniques.augment import AugmentConfig, augment
 from nlp.training.techniques.lora import adapt, merged
-from nlp.training.techniques.rdrop import seen_twice
+from nlp.training.techniques.rdrop import duplicate_batch
 from nlp.training.trainer import Row, Run, build, headline_figures, rows_of, train_from
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ def finetune(
         raise CorpusError("there are no validation texts: hold some out (split)")
     # The dates of the held-out texts count too: these set the temperature, and with `patience` the pass.
     measured = replace(training_texts(valid), corpora=())
-    taught = all_told(texts_of_base(config.base), training_texts(train), measured)
+    taught = combine(texts_of_base(config.base), training_texts(train), measured)
     train = _augmented(train, held_texts, config)
     with _workspace(workspace, config) as folder:
         run = Run(config, folder, trackers, progress, keep_checkpoints)
@@ -138,7 +138,7 @@ def refit(
     if config.patience:
         raise ModelError("patience needs held-out texts, which a refit has none of: give the passes as epochs")
     _need_all_labels(_checked(rows, "training")[1])
-    taught = all_told(texts_of_base(config.base), training_texts(rows))
+    taught = combine(texts_of_base(config.base), training_texts(rows))
     rows = _augmented(rows, [], config)
     run = Run(config, None if workspace is None else Path(workspace), (), progress, keep_checkpoints)
     trainer, tokenizer, _ = _trained(rows, rows.head(0), run)
@@ -187,7 +187,7 @@ def _trained(train: pd.DataFrame, valid: pd.DataFrame, run: Run) -> tuple[Any, A
     from nlp.training.techniques.fast_dropout import quick_dropout
 
     config = run.config
-    readings = seen_twice if config.rdrop else nullcontext
+    readings = duplicate_batch if config.rdrop else nullcontext
     counts = row_weights(train)
     wanted = targets(train, soft=config.soft_targets) * counts[:, None]
     factors = class_weights(label_codes(train["label"]), config.class_weight_power, counts)

@@ -23,7 +23,7 @@ from nlp.model.files import (
     whole_folder,
 )
 from nlp.model.inference import checked_texts, longest_text, tokenize
-from nlp.provenance import TRAINED_ON, TRAINED_UNTIL, TrainingTexts, all_told
+from nlp.provenance import TRAINED_ON, TRAINED_UNTIL, TrainingTexts, combine
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def pretrain(
 
     config = PretrainConfig() if config is None else config
     _check(config)
-    kept, taught = _usable(texts), all_told(texts_of_base(base), _masked_words(until))
+    kept, taught = _usable(texts), combine(texts_of_base(base), _masked_words(until))
     model, tokenizer = _masked_model(base, config.seed)
     trainer = _trainer(model, tokenizer, kept, config, progress)
     with quick_dropout(trainer.model):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import random_prices, random_signal
 
-from allocation import FrameError, MissingPrice, align, check_prices, check_signal, check_weights, frame_digest
+from allocation import FrameError, MissingPriceError, align, check_prices, check_signal, check_weights, frame_digest
 
 CHECKS = {"prices": check_prices, "signal": check_signal, "weights": check_weights}
 DATES = pd.DatetimeIndex(["2021-01-04", "2021-01-05", "2021-01-06"], name="date")
@@ -143,14 +143,16 @@ def test_align_matches_by_label(seed, order, kept):
 def test_a_signal_without_a_price_column_is_refused():
     prices = random_prices(1)
     strangers = random_signal(1, prices).rename(columns=lambda name: f"X{name}").assign(XE=0.0, XF=0.0)
-    with pytest.raises(MissingPrice, match="signal has XAAA, XBBB, XCCC, XDDD, XE and 1 more without a price"):
+    with pytest.raises(MissingPriceError, match="signal has XAAA, XBBB, XCCC, XDDD, XE and 1 more without a price"):
         align(prices, strangers)
 
 
 def test_a_signal_on_a_date_inside_the_history_without_prices_is_refused():
     prices = random_prices(1)
     signal = random_signal(1, prices)
-    with pytest.raises(MissingPrice, match="signal has rows on 2021-01-11 where prices has none: use one calendar"):
+    with pytest.raises(
+        MissingPriceError, match="signal has rows on 2021-01-11 where prices has none: use one calendar"
+    ):
         align(prices.drop(prices.index[5]), signal)
 
 

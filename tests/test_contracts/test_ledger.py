@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 from support import random_prices
 
-from allocation import FrameError, MissingPrice
+from allocation import FrameError, MissingPriceError
 from backtest import Costs, simulate
 
 CASH = 1_000_000.0
@@ -116,7 +116,7 @@ def test_leverage_is_refused():
 def test_a_position_that_outlives_its_prices_is_refused():
     prices = random_prices(4)
     prices.iloc[50:, 1] = np.nan
-    with pytest.raises(MissingPrice, match="BBB is still held at the end, but its prices end on 2021-03-12"):
+    with pytest.raises(MissingPriceError, match="BBB is still held at the end, but its prices end on 2021-03-12"):
         simulate(prices, prices.iloc[:1] * 0 + 0.25)
 
 

@@ -5,14 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backtest import (
-    MarketConfig,
-    next_session_ic,
-    placebo,
-    same_session_ic,
-    shuffled_across_assets,
-    simulate_market,
-)
+from backtest import MarketConfig, next_session_ic, placebo, same_session_ic, shuffled_across_assets, simulate_market
 
 SEEDS = range(20)
 

@@ -8,7 +8,7 @@ from nlp.errors import CorpusError, ModelError
 from nlp.model.classifier import SentimentClassifier
 from nlp.model.ensemble import SentimentEnsemble
 from nlp.model.files import PRETRAINED, texts_of_base
-from nlp.provenance import TrainingTexts, all_told, joined, marked, marks, training_texts
+from nlp.provenance import TrainingTexts, attach_provenance, combine, joined, read_provenance, training_texts
 from nlp.scoring.score import score_headlines
 from nlp.scoring.stream.score_file import score_file
 
@@ -62,12 +62,10 @@ def test_of_several_the_last_date_counts_and_is_unknown_where_one_is():
 
 def test_what_taught_the_base_counts_too():
     later = TrainingTexts(("words",), "2016-05-01")
-    assert all_told(None, TOLD) == TOLD
-    assert all_told(later, TOLD, TrainingTexts((), "2014-01-01")) == TrainingTexts(
-        ("words", "one", "two"), "2016-05-01"
-    )
-    assert all_told(TrainingTexts(("words",)), TOLD).until is None
-    assert all_told(TOLD, TrainingTexts(("held out",))).until is None
+    assert combine(None, TOLD) == TOLD
+    assert combine(later, TOLD, TrainingTexts((), "2014-01-01")) == TrainingTexts(("words", "one", "two"), "2016-05-01")
+    assert combine(TrainingTexts(("words",)), TOLD).until is None
+    assert combine(TOLD, TrainingTexts(("held out",))).until is None
 
 
 def test_a_base_tells_what_newsfolio_taught_it_and_a_plain_one_nothing(tiny_model, tmp_path):
@@ -135,15 +133,15 @@ def test_scores_and_signals_carry_it_on_through_files(taught, tmp_path):
     from newsfolio.command.app import app
 
     NEWS.to_parquet(tmp_path / "news.parquet")
-    assert marks(score_headlines(NEWS, taught)) == MARKS
+    assert read_provenance(score_headlines(NEWS, taught)) == MARKS
     assert not NEWS.attrs
     score_file(tmp_path / "news.parquet", tmp_path / "scored.parquet", taught)
-    assert marks(pd.read_parquet(tmp_path / "scored.parquet")) == MARKS
+    assert read_provenance(pd.read_parquet(tmp_path / "scored.parquet")) == MARKS
     for relative in ("no", "rank"):
         options = ["--out", str(tmp_path / "signal.parquet"), "--relative", relative, "--novelty-hours", "24"]
         told = CliRunner().invoke(app, ["signal", str(tmp_path / "scored.parquet"), *options])
         assert told.exit_code == 0, told.output
-        assert marks(pd.read_parquet(tmp_path / "signal.parquet")) == MARKS
+        assert read_provenance(pd.read_parquet(tmp_path / "signal.parquet")) == MARKS
 
 
 def test_nothing_is_said_where_nothing_is_known(tiny_model, tmp_path):
@@ -157,4 +155,4 @@ def test_nothing_is_said_where_nothing_is_known(tiny_model, tmp_path):
 def test_other_attrs_of_a_frame_stay():
     frame = NEWS.copy()
     frame.attrs = {"source": "wire"}
-    assert marked(frame, TOLD).attrs == {"source": "wire", **MARKS}
+    assert attach_provenance(frame, TOLD).attrs == {"source": "wire", **MARKS}

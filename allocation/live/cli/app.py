@@ -39,7 +39,7 @@ class _Command:
         Exit code 3: a guard holds the step and nothing was sent.
         """
         from allocation.live.cli.rebalance import Call, Run, Sources
-        from allocation.live.monitor.failures import told_of
+        from allocation.live.monitor.failures import report_failure
 
         call = Call(
             strategy, Sources(prices, since, price_cache, news, model, signal), date, every, calendar, broker, cash,
@@ -48,7 +48,7 @@ class _Command:
             tuple(allow or ()),
         )  # fmt: skip
         run = Run(ledger, dry_run, wait, None if dry_run else metrics, as_json)
-        with told_of(on_failure, run.metrics), _logged(log):
+        with report_failure(on_failure, run.metrics), _logged(log):
             typer.echo(call.text(self.read_news, run))
 
 
@@ -71,12 +71,12 @@ def status(
 
 @contextmanager
 def _logged(how: str) -> Iterator[None]:
-    from allocation.live.monitor.log import told_to
+    from allocation.live.monitor.log import event_stream
 
     if how not in ("quiet", "text", "json"):
         raise typer.BadParameter(f"--log is {how!r}: use quiet, text or json")
     if how == "quiet":
         yield
         return
-    with told_to(sys.stderr, as_json=how == "json"):
+    with event_stream(sys.stderr, as_json=how == "json"):
         yield

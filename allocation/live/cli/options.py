@@ -15,9 +15,9 @@ def _settings_or_told(context: typer.Context, path: Path | None) -> Path | None:
     """As `use_settings`; at night nobody but the hook of the environment hears that the file is broken."""
     if path is None or context.command.name != MASTER:
         return use_settings(context, path)
-    from allocation.live.monitor.failures import told_of  # loads SQLAlchemy
+    from allocation.live.monitor.failures import report_failure  # loads SQLAlchemy
 
-    with told_of(os.environ.get(HOOK)):
+    with report_failure(os.environ.get(HOOK)):
         return use_settings(context, path)
 
 

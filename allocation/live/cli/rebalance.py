@@ -22,7 +22,7 @@ from allocation.live.cli.hooks import ReadNewsSignal
 from allocation.live.errors import LedgerError
 from allocation.live.ledger.database import open_ledger, read_ledger
 from allocation.live.ledger.journal import last_valuation
-from allocation.live.monitor.failures import measured, noted
+from allocation.live.monitor.failures import measured, record_failure
 from allocation.live.step.context import Inputs, Settings
 from allocation.live.step.guards import Limits
 from allocation.live.step.rebalance import rebalance
@@ -62,9 +62,9 @@ class Run:
     metrics: Path | None
     as_json: bool
 
-    def noted(self, session: pd.Timestamp) -> AbstractContextManager[None]:
+    def failures_recorded(self, session: pd.Timestamp) -> AbstractContextManager[None]:
         """A failure inside is written into the ledger."""
-        return nullcontext() if self.dry_run else noted(self.ledger, session, self.wait)
+        return nullcontext() if self.dry_run else record_failure(self.ledger, session, self.wait)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Call:
         session, nothing = self._session(run.ledger)
         if nothing:
             return json.dumps({"session": None, "reason": nothing}) if run.as_json else nothing
-        with run.noted(session):
+        with run.failures_recorded(session):
             ready = self._ready(read_news, session)
         report = self._step(run, ready, session)
         return json.dumps(report.to_dict()) if run.as_json else str(report)

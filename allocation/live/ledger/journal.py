@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
-from allocation.execution.sizing import Basket, Order, client_id
+from allocation.execution.sizing import Order, OrderList, client_id
 from allocation.live.broker import ENDED, OrderState
 from allocation.live.errors import LedgerError
 from allocation.live.ledger import tables
@@ -140,7 +140,7 @@ def _decision(connection: Connection, query: Select[Any]) -> Decision | None:
 
 
 def write_basket(
-    connection: Connection, session: pd.Timestamp, basket: Basket, portfolio: str, now: datetime
+    connection: Connection, session: pd.Timestamp, basket: OrderList, portfolio: str, now: datetime
 ) -> list[Order]:
     """Add the orders of a decision, named so that a retry finds them again."""
     connection.execute(

@@ -10,10 +10,10 @@ import typer
 
 from allocation.errors import AllocationError
 from allocation.live import clock
-from allocation.live.errors import LedgerError, Stopped
+from allocation.live.errors import GuardStopError, LedgerError
 from allocation.live.ledger import journal
 from allocation.live.ledger.database import Ledger, open_ledger, read_ledger
-from allocation.live.monitor.log import redacted, tell
+from allocation.live.monitor.log import log_event, redacted
 from allocation.live.monitor.notify import notify, told_plainly
 from allocation.live.monitor.prometheus import write_failure, write_metrics
 
@@ -28,7 +28,7 @@ def reason_of(error: Exception) -> str:
 
 
 @contextmanager
-def told_of(hook: str | None, metrics: Path | None = None) -> Iterator[None]:
+def report_failure(hook: str | None, metrics: Path | None = None) -> Iterator[None]:
     """Tell the file of metrics and the hook why what is inside failed; a guard's stop is exit code 3.
 
     The file says so even where no ledger could be opened. Neither can hide the failure by failing itself.
@@ -42,7 +42,7 @@ def told_of(hook: str | None, metrics: Path | None = None) -> Iterator[None]:
             _if_it_can_be(lambda: write_failure(metrics, began))
         if hook is not None:
             notify(hook, reason, _exit_code(error))
-        if isinstance(error, Stopped):
+        if isinstance(error, GuardStopError):
             typer.echo(reason, err=True)
             raise typer.Exit(STOPPED) from None
         if redacted(str(error)) != str(error):
@@ -51,7 +51,7 @@ def told_of(hook: str | None, metrics: Path | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def noted(ledger: str, session: pd.Timestamp, wait: float) -> Iterator[None]:
+def record_failure(ledger: str, session: pd.Timestamp, wait: float) -> Iterator[None]:
     """Write into the ledger, where there is one, why a run failed before its step could begin."""
     try:
         yield
@@ -89,8 +89,8 @@ def _note(url: str, session: pd.Timestamp, wait: float, reason: str) -> None:
         with open_ledger(url, wait=wait) as ledger, ledger.transaction() as connection:
             journal.finish_run(connection, journal.start_run(connection, session, now), "failed", reason, now)
     except LedgerError as error:
-        tell("failure not in the ledger", {"why": str(error)})
+        log_event("failure not in the ledger", {"why": str(error)})
 
 
 def _exit_code(error: Exception) -> int:
-    return STOPPED if isinstance(error, Stopped) else 2 if isinstance(error, typer.BadParameter) else 1
+    return STOPPED if isinstance(error, GuardStopError) else 2 if isinstance(error, typer.BadParameter) else 1

@@ -14,7 +14,7 @@ SECRETS = ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY", "PGPASSWORD", "NEWSFOLIO_ON
 HIDDEN = "***"
 
 
-def tell(event: str, facts: Mapping[str, object] | None = None) -> None:
+def log_event(event: str, facts: Mapping[str, object] | None = None) -> None:
     """Log that a step has passed a boundary; each call follows the commit or the answer that it tells of."""
     log.info(event, extra={"facts": dict(facts or {})})
 
@@ -46,7 +46,7 @@ class _Lines(logging.Formatter):
 
 
 @contextmanager
-def told_to(stream: TextIO, *, as_json: bool) -> Iterator[None]:
+def event_stream(stream: TextIO, *, as_json: bool) -> Iterator[None]:
     """Send the events of a step to a stream while inside."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_Lines(as_json))

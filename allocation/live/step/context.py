@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 
 from allocation.data.load import Bars
-from allocation.errors import MissingPrice
-from allocation.execution.sizing import Rules, Standing
+from allocation.errors import MissingPriceError
+from allocation.execution.sizing import Holdings, Rules
 from allocation.frames import align, check_prices, check_signal, named
 from allocation.live.broker import Account, Broker
 from allocation.live.clock import Hours
-from allocation.live.errors import Stopped
+from allocation.live.errors import GuardStopError
 from allocation.live.ledger.database import Ledger
 from allocation.live.step.guards import Limits
 from allocation.view import Policy
@@ -99,7 +99,7 @@ def frames_of(step: Step) -> Frames:
     closes = check_prices(step.inputs.bars.close).loc[: step.session]
     if not len(closes) or closes.index[-1] != step.session:
         last = f"the last is of {closes.index[-1]:%Y-%m-%d}" if len(closes) else "there is none before it either"
-        raise Stopped((("stale-prices", f"no prices of {step.session:%Y-%m-%d}: {last}"),), remedy=NO_PRICES)
+        raise GuardStopError((("stale-prices", f"no prices of {step.session:%Y-%m-%d}: {last}"),), remedy=NO_PRICES)
     signal = step.inputs.signal
     if signal is not None:
         closes, signal = align(closes, check_signal(signal).loc[: step.session].reindex(closes.index))
@@ -109,10 +109,12 @@ def frames_of(step: Step) -> Frames:
     return Frames(closes, marks, fills, signal, marks.iloc[-1])
 
 
-def standing_of(frames: Frames, account: Account) -> Standing:
+def standing_of(frames: Frames, account: Account) -> Holdings:
     """Return what is held, valued at the last known closes; every asset of the account must have prices."""
     shares = pd.Series(dict(account.shares), dtype=float)
     strangers = shares.index.difference(frames.closes.columns)
     if len(strangers):
-        raise MissingPrice(f"the account holds {named(strangers)}, which prices lack: add prices, or sell it by hand")
-    return Standing(shares.reindex(frames.closes.columns, fill_value=0.0), frames.last_mark, account.cash)
+        raise MissingPriceError(
+            f"the account holds {named(strangers)}, which prices lack: add prices, or sell it by hand"
+        )
+    return Holdings(shares.reindex(frames.closes.columns, fill_value=0.0), frames.last_mark, account.cash)

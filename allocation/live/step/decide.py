@@ -7,22 +7,22 @@ import numpy as np
 import pandas as pd
 
 from allocation.errors import AllocationError
-from allocation.execution.sizing import Standing, size_orders
+from allocation.execution.sizing import Holdings, size_orders
 from allocation.frames import frame_digest
 from allocation.live.broker import Account
 from allocation.live.ledger import journal
 from allocation.live.ledger.journal import Decision, Provenance
-from allocation.live.monitor.log import tell
+from allocation.live.monitor.log import log_event
 from allocation.live.step import guards
 from allocation.live.step.context import Frames, Step, plain, standing_of
-from allocation.live.step.guards import Finding, Situation, hold_unless_allowed
-from allocation.policies.call import ask
-from allocation.view import View, digest_of
+from allocation.live.step.guards import GuardContext, GuardFinding, hold_unless_allowed
+from allocation.policies.call import call_policy
+from allocation.view import View, inputs_digest_of
 
 SKEW = pd.Timedelta(minutes=2)  # between two clocks that both are right
 
 
-def decide(step: Step, frames: Frames) -> tuple[Decision, list[Finding], list[str]]:
+def decide(step: Step, frames: Frames) -> tuple[Decision, list[GuardFinding], list[str]]:
     """Decide, once; return the decision, the guards' findings that were allowed, and what will not be traded."""
     account, limits = step.broker.account(), step.settings.limits
     standing = standing_of(frames, account)
@@ -32,25 +32,25 @@ def decide(step: Step, frames: Frames) -> tuple[Decision, list[Finding], list[st
     with step.ledger.transaction() as connection:
         last = journal.last_decision(connection)
     inputs = step.inputs
-    situation = Situation(frames.closes, frames.signal, inputs.newest_news, account, standing.nav)
+    situation = GuardContext(frames.closes, frames.signal, inputs.newest_news, account, standing.nav)
     found = [*guards.before_deciding(situation, limits), *_of_time(step, last), *_of_the_account(step, account)]
     found += guards.changed(last, inputs.model, inputs.strategy, inputs.config)
     allowed = hold_unless_allowed(found, limits)
-    tell("inputs accepted", {"allowed": [name for name, _ in allowed]})
-    targets = ask(step.policy, _view(step, frames, held))
+    log_event("inputs accepted", {"allowed": [name for name, _ in allowed]})
+    targets = call_policy(step.policy, _view(step, frames, held))
     allowed += hold_unless_allowed(list(guards.after_deciding(targets, held, limits)), limits)
     decision = Decision(
         step.session, targets, held, frames.closes.iloc[-1], _provenance(step, frames),
         journal.OPEN if step.broker.simulated else journal.CLOSE, step.stamp,
     )  # fmt: skip
     more, notes = _write(step, frames, decision, standing)
-    tell("decision written", {"session": f"{step.session:%Y-%m-%d}"})
+    log_event("decision written", {"session": f"{step.session:%Y-%m-%d}"})
     return decision, [*allowed, *more], notes
 
 
-def _write(step: Step, frames: Frames, decision: Decision, standing: Standing) -> tuple[list[Finding], list[str]]:
+def _write(step: Step, frames: Frames, decision: Decision, standing: Holdings) -> tuple[list[GuardFinding], list[str]]:
     """Write the decision, and with it, where they must be sent at once, its orders."""
-    basket, refused = None, list[Finding]()
+    basket, refused = None, list[GuardFinding]()
     if decision.basket == journal.CLOSE:
         prices = frames.closes.iloc[-1]
         wanted = size_orders(decision.targets, standing, prices, step.settings.rules)
@@ -69,7 +69,7 @@ def _write(step: Step, frames: Frames, decision: Decision, standing: Standing) -
 
 def _provenance(step: Step, frames: Frames) -> Provenance:
     signal = "" if frames.signal is None else frame_digest(frames.signal)
-    more = digest_of(step.policy, step.session)  # further signals, of a ridge on several
+    more = inputs_digest_of(step.policy, step.session)  # further signals, of a ridge on several
     if more:
         signal = hashlib.sha256(f"{signal}\x1f{more}".encode()).hexdigest()
     inputs = step.inputs
@@ -89,7 +89,7 @@ def _frozen(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, index=frame.index, columns=frame.columns, copy=False)
 
 
-def _of_time(step: Step, last: Decision | None) -> list[Finding]:
+def _of_time(step: Step, last: Decision | None) -> list[GuardFinding]:
     found = []
     if step.now < step.hours.close:
         found.append(
@@ -107,7 +107,7 @@ def _of_time(step: Step, last: Decision | None) -> list[Finding]:
     return found
 
 
-def _of_the_account(step: Step, account: Account) -> list[Finding]:
+def _of_the_account(step: Step, account: Account) -> list[GuardFinding]:
     with step.ledger.transaction() as connection:
         found = [("working", f"order {client} is working") for client in account.working]
         valuation = journal.last_valuation(connection)

@@ -9,10 +9,10 @@ import pandas as pd
 from allocation.errors import AllocationError
 from allocation.frames import named
 from allocation.live.broker import Account
-from allocation.live.errors import Stopped
+from allocation.live.errors import GuardStopError
 from allocation.live.ledger.journal import Decision
 
-Finding = tuple[str, str]  # the guard's name, and what it found
+GuardFinding = tuple[str, str]  # the guard's name, and what it found
 DUST = 1e-9  # of NAV: what the last bits of doubles make of a cash of 0
 
 NAMES = {
@@ -65,7 +65,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Situation:
+class GuardContext:
     """What guards look at: frames up to the session's close, and the account with its worth."""
 
     closes: pd.DataFrame
@@ -75,7 +75,7 @@ class Situation:
     nav: float
 
 
-def hold_unless_allowed(findings: list[Finding], limits: Limits) -> list[Finding]:
+def hold_unless_allowed(findings: list[GuardFinding], limits: Limits) -> list[GuardFinding]:
     """Return the findings that were allowed.
 
     Raises:
@@ -83,11 +83,11 @@ def hold_unless_allowed(findings: list[Finding], limits: Limits) -> list[Finding
     """
     held = tuple(finding for finding in findings if finding[0] not in limits.allowed)
     if held:
-        raise Stopped(held)
+        raise GuardStopError(held)
     return findings
 
 
-def before_deciding(now: Situation, limits: Limits) -> Iterator[Finding]:
+def before_deciding(now: GuardContext, limits: Limits) -> Iterator[GuardFinding]:
     """Look at data and account."""
     yield from _prices(now.closes, limits)
     yield from _news(now, limits)
@@ -95,7 +95,7 @@ def before_deciding(now: Situation, limits: Limits) -> Iterator[Finding]:
         yield "account", f"the account's cash is {now.account.cash:,.2f}"
 
 
-def _prices(closes: pd.DataFrame, limits: Limits) -> Iterator[Finding]:
+def _prices(closes: pd.DataFrame, limits: Limits) -> Iterator[GuardFinding]:
     last = closes.iloc[-1]
     unpriced = last.index[last.isna()]
     if len(unpriced) > (1.0 - limits.priced) * len(last):
@@ -107,7 +107,7 @@ def _prices(closes: pd.DataFrame, limits: Limits) -> Iterator[Finding]:
             yield "price-jump", f"{named(f'{a} moved {move[a]:.0%}' for a in jumped)} in one session"
 
 
-def _news(now: Situation, limits: Limits) -> Iterator[Finding]:
+def _news(now: GuardContext, limits: Limits) -> Iterator[GuardFinding]:
     if now.signal is not None:
         covered = float(now.signal.iloc[-1].notna().mean())
         if covered < limits.coverage:
@@ -120,7 +120,7 @@ def _news(now: Situation, limits: Limits) -> Iterator[Finding]:
             yield "stale-news", f"the newest headline is of {now.newest_news:%Y-%m-%d %H:%M} UTC"
 
 
-def changed(last: Decision | None, model: str, strategy: str, config: str) -> Iterator[Finding]:
+def changed(last: Decision | None, model: str, strategy: str, config: str) -> Iterator[GuardFinding]:
     """Compare with what the last decision followed from."""
     if last is None:
         return
@@ -133,7 +133,7 @@ def changed(last: Decision | None, model: str, strategy: str, config: str) -> It
         yield "config", f"settings have changed since {when}"
 
 
-def after_deciding(targets: pd.Series, held: pd.Series, limits: Limits) -> Iterator[Finding]:
+def after_deciding(targets: pd.Series, held: pd.Series, limits: Limits) -> Iterator[GuardFinding]:
     """Look at what the strategy wants."""
     large = targets.index[targets.abs() > limits.weight]
     if len(large):
@@ -151,7 +151,7 @@ def after_deciding(targets: pd.Series, held: pd.Series, limits: Limits) -> Itera
         yield "turnover", f"{turnover:.0%} of NAV would be traded one way, the limit is {limits.turnover:.0%}"
 
 
-def unreconciled(expected: pd.Series, account: Account) -> Iterator[Finding]:
+def unreconciled(expected: pd.Series, account: Account) -> Iterator[GuardFinding]:
     """Compare shares by asset: what the ledger makes of its last valuation and the fills since, and the broker's."""
     stated = pd.Series(dict(account.shares), dtype=float)
     labels = expected.index.union(stated.index)

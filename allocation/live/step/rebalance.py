@@ -8,15 +8,15 @@ import pandas as pd
 
 from allocation.live import clock
 from allocation.live.broker import Account, Broker
-from allocation.live.errors import Stopped
+from allocation.live.errors import GuardStopError
 from allocation.live.ledger import journal
 from allocation.live.ledger.database import Ledger
 from allocation.live.ledger.journal import Valuation
 from allocation.live.monitor.failures import reason_of
-from allocation.live.monitor.log import tell
+from allocation.live.monitor.log import log_event
 from allocation.live.step.context import Frames, Inputs, Settings, Step, frames_of, plain, standing_of
 from allocation.live.step.decide import decide
-from allocation.live.step.guards import Finding
+from allocation.live.step.guards import GuardFinding
 from allocation.live.step.report import StepReport
 from allocation.live.step.settle import catch_up
 from allocation.live.step.submit import send
@@ -50,7 +50,9 @@ def rebalance(
         portfolio = journal.portfolio_name(connection, broker.name, plain(now))
         journal.refuse_to_go_back(connection, session)
         run = journal.start_run(connection, session, plain(now))
-    tell("run started", {"run": run, "session": f"{session:%Y-%m-%d}", "ledger": ledger.where, "broker": broker.name})
+    log_event(
+        "run started", {"run": run, "session": f"{session:%Y-%m-%d}", "ledger": ledger.where, "broker": broker.name}
+    )
     step = Step(
         policy, inputs, clock.hours_of(session, settings.calendar), ledger, broker, settings, now, portfolio, run
     )
@@ -58,7 +60,7 @@ def rebalance(
     try:
         report = _run(step)
         outcome, reason = "done", ""
-    except Stopped as stop:
+    except GuardStopError as stop:
         outcome, reason = "stopped", reason_of(stop)
         raise
     except Exception as error:
@@ -67,7 +69,7 @@ def rebalance(
     finally:
         with ledger.transaction() as connection:
             journal.finish_run(connection, run, outcome, reason or None, plain(clock.utc_now()))
-        tell(f"run {outcome}", {"run": run} | ({"reason": reason} if reason else {}))
+        log_event(f"run {outcome}", {"run": run} | ({"reason": reason} if reason else {}))
     return report
 
 
@@ -76,7 +78,7 @@ def _run(step: Step) -> StepReport:
     notes = catch_up(step, frames)
     with step.ledger.transaction() as connection:
         decision = journal.read_decision(connection, step.session)
-    decided, allowed = "before" if decision else "no", list[Finding]()
+    decided, allowed = "before" if decision else "no", list[GuardFinding]()
     if decision is None and step.settings.due:
         decision, allowed, more = decide(step, frames)
         decided, notes = "now", [*notes, *more]
@@ -96,5 +98,5 @@ def _value(step: Step, frames: Frames, account: Account) -> Valuation:
     valuation = Valuation(step.session, shares, frames.last_mark[shares.index], account.cash, standing.nav)
     with step.ledger.transaction() as connection:
         journal.write_valuation(connection, valuation, step.stamp)
-    tell("valued", {"nav": round(valuation.nav, 2), "cash": round(valuation.cash, 2)})
+    log_event("valued", {"nav": round(valuation.nav, 2), "cash": round(valuation.cash, 2)})
     return valuation

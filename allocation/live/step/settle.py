@@ -2,13 +2,13 @@
 
 import pandas as pd
 
-from allocation.execution.sizing import Order, Standing, size_orders
+from allocation.execution.sizing import Holdings, Order, size_orders
 from allocation.frames import named
 from allocation.live.broker import OrderState
 from allocation.live.brokers.paper import PaperBroker, corrected_prices
 from allocation.live.ledger import journal
 from allocation.live.ledger.journal import Decision
-from allocation.live.monitor.log import tell
+from allocation.live.monitor.log import log_event
 from allocation.live.step.context import Frames, Step
 from allocation.live.step.guards import hold_unless_allowed
 from allocation.live.step.submit import record
@@ -17,7 +17,7 @@ from allocation.live.step.submit import record
 def catch_up(step: Step, frames: Frames) -> list[str]:
     """Bring every earlier order to where it is now; on paper, fill the last decision at the open that followed."""
     notes = _settle_paper(step, frames, step.broker) if isinstance(step.broker, PaperBroker) else _poll(step)
-    tell("caught up", {"session": f"{step.session:%Y-%m-%d}"})
+    log_event("caught up", {"session": f"{step.session:%Y-%m-%d}"})
     return notes
 
 
@@ -35,7 +35,7 @@ def _settle_paper(step: Step, frames: Frames, broker: PaperBroker) -> list[str]:
             journal.write_state(connection, state, step.stamp)
     filled = broker.open_session(frames.fills.iloc[row], frames.closes, step.stamp)
     if filled:
-        tell("orders filled on paper", {"session": f"{frames.closes.index[row]:%Y-%m-%d}", "orders": filled})
+        log_event("orders filled on paper", {"session": f"{frames.closes.index[row]:%Y-%m-%d}", "orders": filled})
     return [*notes, *more]
 
 
@@ -54,11 +54,11 @@ def _sized_at_open(step: Step, frames: Frames, last: Decision, row: int) -> tupl
         return known, []
     account = step.broker.account()
     shares = pd.Series(dict(account.shares), dtype=float).reindex(last.targets.index, fill_value=0.0)
-    standing = Standing(shares, frames.opening_marks(row), account.cash)
+    standing = Holdings(shares, frames.opening_marks(row), account.cash)
     basket = size_orders(last.targets, standing, frames.fills.iloc[row], step.settings.rules)
     with step.ledger.transaction() as connection:
         orders = journal.write_basket(connection, last.session, basket, step.portfolio, step.stamp)
-    tell("basket written", {"session": f"{last.session:%Y-%m-%d}", "orders": len(orders)})
+    log_event("basket written", {"session": f"{last.session:%Y-%m-%d}", "orders": len(orders)})
     return orders, [f"{asset} was not traded: {why}" for asset, why in basket.untraded.items()]
 
 

@@ -3,7 +3,7 @@
 from allocation.execution.sizing import Order
 from allocation.live.broker import OrderState
 from allocation.live.ledger import journal
-from allocation.live.monitor.log import tell
+from allocation.live.monitor.log import log_event
 from allocation.live.step.context import Step
 
 
@@ -37,4 +37,4 @@ def record(step: Step, state: OrderState) -> None:
     with step.ledger.transaction() as connection:
         new = journal.write_state(connection, state, step.stamp)
     if new:
-        tell("order", {"client_id": state.client_id, "status": state.status, "reason": state.reason})
+        log_event("order", {"client_id": state.client_id, "status": state.status, "reason": state.reason})

@@ -9,7 +9,8 @@ import pandas as pd
 
 from allocation.errors import OptimizationError
 from allocation.frames import named
-from allocation.optimizer.solvers.cone_program import Compute, Vector
+from allocation.optimizer.solvers.cone_program import Compute
+from newsfolio.shared.arrays import FloatArray
 
 # One number for all, a table by ticker, or the name of numbers given at each rebalancing.
 PerAsset = float | Mapping[str, float] | str
@@ -32,7 +33,9 @@ class Inputs:
     given: dict[str, cp.Parameter] = field(default_factory=dict)
     never_negative: set[str] = field(default_factory=set)
     sum_to_one: set[str] = field(default_factory=set)
-    bounds: list[tuple[str | Vector, str | Vector]] = field(default_factory=list)  # numbers, or the name of them
+    bounds: list[tuple[str | FloatArray, str | FloatArray]] = field(
+        default_factory=list
+    )  # numbers, or the name of them
 
     def parameter(
         self, shape: int | tuple[int, ...] | tuple[()], compute: Compute, *, nonneg: bool = False
@@ -42,7 +45,7 @@ class Inputs:
         self.computes[parameter] = compute
         return parameter
 
-    def check(self, name: str, numbers: Vector) -> Vector:
+    def check(self, name: str, numbers: FloatArray) -> FloatArray:
         """Refuse numbers given under `name` that its terms and rules cannot use; one number serves for all assets.
 
         Raises:
@@ -60,7 +63,7 @@ class Inputs:
             raise OptimizationError(f"{name} sums to {numbers.sum():g}: a benchmark's weights must sum to 1")
         return numbers
 
-    def check_bounds(self, values: Mapping[str, Vector]) -> None:
+    def check_bounds(self, values: Mapping[str, FloatArray]) -> None:
         """Raise OptimizationError where lower and upper bounds, by name or in a table, cross at an asset."""
         for least, most in self.bounds:
             low, high = (values[side] if isinstance(side, str) else side for side in (least, most))
@@ -179,7 +182,7 @@ class Symbols:
             raise OptimizationError(f"{asset} is not in the program: it has {named(self.assets)}")
         return self.weights[self.assets.index(asset)]
 
-    def _from_table(self, table: Mapping[str, float], what: str) -> Vector:
+    def _from_table(self, table: Mapping[str, float], what: str) -> FloatArray:
         strangers = sorted(set(table) - self.inputs.known)
         if strangers:
             raise OptimizationError(f"{what} names {named(strangers)}, which no price column has: correct the ticker")

@@ -22,8 +22,22 @@ from allocation.optimizer.model.constraints import LongOnly, MaxWeight, MinCash,
 from allocation.optimizer.model.symbols import LOADINGS, SPECIFIC, Constraint, Objective, PerAsset, Symbols
 
 __all__ = [
-    "CVaR", "Constraint", "ExpectedReturn", "LongOnly", "MaxWeight", "MinCash", "NetUtility", "Objective", "PerAsset",
-    "Ridge", "Sparse", "Symbols", "TrackingVariance", "Variance", "WorstCaseReturn", "WorstCaseRisk",
+    "CVaR",
+    "CardinalityPenalty",
+    "Constraint",
+    "ExpectedReturn",
+    "LongOnly",
+    "MaxWeight",
+    "MinCash",
+    "NetUtility",
+    "Objective",
+    "PerAsset",
+    "Ridge",
+    "Symbols",
+    "TrackingVariance",
+    "Variance",
+    "WorstCaseReturn",
+    "WorstCaseRisk",
 ]  # fmt: skip
 
 
@@ -115,7 +129,7 @@ class WorstCaseRisk:
 
 
 @dataclass(frozen=True)
-class Sparse:
+class CardinalityPenalty:
     """An L1 price on weights: small positions are given up."""
 
     price: float

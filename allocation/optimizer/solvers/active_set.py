@@ -12,13 +12,11 @@ SIAM J. Optimization 13, 2002.
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-from allocation.optimizer.solvers.piecewise_linear import Bends, Place
-from allocation.optimizer.solvers.portfolio_qp import Matrix, Optimum, Positions, QuadraticProgram, Table, Vector, total
-
-Mask = NDArray[np.bool_]
+from allocation.optimizer.solvers.piecewise_linear import Candidate, PiecewiseLinearCost
+from allocation.optimizer.solvers.portfolio_qp import Optimum, QuadraticProgram, total
+from newsfolio.shared.arrays import BoolArray, FloatArray, IndexArray
 
 MOST_STEPS = 16
 # Beyond so many free weights an interior point step is cheaper than a dense factorisation.
@@ -27,16 +25,18 @@ MOST_FREE = 300
 BROKEN, DEPENDENT, FAR = 1e-12, 1e-8, 1e-11
 
 
-def guess(program: QuadraticProgram) -> Optimum | None:
+def solve_active_set(program: QuadraticProgram) -> Optimum | None:
     """Return the optimum, or None where trading is free or the guess does not settle: another method then."""
     with np.errstate(all="ignore"):  # a guess that came to nothing is noticed by its residuals
-        bends = Bends.read(program)
+        bends = PiecewiseLinearCost.read(program)
         if bends is None or not bends.all_cost(program.r):
             return None
-        return settled(program, bends, bends.start(), np.zeros(len(program.long_limit)), MOST_STEPS)
+        return refine_active_set(program, bends, bends.start(), np.zeros(len(program.long_limit)), MOST_STEPS)
 
 
-def settled(program: QuadraticProgram, bends: Bends, w: Vector, y: Vector, most: int) -> Optimum | None:
+def refine_active_set(
+    program: QuadraticProgram, bends: PiecewiseLinearCost, w: FloatArray, y: FloatArray, most: int
+) -> Optimum | None:
     """Return the optimum to which the guess at weights `w` and prices `y` settles; None where it does not."""
     try:
         return _Search(program, bends, w, y).run(most)
@@ -47,7 +47,7 @@ def settled(program: QuadraticProgram, bends: Bends, w: Vector, y: Vector, most:
 class _Search:
     """The guesses of one solve: weights `w` and the prices `y` of the long rows."""
 
-    def __init__(self, program: QuadraticProgram, bends: Bends, w: Vector, y: Vector) -> None:
+    def __init__(self, program: QuadraticProgram, bends: PiecewiseLinearCost, w: FloatArray, y: FloatArray) -> None:
         self.program, self.bends, self.w, self.y = program, bends, w, y
         self.rows, self.second = program.long_first, program.long_second
         self.touched, self.beside = bool(self.second.any()), self.second.reshape(len(self.rows), *program.r.shape)
@@ -55,7 +55,7 @@ class _Search:
         self.curvature = program.p + np.einsum("ij,ij->i", program.v, program.v)
         self.stiffness = self._stiffness()
 
-    def _stiffness(self) -> Vector:
+    def _stiffness(self) -> FloatArray:
         """The price that a unit of each long row costs where all weights are free."""
         reach = np.abs(self.rows)
         if self.touched:
@@ -80,22 +80,22 @@ class _Search:
             self._solve(place, active)
         return None
 
-    def _slope(self) -> Vector:
+    def _slope(self) -> FloatArray:
         """The slope of everything but the secondary variables' cost."""
         program = self.program
         slope = program.p * self.w + program.v @ (program.v.T @ self.w) + program.q
         return slope + self.y @ self.rows if len(self.rows) else slope
 
-    def _cost(self) -> Table:
+    def _cost(self) -> FloatArray:
         """What a unit of each secondary variable costs, with the prices of the long rows."""
         cost = self.program.r
         return cost + (self.y @ self.second).reshape(cost.shape) if self.touched else cost
 
-    def _over(self, w: Vector, t: Table) -> Vector:
+    def _over(self, w: FloatArray, t: FloatArray) -> FloatArray:
         """By how much each long row is beyond its limit."""
         return self.rows @ w + self.second @ t.reshape(-1) - self.program.long_limit
 
-    def _active(self, place: Place) -> Mask:
+    def _active(self, place: Candidate) -> BoolArray:
         """The long rows that hold: those whose price outweighs their slack, and the one most broken of the rest."""
         if not len(self.rows):
             return self.is_equality
@@ -106,7 +106,7 @@ class _Search:
         active[worst] |= over[worst] > BROKEN
         return active
 
-    def _solve(self, place: Place, active: Mask) -> None:
+    def _solve(self, place: Candidate, active: BoolArray) -> None:
         """Weights and prices at which the free weights gain nothing and the active long rows hold."""
         program, free = self.program, np.flatnonzero(place.free)
         self.w, before = place.w.copy(), self.y
@@ -153,12 +153,12 @@ class _Search:
         self.y[row] += prices[enough.argmax()]
         return True
 
-    def _normals(self, place: Place, held: Positions) -> Vector:
+    def _normals(self, place: Candidate, held: IndexArray) -> FloatArray:
         """How the active long rows grow with each weight, its secondary variables moving along."""
         normals = self.rows[held]
         return normals + np.add.reduce(self.beside[held] * place.slope, axis=1) if self.touched else normals
 
-    def _left(self, place: Place, held: Positions) -> Vector:
+    def _left(self, place: Candidate, held: IndexArray) -> FloatArray:
         """What the weights that do not move leave of the active rows' limits."""
         left = self.program.long_limit[held] - self.rows[held] @ place.fixed
         if not self.touched:
@@ -166,7 +166,7 @@ class _Search:
         still = place.t - place.slope * (place.w - place.fixed)
         return left - self.second[held] @ still.reshape(-1)
 
-    def _prices(self, held: Positions, schur: Matrix, over: Vector) -> Vector:
+    def _prices(self, held: IndexArray, schur: FloatArray, over: FloatArray) -> FloatArray:
         """The prices at which the rows hold; a row that the free weights cannot move keeps its price."""
         prices = self.y.copy()
         if not _are_independent(schur):
@@ -188,14 +188,14 @@ class _Search:
         return Optimum(self.w, t, self.y, z, steps)
 
 
-def _are_independent(schur: Matrix) -> bool:
+def _are_independent(schur: FloatArray) -> bool:
     """Whether no row is implied by others: each has a pivot of its own."""
     size = np.sqrt(schur.diagonal())
     lower, failed = lapack.dpotrf(schur / (size[:, None] * size), lower=1)
     return not failed and bool(lower.diagonal().min() ** 2 > DEPENDENT)
 
 
-def _independent(schur: Matrix, order: Sequence[int]) -> list[int]:
+def _independent(schur: FloatArray, order: Sequence[int]) -> list[int]:
     """The rows, taken in this order, that no earlier ones imply."""
     kept: list[int] = []
     for at in order:

@@ -7,10 +7,11 @@ import numpy as np
 from scipy.sparse import csc_matrix
 
 from allocation.errors import OptimizationError
-from allocation.optimizer.solvers.active_set import guess
-from allocation.optimizer.solvers.cone_program import Canonical, ConeData, Residuals, Vector, residuals
+from allocation.optimizer.solvers.active_set import solve_active_set
+from allocation.optimizer.solvers.cone_program import ConeData, ParametrisedConeProgram, Residuals, residuals
 from allocation.optimizer.solvers.interior_point import minimise
-from allocation.optimizer.solvers.recognise import Structure
+from allocation.optimizer.solvers.recognise import PortfolioForm
+from newsfolio.shared.arrays import FloatArray
 
 # Relative residuals below which a point is an optimum, whatever its solver calls it.
 ACCURATE = 1e-8
@@ -32,17 +33,17 @@ class Solution:
     """What a solver answered; `x` is a direction of endless gain where the status is unbounded."""
 
     status: str
-    x: Vector
-    z: Vector
+    x: FloatArray
+    z: FloatArray
     solver: str
     iterations: int
     residuals: Residuals
 
 
-Solver = Callable[[Canonical, "Structure | None", ConeData], "Solution | None"]
+Solver = Callable[[ParametrisedConeProgram, "PortfolioForm | None", ConeData], "Solution | None"]
 
 
-def solve(canonical: Canonical, structure: Structure | None, data: ConeData) -> Solution:
+def solve(canonical: ParametrisedConeProgram, structure: PortfolioForm | None, data: ConeData) -> Solution:
     """Return the first accurate optimum, or a certificate that there is none.
 
     Raises:
@@ -64,17 +65,17 @@ def solve(canonical: Canonical, structure: Structure | None, data: ConeData) -> 
     raise OptimizationError(f"no optimal weights ({'; '.join(failures)}): rescale the inputs or loosen the constraints")
 
 
-def _guessed(_: Canonical, structure: Structure | None, data: ConeData) -> Solution | None:
+def _guessed(_: ParametrisedConeProgram, structure: PortfolioForm | None, data: ConeData) -> Solution | None:
     if structure is None or not structure.costs(data).any():
         return None
-    found = guess(structure.program(data))
+    found = solve_active_set(structure.program(data))
     if found is None:
         return None
     x, z = structure.restore(data, found)
     return Solution(OPTIMAL, x, z, "active set", found.steps, residuals(data, x, z))
 
 
-def _structured(_: Canonical, structure: Structure | None, data: ConeData) -> Solution | None:
+def _structured(_: ParametrisedConeProgram, structure: PortfolioForm | None, data: ConeData) -> Solution | None:
     found = minimise(structure.program(data)) if structure is not None else None
     if structure is None or found is None:
         return None
@@ -82,7 +83,7 @@ def _structured(_: Canonical, structure: Structure | None, data: ConeData) -> So
     return Solution(OPTIMAL, x, z, "structured interior point", found.steps, residuals(data, x, z))
 
 
-def _clarabel(canonical: Canonical, _: Structure | None, data: ConeData) -> Solution | None:
+def _clarabel(canonical: ParametrisedConeProgram, _: PortfolioForm | None, data: ConeData) -> Solution | None:
     import clarabel  # type: ignore[import-untyped]
 
     settings = clarabel.DefaultSettings()
@@ -97,7 +98,7 @@ def _clarabel(canonical: Canonical, _: Structure | None, data: ConeData) -> Solu
     return Solution(status, x, z, "CLARABEL", found.iterations, residuals(data, x, z))
 
 
-def _cones(canonical: Canonical) -> list[object]:
+def _cones(canonical: ParametrisedConeProgram) -> list[object]:
     import clarabel
 
     dims = canonical.cones
@@ -109,11 +110,11 @@ def _cones(canonical: Canonical) -> list[object]:
     return kinds + [clarabel.PowerConeT(power) for power in dims.p3d]
 
 
-def _second_opinion(canonical: Canonical, _: Structure | None, data: ConeData) -> Solution | None:
+def _second_opinion(canonical: ParametrisedConeProgram, _: PortfolioForm | None, data: ConeData) -> Solution | None:
     return _osqp(canonical, data) if data.is_quadratic else _scs(canonical, data)
 
 
-def _osqp(canonical: Canonical, data: ConeData) -> Solution:
+def _osqp(canonical: ParametrisedConeProgram, data: ConeData) -> Solution:
     import osqp  # type: ignore[import-untyped]
 
     lower = np.where(np.arange(len(data.b)) < data.n_zero, data.b, -np.inf)
@@ -128,7 +129,7 @@ def _osqp(canonical: Canonical, data: ConeData) -> Solution:
     return Solution(status, x, z, "OSQP", found.info.iter, residuals(data, x, z))
 
 
-def _scs(canonical: Canonical, data: ConeData) -> Solution:
+def _scs(canonical: ParametrisedConeProgram, data: ConeData) -> Solution:
     import scs  # type: ignore[import-untyped]
 
     dims = canonical.cones

@@ -15,39 +15,39 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csc_array, csr_array, triu, vstack
 
 from allocation.errors import OptimizationError
+from newsfolio.shared.arrays import FloatArray
 
-Vector = NDArray[np.float64]
-Indices = NDArray[np.integer]
-Compute = Callable[[Mapping[str, Vector]], Vector]
+IndexArray = NDArray[np.integer]
+Compute = Callable[[Mapping[str, FloatArray]], FloatArray]
 
 
 @dataclass(frozen=True)
 class Pattern:
     """Which entries of a matrix can be other than zero, column by column."""
 
-    rows: Indices
-    columns: Indices
+    rows: IndexArray
+    columns: IndexArray
     shape: tuple[int, int]
 
     @cached_property
-    def pointers(self) -> Indices:
+    def pointers(self) -> IndexArray:
         """Where each column begins, as solvers want it."""
         return np.searchsorted(self.columns, np.arange(self.shape[1] + 1)).astype(np.intc)
 
 
 @dataclass(frozen=True)
-class Sparse:
+class SparseMatrix:
     """A matrix of a known pattern; its products do without the checks of scipy's, which cost more than they do."""
 
-    entries: Vector
+    entries: FloatArray
     pattern: Pattern
 
-    def __matmul__(self, x: Vector) -> Vector:
+    def __matmul__(self, x: FloatArray) -> FloatArray:
         """The matrix times x."""
         at = self.pattern
         return np.asarray(np.bincount(at.rows, self.entries * x[at.columns], at.shape[0]), dtype=np.float64)
 
-    def transposed_times(self, z: Vector) -> Vector:
+    def transposed_times(self, z: FloatArray) -> FloatArray:
         """The transposed matrix times z."""
         at = self.pattern
         return np.asarray(np.bincount(at.columns, self.entries * z[at.rows], at.shape[1]), dtype=np.float64)
@@ -62,10 +62,10 @@ class Sparse:
 class ConeData:
     """minimise x'P x / 2 + q'x subject to A x + s = b, s in the cones: first zeros, then what is >= 0, then others."""
 
-    p: Sparse
-    q: Vector
-    a: Sparse
-    b: Vector
+    p: SparseMatrix
+    q: FloatArray
+    a: SparseMatrix
+    b: FloatArray
     n_zero: int
     n_nonnegative: int
 
@@ -92,7 +92,7 @@ class Residuals:
         return f"primal {self.primal:.0e}, dual {self.dual:.0e}, gap {self.gap:.0e}"
 
 
-def residuals(data: ConeData, x: Vector, z: Vector) -> Residuals:
+def residuals(data: ConeData, x: FloatArray, z: FloatArray) -> Residuals:
     """Measure a primal and dual point of `data` (cones beyond the nonnegative one count by their gap alone)."""
     px, slack, zero, n = data.p @ x, data.b - data.a @ x, data.n_zero, data.n_zero + data.n_nonnegative
     outside = max(_worst(slack[:zero]), _worst(np.minimum(slack[zero:n], 0.0)))
@@ -102,11 +102,11 @@ def residuals(data: ConeData, x: Vector, z: Vector) -> Residuals:
     return Residuals(outside / (1 + _worst(data.b)), wrong / (1 + _worst(data.q)), gap / (1 + cost))
 
 
-def _worst(values: Vector) -> float:
+def _worst(values: FloatArray) -> float:
     return float(np.abs(values).max(initial=0.0))
 
 
-class Canonical:
+class ParametrisedConeProgram:
     """The map from parameter values to ConeData, and from a solver's x to the values of a variable."""
 
     def __init__(self, problem: cp.Problem, inputs: Mapping[cp.Parameter, Compute]) -> None:
@@ -163,15 +163,17 @@ class Canonical:
                 "install a version that newsfolio was tested with"
             )
 
-    def apply(self, values: Mapping[str, Vector]) -> ConeData:
+    def apply(self, values: Mapping[str, FloatArray]) -> ConeData:
         """The numbers of one rebalancing."""
         parts = [np.asarray(compute(values), dtype=np.float64).ravel(order="F") for compute in self.computes]
         return self._data(np.concatenate([*parts, np.ones(1)]))
 
-    def _data(self, theta: Vector) -> ConeData:
+    def _data(self, theta: FloatArray) -> ConeData:
         numbers = self.map @ theta
         p, q, a, b = (numbers[part] for part in self.parts)
-        return ConeData(Sparse(p, self.p_pattern), q, Sparse(a, self.a_pattern), b, self.n_zero, self.n_nonnegative)
+        return ConeData(
+            SparseMatrix(p, self.p_pattern), q, SparseMatrix(a, self.a_pattern), b, self.n_zero, self.n_nonnegative
+        )
 
     @cached_property
     def is_diagonal(self) -> bool:
@@ -188,7 +190,9 @@ class Canonical:
         return slice(start, start + variable.size)
 
 
-def _pattern(entries: tuple[Vector, Indices, Indices], shape: tuple[int, int], width: int) -> tuple[csr_array, Pattern]:
+def _pattern(
+    entries: tuple[FloatArray, IndexArray, IndexArray], shape: tuple[int, int], width: int
+) -> tuple[csr_array, Pattern]:
     """Keep the entries that can be other than zero, and how each follows from the parameters."""
     values, places, columns = entries
     kept, at = np.unique(places, return_inverse=True)

@@ -12,11 +12,12 @@ from functools import cached_property
 
 import numpy as np
 
-from allocation.optimizer.solvers.active_set import settled
+from allocation.optimizer.solvers.active_set import refine_active_set
 from allocation.optimizer.solvers.kernels import kernels
 from allocation.optimizer.solvers.newton import Fixed, Newton, has_few_factors
-from allocation.optimizer.solvers.piecewise_linear import Bends
-from allocation.optimizer.solvers.portfolio_qp import Matrix, Optimum, QuadraticProgram, Table, Vector, total
+from allocation.optimizer.solvers.piecewise_linear import PiecewiseLinearCost
+from allocation.optimizer.solvers.portfolio_qp import Optimum, QuadraticProgram, total
+from newsfolio.shared.arrays import FloatArray
 
 MOST_STEPS = 60
 # Where a cost or bound binds only just, weights are off by the root of the gap: a gap of 1e-8 is a trade of 1e-4.
@@ -100,10 +101,10 @@ class _Search:
         self.sz[0] = np.maximum(np.abs(slack), FIRST_SLACK)
         self.lack, self.lack_equal = slack - self.sz[0], long[: self.n_equal]
 
-    def _with_equalities(self, values: Vector) -> Vector:
+    def _with_equalities(self, values: FloatArray) -> FloatArray:
         return np.concatenate([np.zeros(self.n_equal), values])
 
-    def _prices(self) -> tuple[Vector, Table]:
+    def _prices(self) -> tuple[FloatArray, FloatArray]:
         """The multipliers of the long rows, equalities first, and of the short ones."""
         z = self.sz[1]
         return np.concatenate([self.y, z[: self.n_long]]), z[self.n_long :].reshape(self.program.short.h.shape)
@@ -130,8 +131,12 @@ class _Search:
 
     def _settled(self, steps: int) -> Optimum | None:
         """The optimum, where the active set is plain enough by now."""
-        bends = Bends.read(self.program)
-        found = settled(self.program, bends, self.w, self._prices()[0], MOST_SETTLING) if bends is not None else None
+        bends = PiecewiseLinearCost.read(self.program)
+        found = (
+            refine_active_set(self.program, bends, self.w, self._prices()[0], MOST_SETTLING)
+            if bends is not None
+            else None
+        )
         return found and self._optimum(steps + found.steps, found.w, found.t, found.y, found.z)
 
     def _stationarity(self) -> None:
@@ -148,7 +153,7 @@ class _Search:
         parts = np.concatenate([self.pull, self.pull_second.reshape(-1), self.lack, self.lack_equal])
         return float(np.abs(parts).max())
 
-    def _optimum(self, steps: int, w: Vector, t: Table, y: Vector, z: Table) -> Optimum:
+    def _optimum(self, steps: int, w: FloatArray, t: FloatArray, y: FloatArray, z: FloatArray) -> Optimum:
         return Optimum(w, t, y / self.unit, z / self.unit, steps)
 
     def _advance(self, gap: float) -> bool:
@@ -171,7 +176,9 @@ class _Search:
         self.lack, self.lack_equal = (1.0 - length) * self.lack, (1.0 - length) * self.lack_equal
         return length > SHORTEST and self.sz[1].max(initial=0.0) < ENDLESS
 
-    def _direction(self, newton: Newton, target: Vector, owed: Vector) -> tuple[Vector, Table, Vector, Matrix]:
+    def _direction(
+        self, newton: Newton, target: FloatArray, owed: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """The step to where slack × multiplier is `target`, to first order: of w, t, y and of `sz`."""
         (s, z), k = self.sz, self.n_long
         u = (target / s - owed)[k:].reshape(self.program.short.h.shape)
@@ -186,6 +193,6 @@ class _Search:
         return dw, dt, dy[: self.n_equal], change
 
 
-def _length(sz: Matrix, change: Matrix, most: float = 1.0) -> float:
+def _length(sz: FloatArray, change: FloatArray, most: float = 1.0) -> float:
     """The longest step that keeps slacks and multipliers positive."""
     return 1.0 / max(1.0 / most, -float((change / sz).min(initial=0.0)))

@@ -14,7 +14,8 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-from allocation.optimizer.solvers.portfolio_qp import QuadraticProgram, Vector
+from allocation.optimizer.solvers.portfolio_qp import QuadraticProgram
+from newsfolio.shared.arrays import FloatArray
 
 VERSION = 1  # of the arguments of the function in kernels.c
 
@@ -27,7 +28,7 @@ class Kernels:
 
     compiled: ctypes.CDLL
 
-    def approach(self, program: QuadraticProgram, settings: Vector, most: int) -> tuple[int, list[Vector]]:
+    def approach(self, program: QuadraticProgram, settings: FloatArray, most: int) -> tuple[int, list[FloatArray]]:
         """Start, and take up to `most` steps; -1 where there is no start. Then the iterate, part by part.
 
         settings: first slack and multiplier, the gap to come to, most and least left of a slack, shortest step,

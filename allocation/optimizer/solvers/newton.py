@@ -9,7 +9,8 @@ from itertools import combinations
 import numpy as np
 from scipy.linalg import lapack
 
-from allocation.optimizer.solvers.portfolio_qp import Matrix, QuadraticProgram, Table, Vector, total
+from allocation.optimizer.solvers.portfolio_qp import QuadraticProgram, total
+from newsfolio.shared.arrays import FloatArray
 
 # Above this share of factors one dense factorisation is cheaper than the Woodbury identity.
 MANY_FACTORS = 0.4
@@ -42,12 +43,12 @@ class Fixed:
 class Newton:
     """The KKT matrix at one iterate, factorised; `theta` (as the short rows) is multiplier by slack."""
 
-    def __init__(self, program: QuadraticProgram, fixed: Fixed, theta: Table, long_inverse: Vector) -> None:
+    def __init__(self, program: QuadraticProgram, fixed: Fixed, theta: FloatArray, long_inverse: FloatArray) -> None:
         self.program, self.short, self.fixed = program, program.short, fixed
         self._eliminate(theta)
         self._factorise(long_inverse)
 
-    def _eliminate(self, theta: Table) -> None:
+    def _eliminate(self, theta: FloatArray) -> None:
         """Remove the secondary variables.
 
         What remains is written as sums of positive terms (Lagrange's identity): the plain difference cancels
@@ -68,13 +69,13 @@ class Newton:
             self.diagonal += total(shared[one] * shared[two] * determinant * left)
         self.slope = np.concatenate([slope.reshape(-1, len(self.diagonal)), fixed.alone])
 
-    def _factorise(self, long_inverse: Vector) -> None:
+    def _factorise(self, long_inverse: FloatArray) -> None:
         if self.fixed.square is None:
             self._factorise_wide(self._border(), long_inverse)
         else:
             self._factorise_dense(self.fixed.square, self._border()[self.program.v.shape[1] :], long_inverse)
 
-    def _border(self) -> Matrix:
+    def _border(self) -> FloatArray:
         """The border once the secondary variables have moved along with their weights."""
         border, k = self.fixed.border, self.program.v.shape[1]
         if self.fixed.touched:
@@ -82,7 +83,7 @@ class Newton:
             border[k:] -= np.add.reduce(self.fixed.long_second * self.ratio, axis=1)
         return border
 
-    def _factorise_wide(self, border: Matrix, long_inverse: Vector) -> None:
+    def _factorise_wide(self, border: FloatArray, long_inverse: FloatArray) -> None:
         k = self.program.v.shape[1]
         self.inverse = 1.0 / self.diagonal
         self.scaled = border * self.inverse
@@ -94,7 +95,7 @@ class Newton:
         pivots[k:] += long_inverse
         self.cholesky = _cholesky(core)
 
-    def _factorise_dense(self, square: Matrix, rows: Matrix, long_inverse: Vector) -> None:
+    def _factorise_dense(self, square: FloatArray, rows: FloatArray, long_inverse: FloatArray) -> None:
         core = square.copy()
         core.reshape(-1)[:: len(core) + 1] += self.diagonal
         self.cholesky, self.rows = _cholesky(core), rows
@@ -106,12 +107,12 @@ class Newton:
             schur.reshape(-1)[:: len(schur) + 1] += long_inverse
             self.lower = _cholesky(schur)
 
-    def _own(self) -> Matrix:
+    def _own(self) -> FloatArray:
         """What the long rows have of the secondary variables' own."""
         long = self.program.long_second
         return np.asarray((long / self.second.reshape(-1)) @ long.T)
 
-    def _weights(self, first: Vector, wanted: Vector) -> tuple[Vector, Vector]:
+    def _weights(self, first: FloatArray, wanted: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The step of w, and of y at which the long rows move as is wanted."""
         if self.fixed.square is None:
             k = self.program.v.shape[1]
@@ -125,7 +126,9 @@ class Newton:
         dy = lapack.dpotrs(self.lower, self.rows @ dw - wanted, lower=1)[0].reshape(-1)
         return dw - self.solved @ dy, dy
 
-    def solve(self, first: Vector, second: Table, u: Table, long: Vector) -> tuple[Vector, Table, Vector, Table]:
+    def solve(
+        self, first: FloatArray, second: FloatArray, u: FloatArray, long: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Return the step of w, t and y, and by how much it moves each short row."""
         short, touched, shape = self.short, self.fixed.touched, self.second.shape
         free = (second - total(short.b * short.shared(u))) / self.second  # how t moves while all else stays
@@ -138,7 +141,7 @@ class Newton:
         return dw, free - self.ratio * dw, dy, moved
 
 
-def _cholesky(matrix: Matrix) -> Matrix:
+def _cholesky(matrix: FloatArray) -> FloatArray:
     if not len(matrix):
         return matrix
     factor, failed = lapack.dpotrf(matrix.T, lower=1, clean=0, overwrite_a=1)  # symmetric, and so laid out as LAPACK's

@@ -7,25 +7,26 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from allocation.optimizer.solvers.portfolio_qp import QuadraticProgram, ShortRows, Table, Vector, total
+from allocation.optimizer.solvers.portfolio_qp import PerAssetRows, QuadraticProgram, total
+from newsfolio.shared.arrays import FloatArray
 
 # A weight so near a bend of its cost stands there: the rest is rounding.
 NEAR = 1e-12
 
 
-class Place(NamedTuple):
+class Candidate(NamedTuple):
     """Where weights stand: which are free, what the others are (zero for the free), and the secondary variables `t`,
     each with the slope at which it grows with its weight."""
 
-    w: Vector
+    w: FloatArray
     free: NDArray[np.bool_]
-    fixed: Vector
-    t: Table
-    slope: Table
+    fixed: FloatArray
+    t: FloatArray
+    slope: FloatArray
 
 
 @dataclass(frozen=True)
-class Bends:
+class PiecewiseLinearCost:
     """The bounds of each weight, and for each secondary variable beside it t = level + slope × (w - bend), where the
     slope is `low` left of the bend and `high` right of it (depth × weights).
 
@@ -34,20 +35,20 @@ class Bends:
     where there is none.
     """
 
-    short: ShortRows
-    unit: Table
-    lower: Vector
-    upper: Vector
-    bend: Table
-    level: Table
-    low: Table
-    high: Table
+    short: PerAssetRows
+    unit: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    bend: FloatArray
+    level: FloatArray
+    low: FloatArray
+    high: FloatArray
     turned: NDArray[np.bool_]
     rising: NDArray[np.intp] | None
-    depth: Table
+    depth: FloatArray
 
     @classmethod
-    def read(cls, program: QuadraticProgram) -> "Bends | None":
+    def read(cls, program: QuadraticProgram) -> "PiecewiseLinearCost | None":
         """None where there is no secondary variable, or one of another kind."""
         short, unit = program.short, program.short.idle - program.short.b
         if len(unit) != 2 or not unit.size:
@@ -65,20 +66,20 @@ class Bends:
             depth = np.take_along_axis(depth, rising, axis=0)
         return cls(short, unit, *_bounds(short), bend, level, low, high, turned, rising, depth)
 
-    def all_cost(self, price: Table) -> bool:
+    def all_cost(self, price: FloatArray) -> bool:
         """Whether each weight has a bend at which something is paid, with these prices of the secondary variables."""
         return bool((price >= 0).all() and (total(price * (self.high - self.low)) > 0).all())
 
-    def start(self) -> Vector:
+    def start(self) -> FloatArray:
         """The lowest bend of each weight, within its bounds."""
         return np.asarray(np.minimum(np.maximum(self.depth[0], self.lower), self.upper))
 
-    def second(self, w: Vector) -> Table:
+    def second(self, w: FloatArray) -> FloatArray:
         """The secondary variables at these weights."""
         moved = w - self.bend
         return np.asarray(self.level + np.maximum(self.low * moved, self.high * moved))
 
-    def place(self, pull: Vector, curvature: Vector, cost: Table) -> Place:
+    def place(self, pull: FloatArray, curvature: FloatArray, cost: FloatArray) -> Candidate:
         """Where each weight would stand alone: the least of curvature w²/2 + pull w + cost × t within its bounds."""
         jumps = cost * (self.high - self.low)
         if self.rising is not None:
@@ -93,9 +94,9 @@ class Bends:
         w = np.minimum(np.maximum(w, self.lower), self.upper)
         moved = w - self.bend
         side = np.where(moved > 0.0, self.high, self.low)
-        return Place(w, free, np.where(free, 0.0, w), self.level + side * moved, side)
+        return Candidate(w, free, np.where(free, 0.0, w), self.level + side * moved, side)
 
-    def resistance(self, w: Vector, slope: Vector, cost: Table, toward: Vector) -> Vector:
+    def resistance(self, w: FloatArray, slope: FloatArray, cost: FloatArray, toward: FloatArray) -> FloatArray:
         """By how much the slope of everything but the secondary variables' cost must change before a weight moves.
 
         toward: the side, -1 or 1. Infinite at a bound, and for the side 0.
@@ -106,7 +107,7 @@ class Bends:
         stopped = (toward == 0.0) | np.where(left, w <= self.lower, w >= self.upper)
         return np.where(stopped, np.inf, np.maximum(needed, 0.0))
 
-    def multipliers(self, w: Vector, force: Vector, cost: Table) -> Table:
+    def multipliers(self, w: FloatArray, force: FloatArray, cost: FloatArray) -> FloatArray:
         """The multipliers of the short rows at which their forces are `force`, and each t costs `cost`.
 
         What a bend can hold, it holds: a bound at the same weight has only what is left.
@@ -121,7 +122,7 @@ class Bends:
         shared = np.concatenate([first, 1.0 - first]).reshape(self.unit.shape) * cost / self.unit
         return np.concatenate([shared.reshape(-1, len(w)), self._held(w, rest - share * room)])
 
-    def _held(self, w: Vector, force: Vector) -> Table:
+    def _held(self, w: FloatArray, force: FloatArray) -> FloatArray:
         """The multipliers of the bounds that hold `force`: of several at one weight the first."""
         a, h = self.short.alone(self.short.a), self.short.alone(self.short.h)
         holds = (a * force > 0) & (h / a == w)
@@ -129,7 +130,7 @@ class Bends:
         return np.where(first, force / a, 0.0)
 
 
-def _merged(bends: Table) -> Table:
+def _merged(bends: FloatArray) -> FloatArray:
     """Two bends of one weight that differ by rounding are one: else a weight at both would stand beside one of them."""
     if len(bends) == 1:
         return bends
@@ -142,7 +143,7 @@ def _merged(bends: Table) -> Table:
     return merged
 
 
-def _bounds(short: ShortRows) -> tuple[Vector, Vector]:
+def _bounds(short: PerAssetRows) -> tuple[FloatArray, FloatArray]:
     a = short.alone(short.a)
     bound = short.alone(short.h) / a
     lower = np.where(a < 0, bound, -np.inf).max(axis=0, initial=-np.inf)

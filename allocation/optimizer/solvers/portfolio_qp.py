@@ -14,16 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Vector = NDArray[np.float64]
-Matrix = NDArray[np.float64]
-Table = NDArray[np.float64]
-Positions = NDArray[np.integer]
+from newsfolio.shared.arrays import FloatArray
+
+IndexArray = NDArray[np.integer]
 
 total = np.add.reduce  # over the first axis; the sum of an array without the price of its method
 
 
 @dataclass(frozen=True)
-class ShortRows:
+class PerAssetRows:
     """Rows a w + b t <= h beside their weight: `a` and `h` (rows × weights), `b` (sharing × depth × weights).
 
     The first sharing × depth rows speak of a secondary variable too: row i of the j-th one beside a weight stands in
@@ -31,17 +30,17 @@ class ShortRows:
     always holds; `idle` (depth × weights) is 1 where no secondary variable is, and 0 elsewhere.
     """
 
-    a: Table
-    b: Table
-    h: Table
-    idle: Table
+    a: FloatArray
+    b: FloatArray
+    h: FloatArray
+    idle: FloatArray
 
-    def shared(self, rows: Table) -> Table:
+    def shared(self, rows: FloatArray) -> FloatArray:
         """Of a table of all short rows those with a secondary variable: sharing × depth × weights."""
         sharing, depth, n = self.b.shape
         return rows[: sharing * depth].reshape(sharing, depth, n)
 
-    def alone(self, rows: Table) -> Table:
+    def alone(self, rows: FloatArray) -> FloatArray:
         """Of a table of all short rows those without."""
         return rows[self.b.shape[0] * self.b.shape[1] :]
 
@@ -52,23 +51,23 @@ class QuadraticProgram:
     `long_second` (rows × depth · weights) and c `long_limit`, the `n_equal` equalities first.
     """
 
-    p: Vector
-    v: Matrix
-    q: Vector
-    r: Table
-    long_first: Matrix
-    long_second: Matrix
-    long_limit: Vector
+    p: FloatArray
+    v: FloatArray
+    q: FloatArray
+    r: FloatArray
+    long_first: FloatArray
+    long_second: FloatArray
+    long_limit: FloatArray
     n_equal: int
-    short: ShortRows
+    short: PerAssetRows
 
 
 @dataclass(frozen=True)
 class Optimum:
     """Variables; multipliers of the long rows (equalities first) and of the short ones; steps taken."""
 
-    w: Vector
-    t: Table
-    y: Vector
-    z: Table
+    w: FloatArray
+    t: FloatArray
+    y: FloatArray
+    z: FloatArray
     steps: int

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from allocation.optimizer.solvers.cone_program import Canonical, ConeData, Vector
-from allocation.optimizer.solvers.portfolio_qp import Optimum, Positions, QuadraticProgram, ShortRows, Table
+from allocation.optimizer.solvers.cone_program import ConeData, ParametrisedConeProgram
+from allocation.optimizer.solvers.portfolio_qp import Optimum, PerAssetRows, QuadraticProgram
+from newsfolio.shared.arrays import FloatArray, IndexArray
 
 ZERO, ONE = np.zeros(1), np.ones(1)
 
@@ -19,33 +20,33 @@ MOST_LONG = 64
 
 
 @dataclass(frozen=True)
-class Structure:
+class PortfolioForm:
     """Positions in the canonical data of what a QuadraticProgram is made of.
 
     One past the end is where there is nothing: it reads as zero, and as a limit of one.
     """
 
-    weights: Positions
-    secondary: Positions
-    defined: Positions
-    defined_row: Positions
-    defined_at: Positions
-    factor: Positions
-    factor_at: Positions
-    single: Positions
-    single_at: Positions
-    single_weight: Positions
-    weights_square: Positions
-    defined_square: Positions
+    weights: IndexArray
+    secondary: IndexArray
+    defined: IndexArray
+    defined_row: IndexArray
+    defined_at: IndexArray
+    factor: IndexArray
+    factor_at: IndexArray
+    single: IndexArray
+    single_at: IndexArray
+    single_weight: IndexArray
+    weights_square: IndexArray
+    defined_square: IndexArray
     n_equal: int
-    long_row: Positions
-    long_at: Positions
-    short_row: Positions
-    short_a: Positions
-    short_b: Positions
-    idle: Table
+    long_row: IndexArray
+    long_at: IndexArray
+    short_row: IndexArray
+    short_a: IndexArray
+    short_b: IndexArray
+    idle: FloatArray
 
-    def costs(self, data: ConeData) -> Table:
+    def costs(self, data: ConeData) -> FloatArray:
         """What a unit of each secondary variable costs (depth × weights)."""
         return np.concatenate([data.q, ZERO])[self.secondary]
 
@@ -65,13 +66,13 @@ class Structure:
         linear = linear - np.bincount(self.single_weight, pull[self.single] * alone, minlength=n)
         long = a[self.long_at]
         limits = np.concatenate([data.b, ONE])
-        short = ShortRows(a[self.short_a], a[self.short_b], limits[self.short_row], self.idle)
+        short = PerAssetRows(a[self.short_a], a[self.short_b], limits[self.short_row], self.idle)
         return QuadraticProgram(
             diagonal, loadings * np.sqrt(curvature[self.factor]), linear, self.costs(data),
             long[:, :n], long[:, n:], data.b[self.long_row], self.n_equal, short,
         )  # fmt: skip
 
-    def restore(self, data: ConeData, found: Optimum) -> tuple[Vector, Vector]:
+    def restore(self, data: ConeData, found: Optimum) -> tuple[FloatArray, FloatArray]:
         """Return the solution and the multipliers of the canonical problem."""
         x, z = np.zeros(len(data.q) + 1), np.zeros(len(data.b) + 1)
         x[self.weights], x[self.secondary] = found.w, found.t
@@ -84,7 +85,7 @@ class Structure:
         return x, z
 
 
-def recognise(canonical: Canonical, weights: slice) -> Structure | None:
+def recognise(canonical: ParametrisedConeProgram, weights: slice) -> PortfolioForm | None:
     """Read the pattern; None where the problem is of another kind."""
     if canonical.n_zero + canonical.n_nonnegative < canonical.n_rows:
         return None
@@ -96,7 +97,7 @@ def recognise(canonical: Canonical, weights: slice) -> Structure | None:
 class _Reader:
     """The pattern of A, looked at by row and by column."""
 
-    def __init__(self, canonical: Canonical, weights: slice) -> None:
+    def __init__(self, canonical: ParametrisedConeProgram, weights: slice) -> None:
         self.canonical = canonical
         self.n = canonical.n_variables
         self.rows, self.columns = canonical.a_pattern.rows, canonical.a_pattern.columns
@@ -112,7 +113,7 @@ class _Reader:
             canonical.a_map.indices[canonical.a_map.indptr[:-1]] == canonical.a_map.shape[1] - 1
         )
 
-    def read(self) -> Structure | None:
+    def read(self) -> PortfolioForm | None:
         """Return where everything stands; None where the pattern is of another kind."""
         self._find_defined()
         self.is_secondary = ~self.is_weight & ~self.is_defined
@@ -171,7 +172,7 @@ class _Reader:
         self.weight_of = np.where(self.is_shared, np.append(self.partner, 0)[self.second_of], self.weight_of)
         return bool(agree.all() and (sharing > 0).all() and (sharing <= MOST_SHARING).all())
 
-    def _structure(self) -> Structure:
+    def _structure(self) -> PortfolioForm:
         canonical, n_weights = self.canonical, int(self.is_weight.sum())
         of_weights = np.bincount(self.rows[self.is_weight[self.columns]], minlength=canonical.n_rows)[self.defined_row]
         factor, single = np.flatnonzero(of_weights > 1), np.flatnonzero(of_weights == 1)
@@ -185,14 +186,14 @@ class _Reader:
         single_at = self._table(self.defined_row[single], place, width)[:, :n_weights].min(axis=1, initial=self.nothing)
         square_at = np.full(self.n, len(canonical.p_pattern.columns))
         square_at[canonical.p_pattern.columns] = np.arange(len(canonical.p_pattern.columns))
-        return Structure(
+        return PortfolioForm(
             np.flatnonzero(self.is_weight), secondary, self.defined, self.defined_row, self.defined_at, factor, table,
             single, single_at, self.order[self.columns[single_at]], square_at[self.is_weight], square_at[self.defined],
             self.n_equal, self.long_row, self._table(self.long_row, place, width),
             *self._short_rows(slot, depth, n_weights), (secondary == self.n).astype(np.float64),
         )  # fmt: skip
 
-    def _short_rows(self, slot: Positions, depth: int, n_weights: int) -> tuple[Positions, Positions, Positions]:
+    def _short_rows(self, slot: IndexArray, depth: int, n_weights: int) -> tuple[IndexArray, IndexArray, IndexArray]:
         """Where the short rows' limits, and the coefficients of their weights and secondary variables are."""
         shared, alone = np.flatnonzero(self.is_shared), np.flatnonzero(~self.is_shared)
         rank = _rank(self.second_of[shared])
@@ -208,7 +209,7 @@ class _Reader:
         )  # fmt: skip
         return row, a, b[: sharing * depth].reshape(sharing, depth, n_weights)
 
-    def _table(self, rows: Positions, place: Positions, width: int) -> Positions:
+    def _table(self, rows: IndexArray, place: IndexArray, width: int) -> IndexArray:
         """Positions of the entries of `rows`, one line for each, in the order of weights and secondary variables."""
         line = np.full(self.canonical.n_rows, -1)
         line[rows] = np.arange(len(rows))
@@ -218,7 +219,7 @@ class _Reader:
         return table
 
 
-def _with_company(partner: Positions, n_weights: int) -> Positions:
+def _with_company(partner: IndexArray, n_weights: int) -> IndexArray:
     """Give each secondary variable without a weight (-1) one, the least crowded first."""
     lonely = np.flatnonzero(partner < 0)
     emptiest = np.argsort(np.bincount(partner[partner >= 0], minlength=n_weights), kind="stable")
@@ -227,7 +228,7 @@ def _with_company(partner: Positions, n_weights: int) -> Positions:
     return company
 
 
-def _rank(of: Positions) -> Positions:
+def _rank(of: IndexArray) -> IndexArray:
     """How many entries before each one are equal to it."""
     order = np.argsort(of, kind="stable")
     ordered, rank = of[order], np.empty(len(of), dtype=np.intp)
@@ -236,8 +237,8 @@ def _rank(of: Positions) -> Positions:
 
 
 def _placed(
-    what: Positions, line: Positions, weight: Positions, n_weights: int, nothing: int, least: int = 0
-) -> Positions:
+    what: IndexArray, line: IndexArray, weight: IndexArray, n_weights: int, nothing: int, least: int = 0
+) -> IndexArray:
     """A table (lines × weights, at least so many lines) of `what`, and of `nothing` elsewhere."""
     table = np.full((max(int(line.max(initial=-1)) + 1, least), n_weights), nothing)
     table[line, weight] = what

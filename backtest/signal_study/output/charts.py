@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from backtest.signal_study.output.tables import BASIS, IC, RATIO, Form
+from newsfolio.shared.arrays import FloatArray
 
 if TYPE_CHECKING:
     from backtest.signal_study.study import Study
@@ -145,7 +146,7 @@ def _sums(study: "Study") -> Picture | None:
     return Picture("sums", "Running sum of rank ICs", words, across, scale.ticks(RATIO), scale.y(0.0), lines, [])
 
 
-def _dates(sessions: pd.DatetimeIndex, x: Values) -> list[Tick]:
+def _dates(sessions: pd.DatetimeIndex, x: FloatArray) -> list[Tick]:
     chosen = np.unique(np.linspace(0, len(sessions) - 1, 6).round().astype(int))[1:-1]
     return [Tick(round(float(x[place]), 1), f"{sessions[place]:%b %Y}") for place in chosen]
 
@@ -169,17 +170,17 @@ def _events(study: "Study") -> Picture | None:
     return Picture("events", "Around strong news", words, across, scale.ticks(BASIS), scale.y(0.0), lines, [])
 
 
-def _event_line(name: str, mean: Values, reach: Values, x: Values, scale: _Scale) -> Line:
+def _event_line(name: str, mean: FloatArray, reach: FloatArray, x: FloatArray, scale: _Scale) -> Line:
     """A line with its band, if it has one: one session's events alone have no interval."""
     upper, lower = _points(x, mean + reach, scale), _points(x[::-1], (mean - reach)[::-1], scale)
     return Line(name, _points(x, mean, scale), f"{upper} {lower}" if np.isfinite(reach).all() else "")
 
 
-def _points(x: Values, values: Values, scale: _Scale) -> str:
+def _points(x: FloatArray, values: FloatArray, scale: _Scale) -> str:
     return " ".join(f"{place:.1f},{scale.y(float(value))}" for place, value in zip(x, values, strict=True))
 
 
-def _scale(values: Values) -> _Scale:
+def _scale(values: FloatArray) -> _Scale:
     """A range that holds all values and zero."""
     known = values[np.isfinite(values)]
     low, high = min(float(known.min(initial=0.0)), 0.0), max(float(known.max(initial=0.0)), 0.0)

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, cast
 
 from nlp.model.forward.encoders import Linear
-from nlp.model.forward.kernels import kernels, lies_plain
+from nlp.model.forward.kernels import is_kernel_compatible, kernels
 
 if TYPE_CHECKING:
     import torch
@@ -16,7 +16,7 @@ TOKENS_AT_ONCE = 160  # their queries, keys, values and weights stay in a core's
 
 
 @dataclass(frozen=True)
-class Rows:
+class SequenceSpans:
     """Where the texts of a pack lie: their lengths, and the same as cumulative ones on the device."""
 
     lengths: list[int]
@@ -32,19 +32,19 @@ class Attention:
     are; what is behind the last text is not defined.
     """
 
-    within: Callable[["torch.Tensor", Rows, int], "torch.Tensor"]
-    of_firsts: Callable[[Linear, "torch.Tensor", "torch.Tensor", Rows, int], "torch.Tensor"]
+    within: Callable[["torch.Tensor", SequenceSpans, int], "torch.Tensor"]
+    of_firsts: Callable[[Linear, "torch.Tensor", "torch.Tensor", SequenceSpans, int], "torch.Tensor"]
 
 
-def attend_on_cpu(qkv: "torch.Tensor", rows: Rows, n_heads: int) -> "torch.Tensor":
+def attend_on_cpu(qkv: "torch.Tensor", rows: SequenceSpans, n_heads: int) -> "torch.Tensor":
     """As `Attention.within`."""
     quick = kernels()
-    if quick is not None and lies_plain(qkv, 3 * 32 * n_heads):
+    if quick is not None and is_kernel_compatible(qkv, 3 * 32 * n_heads):
         return quick.attend(qkv, rows, n_heads)
     return attend_by_length(qkv, rows, n_heads)
 
 
-def attend_by_length(qkv: "torch.Tensor", rows: Rows, n_heads: int) -> "torch.Tensor":
+def attend_by_length(qkv: "torch.Tensor", rows: SequenceSpans, n_heads: int) -> "torch.Tensor":
     """As `Attention.within`: a few texts of one length at a time."""
     width = qkv.shape[1] // 3
     gathered = qkv.new_zeros(len(qkv), width)
@@ -80,7 +80,7 @@ def _attended(parts: "torch.Tensor") -> "torch.Tensor":
 
 
 def firsts_by_length(
-    qkv: Linear, first: "torch.Tensor", hidden: "torch.Tensor", rows: Rows, n_heads: int
+    qkv: Linear, first: "torch.Tensor", hidden: "torch.Tensor", rows: SequenceSpans, n_heads: int
 ) -> "torch.Tensor":
     """As `Attention.of_firsts`, without the keys and values of any token.
 
@@ -98,7 +98,7 @@ def firsts_by_length(
     return torch.baddbmm(value_bias, mixed, value.transpose(1, 2)).transpose(0, 1).reshape(first.shape).to(first.dtype)
 
 
-def _mixed(asking: "torch.Tensor", hidden: "torch.Tensor", rows: Rows) -> "torch.Tensor":
+def _mixed(asking: "torch.Tensor", hidden: "torch.Tensor", rows: SequenceSpans) -> "torch.Tensor":
     """The mean vector of each text for each head (heads × room × width), weighted by what its first token asks."""
     import torch
 
@@ -112,14 +112,14 @@ def _mixed(asking: "torch.Tensor", hidden: "torch.Tensor", rows: Rows) -> "torch
     return mixed
 
 
-def attend_varlen(qkv: "torch.Tensor", rows: Rows, n_heads: int) -> "torch.Tensor":
+def attend_varlen(qkv: "torch.Tensor", rows: SequenceSpans, n_heads: int) -> "torch.Tensor":
     """As `Attention.within`, in one CUDA kernel; float16 or bfloat16."""
     query, key, value = qkv.view(len(qkv), 3, n_heads, -1).unbind(1)
-    return _varlen(query, key, value, Asking(rows.cuts, max(rows.lengths)), rows)
+    return _varlen(query, key, value, QuerySpans(rows.cuts, max(rows.lengths)), rows)
 
 
 def firsts_varlen(
-    qkv: Linear, first: "torch.Tensor", hidden: "torch.Tensor", rows: Rows, n_heads: int
+    qkv: Linear, first: "torch.Tensor", hidden: "torch.Tensor", rows: SequenceSpans, n_heads: int
 ) -> "torch.Tensor":
     """As `Attention.of_firsts`, in one CUDA kernel, where each text asks one question; float16 or bfloat16."""
     import torch
@@ -129,11 +129,11 @@ def firsts_varlen(
     both = Linear(qkv.weight[width:], qkv.bias[width:])(hidden)
     key, value = both.view(len(hidden), 2, n_heads, -1).unbind(1)
     ones = torch.arange(texts + 1, dtype=torch.int32, device=first.device)
-    return _varlen(query, key, value, Asking(ones, 1), rows)
+    return _varlen(query, key, value, QuerySpans(ones, 1), rows)
 
 
 @dataclass(frozen=True)
-class Asking:
+class QuerySpans:
     """Where the queries of each text lie, as cumulative lengths on the device, and how many the longest has."""
 
     cuts: "torch.Tensor"
@@ -141,7 +141,7 @@ class Asking:
 
 
 def _varlen(
-    query: "torch.Tensor", key: "torch.Tensor", value: "torch.Tensor", asking: Asking, rows: Rows
+    query: "torch.Tensor", key: "torch.Tensor", value: "torch.Tensor", asking: QuerySpans, rows: SequenceSpans
 ) -> "torch.Tensor":
     from torch.nn.attention.varlen import varlen_attn
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from nlp.model.forward.kernels import kernels, lies_plain
+from nlp.model.forward.kernels import is_kernel_compatible, kernels
 
 if TYPE_CHECKING:
     import torch
@@ -55,7 +55,7 @@ class Norm:
         import torch
 
         quick = kernels()
-        if quick is not None and lies_plain(vectors, 64):
+        if quick is not None and is_kernel_compatible(vectors, 64):
             return quick.normalise_(vectors, self.weight, self.bias, self.eps)
         return torch.nn.functional.layer_norm(vectors, self.weight.shape, self.weight, self.bias, self.eps)
 

@@ -76,7 +76,7 @@ def _on_threads(encoder: Encoder, ids: Ids, tokens: int) -> Iterator[Part]:
     return _spread(encoder, packs(ids, encoder.embeddings, tokens or CPU_TOKENS))
 
 
-def show(encoder: Encoder, ids: Ids) -> None:
+def calibrate(encoder: Encoder, ids: Ids) -> None:
     """Run an encoder on the CPU on the tokens of texts and no others, for the sake of those who watch it."""
     todo = packs(ids, encoder.embeddings, CPU_TOKENS)
     deque(_spread(encoder, map(_without_blanks, todo)), maxlen=0)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from nlp.errors import ModelError
 from nlp.model.forward.encoders import ACTIVATIONS, Block, Encoder, FeedForward, Linear, Map, Projection
-from nlp.model.forward.kernels import kernels, lies_plain
+from nlp.model.forward.kernels import is_kernel_compatible, kernels
 
 if TYPE_CHECKING:
     import torch
@@ -39,15 +39,15 @@ def int8_runs() -> bool:
     return exact and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
 
 
-class Grid(NamedTuple):
+class QuantParams(NamedTuple):
     """Where 0 to 255 lie: value = step * (number - zero)."""
 
     step: float
     zero: int
 
 
-CENTRED = Grid(1.0, 128)  # what `Rounding` gives, which has the step of each channel in the weights
-PLAIN = Grid(1.0, 0)  # float32, for oneDNN
+CENTRED = QuantParams(1.0, 128)  # what `Rounding` gives, which has the step of each channel in the weights
+PLAIN = QuantParams(1.0, 0)  # float32, for oneDNN
 
 
 class Range(NamedTuple):
@@ -57,7 +57,7 @@ class Range(NamedTuple):
     high: "torch.Tensor"
 
 
-class Watch:
+class RangeObserver:
     """A linear map that remembers the range of what it is given."""
 
     def __init__(self, inner: Callable[..., Any]) -> None:
@@ -88,10 +88,10 @@ class Watch:
 class BlockWatch(NamedTuple):
     """Those of one block; qkv: that of the last one is not in 8 bits, so need not be watched."""
 
-    qkv: Watch
-    out: Watch
-    up: Watch
-    down: Watch
+    qkv: RangeObserver
+    out: RangeObserver
+    up: RangeObserver
+    down: RangeObserver
     activation: str
 
 
@@ -103,9 +103,11 @@ class Product:
     steps: "torch.Tensor"
     bias: "torch.Tensor"
     zeros: "torch.Tensor"
-    inputs: Grid
+    inputs: QuantParams
 
-    def __call__(self, rounded: "torch.Tensor", answer: Grid | None = None, activation: str = "") -> "torch.Tensor":
+    def __call__(
+        self, rounded: "torch.Tensor", answer: QuantParams | None = None, activation: str = ""
+    ) -> "torch.Tensor":
         """Inputs (tokens × inputs, uint8) to outputs after an activation: float32, or on the grid `answer`."""
         import torch
 
@@ -144,7 +146,7 @@ class Rounding:
         import torch
 
         quick = kernels()
-        if quick is not None and lies_plain(values, 16):
+        if quick is not None and is_kernel_compatible(values, 16):
             return quick.cut(values, self.scale, self.shift)
         return _cut(torch.addcmul(self.shift, values, self.scale))
 
@@ -218,7 +220,13 @@ def quantised(encoder: Encoder, show: Callable[[Encoder], object]) -> Encoder:
 
 def _watch(block: Block[Map]) -> BlockWatch:
     half = cast(FeedForward, block.feed_forward)
-    return BlockWatch(Watch(block.qkv), Watch(block.out), Watch(half.up), Watch(half.down), half.activation)
+    return BlockWatch(
+        RangeObserver(block.qkv),
+        RangeObserver(block.out),
+        RangeObserver(half.up),
+        RangeObserver(half.down),
+        half.activation,
+    )
 
 
 def _watched(block: Block[Projection], watch: BlockWatch) -> Block[Projection]:
@@ -238,7 +246,7 @@ def _quantised_last(block: Block[Linear], watch: BlockWatch) -> Block[Linear]:
     return replace(block, qkv=qkv, out=out, feed_forward=_int8_feed_forward(watch))
 
 
-def _int8_out(watch: Watch) -> tuple[Rounding, Int8Out]:
+def _int8_out(watch: RangeObserver) -> tuple[Rounding, Int8Out]:
     import torch
 
     rounding, shared = _shared(watch.inner, watch.range)
@@ -270,7 +278,7 @@ def _shared(linear: Linear, seen: Range) -> tuple[Rounding, Linear]:
     return Rounding(1 / unit, 128.5 - middle / unit), Linear(weight * unit, linear.bias + weight @ middle)
 
 
-def _product(linear: Linear, inputs: Grid) -> Product:
+def _product(linear: Linear, inputs: QuantParams) -> Product:
     """Weights to -127..127, each output by its own largest."""
     import torch
 
@@ -293,7 +301,7 @@ def _int8_feed_forward(watch: BlockWatch) -> Int8FeedForward:
     )  # fmt: skip
 
 
-def _grid(high: float, activation: str) -> Grid:
+def _grid(high: float, activation: str) -> QuantParams:
     low = LOWEST.get(activation, LOWEST_GELU)
     step = max(high - low, 1e-4) / 255
-    return Grid(step, round(-low / step))
+    return QuantParams(step, round(-low / step))

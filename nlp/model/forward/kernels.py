@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-    from nlp.model.forward.attention import Rows
+    from nlp.model.forward.attention import SequenceSpans
 
 VERSION = 1  # of the arguments of the functions in kernels.c
 NONE = 0  # what a file says that was compiled for another kind of processor
@@ -29,7 +29,7 @@ class Kernels:
 
     compiled: ctypes.CDLL
 
-    def attend(self, qkv: "torch.Tensor", rows: "Rows", n_heads: int) -> "torch.Tensor":
+    def attend(self, qkv: "torch.Tensor", rows: "SequenceSpans", n_heads: int) -> "torch.Tensor":
         """As `Attention.within`, for heads of a multiple of 32 channels; zeros behind the last text."""
         import torch
 
@@ -69,7 +69,7 @@ def kernels() -> Kernels | None:
     return Kernels(compiled) if compiled is not None and _runs_here() else None
 
 
-def lies_plain(vectors: "torch.Tensor", channels: int) -> bool:
+def is_kernel_compatible(vectors: "torch.Tensor", channels: int) -> bool:
     """Whether a kernel can read vectors (tokens × width), whose width it wants to be a multiple of `channels`."""
     import torch
 

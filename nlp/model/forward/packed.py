@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nlp.model.forward.attention import Attention, Rows
+from nlp.model.forward.attention import Attention, SequenceSpans
 from nlp.model.forward.encoders import Embeddings, Encoder
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def logits_of_pack(encoder: Encoder, pack: Pack, device: "torch.device", attenti
     ids, positions, firsts, cuts = (
         _sent(values, device) for values in (pack.ids, pack.positions, pack.firsts, pack.cuts)
     )
-    rows = Rows(np.diff(pack.cuts).tolist(), cuts)
+    rows = SequenceSpans(np.diff(pack.cuts).tolist(), cuts)
     hidden = encoder.embeddings(ids, positions)
     for block in encoder.blocks:
         hidden = block.after(attention.within(block.qkv(hidden), rows, encoder.n_heads), hidden)
@@ -123,15 +123,15 @@ def logits_of_pack(encoder: Encoder, pack: Pack, device: "torch.device", attenti
     return answers(firsts, rows)[: len(pack.texts)]
 
 
-def _few_at_a_time(rows: Rows) -> Iterator[tuple[slice, Rows]]:
+def _few_at_a_time(rows: SequenceSpans) -> Iterator[tuple[slice, SequenceSpans]]:
     """Where the first tokens of each few texts stand, and where the texts lie."""
     for start in range(0, len(rows.lengths), ANSWERS_AT_ONCE):
         few = slice(start, start + ANSWERS_AT_ONCE)
-        yield few, Rows(rows.lengths[few], rows.cuts[start : few.stop + 1])
+        yield few, SequenceSpans(rows.lengths[few], rows.cuts[start : few.stop + 1])
 
 
 def _answers(
-    encoder: Encoder, attention: Attention, hidden: "torch.Tensor", firsts: "torch.Tensor", rows: Rows
+    encoder: Encoder, attention: Attention, hidden: "torch.Tensor", firsts: "torch.Tensor", rows: SequenceSpans
 ) -> "torch.Tensor":
     """Logits (firsts × labels). The head reads the first token of each text: the last layer is for those alone."""
     first, last = hidden[firsts], encoder.last

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from nlp.errors import NlpError
 from nlp.provenance import TrainingTexts
-from nlp.scoring.ray.worker import Load, Reading, Scorer, Worker
+from nlp.scoring.ray.worker import Load, NewsReader, Scorer, Worker
 from nlp.scoring.store import store_key
 from nlp.scoring.stream.clean import NewsCount
 from nlp.scoring.stream.part_folder import PartsFolder, parts_folder
@@ -50,7 +50,7 @@ def score_on_ray(
     with _cluster(address), parts_folder(Path(out)) as folder:
         shares = _shares()
         model = _asked(scorer.load, shares)
-        reading = Reading(table, timezone, model.training, str(folder.path))
+        reading = NewsReader(table, timezone, model.training, str(folder.path))
         worker = (scorer, model.key, folder)
         done = _progress(_scored(reading, worker, shares), table.rows, progress)
         report, parts = _summed(done, table)
@@ -71,7 +71,7 @@ class _Shares(NamedTuple):
     gpus: int
 
 
-def _scored(reading: Reading, worker: tuple[Scorer, str, PartsFolder], shares: _Shares) -> Iterator[dict[str, Any]]:
+def _scored(reading: NewsReader, worker: tuple[Scorer, str, PartsFolder], shares: _Shares) -> Iterator[dict[str, Any]]:
     """Yield what became of each part, in the order in which they are done."""
     import ray.data
 
@@ -89,7 +89,7 @@ def _scored(reading: Reading, worker: tuple[Scorer, str, PartsFolder], shares: _
             yield from done.iter_rows()
 
 
-def _source(reading: Reading) -> Any:
+def _source(reading: NewsReader) -> Any:
     """One task that reads everything, on this machine: whether a row is a repeat depends on all before it."""
     from ray.data import Datasource, ReadTask
     from ray.data.block import BlockMetadata

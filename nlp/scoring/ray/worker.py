@@ -17,8 +17,8 @@ import pyarrow as pa  # type: ignore[import-untyped]  # pandas has loaded it alr
 
 from nlp.errors import ModelError
 from nlp.labels import LABELS
-from nlp.provenance import TrainingTexts, marked
-from nlp.scoring.score import Settled, settle, with_scores
+from nlp.provenance import TrainingTexts, attach_provenance
+from nlp.scoring.score import ScoredBatch, score_with_store, with_scores
 from nlp.scoring.store import ScoreStore, no_store, store_key
 from nlp.scoring.stream.clean import NewsCount, news_parts
 from nlp.scoring.stream.part_folder import PartsFolder
@@ -41,7 +41,7 @@ class Scorer:
 
 
 @dataclass(frozen=True)
-class Reading:
+class NewsReader:
     """The news as rows of Ray, each of which holds a part: Ray cuts and joins tables, but never a row."""
 
     table: PartedTable
@@ -53,7 +53,7 @@ class Reading:
         """Yield the rows; the last holds no part, but what was dropped behind the one before."""
         count, told, number, schema = NewsCount(), NewsCount(), 0, None
         for part in news_parts(self.table, self.timezone, count):
-            blank = marked(with_scores(part, np.zeros((len(part), len(LABELS)), np.float32)), self.training)
+            blank = attach_provenance(with_scores(part, np.zeros((len(part), len(LABELS)), np.float32)), self.training)
             schema = schema or parquet_schema(blank, self.table.types, self.where)
             yield _row(number, parquet_table(blank, schema, self.where), count.since(told))
             told, number = replace(count), number + 1
@@ -92,11 +92,11 @@ class Worker:
         self.folder.write(number, stamp, _filled(part, scored))
         return settled.computed, float(scored["score"].sum())
 
-    def _settled(self, texts: list[str]) -> Settled:
+    def _settled(self, texts: list[str]) -> ScoredBatch:
         with self.scorer.stores(self.key) as store:
             if store is None:
-                return Settled(self._classifier.predict_proba(texts), len(set(texts)))
-            return settle(texts, self._classifier, store, lambda _: None)
+                return ScoredBatch(self._classifier.predict_proba(texts), len(set(texts)))
+            return score_with_store(texts, self._classifier, store, lambda _: None)
 
     @cached_property
     def _classifier(self) -> "Classifier":

@@ -56,7 +56,7 @@ class _Witness:
     row: int  # from 1
 
 
-def has_clock(table: PartedTable) -> bool:
+def is_dated(table: PartedTable) -> bool:
     """Return whether the rows are dated news of an asset, or texts alone.
 
     Raises:
@@ -83,7 +83,7 @@ def news_parts(table: PartedTable, timezone: str | None, count: NewsCount) -> It
     """
     if not table.rows:
         raise NewsError(f"{table.path}: holds no news rows")
-    dated = has_clock(table)
+    dated = is_dated(table)
     words = ["asset", "text"] if dated else ["text"]
     witness, seen = _witness(table) if dated else None, SeenRows()
     for part in table.parts(table.columns):

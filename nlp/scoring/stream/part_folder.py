@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]  # pandas has loaded it already
 
 from nlp.errors import NlpError
-from nlp.scoring.unfinished import alone_in, unfinished
+from nlp.scoring.unfinished import atomic_write, exclusive_lock
 from nlp.texts.tables import WHOLE
 
 PART = re.compile(r"part-[0-9]{6}\.parquet")
@@ -52,7 +52,7 @@ class PartsFolder:
 
         stamped = table.replace_schema_metadata({**(table.schema.metadata or {}), STAMP: stamp})
         try:
-            with unfinished(self._place(number)) as temporary:
+            with atomic_write(self._place(number)) as temporary:
                 pq.write_table(stamped, temporary)
                 _to_disk(temporary)
         except OSError as error:
@@ -68,7 +68,7 @@ class PartsFolder:
             for path in self.path.iterdir():
                 if PART.fullmatch(path.name) and int(path.name[5:11]) >= parts:
                     path.unlink()
-            with unfinished(self.facts) as temporary:
+            with atomic_write(self.facts) as temporary:
                 temporary.write_text(json.dumps({"parts": parts} | facts, indent=2) + "\n", encoding="utf-8")
         except OSError as error:
             raise _unwritable(self.path, error) from error
@@ -90,7 +90,7 @@ def parts_folder(path: Path) -> Iterator[PartsFolder]:
         NlpError: something else lies there, another run writes there, or it cannot be written.
     """
     _make(path)
-    with alone_in(path):
+    with exclusive_lock(path):
         _refuse_strangers(path)
         folder = PartsFolder(path.absolute())
         folder.facts.unlink(missing_ok=True)

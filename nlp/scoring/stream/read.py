@@ -35,7 +35,7 @@ class PartedTable:
     types: Mapping[str, pa.DataType | None] = field(default_factory=dict)
 
 
-def survey(path: str | Path, error: type[NlpError]) -> PartedTable:
+def inspect_table(path: str | Path, error: type[NlpError]) -> PartedTable:
     """Return the table at `path`, after one pass over a CSV or JSON lines file to learn its rows and types.
 
     CSV is typed as by `read_table`, except that a column in which numbers and words mix stays as it is written.

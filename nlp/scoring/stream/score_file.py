@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from nlp.errors import NewsError
-from nlp.provenance import marked
-from nlp.scoring.score import check_store, settle, with_scores
+from nlp.provenance import attach_provenance
+from nlp.scoring.score import check_store, score_with_store, with_scores
 from nlp.scoring.store import ScoreStore, store_key
-from nlp.scoring.stream.clean import NewsCount, has_clock, news_parts
-from nlp.scoring.stream.read import PartedTable, survey
+from nlp.scoring.stream.clean import NewsCount, is_dated, news_parts
+from nlp.scoring.stream.read import PartedTable, inspect_table
 from nlp.scoring.stream.write import write_parts
 from nlp.scoring.unfinished import scratch_folder
 
@@ -49,7 +49,7 @@ def score_file(
 ) -> ScoreReport:
     """Write the rows of `news` that `read_headlines` keeps, in their order, with the four columns of scores.
 
-    CSV, Parquet and JSON lines are read and written part by part (see `survey` and `news_parts` for what differs
+    CSV, Parquet and JSON lines are read and written part by part (see `inspect_table` and `news_parts` for what differs
     from a table in memory). Each text is computed once. `out` appears whole at the end or not at all; killed
     before, a run with the same store starts the writing anew and computes only what is not in the store yet.
     Without a store the scores are kept on disk until the end. A file of texts alone is scored row by row.
@@ -73,8 +73,8 @@ def surveyed_news(news: str | Path) -> PartedTable:
     Raises:
         NewsError: the news cannot be read.
     """
-    table = survey(news, NewsError)
-    if not has_clock(table):
+    table = inspect_table(news, NewsError)
+    if not is_dated(table):
         log.warning("%s: has neither published nor asset: texts are scored, repeats of rows are kept", table.path)
     return table
 
@@ -119,10 +119,10 @@ def _scored_parts(
     shown = 0
     for part in parts:
         skipped = tally.count.rows - shown - len(part)  # rows dropped have been dealt with as well
-        settled = settle(part["text"].to_numpy(dtype=object).tolist(), classifier, store, advance)
+        settled = score_with_store(part["text"].to_numpy(dtype=object).tolist(), classifier, store, advance)
         advance(skipped)
         shown = tally.count.rows
-        scored = marked(with_scores(part, settled.probabilities), classifier.training)
+        scored = attach_provenance(with_scores(part, settled.probabilities), classifier.training)
         tally.computed += settled.computed
         tally.total += float(scored["score"].sum())
         yield scored

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]  # pandas has loaded it already
 
 from nlp.errors import NlpError
-from nlp.scoring.unfinished import unfinished
+from nlp.scoring.unfinished import atomic_write
 from nlp.texts.tables import jsonl
 
 ATTRS = b"PANDAS_ATTRS"  # where pandas keeps the attrs of a frame in a Parquet file
@@ -33,7 +33,7 @@ def write_parts(frames: Iterator[pd.DataFrame], path: str | Path, types: Types) 
     if path.suffix not in writers:
         raise NlpError(f"{path}: the ending {path.suffix!r} is not known: use {', '.join(writers)}")
     try:
-        with unfinished(path) as temporary:
+        with atomic_write(path) as temporary:
             writers[path.suffix](temporary)
     except OSError as error:
         raise NlpError(f"{path}: cannot be written: {error.strerror or error}: name another place") from error

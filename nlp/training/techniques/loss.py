@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nlp.errors import ModelError
-from nlp.training.techniques.rdrop import disagreement
+from nlp.training.techniques.rdrop import rdrop_kl
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,7 +79,7 @@ def trainer_loss(
         wanted = labels.repeat_interleave(readings, dim=0)
         mean = classification_loss(outputs.logits, wanted, weights=weights, smoothing=smoothing, gamma=gamma)
         if readings == 2:
-            mean = mean + rdrop * disagreement(outputs.logits.unflatten(0, (-1, 2)), _counts(labels, mean))
+            mean = mean + rdrop * rdrop_kl(outputs.logits.unflatten(0, (-1, 2)), _counts(labels, mean))
         return mean if num_items_in_batch is None else mean * (labels.numel() / num_items_in_batch)
 
     return loss

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def seen_twice(model: Any) -> Iterator[None]:
+def duplicate_batch(model: Any) -> Iterator[None]:
     """Within it, in training, the model reads every text twice and answers with two rows of logits for it.
 
     The two rows stand below each other, so that they stay together where a batch is parted among devices.
@@ -35,7 +35,7 @@ def _twice(value: Any) -> Any:
     return value.repeat_interleave(2, dim=0) if getattr(value, "ndim", 0) else value
 
 
-def disagreement(logits: "Tensor", counts: "Tensor") -> "Tensor":
+def rdrop_kl(logits: "Tensor", counts: "Tensor") -> "Tensor":
     """Return how far two readings of each text are apart, its mean over the texts, in nats, as a scalar.
 
     logits: texts × 2 × labels. counts: (texts,), how much each text counts.

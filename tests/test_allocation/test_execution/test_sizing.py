@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from allocation import AllocationError, MissingPrice
-from allocation.live import Rules, Standing, client_id, size_orders
+from allocation import AllocationError, MissingPriceError
+from allocation.live import Holdings, Rules, client_id, size_orders
 from backtest.engine.book import Book, Costs, fill
 
 
@@ -25,7 +25,7 @@ def case(seed, n=5, whole=False, gaps=False):
     if gaps:
         targets[random.random(n) < 0.2] = np.nan
         fills[random.random(n) < 0.2] = np.nan
-    return targets, Standing(shares, prices, float(random.uniform(100.0, 50_000.0))), fills
+    return targets, Holdings(shares, prices, float(random.uniform(100.0, 50_000.0))), fills
 
 
 @settings(max_examples=60)
@@ -102,7 +102,7 @@ def test_whole_shares_are_as_near_as_those_of_pyportfolioopt(seed, n, invested):
     prices = pd.Series(random.uniform(5.0, 900.0, n), [f"A{i:02}" for i in range(n)])
     targets = pd.Series(random.dirichlet(np.ones(n)) * invested, prices.index)
     nav = float(random.uniform(2_000.0, 50_000.0))
-    standing = Standing(prices * 0.0, prices, nav)
+    standing = Holdings(prices * 0.0, prices, nav)
     rules = Rules(0.0, lot=1.0)
     basket = size_orders(targets, standing, prices, rules)
     ours, gap = basket.tracking_error * 2.0 * nav, basket.gap * 2.0 * nav
@@ -122,14 +122,14 @@ def test_whole_shares_are_as_near_as_those_of_pyportfolioopt(seed, n, invested):
 def test_the_order_of_the_assets_changes_nothing(seed):
     targets, standing, fills = case(seed, whole=True)
     turned = size_orders(
-        targets[::-1], Standing(standing.shares[::-1], standing.marks, standing.cash), fills[::-1], Rules(lot=1.0)
+        targets[::-1], Holdings(standing.shares[::-1], standing.marks, standing.cash), fills[::-1], Rules(lot=1.0)
     )
     pd.testing.assert_series_equal(turned.shares, size_orders(targets, standing, fills, Rules(lot=1.0)).shares)
 
 
 def test_a_hand_computed_basket():
     """NAV 1,000: half in A at 100 is five shares; half in B at 300 is 1.67, of which the cash pays for one."""
-    standing = Standing(pd.Series({"A": 0.0, "B": 0.0}), pd.Series({"A": 100.0, "B": 300.0}), 1_000.0)
+    standing = Holdings(pd.Series({"A": 0.0, "B": 0.0}), pd.Series({"A": 100.0, "B": 300.0}), 1_000.0)
     basket = size_orders(pd.Series({"A": 0.5, "B": 0.5}), standing, standing.marks, Rules(0.0, lot=1.0))
     assert basket.shares.to_dict() in ({"A": 5.0, "B": 1.0}, {"A": 7.0, "B": 1.0}, {"A": 4.0, "B": 2.0})
     assert basket.tracking_error == pytest.approx(0.1 if basket.shares["B"] == 2.0 else 0.2)
@@ -161,11 +161,11 @@ def test_rules_that_no_broker_has_are_refused(wrong):
 def test_a_portfolio_that_is_worth_nothing_is_refused():
     targets, standing, fills = case(1)
     with pytest.raises(AllocationError, match="nothing can be invested"):
-        size_orders(targets, Standing(standing.shares * 0, standing.marks, -5.0), fills, Rules())
+        size_orders(targets, Holdings(standing.shares * 0, standing.marks, -5.0), fills, Rules())
 
 
 def test_a_holding_without_a_mark_is_refused():
     targets, standing, fills = case(1)
     standing.shares["A2"], standing.marks["A2"] = 3.0, np.nan
-    with pytest.raises(MissingPrice, match="A2 is held and has no price: add its prices"):
+    with pytest.raises(MissingPriceError, match="A2 is held and has no price: add its prices"):
         size_orders(targets, standing, fills, Rules())

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_allocation.problems import problem
 
-from allocation import AllocationError, Opinion, black_litterman, equilibrium_return
+from allocation import AllocationError, InvestorView, black_litterman, equilibrium_return
 
 
 def prior(case):
@@ -19,7 +19,7 @@ def prior(case):
 def test_equals_the_form_with_inverse_matrices(seed, tau):
     """[(tau Sigma)^-1 + P' Omega^-1 P]^-1 [(tau Sigma)^-1 pi + P' Omega^-1 q], the form of the paper."""
     case = problem(seed)
-    opinions = [Opinion({"A01": 1.0, "A02": -1.0}, 5e-4, 2e-3), Opinion({"A05": 1.0}, -1e-3, 1e-3)]
+    opinions = [InvestorView({"A01": 1.0, "A02": -1.0}, 5e-4, 2e-3), InvestorView({"A05": 1.0}, -1e-3, 1e-3)]
     found = black_litterman(prior(case), case.risk, opinions, uncertainty=tau)
     p = np.zeros((2, 8))
     p[0, 1], p[0, 2], p[1, 5] = 1, -1, 1
@@ -32,18 +32,18 @@ def test_equals_the_form_with_inverse_matrices(seed, tau):
 
 def test_no_opinion_and_one_that_repeats_the_equilibrium_change_nothing():
     case = problem(1)
-    same = Opinion({"A03": 1.0}, float(prior(case)["A03"]), 1e-3)
+    same = InvestorView({"A03": 1.0}, float(prior(case)["A03"]), 1e-3)
     assert black_litterman(prior(case), case.risk, []).equals(prior(case))
     np.testing.assert_allclose(black_litterman(prior(case), case.risk, [same]), prior(case), atol=1e-18)
 
 
 def test_between_doubt_and_certainty():
     case = problem(1)
-    sure = black_litterman(prior(case), case.risk, [Opinion({"A03": 1.0}, 0.01, 1e-9)])
-    unsure = black_litterman(prior(case), case.risk, [Opinion({"A03": 1.0}, 0.01, 1e3)])
+    sure = black_litterman(prior(case), case.risk, [InvestorView({"A03": 1.0}, 0.01, 1e-9)])
+    unsure = black_litterman(prior(case), case.risk, [InvestorView({"A03": 1.0}, 0.01, 1e3)])
     assert sure["A03"] == pytest.approx(0.01)
     np.testing.assert_allclose(unsure, prior(case), atol=1e-9)
-    assert black_litterman(prior(case), case.risk, [Opinion({"A03": 1.0}, 0.01, 1e-2)], uncertainty=0.0).equals(
+    assert black_litterman(prior(case), case.risk, [InvestorView({"A03": 1.0}, 0.01, 1e-2)], uncertainty=0.0).equals(
         prior(case)
     )
 
@@ -51,9 +51,9 @@ def test_between_doubt_and_certainty():
 def test_what_is_wrong_is_named():
     case = problem(1)
     with pytest.raises(AllocationError, match="an opinion names TSLA, which the risk model lacks"):
-        black_litterman(prior(case), case.risk, [Opinion({"TSLA": 1.0}, 0.01, 0.01)])
+        black_litterman(prior(case), case.risk, [InvestorView({"TSLA": 1.0}, 0.01, 0.01)])
     with pytest.raises(AllocationError, match="uncertainty is -1"):
-        black_litterman(prior(case), case.risk, [Opinion({"A03": 1.0}, 0.01, 0.01)], uncertainty=-1.0)
+        black_litterman(prior(case), case.risk, [InvestorView({"A03": 1.0}, 0.01, 0.01)], uncertainty=-1.0)
     for wrong in ({}, {"A03": 1.0}):
         with pytest.raises(AllocationError, match="is no opinion"):
-            Opinion(wrong, np.nan, 0.0)
+            InvestorView(wrong, np.nan, 0.0)

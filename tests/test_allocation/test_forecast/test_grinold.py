@@ -9,11 +9,11 @@ from support import random_prices, random_signal
 
 from allocation import (
     Grinold,
+    InvestorView,
     LedoitWolf,
     MeanVariance,
     NetUtility,
     NoView,
-    Opinion,
     RiskModel,
     View,
     black_litterman,
@@ -22,7 +22,7 @@ from allocation import (
 from allocation.errors import AllocationError
 from allocation.forecast.black_litterman import BlackLitterman, spread_scores
 from allocation.forecast.grinold import (
-    fading,
+    decay_weights,
     past_information_coefficient,
     residual_returns,
     score_decay,
@@ -299,9 +299,9 @@ def test_the_decay_of_a_score_by_hand():
 
 
 def test_weights_fade_and_a_full_decay_is_none():
-    assert fading(0.5, 4).tolist() == [1.0, 0.5, 0.25, 0.125]
-    assert fading(0.0, 3).tolist() == [1.0, 0.0, 0.0]
-    assert (fading(1.0, 5) == 1.0).all()
+    assert decay_weights(0.5, 4).tolist() == [1.0, 0.5, 0.25, 0.125]
+    assert decay_weights(0.0, 3).tolist() == [1.0, 0.0, 0.0]
+    assert (decay_weights(1.0, 5) == 1.0).all()
 
 
 @pytest.mark.parametrize("horizon", [1, 5, 7])
@@ -339,7 +339,7 @@ def test_scores_are_opinions_on_each_asset(seed, ic, silent):
     sds = pd.Series(np.sqrt(np.diag(covariance)), index=covariance.index)
     equilibrium = pd.Series(0.001, index=covariance.index)
     opinions = [
-        Opinion({asset: 1.0}, 0.001 + score[asset] * sds[asset] / ic, sds[asset] * np.sqrt(1 / ic**2 - 1))
+        InvestorView({asset: 1.0}, 0.001 + score[asset] * sds[asset] / ic, sds[asset] * np.sqrt(1 / ic**2 - 1))
         for asset in score.dropna().index
     ]
     factors = pd.DataFrame(np.linalg.cholesky(covariance.to_numpy()), index=covariance.index)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import random_prices, random_signal
 
-from allocation import EqualWeight, FrameError, Grinold, LedoitWolf, MissingPrice, SentimentPolicy, View
+from allocation import EqualWeight, FrameError, Grinold, LedoitWolf, MissingPriceError, SentimentPolicy, View
 from allocation.errors import AllocationError
 from allocation.forecast.grinold import score_decay, standardised_score
 from allocation.forecast.newey_west import newey_west_variance
@@ -150,7 +150,7 @@ def test_what_the_frames_hold_after_now_changes_no_bit(seed, cut, future):
     frames = (other, changed, other.iloc[: cut + 1])
     alphas = [CrossSectionalRidge({"tweets": frame}, prior_sd=1.0)(view) for frame in frames]
     assert alphas[0].to_numpy().tobytes() == alphas[1].to_numpy().tobytes() == alphas[2].to_numpy().tobytes()
-    digests = {CrossSectionalRidge({"tweets": frame}).further_digest(view.now) for frame in frames}
+    digests = {CrossSectionalRidge({"tweets": frame}).inputs_digest(view.now) for frame in frames}
     assert len(digests) == 1
 
 
@@ -160,10 +160,10 @@ def test_what_the_frames_hold_up_to_now_counts_and_shows_in_the_digest():
     changed.iloc[90] *= -1
     before, after = (CrossSectionalRidge({"tweets": frame}) for frame in (other, changed))
     assert not before(view_at(prices, one, 100)).equals(after(view_at(prices, one, 100)))
-    assert before.further_digest(prices.index[100]) != after.further_digest(prices.index[100])
-    assert before.further_digest(prices.index[89]) == after.further_digest(prices.index[89])
+    assert before.inputs_digest(prices.index[100]) != after.inputs_digest(prices.index[100])
+    assert before.inputs_digest(prices.index[89]) == after.inputs_digest(prices.index[89])
     third = CrossSectionalRidge({"other": other})
-    assert before.further_digest(prices.index[100]) != third.further_digest(prices.index[100])
+    assert before.inputs_digest(prices.index[100]) != third.inputs_digest(prices.index[100])
 
 
 @settings(max_examples=6)
@@ -311,7 +311,7 @@ def test_frames_that_do_not_fit_are_named():
         CrossSectionalRidge({"tweets": other.iloc[:-1]})(view)
     with pytest.raises(FrameError, match="no row of 2020-01-10: it begins on 2020-03-24"):
         CrossSectionalRidge({"tweets": other.iloc[[-1]]})(view_at(prices, one, 7))
-    with pytest.raises(MissingPrice, match="signal 'tweets' has ZZ without a price column"):
+    with pytest.raises(MissingPriceError, match="signal 'tweets' has ZZ without a price column"):
         CrossSectionalRidge({"tweets": other.assign(ZZ=0.1)})(view)
     with pytest.raises(FrameError, match="signal 'tweets' has rows on 2020-02-03 where prices has none"):
         CrossSectionalRidge({"tweets": other})(view_at(prices.drop(pd.Timestamp("2020-02-03")), one))

@@ -7,7 +7,6 @@ import pytest
 from test_allocation.problems import problem
 
 from allocation import (
-    Ladder,
     LongOnly,
     MaxHoldings,
     MaxWeight,
@@ -16,6 +15,7 @@ from allocation import (
     NetExposure,
     NetUtility,
     OptimizationError,
+    RelaxationOrder,
     Soft,
 )
 
@@ -87,7 +87,7 @@ def test_a_choice_that_cannot_be_made_is_an_error():
 def test_the_ladder_serves_where_no_choice_can_be_made(relaxed, status):
     case = problem(1)
     rules = (*FULL, MaxWeight(0.3), MaxHoldings(2))
-    decision = MeanVariance(case.assets, NetUtility(), rules, ladder=Ladder(relaxed)).decide(
+    decision = MeanVariance(case.assets, NetUtility(), rules, ladder=RelaxationOrder(relaxed)).decide(
         case.mu, case.risk, case.held
     )
     assert decision.status == status

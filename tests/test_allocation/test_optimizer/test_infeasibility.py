@@ -7,7 +7,6 @@ from test_allocation.problems import problem
 
 from allocation import (
     GroupBounds,
-    Ladder,
     LongOnly,
     MaxTurnover,
     MaxWeight,
@@ -17,6 +16,7 @@ from allocation import (
     NetExposure,
     NetUtility,
     OptimizationError,
+    RelaxationOrder,
 )
 from allocation.optimizer.infeasibility import find_conflict
 
@@ -94,7 +94,7 @@ def test_the_ladder_gives_way_in_order_and_by_as_little_as_needed(caplog):
     """All is invested; a turnover of 1 % cannot make 30 % cash, so two rules must give way before the third."""
     rules = [LongOnly(), MinCash(0.3), MaxTurnover(0.01)]
     with caplog.at_level(logging.WARNING):
-        decision = laddered(Ladder((MaxTurnover(0.01), MinCash(0.3))), rules)
+        decision = laddered(RelaxationOrder((MaxTurnover(0.01), MinCash(0.3))), rules)
     assert decision.status == "relaxed"
     assert decision.relaxed == ("MaxTurnover(limit=0.01)",)
     assert decision.turnover == pytest.approx(0.3, abs=1e-6)
@@ -105,7 +105,7 @@ def test_the_ladder_gives_way_in_order_and_by_as_little_as_needed(caplog):
 
 def test_then_hold(caplog):
     with caplog.at_level(logging.WARNING):
-        decision = laddered(Ladder((MaxTurnover(0.01),)))
+        decision = laddered(RelaxationOrder((MaxTurnover(0.01),)))
     assert decision.status == "held"
     assert decision.weights.equals(CASE.held)
     assert "what is held is kept" in caplog.text
@@ -115,17 +115,17 @@ def test_then_hold(caplog):
 
 def test_or_fail_where_holding_is_not_chosen():
     with pytest.raises(OptimizationError, match="relaxing MaxTurnover.* did not help"):
-        laddered(Ladder((MaxTurnover(0.01),), hold=False))
+        laddered(RelaxationOrder((MaxTurnover(0.01),), hold=False))
 
 
 def test_nothing_gives_way_where_nothing_must():
-    decision = laddered(Ladder((LongOnly(),)), [LongOnly(), MinCash(0.0)])
+    decision = laddered(RelaxationOrder((LongOnly(),)), [LongOnly(), MinCash(0.0)])
     assert (decision.status, decision.relaxed, decision.reason) == ("optimal", (), "")
 
 
 def test_a_ladder_of_unknown_rules_is_refused():
     with pytest.raises(OptimizationError, match="the ladder relaxes MaxWeight.*none of the rules"):
-        laddered(Ladder((MaxWeight(0.1),)))
+        laddered(RelaxationOrder((MaxWeight(0.1),)))
 
 
 def test_an_unbounded_program_names_what_grows():

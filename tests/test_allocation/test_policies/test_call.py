@@ -6,7 +6,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from allocation import OptimizationError, View
-from allocation.policies.call import ask
+from allocation.policies.call import call_policy
 
 
 def view():
@@ -27,7 +27,7 @@ def test_a_policy_multiplies_by_one_thread_and_the_rest_of_the_program_as_before
 
     with threadpool_limits(2, user_api="blas"):
         before = blas_threads()
-        ask(policy, view())
+        call_policy(policy, view())
         assert blas_threads() == before
     assert seen == [{1}]
 
@@ -39,7 +39,7 @@ def test_a_policy_that_fails_leaves_the_threads_too():
     with threadpool_limits(2, user_api="blas"):
         before = blas_threads()
         with pytest.raises(OptimizationError, match="2024-01-03: no"):
-            ask(policy, view())
+            call_policy(policy, view())
         assert blas_threads() == before
 
 
@@ -54,5 +54,5 @@ def test_a_decision_has_the_same_bits_on_any_number_of_threads():
     found = []
     for threads in (1, 2):
         with threadpool_limits(threads, user_api="blas"):
-            found.append(ask(policy, view()))
+            found.append(call_policy(policy, view()))
     pd.testing.assert_series_equal(*found, check_exact=True)

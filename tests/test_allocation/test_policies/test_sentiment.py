@@ -16,12 +16,12 @@ from allocation import (
     Grinold,
     GroupBounds,
     Hold,
-    Ladder,
     LedoitWolf,
     LinearCost,
     MaxTurnover,
     NoView,
     OptimizationError,
+    RelaxationOrder,
     RiskError,
     SentimentPolicy,
     StatisticalFactors,
@@ -257,7 +257,7 @@ def test_a_ladder_lets_the_policy_go_on_after_a_move_of_the_market():
     view = view_of(held=[0.8, 0.2, 0.0, 0.0, 0.0])
     with pytest.raises(OptimizationError, match="contradict each other: MaxWeight.*MaxTurnover"):
         SentimentPolicy(constraints=rules)(view)
-    gone_on = SentimentPolicy(constraints=rules, ladder=Ladder((MaxTurnover(0.1),)))(view)
+    gone_on = SentimentPolicy(constraints=rules, ladder=RelaxationOrder((MaxTurnover(0.1),)))(view)
     assert gone_on.max() <= 0.25 + 1e-6
 
 

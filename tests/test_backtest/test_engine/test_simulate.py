@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import random_prices
 
-from allocation import AllocationError, FrameError, MissingPrice
+from allocation import AllocationError, FrameError, MissingPriceError
 from backtest import Costs, Events, Impact, Rules, simulate, vwap_proxy
 from backtest.engine.book import FREE
 
@@ -167,10 +167,14 @@ def test_a_name_and_the_default_costs():
 @pytest.mark.parametrize(
     ("weights", "kind", "message"),
     [
-        (QUARTERS.rename(columns={"BBB": "ZZZ"}), MissingPrice, "weights has ZZZ without a price column: add prices"),
+        (
+            QUARTERS.rename(columns={"BBB": "ZZZ"}),
+            MissingPriceError,
+            "weights has ZZZ without a price column: add prices",
+        ),
         (
             QUARTERS.set_axis(pd.DatetimeIndex(["2021-01-09"])),
-            MissingPrice,
+            MissingPriceError,
             "weights has a row on 2021-01-09 where prices has none: decide on sessions",
         ),
         (QUARTERS + 0.01, FrameError, r"weights sum to 1\.04 at 2021-01-04: more than 1 would borrow cash.* scale the"),

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from allocation import FrameError
-from backtest.engine.costs import Bill
+from backtest.engine.costs import CostBreakdown
 from backtest.engine.simulate import _filled
-from backtest.engine.trade_log import Plan
+from backtest.engine.trade_log import TradeLog
 from backtest.engine.vectorbt_books import money_of
 
 ASSETS = pd.Index(["A", "B", "C", "D"])
@@ -27,7 +27,9 @@ def orders(seed, *, shorts=False):
     cost = np.where(traded == 0.0, 0.0, random.uniform(0.0, 3.0, traded.shape))
     spent = (np.nan_to_num(traded * prices) + cost).sum(axis=1)
     nothing = np.zeros_like(cost)
-    return Plan(rows, traded, held, prices, cost, Bill(cost, nothing, nothing), spent, nothing, 0, 0, 0, False)
+    return TradeLog(
+        rows, traded, held, prices, cost, CostBreakdown(cost, nothing, nothing), spent, nothing, 0, 0, 0, False
+    )
 
 
 def through_vectorbt(plan, cash):

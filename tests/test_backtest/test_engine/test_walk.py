@@ -12,7 +12,7 @@ from allocation import (
     EqualWeight,
     FrameError,
     Hold,
-    MissingPrice,
+    MissingPriceError,
     OptimizationError,
     PolicyError,
     RiskError,
@@ -236,7 +236,7 @@ def test_weights_that_are_no_numbers_are_named_with_their_date(answer, message):
         walk(returns(answer))
 
 
-@pytest.mark.parametrize("kind", [AllocationError, RiskError, OptimizationError, MissingPrice])
+@pytest.mark.parametrize("kind", [AllocationError, RiskError, OptimizationError, MissingPriceError])
 def test_an_error_of_ours_keeps_its_kind_and_gets_its_date(kind):
     def policy(view):
         if view.now < DATES[3]:
@@ -298,5 +298,7 @@ def test_opens_may_hold_more_than_is_asked():
 
 def test_a_signal_of_an_asset_without_prices_is_refused():
     signal = random_signal(1, PRICES).rename(columns={"BBB": "ZZZ"})
-    with pytest.raises(MissingPrice, match="signal has ZZZ without a price column: add the prices or drop the column"):
+    with pytest.raises(
+        MissingPriceError, match="signal has ZZZ without a price column: add the prices or drop the column"
+    ):
         walk_forward(EqualWeight(), PRICES, signal, DATES)

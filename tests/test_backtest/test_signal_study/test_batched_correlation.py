@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backtest.signal_study.batched_correlation import Earned, Spoken, linear_ics, rank_ics
+from backtest.signal_study.batched_correlation import ReturnRows, SignalRows, linear_ics, rank_ics
 from backtest.signal_study.placebos import across_assets, in_time
 from backtest.signal_study.row_correlation import linear_correlation, rank_correlation, ranked
 
@@ -34,14 +34,14 @@ def drawn(seed, silent=0.3, missing=0.0, levels=None, shape=(40, 7)):
 )
 def test_they_equal_the_correlations_row_by_row(fast, plain, seed, silent, missing, levels):
     signal, returns = drawn(seed, silent, missing, levels)
-    np.testing.assert_allclose(fast(Spoken.of(signal), Earned.of(returns)), plain(signal, returns), atol=1e-13)
+    np.testing.assert_allclose(fast(SignalRows.of(signal), ReturnRows.of(returns)), plain(signal, returns), atol=1e-13)
 
 
 @pytest.mark.parametrize(("fast", "plain"), PAIRS)
 @pytest.mark.parametrize("sessions", [0, 1, 10, 40, 50])
 def test_a_later_return_is_that_of_a_later_row(fast, plain, sessions):
     signal, returns = drawn(1)
-    found = fast(Spoken.of(signal).first(40 - sessions), Earned.of(returns).after(sessions))
+    found = fast(SignalRows.of(signal).first(40 - sessions), ReturnRows.of(returns).after(sessions))
     expected = plain(signal[: max(40 - sessions, 0)], returns[sessions:])
     np.testing.assert_allclose(found, expected, atol=1e-13)
 
@@ -52,7 +52,7 @@ def test_a_flat_row_has_no_correlation(fast, plain, value):
     signal, returns = drawn(2, silent=0.2)
     signal[3] = np.where(np.isfinite(signal[3]), value, np.nan)
     returns[4] = value
-    found = fast(Spoken.of(signal), Earned.of(returns))
+    found = fast(SignalRows.of(signal), ReturnRows.of(returns))
     assert np.isnan(found[[3, 4]]).all()
     assert np.isfinite(found[[0, 1, 2]]).all()
     np.testing.assert_array_equal(np.isnan(found), np.isnan(plain(signal, returns)))
@@ -63,11 +63,13 @@ def test_a_shuffled_signal_is_as_good(shuffle):
     signal, returns = drawn(3)
     other = shuffle(signal, np.random.default_rng(1))
     for fast, plain in PAIRS:
-        np.testing.assert_allclose(fast(Spoken.of(other), Earned.of(returns)), plain(other, returns), atol=1e-13)
+        np.testing.assert_allclose(
+            fast(SignalRows.of(other), ReturnRows.of(returns)), plain(other, returns), atol=1e-13
+        )
 
 
 def test_ranks_less_their_middle_sum_to_zero_exactly():
-    spoken = Spoken.of(drawn(4, levels=2)[0])
+    spoken = SignalRows.of(drawn(4, levels=2)[0])
     assert (spoken.from_middle.sum(axis=1) == 0.0).all()
     np.testing.assert_array_equal(spoken.ranks, ranked(spoken.values))
     assert spoken.n.tolist() == spoken.known.sum(axis=1).tolist()

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from test_backtest.planted import frames, quick
 
-from backtest.signal_study.diagnostics import SMALL, Reading, Readings, alarms, undecided, verdict
+from backtest.signal_study.diagnostics import SMALL, ICSummary, Readings, alarms, undecided, verdict
 
 
 def reading(mean, t, chance=(-0.02, 0.02), high=0.02):
-    return Reading(mean, t, chance, high)
+    return ICSummary(mean, t, chance, high)
 
 
 HONEST = Readings(reading(0.05, 4.0), reading(0.04, 4.0), reading(0.04, 4.0), "next open", 0.0, reading(0.04, 4.0))
@@ -63,7 +63,7 @@ def test_nothing_is_left_open_where_it_explains_where_there_is_an_edge_or_nothin
 
 
 def test_without_an_interval_nothing_is_said_of_the_next_session():
-    unknown = dataclasses.replace(EXPLAINS, this_close=Reading(np.nan, np.nan, (np.nan, np.nan)))
+    unknown = dataclasses.replace(EXPLAINS, this_close=ICSummary(np.nan, np.nan, (np.nan, np.nan)))
     assert "explains" not in alarms(unknown)
     assert undecided(unknown) is None
 

@@ -9,7 +9,7 @@ from scipy.stats import pearsonr, spearmanr
 from scipy.stats import t as student
 from support import random_prices, random_signal
 
-from allocation import FrameError, MissingPrice
+from allocation import FrameError, MissingPriceError
 from backtest import (
     InformationCoefficient,
     linear_ic,
@@ -166,9 +166,13 @@ def test_wrong_frames_are_named(ic):
     signal = random_signal(1, prices)
     with pytest.raises(FrameError, match=r"signal: .* for .* at .* lies outside \[-1, 1\]: scale the signal"):
         ic(3 * signal, prices)
-    with pytest.raises(MissingPrice, match="signal has DDD without a price column: add the prices or drop the column"):
+    with pytest.raises(
+        MissingPriceError, match="signal has DDD without a price column: add the prices or drop the column"
+    ):
         ic(signal, prices.drop(columns="DDD"))
-    with pytest.raises(MissingPrice, match="signal has rows on 2021-01-08 where prices has none: use one calendar"):
+    with pytest.raises(
+        MissingPriceError, match="signal has rows on 2021-01-08 where prices has none: use one calendar"
+    ):
         ic(signal, prices.drop(pd.Timestamp("2021-01-08")))
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import pearsonr, rankdata, spearmanr
 
-from allocation import Bars, MissingPrice
+from allocation import Bars, MissingPriceError
 from allocation.errors import AllocationError
 from backtest.signal_study.forward_returns import ENTRIES, forward_returns, session_returns
 from backtest.signal_study.row_correlation import linear_correlation, rank_correlation, ranked, row_means
@@ -97,5 +97,5 @@ def test_wrong_usage_is_named():
     for horizon in (0, 1.5, -1):
         with pytest.raises(AllocationError, match=f"horizon is {horizon}"):
             forward_returns(bars(), horizon)
-    with pytest.raises(MissingPrice, match="needs opens"):
+    with pytest.raises(MissingPriceError, match="needs opens"):
         forward_returns(Bars(bars().close), 1)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support import random_prices, random_signal
 from test_backtest.planted import ASSETS, frames, quick
 
-from allocation import Bars, FrameError, MissingPrice
+from allocation import Bars, FrameError, MissingPriceError
 from allocation.errors import AllocationError
 from backtest import MarketConfig, next_session_ic, same_session_ic, shuffled_across_assets, simulate_market
 from backtest.cli.json_text import json_text
@@ -309,5 +309,5 @@ def test_wrong_usage_is_named():
         quick(signal, prices, shuffles=1)
     with pytest.raises(FrameError, match="outside"):
         quick(3 * signal, prices)
-    with pytest.raises(MissingPrice, match="without a price column"):
+    with pytest.raises(MissingPriceError, match="without a price column"):
         quick(signal, prices.drop(columns=ASSETS[0]))

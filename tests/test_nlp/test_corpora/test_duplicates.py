@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlp.corpora.duplicates import CorpusCounts, count_fates, row_fates
+from nlp.corpora.duplicates import CorpusCounts, count_fates, resolve_duplicates
 from nlp.labels import LABELS
 
 ROWS = st.lists(
@@ -50,13 +50,13 @@ def reference(rows, on_mixed):
 @pytest.mark.parametrize("on_mixed", ["vote", "drop", "keep"])
 @given(rows=ROWS)
 def test_the_fate_of_each_row_is_that_of_a_plain_loop(on_mixed, rows):
-    assert row_fates(table(rows), on_mixed).tolist() == reference(rows, on_mixed)
+    assert resolve_duplicates(table(rows), on_mixed).tolist() == reference(rows, on_mixed)
 
 
 @pytest.mark.parametrize("on_mixed", ["vote", "drop", "keep"])
 @given(rows=ROWS, blank=st.integers(0, 5))
 def test_the_counts_add_up_and_are_those_of_a_plain_loop(on_mixed, rows, blank):
-    counts = count_fates(row_fates(table(rows), on_mixed), read=len(rows) + blank)
+    counts = count_fates(resolve_duplicates(table(rows), on_mixed), read=len(rows) + blank)
     expected = Counter(reference(rows, on_mixed))
     assert counts == CorpusCounts(
         len(rows) + blank, blank, *(expected[fate] for fate in ("repeats", "outvoted", "tied", "mixed", "kept"))
@@ -68,9 +68,9 @@ def test_the_counts_add_up_and_are_those_of_a_plain_loop(on_mixed, rows, blank):
 def test_what_is_kept_has_one_label_per_text_and_is_kept_again(rows):
     for on_mixed, key in (("vote", ["text"]), ("drop", ["text"]), ("keep", ["text", "target"])):
         whole = table(rows)
-        kept = whole[row_fates(whole, on_mixed) == "kept"].reset_index(drop=True)
+        kept = whole[resolve_duplicates(whole, on_mixed) == "kept"].reset_index(drop=True)
         assert not kept.duplicated(key).any()
-        assert (row_fates(kept, on_mixed) == "kept").all()
+        assert (resolve_duplicates(kept, on_mixed) == "kept").all()
 
 
 @given(rows=ROWS, rng=st.randoms())
@@ -78,7 +78,7 @@ def test_the_order_of_rows_decides_neither_texts_nor_labels(rows, rng):
     for on_mixed in ("vote", "drop", "keep"):
         one, other = table(rows), table(rng.sample(rows, len(rows)))
         told = [set(zip(t["text"], t["label"], strict=True)) for t in (
-            one[row_fates(one, on_mixed) == "kept"], other[row_fates(other, on_mixed) == "kept"]
+            one[resolve_duplicates(one, on_mixed) == "kept"], other[resolve_duplicates(other, on_mixed) == "kept"]
         )]  # fmt: skip
         assert told[0] == told[1]
 
@@ -86,15 +86,15 @@ def test_the_order_of_rows_decides_neither_texts_nor_labels(rows, rng):
 def test_without_a_column_of_targets_all_is_settled_by_vote():
     rows = table([("a", "neutral", "X"), ("a", "positive", "Y"), ("a", "positive", "Y")]).drop(columns="target")
     for on_mixed in ("vote", "drop", "keep"):
-        assert row_fates(rows, on_mixed).tolist() == ["outvoted", "kept", "repeats"]
+        assert resolve_duplicates(rows, on_mixed).tolist() == ["outvoted", "kept", "repeats"]
 
 
 def test_targets_that_disagree_are_no_contradiction():
     rows = table([("up and down", "positive", "X"), ("up and down", "negative", "Y"), ("up", "positive", "X"),
                   ("up", "positive", "Y")])  # fmt: skip
-    assert row_fates(rows, "keep").tolist() == ["kept"] * 4
-    assert row_fates(rows, "drop").tolist() == ["mixed", "mixed", "kept", "repeats"]
-    assert row_fates(rows, "vote").tolist() == ["tied", "tied", "kept", "repeats"]
+    assert resolve_duplicates(rows, "keep").tolist() == ["kept"] * 4
+    assert resolve_duplicates(rows, "drop").tolist() == ["mixed", "mixed", "kept", "repeats"]
+    assert resolve_duplicates(rows, "vote").tolist() == ["tied", "tied", "kept", "repeats"]
 
 
 def test_counts_print_what_happened_and_nothing_else():

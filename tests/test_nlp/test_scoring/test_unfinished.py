@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from nlp.scoring.unfinished import scratch_folder, unfinished
+from nlp.scoring.unfinished import atomic_write, scratch_folder
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no locks that tell the living")
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from nlp.scoring.unfinished import scratch_folder, unfinished
-with unfinished(Path(sys.argv[1])) as file, scratch_folder(Path(sys.argv[1])) as folder:
+from nlp.scoring.unfinished import scratch_folder, atomic_write
+with atomic_write(Path(sys.argv[1])) as file, scratch_folder(Path(sys.argv[1])) as folder:
     file.write_text("half")
     (folder / "scores").write_text("half")
     print(file, folder, sep="\\n", flush=True)
@@ -52,7 +52,7 @@ def another_run(own_temporary):
 
 
 def write(path):
-    with unfinished(path) as file, scratch_folder(path) as folder:
+    with atomic_write(path) as file, scratch_folder(path) as folder:
         (folder / "x").write_text("x")
         file.write_text("whole")
     assert path.read_text() == "whole"
@@ -112,7 +112,7 @@ def test_a_leftover_that_cannot_be_removed_is_said_and_passed_by(tmp_path, own_t
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "unlink", refuse)
-        file = running.enter_context(unfinished(out))
+        file = running.enter_context(atomic_write(out))
     with running:
         file.write_text("whole")
     assert out.read_text() == "whole"
@@ -123,7 +123,7 @@ def test_a_leftover_that_cannot_be_removed_is_said_and_passed_by(tmp_path, own_t
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, own_temporary):
     out = tmp_path / "o.csv"
     out.write_text("old")
-    with pytest.raises(ZeroDivisionError), unfinished(out) as file, scratch_folder(out):  # noqa: PT012
+    with pytest.raises(ZeroDivisionError), atomic_write(out) as file, scratch_folder(out):  # noqa: PT012
         file.write_text("half")
         raise ZeroDivisionError
     assert out.read_text() == "old"

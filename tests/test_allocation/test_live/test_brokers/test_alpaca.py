@@ -10,12 +10,12 @@ from live_support import EASY, SESSIONS, Tilted, market
 from allocation.live import (
     AlpacaBroker,
     BrokerError,
+    GuardStopError,
     Inputs,
     Limits,
     Order,
     Rules,
     Settings,
-    Stopped,
     open_ledger,
     rebalance,
 )
@@ -199,14 +199,14 @@ def test_what_is_odd_at_the_broker_stops_the_step(broker, exchange, tmp_path, na
     exchange.fill()
     STOPS[name](exchange)
     sent = len(exchange.orders)
-    with pytest.raises(Stopped) as stopped:
+    with pytest.raises(GuardStopError) as stopped:
         step(broker, exchange, path, DAYS[1])
     assert name in stopped.value.guards
     assert len(exchange.orders) == sent
 
 
 def test_too_late_is_said(broker, exchange, tmp_path):
-    with pytest.raises(Stopped, match=r"\[late\] 2022-09-21 opened at 13:30 UTC"):
+    with pytest.raises(GuardStopError, match=r"\[late\] 2022-09-21 opened at 13:30 UTC"):
         step(broker, exchange, tmp_path / "a.sqlite", DAYS[0], now=pd.Timestamp("2022-09-21T14:00Z"))
 
 

@@ -13,7 +13,7 @@ from live_support import SESSIONS, Desk
 from allocation.live import LedgerError, open_ledger, read_ledger
 from allocation.live.ledger.database import VERSIONS, _config
 from allocation.live.ledger.tables import APPEND_ONLY, metadata
-from allocation.live.monitor.failures import noted
+from allocation.live.monitor.failures import record_failure
 
 DAY = SESSIONS[10]
 
@@ -121,11 +121,11 @@ def test_looking_needs_this_version(tmp_path):
 
 def test_what_fails_before_a_step_is_a_run_that_failed(url):
     """In a ledger that a step has made, and whatever the failure is."""
-    with pytest.raises(RuntimeError, match="no route"), noted(url, DAY, wait=1.0):
+    with pytest.raises(RuntimeError, match="no route"), record_failure(url, DAY, wait=1.0):
         raise RuntimeError("no route")
     desk = Desk(url)
     desk.step(DAY)
-    with pytest.raises(RuntimeError, match="no route"), noted(url, SESSIONS[11], wait=1.0):
+    with pytest.raises(RuntimeError, match="no route"), record_failure(url, SESSIONS[11], wait=1.0):
         raise RuntimeError("no route")
     first, second = desk.rows("runs")
     assert first[4] == "done"
@@ -136,5 +136,5 @@ def test_what_fails_before_a_step_is_a_run_that_failed(url):
 
 def test_a_failure_that_cannot_be_written_is_itself(url):
     Desk(url).step(DAY)
-    with open_ledger(url), pytest.raises(RuntimeError, match="no route"), noted(url, DAY, wait=0.1):
+    with open_ledger(url), pytest.raises(RuntimeError, match="no route"), record_failure(url, DAY, wait=0.1):
         raise RuntimeError("no route")

@@ -11,7 +11,7 @@ from allocation import Bars, EqualWeight, FrameError, Hold, LedoitWolf, PolicyEr
 from allocation.forecast.blend import Blend
 from allocation.forecast.ridge import CrossSectionalRidge
 from allocation.frames import frame_digest
-from allocation.live import Inputs, LedgerError, Limits, Rules, Settings, Stopped, open_ledger
+from allocation.live import GuardStopError, Inputs, LedgerError, Limits, Rules, Settings, open_ledger
 from allocation.live.ledger.journal import last_decision, portfolio_name
 from backtest import Costs, run
 
@@ -189,7 +189,9 @@ def test_a_mended_price_stops_the_step_and_leaves_the_shares_when_allowed(desk):
     desk.step(DAYS[0]), desk.step(DAYS[1])
     held = desk.shares().shares["BBB"]
     desk.bars.close.loc[DAYS[1], "BBB"] *= 1.1
-    with pytest.raises(Stopped, match=r"nothing was sent: \[revised-prices\] past prices of BBB.*--allow revised-pric"):
+    with pytest.raises(
+        GuardStopError, match=r"nothing was sent: \[revised-prices\] past prices of BBB.*--allow revised-pric"
+    ):
         desk.step(DAYS[2], due=False)
     desk.settings = Settings(Rules(0.001), Limits(1.0, 2.0, 0.0, allowed=frozenset({"revised-prices"})))
     desk.step(DAYS[2], due=False)
@@ -229,7 +231,7 @@ def test_a_guard_stops_before_anything_is_decided(desk, name):
     change(desk)
     desk.settings = Settings(Rules(0.001), limits)
     now = pd.Timestamp("2022-09-21T19:59Z") if name == "clock" else None
-    with pytest.raises(Stopped, match=reason) as stopped:
+    with pytest.raises(GuardStopError, match=reason) as stopped:
         desk.step(DAYS[1], now=now)
     assert stopped.value.guards == (name,)
     assert len(desk.rows("decisions")) == 1
@@ -249,13 +251,13 @@ def test_a_guard_can_be_allowed_by_name(desk, name):
 
 def test_a_strategy_that_returns_nothing_at_all_is_stopped(desk):
     desk.policy = lambda view: view.held * np.nan
-    with pytest.raises(Stopped, match="the strategy returned no weight, and nothing is held"):
+    with pytest.raises(GuardStopError, match="the strategy returned no weight, and nothing is held"):
         desk.step(DAYS[0])
 
 
 def test_news_that_are_all_of_later_days_are_no_news(desk):
     desk.inputs = Inputs(desk.bars, newest_news=pd.NaT)
-    with pytest.raises(Stopped, match=r"\[stale-news\] there is no headline up to 2022-09-20"):
+    with pytest.raises(GuardStopError, match=r"\[stale-news\] there is no headline up to 2022-09-20"):
         desk.step(DAYS[0])
 
 
@@ -266,7 +268,9 @@ def test_an_unknown_guard_cannot_be_allowed():
 
 def test_a_decision_from_the_future_is_a_wrong_clock(desk):
     desk.step(DAYS[0], now=pd.Timestamp("2030-01-01", tz="UTC"))
-    with pytest.raises(Stopped, match="the last decision was made at 2030-01-01 00:00 UTC, which is yet to come"):
+    with pytest.raises(
+        GuardStopError, match="the last decision was made at 2030-01-01 00:00 UTC, which is yet to come"
+    ):
         desk.step(DAYS[1])
 
 
@@ -304,7 +308,7 @@ def test_a_held_asset_whose_prices_end_is_kept_at_its_last_price(desk):
     desk.settings = Settings(Rules(0.001), Limits(1.0, 2.0, 0.0, priced=0.7))
     report = desk.step(DAYS[2])
     assert report.weights["BBB"] > 0.2
-    with pytest.raises(Stopped, match="BBB of 4 assets have no price at 2022-09-23"):
+    with pytest.raises(GuardStopError, match="BBB of 4 assets have no price at 2022-09-23"):
         desk.step(DAYS[3], limits=EASY)
 
 

@@ -10,6 +10,7 @@ from test_allocation.problems import problem
 
 from allocation import (
     BorrowCost,
+    CardinalityPenalty,
     CashYield,
     CVaR,
     ExpectedReturn,
@@ -22,7 +23,6 @@ from allocation import (
     OptimizationError,
     QuadraticCost,
     Ridge,
-    Sparse,
     TrackingVariance,
     Variance,
     WorstCaseReturn,
@@ -57,7 +57,7 @@ VALUES = {
     "uncertain return": (WorstCaseReturn("table"), lambda c, w: -(TABLE * w.abs()).sum()),
     "jointly uncertain": (WorstCaseReturn(dict(TABLE), jointly=True), lambda c, w: -np.linalg.norm(TABLE * w)),
     "uncertain risk": (WorstCaseRisk(0.1, 3.0), lambda c, w: -0.3 * (np.sqrt(np.diag(c.sigma)) @ w.abs()) ** 2),
-    "sparse": (Sparse(1e-4), lambda c, w: -1e-4 * w.abs().sum()),
+    "sparse": (CardinalityPenalty(1e-4), lambda c, w: -1e-4 * w.abs().sum()),
     "ridge": (Ridge(1e-3), lambda c, w: -1e-3 * (w**2).sum()),
     "tail": (CVaR(SCENARIOS, 0.9, 0.5), lambda c, w: -0.5 * tail(w.to_numpy())),
 }

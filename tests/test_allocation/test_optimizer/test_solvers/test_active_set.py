@@ -31,8 +31,8 @@ from allocation import (
     Variance,
 )
 from allocation.optimizer.solvers import cascade as solvers
-from allocation.optimizer.solvers.active_set import guess
-from allocation.optimizer.solvers.piecewise_linear import Bends
+from allocation.optimizer.solvers.active_set import solve_active_set
+from allocation.optimizer.solvers.piecewise_linear import PiecewiseLinearCost
 
 DAILY = (ExpectedReturn(), Variance(5.0), LinearCost(0.001))
 
@@ -118,7 +118,7 @@ def test_what_drifted_beyond_a_limit_pays_until_something_goes(seed, n_assets, d
 def test_a_weight_moves_when_its_resistance_is_overcome_and_not_before(seed, n_assets, at_bend, side):
     case, random = problem(seed, n_assets, 1), np.random.default_rng(seed)
     program, data = compiled(DAILY, (Box(-0.2, 0.6), NetExposure(0.0, 1.0)), case, 1)
-    bends = Bends.read(program.structure.program(data))
+    bends = PiecewiseLinearCost.read(program.structure.program(data))
     w = bends.start() if at_bend else np.clip(random.normal(0.2, 0.3, n_assets), -0.2, 0.6)
     slope, cost = 2e-3 * random.normal(size=n_assets), random.uniform(0, 2e-3, bends.bend.shape)
     resistance = bends.resistance(w, slope, cost, np.full(n_assets, side))
@@ -145,7 +145,7 @@ def test_where_trading_is_free_nothing_is_guessed():
     outer = MeanVariance(case.assets, DAILY[:2], (LongOnly(), MaxTurnover(0.5)))
     program = outer._program(3)
     data = program.canonical.apply(outer.numbers(case.mu, case.risk, case.held, 0.0))
-    assert guess(program.structure.program(data)) is None
+    assert solve_active_set(program.structure.program(data)) is None
 
 
 def test_a_portfolio_that_needs_no_change_is_kept_to_the_last_bit():

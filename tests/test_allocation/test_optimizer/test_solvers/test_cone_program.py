@@ -21,7 +21,13 @@ from allocation import (
     Variance,
 )
 from allocation.optimizer.program import set_values
-from allocation.optimizer.solvers.cone_program import Canonical, ConeData, Pattern, Sparse, residuals
+from allocation.optimizer.solvers.cone_program import (
+    ConeData,
+    ParametrisedConeProgram,
+    Pattern,
+    SparseMatrix,
+    residuals,
+)
 
 SCENARIOS = pd.DataFrame(np.random.default_rng(0).standard_normal((20, 8)) * 0.01, columns=problem(0).assets)
 OBJECTIVES = {
@@ -49,13 +55,13 @@ def test_equals_what_cvxpy_hands_to_the_solver(name, seed):
 
 
 def test_a_compiler_that_works_in_another_way_is_noticed(monkeypatch):
-    split = Canonical._split
+    split = ParametrisedConeProgram._split
 
     def other(self, program):
         split(self, program)
         self.b_map = self.b_map * 2.0
 
-    monkeypatch.setattr(Canonical, "_split", other)
+    monkeypatch.setattr(ParametrisedConeProgram, "_split", other)
     with pytest.raises(OptimizationError, match=r"cvxpy .* compiles problems in another way"):
         MeanVariance(["A", "B"], NetUtility(), (LongOnly(), lambda s: [s.weights <= 0.5])).is_dpp(1)
 
@@ -72,7 +78,7 @@ def test_parameters_that_are_multiplied_are_refused_with_the_remedy():
 def test_products_are_those_of_the_full_matrix(seed, shape):
     random = np.random.default_rng(seed)
     columns, rows = np.nonzero(random.random(shape[::-1]) < 0.5)
-    sparse = Sparse(random.standard_normal(len(rows)), Pattern(rows, columns, shape))
+    sparse = SparseMatrix(random.standard_normal(len(rows)), Pattern(rows, columns, shape))
     full, x, z = np.zeros(shape), random.standard_normal(shape[1]), random.standard_normal(shape[0])
     full[rows, columns] = sparse.entries
     np.testing.assert_allclose(sparse @ x, full @ x, atol=1e-14)
@@ -82,7 +88,7 @@ def test_products_are_those_of_the_full_matrix(seed, shape):
 
 def test_residuals_by_hand():
     """min x² / 2 - x subject to x <= 0.5: x = 0.5 with multiplier 0.5."""
-    one = Sparse(np.ones(1), Pattern(np.zeros(1, dtype=int), np.zeros(1, dtype=int), (1, 1)))
+    one = SparseMatrix(np.ones(1), Pattern(np.zeros(1, dtype=int), np.zeros(1, dtype=int), (1, 1)))
     data = ConeData(one, np.array([-1.0]), one, np.array([0.5]), 0, 1)
     assert residuals(data, np.array([0.5]), np.array([0.5])).worst == 0.0
     assert residuals(data, np.array([0.6]), np.array([0.4])).primal == pytest.approx(0.1 / 1.5)

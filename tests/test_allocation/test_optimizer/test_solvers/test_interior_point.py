@@ -9,6 +9,7 @@ from test_allocation.problems import problem
 
 from allocation import (
     Box,
+    CardinalityPenalty,
     ExpectedReturn,
     FactorBounds,
     GroupBounds,
@@ -24,7 +25,6 @@ from allocation import (
     QuadraticCost,
     Ridge,
     Soft,
-    Sparse,
     TrackingVariance,
     Variance,
 )
@@ -35,7 +35,7 @@ from allocation.optimizer.solvers.interior_point import minimise
 SEEDS = st.integers(0, 10_000)
 ALL_TERMS = (
     ExpectedReturn(), Variance(5.0), LinearCost(0.001), LinearCost("spread", horizon=5), QuadraticCost("spread"),
-    Sparse(1e-5), Ridge(1e-4), TrackingVariance("benchmark", 2.0),
+    CardinalityPenalty(1e-5), Ridge(1e-4), TrackingVariance("benchmark", 2.0),
 )  # fmt: skip
 ALL_RULES = (
     LongOnly(), MaxWeight(0.5), MinCash(0.02), NetExposure(0.3, 1.0), MaxLeverage(1.4), MaxTurnover(0.6),

@@ -18,6 +18,7 @@ from test_allocation.test_optimizer.test_solvers.test_interior_point import (
 )
 
 from allocation import (
+    CardinalityPenalty,
     ExpectedReturn,
     LinearCost,
     LongOnly,
@@ -25,7 +26,6 @@ from allocation import (
     MaxWeight,
     MinCash,
     NetExposure,
-    Sparse,
     Variance,
 )
 from allocation.optimizer.solvers import interior_point
@@ -36,7 +36,7 @@ from allocation.optimizer.solvers.kernels import VERSION, Kernels, kernels
 from allocation.optimizer.solvers.newton import has_few_factors
 
 TURNOVER = (LongOnly(), MaxWeight(0.4), NetExposure(1.0, 1.0), MaxTurnover(0.4))
-COSTS = (LinearCost(1e-4), Sparse(1e-5))
+COSTS = (LinearCost(1e-4), CardinalityPenalty(1e-5))
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allocation.optimizer.solvers.newton import Fixed, Newton
-from allocation.optimizer.solvers.portfolio_qp import QuadraticProgram, ShortRows
+from allocation.optimizer.solvers.portfolio_qp import PerAssetRows, QuadraticProgram
 
 
 def random_program(seed, n, k, shared):
@@ -22,7 +22,7 @@ def random_program(seed, n, k, shared):
     long_second[2:, 1:] = random.uniform(0.0, 1.0, (2, n - 1))
     return QuadraticProgram(
         random.uniform(0.1, 1.0, n), random.standard_normal((n, k)), np.zeros(n), np.zeros((1, n)),
-        random.standard_normal((4, n)), long_second, np.zeros(4), 2, ShortRows(a, b, h, idle),
+        random.standard_normal((4, n)), long_second, np.zeros(4), 2, PerAssetRows(a, b, h, idle),
     )  # fmt: skip
 
 

@@ -3,11 +3,11 @@
 import numpy as np
 import torch
 
-from nlp.model.forward.attention import Rows
+from nlp.model.forward.attention import SequenceSpans
 
 
 def rows(lengths):
-    return Rows(lengths, torch.tensor(np.cumsum([0, *lengths]), dtype=torch.int32))
+    return SequenceSpans(lengths, torch.tensor(np.cumsum([0, *lengths]), dtype=torch.int32))
 
 
 def plain(qkv, lengths, n_heads):

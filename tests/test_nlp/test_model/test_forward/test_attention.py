@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_nlp.test_model.test_forward.by_formula import plain, rows
 
-from nlp.model.forward.attention import ON_CPU, SHORT, TOKENS_AT_ONCE, VARLEN, Rows
+from nlp.model.forward.attention import ON_CPU, SHORT, TOKENS_AT_ONCE, VARLEN, SequenceSpans
 from nlp.model.forward.encoders import Linear
 
 WIDTH, ROOM = 16, 30
@@ -86,7 +86,7 @@ def test_the_cuda_kernel_attends_as_the_cpu_does():
     lengths, width = [33, 20, 20, 7, 1], 64
     qkv, hidden = drawn(96, 3 * width, seed=0).bfloat16(), drawn(96, width, seed=1).bfloat16()
     linear = Linear((drawn(3 * width, width, seed=2) / width**0.5).bfloat16(), drawn(3 * width, seed=3).bfloat16())
-    there, on_gpu = Rows(lengths, rows(lengths).cuts.cuda()), Linear(linear.weight.cuda(), linear.bias.cuda())
+    there, on_gpu = SequenceSpans(lengths, rows(lengths).cuts.cuda()), Linear(linear.weight.cuda(), linear.bias.cuda())
     found = VARLEN.within(qkv.cuda(), there, 2)[: sum(lengths)].float().cpu()
     expected = ON_CPU.within(qkv.float(), rows(lengths), 2)[: sum(lengths)]
     torch.testing.assert_close(found, expected, atol=2e-2, rtol=0)

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from nlp.errors import ModelError
 from nlp.model.classifier import SentimentClassifier
 from nlp.model.forward.encoders import Block, FeedForward, Linear
-from nlp.model.forward.int8 import BlockWatch, Watch, _int8_feed_forward, _int8_linear, _quantised_block, int8_runs
+from nlp.model.forward.int8 import (
+    BlockWatch,
+    RangeObserver,
+    _int8_feed_forward,
+    _int8_linear,
+    _quantised_block,
+    int8_runs,
+)
 
 pytestmark = pytest.mark.skipif(not int8_runs(), reason="needs a processor with VNNI or AMX")
 TEXTS = ["profit rises", "loss of net sales", "", "shares in the net", "5 %", " ".join(["sales"] * 30)]
@@ -36,7 +43,7 @@ def off(found, exact):
 @pytest.mark.parametrize("seed", range(3))
 def test_a_linear_map_is_close_in_spite_of_channels_that_are_off_centre_or_wide(seed):
     exact, inputs = layer(48, 64, seed), inputs_with_outliers(512, 64, seed)
-    watch = Watch(exact)
+    watch = RangeObserver(exact)
     watch(inputs)
     assert off(_int8_linear(watch.inner, watch.range)(inputs), exact(inputs)) < 0.02
 
@@ -45,7 +52,7 @@ def test_a_linear_map_is_close_in_spite_of_channels_that_are_off_centre_or_wide(
 def test_a_feed_forward_is_close_with_every_activation(activation):
     up, down, inputs = layer(192, 64, 1), layer(64, 192, 2), inputs_with_outliers(512, 64, 3)
     up.weight[5] *= 10  # a wide channel between the two
-    watched = BlockWatch(Watch(up), Watch(up), Watch(up), Watch(down), activation)
+    watched = BlockWatch(RangeObserver(up), RangeObserver(up), RangeObserver(up), RangeObserver(down), activation)
     onto = inputs_with_outliers(512, 64, 4)
     exact = FeedForward(watched.up, watched.down, activation)(inputs, onto)
     assert off(_int8_feed_forward(watched)(inputs, onto.clone()) - onto, exact - onto) < 0.03
@@ -61,7 +68,7 @@ def test_what_is_gathered_needs_no_rounding_of_its_own():
     )
     weights = torch.rand(512, 512, generator=torch.Generator().manual_seed(5)) ** 9
     weights /= weights.sum(1, keepdim=True)
-    watch = BlockWatch(*map(Watch, (qkv, out, layer(8, 64, 6), layer(64, 8, 7))), "gelu")
+    watch = BlockWatch(*map(RangeObserver, (qkv, out, layer(8, 64, 6), layer(64, 8, 7))), "gelu")
     block = Block(watch.qkv, watch.out, None, FeedForward(watch.up, watch.down, "gelu"), None)
     exact = block.out(weights @ block.qkv(inputs)[:, 128:], onto)
     block.feed_forward(inputs, onto)
@@ -70,7 +77,7 @@ def test_what_is_gathered_needs_no_rounding_of_its_own():
 
 
 def test_what_lies_beyond_the_range_that_was_watched_is_cut_to_it():
-    watch = Watch(Linear(torch.eye(4), torch.zeros(4)))
+    watch = RangeObserver(Linear(torch.eye(4), torch.zeros(4)))
     watch(torch.tensor([[-1.0] * 4, [3.0] * 4]))
     found = _int8_linear(watch.inner, watch.range)(torch.tensor([[-50.0, 50.0, 0.0, 1.0]]))
     torch.testing.assert_close(found, torch.tensor([[-1.0, 3.0, 0.0, 1.0]]), atol=0.03, rtol=0)
@@ -79,7 +86,7 @@ def test_what_lies_beyond_the_range_that_was_watched_is_cut_to_it():
 @settings(max_examples=10)
 @given(st.permutations(range(40)))
 def test_the_range_does_not_depend_on_the_order_in_which_threads_show_it(order):
-    parts, watch = inputs_with_outliers(40, 8, 0), Watch(layer(4, 8, 0))
+    parts, watch = inputs_with_outliers(40, 8, 0), RangeObserver(layer(4, 8, 0))
     for row in order:
         watch(parts[row : row + 1])
     assert torch.equal(watch.range.low, parts.amin(0))
@@ -88,7 +95,7 @@ def test_the_range_does_not_depend_on_the_order_in_which_threads_show_it(order):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_layers_that_overflow_are_refused(value):
-    watch = Watch(layer(4, 8, 0))
+    watch = RangeObserver(layer(4, 8, 0))
     watch(torch.full((2, 8), value))
     with pytest.raises(ModelError, match="not finite: train it anew, or use float32"):
         _int8_linear(watch.inner, watch.range)

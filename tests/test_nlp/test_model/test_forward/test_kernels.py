@@ -13,7 +13,7 @@ from nlp.model.forward import kernels as module
 from nlp.model.forward.attention import attend_by_length, attend_on_cpu
 from nlp.model.forward.encoders import Norm
 from nlp.model.forward.int8 import Rounding
-from nlp.model.forward.kernels import VERSION, Kernels, kernels, lies_plain
+from nlp.model.forward.kernels import VERSION, Kernels, is_kernel_compatible, kernels
 
 lengths_drawn = st.lists(st.integers(1, 40) | st.sampled_from([7, 8, 9, 15, 16, 17, 33, 130]), min_size=1, max_size=9)
 shapes = st.sampled_from([(1, 32), (2, 32), (3, 64), (2, 96)])  # heads, and channels of one
@@ -98,11 +98,11 @@ def test_what_lies_outside_becomes_the_end_and_what_is_no_number_zero(quick):
 
 def test_vectors_that_do_not_lie_plain_are_left_to_pytorch():
     vectors = torch.zeros(4, 64)
-    assert lies_plain(vectors, 64)
-    assert not lies_plain(vectors, 48)
-    assert not lies_plain(vectors.double(), 64)
-    assert not lies_plain(vectors.T, 4)
-    assert not lies_plain(torch.zeros(4, 64, device="meta"), 64)
+    assert is_kernel_compatible(vectors, 64)
+    assert not is_kernel_compatible(vectors, 48)
+    assert not is_kernel_compatible(vectors.double(), 64)
+    assert not is_kernel_compatible(vectors.T, 4)
+    assert not is_kernel_compatible(torch.zeros(4, 64, device="meta"), 64)
 
 
 @pytest.mark.usefixtures("without")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nlp.errors import ModelError, NewsError, NlpError
 from nlp.provenance import TrainingTexts
-from nlp.scoring.ray.worker import Reading, Scorer, Worker
+from nlp.scoring.ray.worker import NewsReader, Scorer, Worker
 from nlp.scoring.store import ScoreStore
 from nlp.scoring.stream import read as table_parts
 from nlp.scoring.stream.clean import NewsCount
@@ -54,7 +54,7 @@ def scored(path, out, stub, stores=lambda _: nullcontext(), last=None):
     """Do on one machine what a cluster would, in another order; `last`: die before the part of that number."""
     table, tally = surveyed_news(path), Tally(NewsCount())
     with parts_folder(out) as folder:
-        rows = list(Reading(table, None, TOLD, str(out))())[:last]
+        rows = list(NewsReader(table, None, TOLD, str(out))())[:last]
         worker = Worker(Scorer(lambda: stub, stores), stub.fingerprint, folder)
         for row in map(worker, reversed(rows)):
             (told,) = row.to_pylist()
@@ -156,7 +156,7 @@ def test_a_store_computes_each_text_once_in_all_parts(tmp_path, small_parts):
 
 def test_another_model_on_a_machine_is_refused(tmp_path):
     table = surveyed_news(write_table(news(4), tmp_path / "n.csv"))
-    (row, _) = Reading(table, None, None, "out")()
+    (row, _) = NewsReader(table, None, None, "out")()
     with (
         parts_folder(tmp_path / "out") as folder,
         pytest.raises(ModelError, match=r"is other, on another machine stub"),

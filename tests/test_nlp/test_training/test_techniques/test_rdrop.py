@@ -15,7 +15,7 @@ from nlp.labels import LABELS
 from nlp.training.finetune import finetune
 from nlp.training.recipe import FinetuneConfig
 from nlp.training.techniques.loss import classification_loss, trainer_loss
-from nlp.training.techniques.rdrop import disagreement, seen_twice
+from nlp.training.techniques.rdrop import duplicate_batch, rdrop_kl
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -48,23 +48,23 @@ def test_disagreement_is_torchs_divergence_both_ways(seed):
     log_p, log_q = torch.log_softmax(logits, dim=-1).unbind(1)
     there = kl_div(log_q, log_p, log_target=True, reduction="none").sum(-1)
     back = kl_div(log_p, log_q, log_target=True, reduction="none").sum(-1)
-    assert disagreement(logits, counts).item() == pytest.approx((counts * (there + back) / 2).mean().item())
+    assert rdrop_kl(logits, counts).item() == pytest.approx((counts * (there + back) / 2).mean().item())
 
 
 @given(st.integers(0, 1000))
 def test_readings_that_agree_do_not_disagree(seed):
     once = drawn(5, 1, 3, seed=seed)
-    assert disagreement(once.expand(5, 2, 3), torch.ones(5)).item() == 0.0
+    assert rdrop_kl(once.expand(5, 2, 3), torch.ones(5)).item() == 0.0
 
 
 def test_half_precision_is_computed_in_float32():
     logits = drawn(5, 2, 3).half()
-    assert disagreement(logits, torch.ones(5)).item() == disagreement(logits.float(), torch.ones(5)).item()
+    assert rdrop_kl(logits, torch.ones(5)).item() == rdrop_kl(logits.float(), torch.ones(5)).item()
 
 
 def test_in_training_each_text_has_two_rows_side_by_side(model):
     once = model.eval()(**INPUTS).logits
-    with seen_twice(model):
+    with duplicate_batch(model):
         twice = model.train()(**INPUTS).logits
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):
@@ -75,7 +75,7 @@ def test_in_training_each_text_has_two_rows_side_by_side(model):
 
 
 def test_measured_and_afterwards_a_text_is_read_once(model):
-    with seen_twice(model):
+    with duplicate_batch(model):
         assert len(model.eval()(**INPUTS).logits) == 3
     assert len(model.train()(**INPUTS).logits) == 3
 
@@ -85,7 +85,7 @@ def test_the_loss_is_the_mean_of_both_readings_and_their_disagreement(seed, alph
     logits, counts = drawn(4, 2, 3, seed=seed), torch.tensor([1.0, 0.3, 2.0, 1.0], dtype=torch.float64)
     targets = torch.eye(3, dtype=torch.float64)[[0, 2, 1, 1]] * counts[:, None]
     first, second = (classification_loss(reading, targets) for reading in logits.unbind(1))
-    wanted = (first + second) / 2 + alpha * disagreement(logits, counts)
+    wanted = (first + second) / 2 + alpha * rdrop_kl(logits, counts)
     assert trainer_loss(rdrop=alpha)(answers(logits.flatten(0, 1)), targets).item() == pytest.approx(wanted.item())
 
 
@@ -108,8 +108,8 @@ def spread(classifier, texts):
     model = classifier.model.float().train()
     inputs = classifier.tokenizer(texts, return_tensors="pt", padding=True)
     torch.manual_seed(0)
-    with torch.no_grad(), seen_twice(model):
-        return disagreement(model(**inputs).logits.unflatten(0, (-1, 2)), torch.ones(len(texts))).item()
+    with torch.no_grad(), duplicate_batch(model):
+        return rdrop_kl(model(**inputs).logits.unflatten(0, (-1, 2)), torch.ones(len(texts))).item()
 
 
 def test_training_makes_draws_of_dropout_agree(tiny_model):
