@@ -107,8 +107,8 @@ class SentimentPolicy:
         return task.program.decide(task.expected_return, task.risk, task.held, locked=task.locked, given=task.given)
 
     def inputs_digest(self, now: pd.Timestamp) -> str:
-        """Return a digest of what the forecast reads beside the view; empty where it reads nothing more."""
-        return inputs_digest_of(self.forecast, now)
+        """Return a digest of what forecast and risk model read beyond the view; empty where they read nothing more."""
+        return "".join(inputs_digest_of(reader, now) for reader in (self.forecast, self.risk))
 
     def _task(self, view: View) -> "_Task | None":
         assets = self._investable(view)
