@@ -12,10 +12,9 @@ import allocation.data.cli
 import allocation.live.cli.app
 import backtest.cli.app
 import nlp.cli.app
-from allocation.errors import AllocationError
 from allocation.live.cli.hooks import NewsSignal
 from newsfolio.command.demo import demo
-from nlp.errors import NlpError
+from newsfolio.shared.errors import NewsfolioError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +57,7 @@ def main(arguments: list[str] | None = None) -> Any:
     logging.basicConfig(level=logging.WARNING, format="note: %(message)s", stream=sys.stderr)
     try:
         return app(arguments)
-    except (AllocationError, NlpError, OSError) as error:
+    except (NewsfolioError, OSError) as error:
         reason = " ".join(str(error).split())
         typer.echo(f"error: {reason}", err=True)
         sys.exit(1)
