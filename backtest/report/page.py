@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from allocation.data.files import write_text
 from allocation.errors import FrameError
 from backtest.report.charts import (
     Chart,
@@ -39,6 +38,7 @@ from backtest.result.attribution import Attribution
 from backtest.result.result import HEADER, Result
 from backtest.signal_study.information_coefficient import InformationCoefficient, Placebo
 from backtest.sweeps.sweep import Sweep
+from newsfolio.shared.atomic import write_text
 from newsfolio.shared.page import render_page
 
 SECTIONS = (

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from newsfolio.shared.atomic import write_text
 from newsfolio.shared.page import render_page
+from nlp.errors import NlpError
 from nlp.evaluation.assessment import Assessment, Rival
 from nlp.evaluation.charts import confusion_picture, reliability_picture
 from nlp.evaluation.tables import (
@@ -17,7 +19,6 @@ from nlp.evaluation.tables import (
     number,
     part_tables,
 )
-from nlp.texts.tables import write_whole
 
 FILE = "evaluation.html"
 SECTIONS = [
@@ -41,7 +42,7 @@ def write_evaluation(found: Assessment, folder: str | Path, *, facts: Mapping[st
         NlpError: the folder cannot be written.
     """
     html = evaluation_html(found, facts=facts)
-    return write_whole(Path(folder) / FILE, {".html": lambda path: path.write_text(html, encoding="utf-8")})
+    return write_text(html, Path(folder) / FILE, NlpError)
 
 
 def evaluation_html(found: Assessment, *, facts: Mapping[str, str] | None = None) -> str:

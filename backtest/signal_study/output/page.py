@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from allocation.data.files import write_text
 from backtest.signal_study.output.charts import pictures
 from backtest.signal_study.output.tables import PARTS, rows_of, span
+from newsfolio.shared.atomic import write_text
 from newsfolio.shared.page import render_page
 
 if TYPE_CHECKING:
