@@ -11,7 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlp.errors import NewsError
-from nlp.signals.daily import DEFAULT_PRIOR_COUNT, FEWEST, FEWEST_LEVELS, LEAST, MEMORY, MOST, daily_signal, news_signal
+from nlp.signals.daily import (
+    DEFAULT_PRIOR_COUNT,
+    FEWEST,
+    FEWEST_LEVELS,
+    LEAST,
+    SURPRISE_WINDOW,
+    MOST,
+    daily_signal,
+    news_signal,
+)
 from nlp.signals.novelty import weigh_headlines
 
 CALENDAR = exchange_calendars.get_calendar("XNYS", start="2018-10-01", end="2020-03-31")
@@ -218,7 +227,9 @@ def test_count_coverage_and_surprise_are_what_they_say():
     assert found.coverage.equals(found.level.notna().mean(axis=1).rename("coverage"))
     today = 150
     level = found.level["3"]
-    assert found.surprise["3"].iloc[today] == pytest.approx(level.iloc[today] - level[today - MEMORY : today].mean())
+    assert found.surprise["3"].iloc[today] == pytest.approx(
+        level.iloc[today] - level[today - SURPRISE_WINDOW : today].mean()
+    )
     assert found.surprise["3"].notna().sum() <= level.notna().sum() - FEWEST_LEVELS
     assert found.level.equals(daily_signal(many(np.random.default_rng(1)), SESSIONS))
 
