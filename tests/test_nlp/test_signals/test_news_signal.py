@@ -16,8 +16,8 @@ from nlp.signals.daily import (
     FEWEST,
     FEWEST_LEVELS,
     LEAST,
-    SURPRISE_WINDOW,
     MOST,
+    SURPRISE_WINDOW,
     daily_signal,
     news_signal,
 )
