@@ -62,7 +62,7 @@ def main(out: Path, data: Path) -> None:
     covered = signal.notna().to_numpy().mean()
     print(f"signal: {signal.shape[0]} sessions × {signal.shape[1]} stocks, {covered:.0%} covered")
 
-    fresh = daily_signal(scored, sessions, silence=1, halflife=0.1)  # the session's own tweets and no older ones
+    fresh = daily_signal(scored, sessions, max_age=1, halflife=0.1)  # the session's own tweets and no older ones
     coefficients = [
         same_session_ic(fresh, bars.close, name="same session, its own tweets"),
         next_session_ic(fresh, bars.close, name="next session, its own tweets"),
