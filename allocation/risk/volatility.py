@@ -78,8 +78,8 @@ class HarVolatility:
     (a centred panel: T. Bollerslev et al., "Risk everywhere", Review of Financial Studies 31, 2018; the lags are those
     of F. Corsi, J. Financial Econometrics 7, 2009). They minimise QLIKE, y / f - log(y / f) - 1, with a little
     shrinkage, on the last `window` sessions, anew every `refit` sessions. The level is the asset's mean range variance
-    over `level` sessions. As ranges miss what happens between trades, a forecast is scaled by the asset's own ratio of squared
-    returns to range variances over those sessions: it is the volatility of close-to-close returns.
+    over `level` sessions. As ranges miss what happens between trades, a forecast is scaled by the asset's own ratio of
+    squared returns to range variances over those sessions: it is the volatility of close-to-close returns.
 
     Values below a hundredth of an asset's median (halts) and above fifty times it (bad ticks) count as these.
 
@@ -105,8 +105,8 @@ class HarVolatility:
     def path(self, bars: "Bars") -> pd.DataFrame:
         """Return the forecast of every session (sessions × assets), each made from rows up to it alone.
 
-        A cell is NaN until its asset has some 110 sessions, and where it has no price. Coefficients change at fixed rows counted
-        from the first, so a longer history of the future changes no row.
+        A cell is NaN until its asset has some 110 sessions (150 for the first assets), and where it has no price.
+        Coefficients change at fixed rows, counted from the first: rows that are added later change none before them.
         """
         variance = range_variance(bars, self.estimator)
         logs = _logs(bars.close)
@@ -160,7 +160,7 @@ def _fit_qlike(features: FloatArray, target: FloatArray) -> FloatArray:
         fitted = x @ b
         return float(np.mean(y * np.exp(-fitted) + fitted) + 0.5 * ridge @ b**2)
 
-    b: FloatArray = np.linalg.solve(x.T @ x / len(y) + np.diag(ridge), x.T @ np.log(y) / len(y))
+    b = np.asarray(np.linalg.solve(x.T @ x / len(y) + np.diag(ridge), x.T @ np.log(y) / len(y)), dtype=np.float64)
     for _ in range(STEPS):
         ratio = y * np.exp(-(x @ b))
         gradient = x.T @ (1.0 - ratio) / len(y) + ridge * b
@@ -168,7 +168,7 @@ def _fit_qlike(features: FloatArray, target: FloatArray) -> FloatArray:
         step, size = np.linalg.solve(hessian, gradient), 1.0
         while loss(b - size * step) > loss(b) and size > 1e-3:
             size /= 2.0
-        b = np.asarray(b - size * step)
+        b = b - size * np.asarray(step, dtype=np.float64)
     return b
 
 

