@@ -12,7 +12,8 @@ import typer
 from allocation.data.files import read_frame
 from allocation.data.load import YAHOO, Bars, day_of, load_prices
 from allocation.errors import AllocationError, SourceError
-from allocation.execution.sizing import Rules
+from allocation.execution.book import Rules
+from allocation.execution.costs import Costs
 from allocation.frames import sessions_of
 from allocation.live import clock
 from allocation.live.broker import Broker
@@ -126,12 +127,11 @@ class Call:
         return Ready(policy, inputs, replace(settings, due=due), broker)
 
     def _settings(self) -> Settings:
-        rate = self.rules["cost_bp"] / 1e4
-        rules = Rules(rate, self.rules["lot"], self.rules["minimum"], self.rules["reserve"])
+        rules = Rules(lot=self.rules["lot"], minimum=self.rules["minimum"], reserve=self.rules["reserve"])
         limits = Limits(
             self.limits["weight"], self.limits["turnover"], self.limits["coverage"], allowed=frozenset(self.allow)
         )
-        return Settings(rules, limits, self.calendar)
+        return Settings(rules, limits, self.calendar, costs=Costs.of(self.rules["cost_bp"] / 1e4))
 
     def _inputs(self, read_news: ReadNewsSignal, session: pd.Timestamp) -> Inputs:
         bars, sources = self.sources.bars(session), self.sources
@@ -155,7 +155,7 @@ class Call:
     def _step(self, run: Run, ready: Ready, session: pd.Timestamp) -> StepReport:
         settings = ready.settings
         with open_ledger(run.ledger, wait=run.wait, dry_run=run.dry_run) as ledger, measured(ledger, run.metrics):
-            broker = ready.broker or PaperBroker(ledger, settings.rules.rate, self.cash)
+            broker = ready.broker or PaperBroker(ledger, settings.costs, self.cash)
             return rebalance(ready.policy, ready.inputs, session, ledger, broker, settings)
 
 
