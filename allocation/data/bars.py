@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from allocation.data.files import check_ending, parse_dates, write_whole
+from allocation.data.wide import parse_dates
 from allocation.errors import FrameError, SourceError
 from allocation.frames import check_prices, named
+from newsfolio.shared.tables import write_table
 
 LONG_COLUMNS = ("date", "ticker", "close")
 MARKS_OF_LONG = {"ticker", "close", "open", "adj_close"}  # no wide table has assets of these names
@@ -106,11 +107,7 @@ def _numbers(values: pd.Series, name: str) -> pd.Series:
 
 def write_bars(bars: Bars, path: str | Path) -> Path:
     """Write bars as a long table (date, ticker, close and, where known, open, volume) that `load_prices` reads."""
-    path = Path(path)
-    check_ending(path)
     frames = {"close": bars.close, "open": bars.open, "volume": bars.volume}
     long = pd.DataFrame({name: frame.stack() for name, frame in frames.items() if frame is not None})
     table = long.rename_axis(["date", "ticker"]).reset_index()
-    if path.suffix == ".csv":
-        return write_whole(path, lambda temporary: table.to_csv(temporary, index=False))
-    return write_whole(path, lambda temporary: table.to_parquet(temporary, index=False))
+    return write_table(table, path, SourceError)

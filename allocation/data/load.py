@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from allocation.data.bars import MARKS_OF_LONG, Bars, bars_from_long, write_bars
-from allocation.data.files import parse_dates, read_frame, read_table
+from allocation.data.wide import parse_dates, read_frame, read_numbers
 from allocation.errors import SourceError
 from allocation.frames import check_prices, named, sessions_of
 
@@ -119,7 +119,7 @@ def _range(first: pd.Timestamp | None, last: pd.Timestamp | None) -> str:
 
 
 def _from_file(path: Path) -> Bars:
-    table = read_table(path)
+    table = read_numbers(path)
     if MARKS_OF_LONG & set(table.columns):
         return bars_from_long(table, where=str(path))
     return Bars(check_prices(read_frame(path), name=str(path)))

@@ -104,9 +104,10 @@ def read(prices: str, signal: Path | None, headlines: Path | None, settings: Set
     Raises:
         AllocationError: a file cannot be read or does not hold what it should, or no date is left to decide on.
     """
-    from allocation.data.files import read_frame, read_table
+    from allocation.data.wide import read_frame
     from allocation.frames import sessions_of
     from backtest.report.headlines import checked_headlines
+    from newsfolio.shared.tables import read_table
 
     if settings.attribution and signal is None:
         raise AllocationError("--attribution asks what the news added: give a --signal")
@@ -114,7 +115,7 @@ def read(prices: str, signal: Path | None, headlines: Path | None, settings: Set
         raise AllocationError("--placebo shuffles a signal: give a --signal")
     bars = _bars_to_fill(prices, settings.fill)
     values = read_frame(signal) if signal else None
-    news = read_table(headlines) if headlines else None
+    news = read_table(headlines, SourceError)[0] if headlines else None
     if news is not None:
         checked_headlines(news, str(headlines))
     named = {"signal": signal, "headlines": headlines}
@@ -225,12 +226,13 @@ def _run(name: str, policy: "Policy", data: Data, settings: Settings, signal: "p
 
 
 def _write(found: _Found, data: Data, settings: Settings, strategy: Path, out: Path) -> None:
-    from allocation.data.files import write_frame, write_text
+    from allocation.data.wide import write_frame
     from backtest.cli.json_text import json_text
     from backtest.report.manifest import manifest
     from backtest.report.page import write_report
     from backtest.result.files import save_result
     from backtest.signal_study.information_coefficient import next_session_ic, same_session_ic
+    from newsfolio.shared.atomic import write_text
 
     signal, prices, mine = data.signal, data.bars.close, found.results[0]
     coefficients = [] if signal is None else [same_session_ic(signal, prices), next_session_ic(signal, prices)]

@@ -13,7 +13,6 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 from plotly.io.json import to_json_plotly
 
-from allocation.data.files import write_text
 from allocation.errors import FrameError
 from backtest.report.charts import (
     Chart,
@@ -44,6 +43,7 @@ from backtest.result.attribution import Attribution
 from backtest.result.result import HEADER, Result
 from backtest.signal_study.information_coefficient import InformationCoefficient, Placebo
 from backtest.sweeps.sweep import Sweep
+from newsfolio.shared.atomic import write_text
 from newsfolio.shared.page import asset, page_style
 
 

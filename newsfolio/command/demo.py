@@ -134,9 +134,9 @@ def _backtests(market: "Market", signal: "pd.DataFrame") -> "list[Result]":
 
 def _write(run: _DemoRun, report: "FinetuneReport", classifier: "SentimentClassifier", out: Path) -> None:
     from allocation import write_frame
-    from allocation.data.files import write_text
     from backtest import write_report
-    from nlp.texts.tables import write_table
+    from newsfolio.shared.atomic import write_text
+    from newsfolio.shared.tables import write_table
 
     manifest = _manifest(run, report, classifier)
     for name, frame in run.frames.items():

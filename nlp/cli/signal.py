@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from nlp.errors import NewsError
+from nlp.errors import NewsError, NlpError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,10 +34,10 @@ def signal(
     timezone: Annotated[str | None, typer.Option(help="Zone of publication times that name none.")] = None,
 ) -> None:
     """Turn scored headlines into one signal per session and asset."""
+    from newsfolio.shared.tables import write_indexed
     from nlp.signals.daily import daily_signal
     from nlp.signals.sessions import assign_session, calendar_sessions
     from nlp.texts.headlines import headlines_with_report
-    from nlp.texts.tables import write_indexed
 
     kind, crossed = _one_of(how, ("mean", "sum"), "--how"), _one_of(relative, ("no", "zscore", "rank"), "--relative")
     groups = _read_sectors(sectors, crossed)
@@ -49,7 +49,7 @@ def signal(
         prior_strength=_strength(prior_strength), silence=silence, calendar=calendar, cutoff=cutoff,
         how="sum" if kind == "sum" else "mean",
     )  # fmt: skip
-    write_indexed(_crossed(frame, crossed, groups), out)
+    write_indexed(_crossed(frame, crossed, groups), out, NlpError)
     typer.echo(
         f"{report}\n{len(rows):,} headlines -> {frame.shape[0]:,} sessions × {frame.shape[1]} assets, "
         f"{frame.notna().to_numpy().mean():.0%} covered; written to {out}\n{_taught(frame)}"
@@ -98,7 +98,7 @@ def _delayed(rows: "pd.DataFrame", minutes: float) -> "pd.DataFrame":
 
 
 def _read_sectors(path: Path | None, relative: str) -> "pd.Series | None":
-    from nlp.texts.tables import need_columns, read_table
+    from newsfolio.shared.tables import need_columns, read_table
 
     if path is None:
         return None

@@ -6,7 +6,9 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
+from newsfolio.shared.atomic import write_text
 from newsfolio.shared.page import asset
+from nlp.errors import NlpError
 from nlp.evaluation.assessment import Assessment, Rival
 from nlp.evaluation.charts import confusion_picture, reliability_picture
 from nlp.evaluation.tables import (
@@ -20,7 +22,6 @@ from nlp.evaluation.tables import (
     number,
     part_tables,
 )
-from nlp.texts.tables import write_whole
 
 FILE = "evaluation.html"
 # No script at all; pictures are drawn by the markup itself.
@@ -37,7 +38,7 @@ def write_evaluation(found: Assessment, folder: str | Path, *, facts: Mapping[st
         NlpError: the folder cannot be written.
     """
     html = evaluation_html(found, facts=facts)
-    return write_whole(Path(folder) / FILE, {".html": lambda path: path.write_text(html, encoding="utf-8")})
+    return write_text(html, Path(folder) / FILE, NlpError)
 
 
 def evaluation_html(found: Assessment, *, facts: Mapping[str, str] | None = None) -> str:

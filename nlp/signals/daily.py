@@ -10,12 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from newsfolio.shared.arrays import FloatArray
+from newsfolio.shared.tables import need_columns
 from nlp.errors import NewsError
 from nlp.provenance import read_provenance
 from nlp.signals.cells import Cells, sum_cells
 from nlp.signals.sessions import calendar_sessions
 from nlp.signals.shrinkage import fitted_strength
-from nlp.texts.tables import need_columns
 
 log = logging.getLogger(__name__)
 

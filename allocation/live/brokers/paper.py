@@ -89,7 +89,7 @@ class PaperBroker:
         """Follow splits and dividends and count the shares anew at the last row of `closes` (sessions × assets).
 
         Prices are adjusted: when a vendor rewrites history for a split or dividend, the same money is more shares
-        of cheaper history. corrected: assets whose history was mended rather than adjusted; their shares stay.
+        of cheaper history. corrected: assets whose history was corrected rather than adjusted; their shares stay.
         Returns the factor by asset where shares changed. All or nothing, and nothing the second time.
         """
         book = self.book()
@@ -145,7 +145,7 @@ def check_cash(cash: float) -> None:
 
 def revisions(book: PaperAccount, closes: pd.DataFrame) -> pd.DataFrame:
     """Return, by held asset, by what `closes` were divided since the book was counted: `factor` at its session,
-    `earlier` at the one before. A split or dividend divides both alike; a mended price only one.
+    `earlier` at the one before. A split or dividend divides both alike; a corrected price only one.
 
     Raises:
         BrokerError: the prices do not reach back to the book's session.

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from allocation.data.files import write_text
 from backtest.signal_study.output.charts import pictures
 from backtest.signal_study.output.tables import PARTS, rows_of, span
+from newsfolio.shared.atomic import write_text
 from newsfolio.shared.page import asset, page_style
 
 if TYPE_CHECKING:
