@@ -106,8 +106,8 @@ class SentimentPolicy:
         return rebalancing.decide()
 
     def inputs_digest(self, now: pd.Timestamp) -> str:
-        """Return a digest of what the forecast reads besides the view; empty where it reads nothing more."""
-        return inputs_digest_of(self.forecast, now)
+        """Return a digest of what forecast and risk model read beyond the view; empty where they read nothing more."""
+        return "".join(inputs_digest_of(reader, now) for reader in (self.forecast, self.risk))
 
     def _rebalancing(self, view: View) -> "_Rebalancing | None":
         assets = self._investable(view)

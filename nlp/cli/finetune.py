@@ -137,8 +137,8 @@ def _corpora(files: list[Path], also_weight: float, labels: str) -> "dict[str, W
 
 def _public(train: Path, weight: float, taken: set[str], seed: int) -> "dict[str, Weighted]":
     """The public corpora beside TRAIN that were not named, in whatever format, drawn from where they are large."""
+    from newsfolio.shared.tables import READERS
     from nlp.corpora.public_corpora import MOST, at_most, public_beside
-    from nlp.texts.tables import READERS
 
     files = public_beside(train, READERS, taken=taken)
     if files:
