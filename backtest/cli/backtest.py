@@ -172,7 +172,7 @@ def _capacity(mine: "Result", inputs: Inputs) -> tuple[float | None, str | None]
 
 
 def _run(name: str, policy: "Policy", inputs: Inputs, settings: Settings, signal: "pd.DataFrame | None") -> "Result":
-    from backtest.engine.book import Costs
+    from allocation.execution.costs import Costs
     from backtest.engine.run_backtest import run
 
     return run(
