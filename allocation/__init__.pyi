@@ -1,9 +1,9 @@
-from allocation.data.files import read_frame as read_frame
-from allocation.data.files import write_frame as write_frame
 from allocation.data.load import Bars as Bars
 from allocation.data.load import load_prices as load_prices
 from allocation.data.load import write_bars as write_bars
 from allocation.data.versions import price_fetches as price_fetches
+from allocation.data.wide import read_frame as read_frame
+from allocation.data.wide import write_frame as write_frame
 from allocation.errors import AllocationError as AllocationError
 from allocation.errors import FrameError as FrameError
 from allocation.errors import MissingPriceError as MissingPriceError
@@ -93,6 +93,9 @@ from allocation.risk.covariance import RiskModel as RiskModel
 from allocation.risk.covariance import Sample as Sample
 from allocation.risk.factor_models import StatisticalFactors as StatisticalFactors
 from allocation.risk.factor_models import UserFactors as UserFactors
+from allocation.risk.scaled import ScaledRisk as ScaledRisk
+from allocation.risk.volatility import HarVolatility as HarVolatility
+from allocation.risk.volatility import range_variance as range_variance
 from allocation.schedule import rebalance_dates as rebalance_dates
 from allocation.view import Forecast as Forecast
 from allocation.view import Policy as Policy

@@ -1,18 +1,20 @@
 """What can go wrong below, as one tree; every message names what, where and the remedy.
 
-    AllocationError(ValueError)
+    AllocationError(NewsfolioError)
     ├── FrameError          a frame of prices, signal or weights is not what it must be
     │   └── MissingPriceError    an asset or a session that needs a price has none
     ├── RiskError           a covariance that no optimizer can use (NaN, negative variance, too short)
     ├── PolicyError         a policy returned something that is not a row of weights
     ├── OptimizationError   the solver found no optimum: infeasible, unbounded, inaccurate or crashed
-    └── SourceError         a file or a data vendor did not give what was asked for
+    └── SourceError         a file or a data vendor did not give what was asked for, or cannot be written
 
 All of them are `ValueError`s, so a caller who knows only Python still catches them.
 """
 
+from newsfolio.shared.errors import NewsfolioError
 
-class AllocationError(ValueError):
+
+class AllocationError(NewsfolioError):
     """Base of every error that `allocation` and `backtest` raise on purpose."""
 
 
@@ -37,4 +39,4 @@ class OptimizationError(AllocationError):
 
 
 class SourceError(AllocationError):
-    """A file or data vendor did not give what was asked for."""
+    """A file or data vendor did not give what was asked for, or a file cannot be written."""

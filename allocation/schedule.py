@@ -4,13 +4,13 @@ A week or month ends on its last session of the exchange's calendar, which is pu
 the last row a price file happens to have: a schedule run live today and one run in a backtest agree.
 """
 
-from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from allocation.errors import FrameError
+from newsfolio.shared.calendars import ExchangeHours, beyond_record, exchange_hours
 
 MARGIN = pd.Timedelta(days=31)  # no exchange closes for a month
 
@@ -41,7 +41,7 @@ def rebalance_dates(
     if every not in ("weekly", "monthly"):
         raise FrameError(f"schedule {every!r} is not known: use daily, weekly, monthly or a number of sessions >= 1")
     following = next_sessions(sessions, calendar)
-    period = "M" if every == "monthly" else _week(_calendar(sessions, calendar).weekmask)
+    period = "M" if every == "monthly" else _week(_hours(sessions, calendar).weekmask)
     return sessions[sessions.to_period(period) != following.to_period(period)]
 
 
@@ -54,7 +54,7 @@ def is_due(session: pd.Timestamp, sessions: pd.DatetimeIndex, every: str, calend
 def sessions_a_year(sessions: pd.DatetimeIndex, calendar: str) -> int:
     """Return how many sessions the exchange has in a year: the mean, rounded, of the years that `sessions` touch."""
     first, last = sessions[0].year, sessions[-1].year
-    years = pd.DatetimeIndex(_calendar(sessions, calendar).sessions).year
+    years = _hours(sessions, calendar).sessions.year
     return round(int(((years >= first) & (years <= last)).sum()) / (last - first + 1))
 
 
@@ -68,44 +68,20 @@ def _week(weekmask: str) -> str:
     return "W-SAT" if weekmask[5:] == "01" else "W-SUN"
 
 
-def _calendar(sessions: pd.DatetimeIndex, name: str) -> Any:
-    """The exchange's calendar around `sessions`, in whole years so that windows of one history share it."""
-    return _calendar_of_years(name, sessions[0].year - 1, sessions[-1].year + 1)
-
-
-@lru_cache(maxsize=16)
-def _calendar_of_years(name: str, first: int, last: int) -> Any:
-    """The calendar of these years, or as much of them as is recorded."""
-    import exchange_calendars  # half a second to load
-
-    start, end = pd.Timestamp(first, 1, 1), pd.Timestamp(last, 12, 31)
-    try:
-        return exchange_calendars.get_calendar(name, start=start, end=end)
-    except exchange_calendars.errors.InvalidCalendarName as error:
-        raise FrameError(f"calendar {name!r} is not known to exchange_calendars: use XNYS, XLON, 24/7, ...") from error
-    except ValueError:  # begins or ends beyond what is recorded; to ask for the bounds first takes as long again
-        return _recorded(name, start, end)
-
-
-def _recorded(name: str, start: pd.Timestamp, end: pd.Timestamp) -> Any:
-    import exchange_calendars
-
-    kind = type(exchange_calendars.get_calendar(name))
-    lower, upper = kind.bound_min(), kind.bound_max()
-    try:
-        return exchange_calendars.get_calendar(
-            name, start=max(start, lower) if lower else start, end=min(end, upper) if upper else end
-        )
-    except ValueError as error:
-        raise FrameError(f"calendar {name} does not cover the years {start.year} to {end.year}: {error}") from error
+def _hours(sessions: pd.DatetimeIndex, calendar: str) -> ExchangeHours:
+    return exchange_hours(calendar, sessions[0], sessions[-1], error=FrameError)
 
 
 def next_sessions(sessions: pd.DatetimeIndex, calendar: str = "XNYS") -> pd.DatetimeIndex:
     """Return the exchange's session after each of `sessions`; after the last one recorded, a day a month later."""
     _check_sessions(sessions)
-    recorded = pd.DatetimeIndex(_calendar(sessions, calendar).sessions)
-    strangers = sessions.difference(recorded)
-    if len(strangers):
-        raise FrameError(f"{strangers[0].date()} is not a session of {calendar}: name the calendar of these prices")
+    hours = _hours(sessions, calendar)
+    recorded, outside = hours.sessions, sessions.difference(hours.sessions)
+    if len(outside) and outside[0] > hours.last:
+        raise FrameError(
+            f"no session of {calendar} is known for {outside[0].date()}: {beyond_record(calendar, hours.last)}"
+        )
+    if len(outside):
+        raise FrameError(f"{outside[0].date()} is not a session of {calendar}: name the calendar of these prices")
     known = recorded.append(pd.DatetimeIndex([recorded[-1] + MARGIN]))
     return pd.DatetimeIndex(known[known.searchsorted(sessions, side="right")])

@@ -23,10 +23,10 @@ import numpy as np
 import pandas as pd
 
 from allocation import Bars
-from allocation.data.files import write_text
 from allocation.data.load import bars_from_long, load_prices
 from backtest import newey_west_t, sharpe_interval
 from backtest.signal_study.information_coefficient import shuffled_across_assets
+from newsfolio.shared.atomic import write_text
 from nlp import SentimentClassifier, assign_session, read_headlines, score_headlines
 from nlp.evaluation.baselines import read_word_list
 from nlp.scoring.score import with_scores

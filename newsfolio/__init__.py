@@ -1,3 +1,3 @@
 """News in, portfolio out: the command (`newsfolio.command`), and what all packages share (`newsfolio.shared`)."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"

@@ -1,6 +1,6 @@
 """What can go wrong with texts and models, as one tree; every message names what, where and the remedy.
 
-NlpError(ValueError)
+NlpError(NewsfolioError)
 ├── NewsError       headlines that cannot be read: columns, dates, time zones, nothing left
 ├── CorpusError     labelled texts that cannot be trained or tested on: unknown labels, one class
 ├── ModelError      a model folder that cannot be used: no safetensors, other labels, wrong digest
@@ -8,8 +8,10 @@ NlpError(ValueError)
     └── UnwritableError   it lies where nothing can be written
 """
 
+from newsfolio.shared.errors import NewsfolioError
 
-class NlpError(ValueError):
+
+class NlpError(NewsfolioError):
     """Base of every error that `nlp` raises on purpose."""
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from allocation.data.bars import MARKS_OF_LONG, Bars, bars_from_long, write_bars
-from allocation.data.files import parse_dates, read_frame, read_table
+from allocation.data.wide import parse_dates, read_frame, read_numbers
 from allocation.errors import SourceError
 from allocation.frames import check_prices, named, sessions_of
 
@@ -110,7 +110,8 @@ def _between(bars: Bars, first: pd.Timestamp | None, last: pd.Timestamp | None, 
     if close.empty:
         known = f"from {bars.close.index[0].date()} to {bars.close.index[-1].date()}"
         raise SourceError(f"{where}: has no prices {_range(first, last)}; it has them {known}: ask for these dates")
-    return Bars(close, *(None if each is None else each.loc[first:last] for each in (bars.open, bars.volume)))
+    others = (bars.open, bars.volume, bars.high, bars.low)
+    return Bars(close, *(None if each is None else each.loc[first:last] for each in others))
 
 
 def _range(first: pd.Timestamp | None, last: pd.Timestamp | None) -> str:
@@ -119,7 +120,7 @@ def _range(first: pd.Timestamp | None, last: pd.Timestamp | None) -> str:
 
 
 def _from_file(path: Path) -> Bars:
-    table = read_table(path)
+    table = read_numbers(path)
     if MARKS_OF_LONG & set(table.columns):
         return bars_from_long(table, where=str(path))
     return Bars(check_prices(read_frame(path), name=str(path)))

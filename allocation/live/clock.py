@@ -1,14 +1,11 @@
 """Which session a step is for, by the exchange's calendar and the clock."""
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
 import pandas as pd
 
 from allocation.errors import AllocationError
-
-MARGIN = pd.Timedelta(days=40)  # no exchange closes for longer
+from newsfolio.shared.calendars import ExchangeHours, beyond_record, exchange_hours
 
 
 @dataclass(frozen=True)
@@ -28,44 +25,49 @@ def utc_now() -> pd.Timestamp:
 
 def last_closed(now: pd.Timestamp, calendar: str = "XNYS") -> Hours:
     """Return the last session whose close has passed at `now` (UTC)."""
-    exchange = _calendar(calendar, now.year)
-    closed = exchange.closes[exchange.closes <= now]
-    return hours_of(closed.index[-1], calendar)
+    exchange = _exchange(now.tz_localize(None), calendar)
+    return _hours_at(exchange, int(exchange.closes.searchsorted(now, side="right")) - 1, calendar)
 
 
 def hours_of(session: pd.Timestamp, calendar: str = "XNYS") -> Hours:
     """Return the hours of a session.
 
     Raises:
-        AllocationError: the date is no session of the calendar.
+        AllocationError: the date is no session of the calendar, or its record ends with it.
     """
-    exchange = _calendar(calendar, session.year)
-    if not exchange.is_session(session):
+    exchange = _exchange(session, calendar)
+    if session > exchange.last:
+        raise AllocationError(
+            f"no session of {calendar} is known for {session.date()}: {beyond_record(calendar, exchange.last)}"
+        )
+    if session not in exchange.sessions:
         raise AllocationError(f"{session:%Y-%m-%d} is not a session of {calendar}: name a session")
-    following = exchange.next_session(session)
-    return Hours(session, exchange.session_close(session), following, exchange.session_open(following))
+    return _hours_at(exchange, int(exchange.sessions.searchsorted(session)), calendar)
 
 
 def is_session(day: pd.Timestamp, calendar: str = "XNYS") -> bool:
     """Return whether the exchange trades on a date."""
-    return bool(_calendar(calendar, day.year).is_session(day))
+    return day in _exchange(day, calendar).sessions
 
 
 def local_date(now: pd.Timestamp, calendar: str = "XNYS") -> pd.Timestamp:
     """Return the date that it is at the exchange."""
-    return now.tz_convert(_calendar(calendar, now.year).tz).tz_localize(None).normalize()
+    return now.tz_convert(_exchange(now.tz_localize(None), calendar).zone).tz_localize(None).normalize()
 
 
-@lru_cache(maxsize=8)
-def _calendar(name: str, year: int) -> Any:
-    import exchange_calendars  # half a second to load
+def _exchange(day: pd.Timestamp, calendar: str) -> ExchangeHours:
+    return exchange_hours(calendar, day, day, error=AllocationError)
 
-    first, last = pd.Timestamp(year, 1, 1) - MARGIN, pd.Timestamp(year, 12, 31) + MARGIN
-    try:
-        return exchange_calendars.get_calendar(name, start=first, end=last)
-    except exchange_calendars.errors.InvalidCalendarName as error:
+
+def _hours_at(exchange: ExchangeHours, place: int, calendar: str) -> Hours:
+    if place + 1 >= len(exchange.sessions):
         raise AllocationError(
-            f"calendar {name!r} is not known to exchange_calendars: use XNYS, XLON, 24/7, ..."
-        ) from error
-    except ValueError as error:
-        raise AllocationError(f"calendar {name} does not cover the year {year}: {error}") from error
+            f"no session of {calendar} is known after {exchange.sessions[-1].date()}: "
+            f"{beyond_record(calendar, exchange.last)}"
+        )
+    return Hours(
+        session=exchange.sessions[place],
+        close=exchange.closes[place],
+        next_session=exchange.sessions[place + 1],
+        next_open=exchange.opens[place + 1],
+    )

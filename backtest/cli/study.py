@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from allocation.errors import AllocationError
+from allocation.errors import AllocationError, SourceError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,10 +28,10 @@ def study(
     as_json: Json = False,
 ) -> None:
     """Say what a signal explains and what it predicts, each figure beside shuffled signals."""
-    from allocation.data.files import read_frame
     from allocation.data.load import load_prices
-    from backtest.cli.json_text import json_text
+    from allocation.data.wide import read_frame
     from backtest.signal_study.study import study as judge
+    from newsfolio.shared.text_table import json_text
 
     found = judge(
         read_frame(signal), load_prices(prices), sectors=read_sectors(sectors) if sectors else None,
@@ -43,9 +43,9 @@ def study(
 
 
 def _write(found: "Study", out: Path, title: str) -> None:
-    from allocation.data.files import write_text
-    from backtest.cli.json_text import json_text
     from backtest.signal_study.output.page import write_study
+    from newsfolio.shared.atomic import write_text
+    from newsfolio.shared.text_table import json_text
 
     write_text(json_text(found.to_dict(), indent=2) + "\n", out / "figures.json")
     write_study(found, out / "study.html", title=title)
@@ -57,14 +57,12 @@ def read_sectors(path: Path) -> "pd.Series":
     Raises:
         AllocationError: a column is missing, or a ticker has two sectors.
     """
-    from allocation.data.files import read_table
+    from newsfolio.shared.tables import need_columns, read_table
 
-    table = read_table(path)
-    absent = [column for column in ("ticker", "sector") if column not in table.columns]
-    if absent:
-        raise AllocationError(f"{path}: has no column {', '.join(absent)}: give the columns ticker and sector")
+    table, where = read_table(path, SourceError, words=("sector",))
+    need_columns(table, ("ticker", "sector"), where, SourceError)
     rows = table[["ticker", "sector"]].dropna().drop_duplicates()
     twice = rows.loc[rows["ticker"].duplicated(), "ticker"]
     if len(twice):
-        raise AllocationError(f"{path}: {twice.iloc[0]} has two sectors: keep one")
+        raise AllocationError(f"{where}: {twice.iloc[0]} has two sectors: keep one")
     return rows.set_index("ticker")["sector"].astype(str)

@@ -1,14 +1,10 @@
 """Settings computed on the machines of a Ray cluster: what makes them is sent once, trials come back when done."""
 
-import logging
-import socket
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 
 from allocation.errors import SourceError
 from backtest.sweeps.trials import Setting, Trial
-
-ANSWER_SECONDS = 10.0
+from newsfolio.shared.ray import cause_of, first_line, ray_cluster
 
 
 def made_on_ray(work: Callable[[Setting], Trial], settings: Sequence[Setting], address: str) -> Iterator[Trial]:
@@ -22,7 +18,7 @@ def made_on_ray(work: Callable[[Setting], Trial], settings: Sequence[Setting], a
         SourceError: Ray is not installed, no cluster answers, or workers die again and again.
         AllocationError, or whatever else `work` raises.
     """
-    with _cluster(address):
+    with ray_cluster(address, SourceError):
         import ray
         from ray.exceptions import RayError
 
@@ -31,7 +27,7 @@ def made_on_ray(work: Callable[[Setting], Trial], settings: Sequence[Setting], a
         try:
             yield from _in_flight(lambda setting: call.remote(shared, dict(setting)), settings, ahead)
         except RayError as error:
-            raise _told(error) from error
+            raise _raised(error) from error
 
 
 def _called(work: Callable[[Setting], Trial], setting: Setting) -> Trial:
@@ -58,52 +54,9 @@ def _first(begun: list[object]) -> Trial:
     return trial
 
 
-@contextmanager
-def _cluster(address: str) -> Iterator[None]:
-    """Be connected to a Ray cluster; where the process is already, to that one, which then stays so."""
-    try:
-        import ray
-    except ImportError as error:
-        raise SourceError('Ray is not installed: pip install "newsfolio[ray]"') from error
-    if ray.is_initialized():
-        yield
-        return
-    _connect(address)
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _connect(address: str) -> None:
-    import ray
-
-    try:
-        _check_answers(address)
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise SourceError(
-            f"no Ray cluster answers at {address} ({reason}): start one with `ray start --head`, name its HOST:6379, "
-            "and run this on one of its machines"
-        ) from error
-
-
-def _check_answers(address: str) -> None:
-    """Ray itself would try for minutes."""
-    host, _, port = address.rpartition(":")
-    if address != "auto" and not (port.isdecimal() and "/" not in host):
-        raise ValueError("it is not of the form HOST:PORT")
-    if address != "auto":
-        socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
-
-
-def _told(error: BaseException) -> Exception:
-    """What `work` raised as it raised it; what befell the cluster as an error of this package."""
-    from ray.exceptions import RayTaskError
-
-    cause = error.cause if isinstance(error, RayTaskError) else None
-    if isinstance(cause, Exception):
+def _raised(error: BaseException) -> Exception:
+    """What `work` raised, or what befell the cluster as an error of this package."""
+    cause = cause_of(error)
+    if isinstance(cause, Exception) and cause is not error:
         return cause
-    reason = str(error).strip().partition("\n")[0]
-    return SourceError(f"Ray: {type(error).__name__}: {reason}: trials that are logged stay: sweep again")
+    return SourceError(f"Ray: {type(error).__name__}: {first_line(error)}: trials that are logged stay: sweep again")

@@ -4,7 +4,7 @@ import logging
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,22 +12,39 @@ import allocation.data.cli
 import allocation.live.cli.app
 import backtest.cli.app
 import nlp.cli.app
-from allocation.errors import AllocationError
 from allocation.live.cli.hooks import NewsSignal
+from newsfolio import __version__
 from newsfolio.command.demo import demo
-from nlp.errors import NlpError
+from newsfolio.shared.errors import NewsfolioError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ONE_DAY = timedelta(days=1)
+TRACEBACK = "--traceback"
 
 app = typer.Typer(
     name="newsfolio",
-    help="News in, portfolio out: sentiment, signals, mean-variance weights, honest backtests.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"newsfolio {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def newsfolio(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """News in, portfolio out: sentiment, signals, mean-variance weights, honest backtests."""
+
+
 nlp.cli.app.register(app)
 allocation.data.cli.register(app)
 backtest.cli.app.register(app)
@@ -54,11 +71,17 @@ app.command()(demo)
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Run the command; an error that a user can mend is one line on stderr and exit code 1."""
+    """Run the command; an error that a user can correct is one line on stderr and exit code 1.
+
+    `--traceback`, anywhere on the line, shows the whole stack instead.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(level=logging.WARNING, format="note: %(message)s", stream=sys.stderr)
     try:
-        return app(arguments)
-    except (AllocationError, NlpError, OSError) as error:
+        return app([word for word in given if word != TRACEBACK])
+    except (NewsfolioError, OSError) as error:
+        if TRACEBACK in given:
+            raise
         reason = " ".join(str(error).split())
         typer.echo(f"error: {reason}", err=True)
         sys.exit(1)

@@ -167,9 +167,9 @@ def finetune_files(
 
 def _split(files: TrainingFiles, seed: int) -> Split:
     """Training and held-out rows, near-duplicates on one side; public corpora are drawn from where they are large."""
+    from newsfolio.shared.tables import READERS
     from nlp.corpora.mixing import MOST, apart_from, at_most, mixed, public_corpora, split_first
     from nlp.errors import CorpusError
-    from nlp.texts.tables import READERS
 
     named = (files.train, *files.also)
     if len({file.name for file in named}) < len(named):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from newsfolio.shared.tables import READERS, read_table
 from nlp.corpora.duplicates import CorpusCounts, OnMixed
 from nlp.corpora.entity_tables import DECISIONS, TITLE, entity_rows
 from nlp.corpora.fiqa import NEUTRAL_BELOW, read_fiqa_json, scored_rows
@@ -15,7 +16,6 @@ from nlp.corpora.labelled import checked_rows, named_columns
 from nlp.corpora.phrasebank import phrasebank_rows
 from nlp.errors import CorpusError
 from nlp.labels import LABEL_MAP, LABELS
-from nlp.texts.tables import READERS, read_table
 
 log = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from newsfolio.shared.tables import need_columns, read_table
 from nlp.corpora.duplicates import CorpusCounts, OnMixed, count_fates, resolve_duplicates
 from nlp.errors import CorpusError
 from nlp.labels import LABEL_MAP, LABELS
 from nlp.texts.near_duplicates import duplicate_groups, group_split
-from nlp.texts.tables import need_columns, read_table
 
 log = logging.getLogger(__name__)
 

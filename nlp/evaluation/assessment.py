@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from newsfolio.shared.tables import need_columns
 from nlp.errors import CorpusError
 from nlp.evaluation.breakdown import breakdowns
 from nlp.evaluation.compare import Comparison, compare
@@ -14,7 +15,6 @@ from nlp.evaluation.evaluate import Evaluation, Probabilities, evaluate_probabil
 from nlp.evaluation.metrics import checked_codes, guesses
 from nlp.labels import LABELS
 from nlp.texts.near_duplicates import duplicate_groups
-from nlp.texts.tables import need_columns
 
 MOST_MISTAKES = 20
 

@@ -15,11 +15,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from newsfolio.shared.tables import need_columns, read_table
 from nlp.errors import CorpusError
 from nlp.evaluation.evaluate import Predictor
 from nlp.labels import LABELS, label_codes
 from nlp.texts.near_duplicates import duplicate_groups
-from nlp.texts.tables import need_columns, read_table
 
 Probabilities = NDArray[np.float32]
 

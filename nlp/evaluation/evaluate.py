@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from newsfolio.shared.arrays import FloatArray
+from newsfolio.shared.tables import need_columns
 from nlp.errors import CorpusError
 from nlp.evaluation.bootstrap import Interval, group_codes, in_grains, interval, interval_of, resampled_sums
 from nlp.evaluation.calibration import (
@@ -36,7 +37,6 @@ from nlp.evaluation.metrics import (
 )
 from nlp.labels import LABELS
 from nlp.texts.near_duplicates import duplicate_groups
-from nlp.texts.tables import need_columns
 
 Probabilities = NDArray[np.float32]
 

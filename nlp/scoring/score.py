@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from newsfolio.shared.tables import need_columns
 from nlp.errors import NewsError, NlpError
 from nlp.labels import LABELS
 from nlp.model.inference import checked_texts
 from nlp.provenance import attach_provenance
 from nlp.scoring.store import ScoreStore, store_key
-from nlp.texts.tables import need_columns
 
 if TYPE_CHECKING:
     from nlp.model.ensemble import Classifier

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from newsfolio.shared.arrays import IntArray
+from newsfolio.shared.tables import need_columns
 from nlp.errors import NewsError
 from nlp.texts.headlines import known_flags
 from nlp.texts.near_duplicates import normalised
-from nlp.texts.tables import need_columns
 
 FADE = 0.75  # 1, 0.75, 0.56, ...: the scale on which RavenPack rates a story and its repeats within a day
 PAIRS_AT_ONCE = 2_000_000  # some 300 MB

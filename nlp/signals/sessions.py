@@ -1,17 +1,48 @@
 """Publication time -> the trading session at whose close the news is known, or the first trade that it can enter."""
 
 import re
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from newsfolio.shared.calendars import ExchangeHours, beyond_record, exchange_hours
 from nlp.errors import NewsError
-from nlp.signals.cutoffs import parse_cutoff
-from nlp.signals.exchange_hours import Hours, hours_around, outside_record
 from nlp.texts.headlines import known_flags
 
 DAY = 24 * 3600 * 10**9  # nanoseconds
+ONE_DAY = pd.Timedelta(days=1)
+
+_CUTOFF = re.compile(r"(open|close)(?:-(\d{1,4}))?")
+
+
+@dataclass(frozen=True)
+class Cutoff:
+    """News published before this moment of a session counts for it; `minutes` before its open or close."""
+
+    event: str
+    minutes: int = 0
+
+    def instants(self, hours: ExchangeHours) -> pd.DatetimeIndex:
+        """Return the moment (UTC) for each session."""
+        events = hours.opens if self.event == "open" else hours.closes
+        return events - pd.Timedelta(minutes=self.minutes)
+
+
+def parse_cutoff(text: str) -> Cutoff:
+    """Read `close`, `open`, or either with minutes before it: `close-15`.
+
+    Raises:
+        NewsError: the text is none of these, or the minutes make a day or more.
+    """
+    found = _CUTOFF.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        raise NewsError(f"cut-off {text!r} is not known: use 'close', 'open', or minutes before one, as 'close-15'")
+    minutes = int(found[2] or 0)
+    if minutes >= 24 * 60:
+        raise NewsError(f"cut-off {text!r} lies a day or more before the {found[1]}: give fewer than 1440 minutes")
+    return Cutoff(found[1], minutes)
 
 
 def assign_session(
@@ -36,7 +67,7 @@ def assign_session(
     moment, instants = parse_cutoff(cutoff), _instants(published)
     if not len(instants):
         return pd.DatetimeIndex([], name="session")
-    hours = hours_around(calendar, instants)
+    hours = _hours_around(calendar, instants)
     return hours.sessions[_places(calendar, hours, moment.instants(hours), instants, time_known)].rename("session")
 
 
@@ -63,7 +94,7 @@ def assign_entry(
     if not len(session):
         return pd.DataFrame({"session": session, "entry": pd.Series([], dtype=str)})
     instants = _instants(published)
-    hours = hours_around(calendar, instants)
+    hours = _hours_around(calendar, instants)
     last_call = _mornings(hours, morning)[hours.sessions.get_indexer(session)]
     early = np.asarray(instants < last_call)
     if time_known is not None:
@@ -71,7 +102,7 @@ def assign_entry(
     return pd.DataFrame({"session": session, "entry": np.where(early, "open", "close")})
 
 
-def _mornings(hours: Hours, morning: str) -> pd.DatetimeIndex:
+def _mornings(hours: ExchangeHours, morning: str) -> pd.DatetimeIndex:
     """The instant (UTC) of that time of day in each session, or its open where that is earlier."""
     if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", morning):
         raise NewsError(f"morning is {morning!r}, which is no time of day: write 06:00")
@@ -83,7 +114,7 @@ def _mornings(hours: Hours, morning: str) -> pd.DatetimeIndex:
 
 def _places(
     calendar: str,
-    hours: Hours,
+    hours: ExchangeHours,
     cutoffs: pd.DatetimeIndex,
     instants: pd.DatetimeIndex,
     time_known: pd.Series | None,
@@ -94,9 +125,35 @@ def _places(
         dated = ~known_flags(time_known, len(instants))
         place[dated] = _after(hours.sessions, instants[dated].tz_localize(None).normalize())
     if place.max() == len(hours.sessions):
-        outside = place == len(hours.sessions)
-        raise outside_record(calendar, instants, outside, hours.sessions[0], hours.sessions[-1])
+        raise _outside_record(calendar, instants, place == len(hours.sessions), hours)
     return place
+
+
+def _hours_around(calendar: str, instants: pd.DatetimeIndex) -> ExchangeHours:
+    """The hours of all years of the instants (UTC, at least one), and of a year on either side."""
+    naive = instants.tz_localize(None)
+    hours = exchange_hours(calendar, naive.min(), naive.max(), error=NewsError)
+    outside = np.asarray((naive < hours.first) | (naive >= hours.last + ONE_DAY))
+    if outside.any():
+        raise _outside_record(calendar, instants, outside, hours)
+    return hours
+
+
+def _outside_record(
+    calendar: str, instants: pd.DatetimeIndex, outside: NDArray[np.bool_], hours: ExchangeHours
+) -> NewsError:
+    """The error that names the first instant for which the calendar has no session."""
+    row = int(np.flatnonzero(outside)[0])
+    late = instants[row].tz_localize(None) >= hours.first
+    remedy = (
+        beyond_record(calendar, hours.last)
+        if late
+        else f"its record begins on {hours.first.date()}: correct the time, or leave out what is older"
+    )
+    return NewsError(
+        f"no session of {calendar} is on record for {instants[row]} (row {row + 1}, {int(outside.sum())} such rows): "
+        + remedy
+    )
 
 
 def _after(moments: pd.DatetimeIndex, instants: pd.DatetimeIndex) -> NDArray[np.int64]:
@@ -126,7 +183,7 @@ def calendar_sessions(calendar: str, first: pd.Timestamp, last: pd.Timestamp) ->
         raise NewsError(f"sessions from {first} to {last} carry a time zone: pass plain dates (tz_localize(None))")
     if first > last:
         raise NewsError(f"no sessions from {first.date()} to {last.date()}: the first date must not be the later one")
-    sessions = hours_around(calendar, pd.DatetimeIndex([first, last]).tz_localize("UTC")).sessions
+    sessions = _hours_around(calendar, pd.DatetimeIndex([first, last]).tz_localize("UTC")).sessions
     return sessions[(sessions >= first) & (sessions <= last)].rename("date")
 
 

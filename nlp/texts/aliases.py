@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from newsfolio.shared.tables import need_columns, read_table
 from nlp.errors import NewsError
-from nlp.texts.tables import need_columns, read_table
 
 Aliases = Mapping[str, str] | str | Path | pd.DataFrame
 

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from newsfolio.shared.tables import need_columns, read_table
 from nlp.errors import NewsError
 from nlp.texts.aliases import Aliases, read_aliases
-from nlp.texts.tables import need_columns, read_table
 
 log = logging.getLogger(__name__)
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from newsfolio.shared.tables import need_columns
 from nlp.errors import CorpusError, ModelError
 from nlp.labels import LABELS, label_codes
 from nlp.model.classifier import SentimentClassifier
@@ -22,7 +23,6 @@ from nlp.model.inference import checked_texts, longest_text, tokenize
 from nlp.model.temperature import fit_temperature
 from nlp.provenance import combine, training_texts
 from nlp.texts.compared_amounts import with_directions
-from nlp.texts.tables import need_columns
 from nlp.training.base_model import load_base
 from nlp.training.recipe import FinetuneConfig
 from nlp.training.targets import class_weights, row_weights, targets

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from newsfolio.shared.tables import need_columns
 from nlp.errors import CorpusError
 from nlp.evaluation.evaluate import NAMES, Evaluation
 from nlp.labels import LABELS
 from nlp.provenance import times_of
-from nlp.texts.tables import need_columns
 
 LONGEST = 300  # characters of any one value that came from outside
 

@@ -138,3 +138,11 @@ def test_a_week_from_sunday_to_thursday_ends_on_thursday():
 def test_sessions_that_are_not_sorted_plain_dates_are_refused(spoil):
     with pytest.raises(FrameError):
         rebalance_dates(spoil(exchange_sessions()[100:150]), "weekly")
+
+
+def test_after_the_record_of_a_calendar_the_remedy_is_a_newer_one_or_weekdays():
+    last = exchange_calendars.get_calendar("XSHG").bound_max()
+    asked = pd.bdate_range(last + pd.Timedelta(days=30), periods=3)
+    with pytest.raises(FrameError, match=r"install a newer exchange-calendars .* XSHG\+weekdays"):
+        rebalance_dates(asked, "weekly", "XSHG")
+    assert list(next_sessions(asked, "XSHG+weekdays")) == list(asked + pd.offsets.BDay())

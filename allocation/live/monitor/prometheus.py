@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 from sqlalchemy import select
 
-from allocation.data.files import write_text
 from allocation.live.ledger import journal, tables
 from allocation.live.ledger.database import Ledger
+from newsfolio.shared.atomic import write_text
 
 HELP = {
     "newsfolio_last_run_timestamp_seconds": "When the last run began.",

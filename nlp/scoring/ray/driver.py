@@ -5,13 +5,12 @@ whole to a folder that all machines share. A worker that dies is begun anew, wit
 command's own machine dies, the same command goes on with the parts that are not there yet.
 """
 
-import logging
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from newsfolio.shared.ray import cause_of, first_line, ray_cluster
 from nlp.errors import NlpError
 from nlp.provenance import TrainingTexts
 from nlp.scoring.ray.worker import Load, NewsReader, Scorer, Worker
@@ -22,7 +21,6 @@ from nlp.scoring.stream.read import PartedTable
 from nlp.scoring.stream.score_file import ScoreReport, Tally, surveyed_news
 
 WORKER_CPUS = 8  # more threads of one process wait for each other; more processes need more memory
-ANSWER_SECONDS = 10.0
 
 
 def score_on_ray(
@@ -47,7 +45,7 @@ def score_on_ray(
         NewsError, ModelError, StoreError: as score_file.
     """
     table = surveyed_news(news)
-    with _cluster(address), parts_folder(Path(out)) as folder:
+    with ray_cluster(address, NlpError), parts_folder(Path(out)) as folder:
         shares = _shares()
         model = _asked(scorer.load, shares)
         reading = NewsReader(table, timezone, model.training, str(folder.path))
@@ -155,48 +153,6 @@ def _asked(load: Load, shares: _Shares) -> _Model:
 
 
 @contextmanager
-def _cluster(address: str) -> Iterator[None]:
-    """Be connected to a Ray cluster; where the process is already, to that one, which then stays so."""
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise NlpError('Ray is not installed: pip install "newsfolio[ray]"') from error
-    if ray.is_initialized():
-        yield
-        return
-    _connect(address)
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _connect(address: str) -> None:
-    import ray
-
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what it would say is raised as well
-    try:
-        _check_answers(address)
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise NlpError(
-            f"no Ray cluster answers at {address} ({reason}): start one with `ray start --head`, name its HOST:6379, "
-            "and run this on one of its machines"
-        ) from error
-
-
-def _check_answers(address: str) -> None:
-    """Ray itself would try for minutes."""
-    host, _, port = address.rpartition(":")
-    if address != "auto" and not (port.isdecimal() and "/" not in host):
-        raise ValueError("it is not of the form HOST:PORT")
-    if address != "auto":
-        socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
-
-
-@contextmanager
 def _own_errors() -> Iterator[None]:
     """Raise what went wrong on a worker as it would be raised here."""
     from ray.exceptions import RayError
@@ -204,14 +160,9 @@ def _own_errors() -> Iterator[None]:
     try:
         yield
     except RayError as error:
-        raise _told(error) from error
-
-
-def _told(error: BaseException) -> NlpError:
-    from ray.exceptions import RayTaskError
-
-    cause = error.cause if isinstance(error, RayTaskError) else error
-    reason = str(cause).strip().partition("\n")[0]  # Ray adds advice of its own
-    if isinstance(cause, NlpError):
-        return type(cause)(reason)
-    return NlpError(f"Ray: {type(cause).__name__}: {reason}: parts that are whole stay: give the same command again")
+        cause = cause_of(error)
+        if isinstance(cause, NlpError):
+            raise type(cause)(first_line(cause)) from error
+        raise NlpError(
+            f"Ray: {type(cause).__name__}: {first_line(cause)}: parts that are whole stay: give the same command again"
+        ) from error

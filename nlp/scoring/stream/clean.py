@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from newsfolio.shared.tables import need_columns
 from nlp.errors import NewsError
 from nlp.model.inference import checked_texts
 from nlp.scoring.stream.deduplicate import SeenRows
 from nlp.scoring.stream.read import PartedTable
 from nlp.texts.headlines import DATE, read_headlines
-from nlp.texts.tables import need_columns
 
 IDENTITY = ["published", "asset", "text"]
 

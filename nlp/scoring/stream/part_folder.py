@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]  # pandas has loaded it already
 
+from newsfolio.shared.atomic import atomic_write, exclusive_lock
+from newsfolio.shared.tables import WHOLE
 from nlp.errors import NlpError
-from nlp.scoring.unfinished import atomic_write, exclusive_lock
-from nlp.texts.tables import WHOLE
 
 PART = re.compile(r"part-[0-9]{6}\.parquet")
 OTHERS = re.compile(rf"_scored\.json|\.({PART.pattern}|_scored\.json)\.unfinished-[a-z0-9_]{{8}}")
@@ -90,7 +90,7 @@ def parts_folder(path: Path) -> Iterator[PartsFolder]:
         NlpError: something else lies there, another run writes there, or it cannot be written.
     """
     _make(path)
-    with exclusive_lock(path):
+    with exclusive_lock(path, NlpError):
         _refuse_strangers(path)
         folder = PartsFolder(path.absolute())
         folder.facts.unlink(missing_ok=True)

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]  # pandas has loaded it already
 
+from newsfolio.shared.tables import WORDS, refuse_duplicate_columns
 from nlp.errors import NlpError
-from nlp.texts.tables import WORDS, refuse_a_column_twice
 
 PART_ROWS = 65_536
 PLAIN = ("published", "asset", "text", "time_known")  # what the package itself reads, in pandas' own types
@@ -70,7 +70,7 @@ def _reading(path: Path, error: type[NlpError]) -> Iterator[None]:
 
 
 def _survey_csv(path: Path, part_rows: int) -> PartedTable:
-    refuse_a_column_twice(path)
+    refuse_duplicate_columns(path)
     rows, kinds = 0, dict[str, str]()
     for part in _csv_parts(path, part_rows, {}, None):
         rows += len(part)

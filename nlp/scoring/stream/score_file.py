@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from newsfolio.shared.atomic import scratch_folder
 from nlp.errors import NewsError
 from nlp.provenance import attach_provenance
 from nlp.scoring.score import check_store, score_with_store, with_scores
@@ -15,7 +16,6 @@ from nlp.scoring.store import ScoreStore, store_key
 from nlp.scoring.stream.clean import NewsCount, is_dated, news_parts
 from nlp.scoring.stream.read import PartedTable, inspect_table
 from nlp.scoring.stream.write import write_parts
-from nlp.scoring.unfinished import scratch_folder
 
 if TYPE_CHECKING:
     from nlp.model.ensemble import Classifier

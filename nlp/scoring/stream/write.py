@@ -7,9 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]  # pandas has loaded it already
 
+from newsfolio.shared.tables import jsonl, write_by_ending
 from nlp.errors import NlpError
-from nlp.scoring.unfinished import atomic_write
-from nlp.texts.tables import jsonl
 
 ATTRS = b"PANDAS_ATTRS"  # where pandas keeps the attrs of a frame in a Parquet file
 Types = Mapping[str, pa.DataType | None]
@@ -19,25 +18,17 @@ def write_parts(frames: Iterator[pd.DataFrame], path: str | Path, types: Types) 
     """Write frames of the same columns one after another as one CSV, Parquet or JSON lines file.
 
     An error in a frame's making or writing leaves the old file whole, and so does a kill: what it leaves beside the
-    file is removed by the next run (nlp/scoring/unfinished.py). types: see PartedTable.
+    file is removed by the next run (newsfolio/shared/atomic.py). types: see PartedTable.
 
     Raises:
         NlpError: the ending is not known, the place cannot be written, or Parquet cannot hold a column.
     """
-    path = Path(path)
     writers: dict[str, Callable[[Path], object]] = {
         ".csv": lambda temporary: _write_csv(frames, temporary),
         ".parquet": lambda temporary: _write_parquet(frames, temporary, types, str(path)),
         ".jsonl": lambda temporary: _write_jsonl(frames, temporary),
     }
-    if path.suffix not in writers:
-        raise NlpError(f"{path}: the ending {path.suffix!r} is not known: use {', '.join(writers)}")
-    try:
-        with atomic_write(path) as temporary:
-            writers[path.suffix](temporary)
-    except OSError as error:
-        raise NlpError(f"{path}: cannot be written: {error.strerror or error}: name another place") from error
-    return path
+    return write_by_ending(Path(path), writers, NlpError)
 
 
 def _write_csv(frames: Iterator[pd.DataFrame], path: Path) -> None:

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from newsfolio.shared.tables import need_columns
 from nlp.errors import CorpusError
 from nlp.texts.near_duplicates import normalised
-from nlp.texts.tables import need_columns
 
 Random = np.random.Generator
 

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from newsfolio.command.app import main
+from newsfolio.shared.tables import write_table
 from nlp.scoring.store import ScoreStore, default_path
-from nlp.texts.tables import write_table
 
 NEWS = pd.DataFrame({
     "published": pd.date_range("2020-01-01 10:00", periods=6, tz="UTC"),

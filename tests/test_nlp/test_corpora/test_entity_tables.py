@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from newsfolio.shared.tables import write_table
 from nlp.corpora.entity_tables import LONGEST, entity_rows
 from nlp.corpora.formats import read_corpus
 from nlp.errors import CorpusError
 from nlp.labels import LABELS
-from nlp.texts.tables import write_table
 
 TABLE = pd.DataFrame(
     {

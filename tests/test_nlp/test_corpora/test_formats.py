@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from newsfolio.shared.tables import write_table
 from nlp.corpora.formats import read_corpus
 from nlp.corpora.labelled import read_labelled
 from nlp.errors import CorpusError
 from nlp.labels import LABELS
-from nlp.texts.tables import write_table
 
 PLAIN = pd.DataFrame({"text": ["a", "b"], "label": ["bullish", "neutral"]})
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from newsfolio.shared.tables import write_table
 from nlp.corpora.labelled import embedded_corpus, read_labelled, split
 from nlp.errors import CorpusError
 from nlp.labels import LABELS, label_codes
 from nlp.texts.near_duplicates import normalised
-from nlp.texts.tables import write_table
 
 
 def labelled(*rows):

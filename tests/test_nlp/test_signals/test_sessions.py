@@ -301,7 +301,10 @@ def test_the_end_of_a_calendars_record_is_the_end():
     last = exchange_calendars.get_calendar("XSHG").bound_max()
     eve = pd.DatetimeIndex([last - pd.Timedelta(days=7)]).tz_localize("UTC")
     assert assign_session(eve, "XSHG")[0] <= last
-    with pytest.raises(NewsError, match=rf"no session of XSHG is on record for .*row 1.* to {last.date()}"):
+    with pytest.raises(
+        NewsError,
+        match=rf"no session of XSHG is on record for .*row 1.* ends on {last.date()}: install a newer exchange-cal",
+    ):
         assign_session(pd.DatetimeIndex([last + pd.Timedelta(hours=23)]).tz_localize("UTC"), "XSHG")
 
 
@@ -336,3 +339,15 @@ def test_calendar_sessions_names_swapped_ends():
 def test_calendar_sessions_of_dates_with_a_zone_are_refused():
     with pytest.raises(NewsError, match="carry a time zone: pass plain dates"):
         calendar_sessions("XNYS", pd.Timestamp("2019-07-01", tz="UTC"), pd.Timestamp("2019-07-08", tz="UTC"))
+
+
+def test_a_calendar_is_continued_by_weekdays_where_that_is_asked_for():
+    last = exchange_calendars.get_calendar("XSHG").bound_max()
+    monday = last + pd.offsets.Week(weekday=0)
+    news = pd.DatetimeIndex([monday + pd.Timedelta(hours=1), monday + pd.Timedelta(hours=20)]).tz_localize("UTC")
+    expected = [monday, monday + pd.Timedelta(days=1)]
+    assert assign_session(news, "XSHG+weekdays").tolist() == expected
+    years_later = calendar_sessions("XSHG+weekdays", last + pd.Timedelta(days=900), last + pd.Timedelta(days=910))
+    assert (years_later.day_of_week < 5).all()
+    recorded = pd.DatetimeIndex(["2024-02-07 10:00"]).tz_localize("UTC")  # before the spring festival
+    assert assign_session(recorded, "XSHG+weekdays").equals(assign_session(recorded, "XSHG"))

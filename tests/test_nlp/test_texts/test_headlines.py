@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from newsfolio.shared.tables import write_table
 from nlp.errors import NewsError
 from nlp.texts.headlines import headlines_with_report, read_headlines
-from nlp.texts.tables import write_table
 
 ENDINGS = ["csv", "parquet", "jsonl"]
 AWKWARD = [

@@ -9,12 +9,12 @@ import pytest
 import two_ray_nodes
 
 from newsfolio.command.app import main
+from newsfolio.shared.tables import write_table
 from nlp.errors import ModelError, NewsError, NlpError
 from nlp.scoring.ray.driver import score_on_ray
 from nlp.scoring.ray.worker import Scorer
 from nlp.scoring.stream import read as table_parts
 from nlp.scoring.stream.score_file import score_file
-from nlp.texts.tables import write_table
 
 
 def stub(*, killed=None, refused=None):

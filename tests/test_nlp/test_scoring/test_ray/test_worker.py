@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from newsfolio.shared.tables import write_table
 from nlp.errors import ModelError, NewsError, NlpError
 from nlp.provenance import TrainingTexts
 from nlp.scoring.ray.worker import NewsReader, Scorer, Worker
@@ -19,7 +20,6 @@ from nlp.scoring.stream import read as table_parts
 from nlp.scoring.stream.clean import NewsCount
 from nlp.scoring.stream.part_folder import parts_folder
 from nlp.scoring.stream.score_file import Tally, score_file, surveyed_news
-from nlp.texts.tables import write_table
 
 TOLD = TrainingTexts(("bank",), "2014-01-01")
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from newsfolio.shared.tables import read_table, write_table
 from nlp.errors import NewsError, NlpError
 from nlp.labels import LABELS
 from nlp.scoring.score import score_headlines
@@ -20,7 +21,6 @@ from nlp.scoring.store import ScoreStore
 from nlp.scoring.stream import read as table_parts
 from nlp.scoring.stream.score_file import score_file
 from nlp.texts.headlines import read_headlines
-from nlp.texts.tables import read_table, write_table
 
 ENDINGS = ["csv", "parquet", "jsonl"]
 FOUR = [*LABELS, "score"]

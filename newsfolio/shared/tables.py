@@ -1,27 +1,26 @@
-"""Tables of texts on disk: read by file ending, write all or nothing."""
+"""Tables on disk: CSV, Parquet and JSON lines, read by file ending, written all or nothing."""
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from nlp.errors import NlpError
+from newsfolio.shared.atomic import write_whole
+from newsfolio.shared.errors import NewsfolioError
 
 WHOLE = "_scored.json"  # in a folder of Parquet parts that `newsfolio score --ray` has finished
-WORDS = {"asset": str, "text": str, "label": str}  # 0005 and TRUE are tickers, 2014 can be a headline
+WORDS = {"asset": str, "ticker": str, "text": str, "label": str}  # 0005 and TRUE are tickers, 2014 can be a headline
 
 
 def _read_csv(path: Path, words: Sequence[str]) -> pd.DataFrame:
-    refuse_a_column_twice(path)
+    refuse_duplicate_columns(path)
     dtype = WORDS | dict.fromkeys(words, str)
     return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dtype)  # "None" and "NA" are words
 
 
-def refuse_a_column_twice(path: Path) -> None:
+def refuse_duplicate_columns(path: Path) -> None:
     """Raise ValueError where the header of a CSV file has a name twice: pandas would call the second one text.1."""
     header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0]
     twice = header[header.duplicated() & (header != "")]
@@ -50,29 +49,45 @@ READERS: dict[str, Callable[[Path, Sequence[str]], pd.DataFrame]] = {
 
 
 def read_table(
-    source: str | Path | pd.DataFrame, error: type[NlpError], *, words: Sequence[str] = ()
+    source: str | Path | pd.DataFrame, error: type[NewsfolioError], *, words: Sequence[str] = ()
 ) -> tuple[pd.DataFrame, str]:
     """Return the table and a name for it in messages; `error` is what to raise where it cannot be read.
 
-    words: further columns that a CSV file must not be read as numbers in.
+    In a CSV file only an empty cell is a missing value: NA and None are words. words: further columns in which a CSV
+    file has no numbers.
     """
     if isinstance(source, pd.DataFrame):
         return source, "the frame"
     path = Path(source)
     if path.is_dir() and (path / WHOLE).is_file():
         return pd.read_parquet(path), str(path)
-    if path.suffix not in READERS:
-        raise error(f"{path}: the ending {path.suffix!r} is not known: use {', '.join(READERS)}")
-    if not path.is_file():
-        raise error(f"{path}: no such file")
+    check_readable(path, error)
     try:
         return READERS[path.suffix](path, words), str(path)
     except (ValueError, OSError) as problem:
-        reason = str(problem).strip().partition("\n")[0]
-        raise error(f"{path}: cannot be read as {path.suffix[1:]}: {reason}") from problem
+        raise cannot_read(path, problem, error) from problem
 
 
-def need_columns(table: pd.DataFrame, columns: tuple[str, ...], where: str, error: type[NlpError]) -> None:
+def check_readable(path: Path, error: type[NewsfolioError]) -> None:
+    """Raise `error` where no reader knows the file's ending, or there is no such file."""
+    check_ending(path, READERS, error)
+    if not path.is_file():
+        raise error(f"{path}: no such file")
+
+
+def check_ending(path: Path, known: Sequence[str] | dict[str, Any], error: type[NewsfolioError]) -> None:
+    """Raise `error` where the file's ending is not among those that are known."""
+    if path.suffix not in known:
+        raise error(f"{path}: the ending {path.suffix!r} is not known: use {', '.join(known)}")
+
+
+def cannot_read(path: Path, problem: Exception, error: type[NewsfolioError]) -> NewsfolioError:
+    """Return `error` for a content that a reader refused, with the first line of its reason."""
+    reason = str(problem).strip().partition("\n")[0] or type(problem).__name__
+    return error(f"{path}: cannot be read as {path.suffix[1:]}: {reason}")
+
+
+def need_columns(table: pd.DataFrame, columns: tuple[str, ...], where: str, error: type[NewsfolioError]) -> None:
     """Raise `error` naming the columns that are missing and those that are there, or one that is there twice."""
     twice = table.columns[table.columns.duplicated()]
     if len(twice):
@@ -83,14 +98,14 @@ def need_columns(table: pd.DataFrame, columns: tuple[str, ...], where: str, erro
         raise error(f"{where}: has no column {', '.join(missing)} (it has {have}): rename or add it")
 
 
-def write_table(table: pd.DataFrame, path: str | Path) -> Path:
-    """Write CSV, Parquet or JSON lines by the file's ending; a crash leaves the old file whole."""
+def write_table(table: pd.DataFrame, path: str | Path, error: type[NewsfolioError] = NewsfolioError) -> Path:
+    """Write CSV, Parquet or JSON lines by the file's ending, all or nothing; `error` is what to raise."""
     writers: dict[str, Callable[[Path], object]] = {
         ".csv": lambda temporary: table.to_csv(temporary, index=False),
         ".parquet": lambda temporary: table.to_parquet(temporary, index=False),
         ".jsonl": lambda temporary: temporary.write_text(jsonl(table), encoding="utf-8"),
     }
-    return write_whole(Path(path), writers)
+    return write_by_ending(Path(path), writers, error)
 
 
 def jsonl(table: pd.DataFrame) -> str:
@@ -104,35 +119,19 @@ def _jsonable(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else value.tolist()
 
 
-def write_indexed(frame: pd.DataFrame, path: str | Path) -> Path:
-    """Write a frame with its dates in front, as CSV or Parquet; a crash leaves the old file whole."""
+def write_indexed(frame: pd.DataFrame, path: str | Path, error: type[NewsfolioError] = NewsfolioError) -> Path:
+    """Write a frame with its dates in front as CSV or Parquet, all or nothing; `error` is what to raise."""
     dated = frame.rename_axis(index="date", columns=None)
     writers: dict[str, Callable[[Path], object]] = {
         ".csv": lambda temporary: dated.to_csv(temporary, date_format="%Y-%m-%d"),
         ".parquet": dated.to_parquet,
     }
-    return write_whole(Path(path), writers)
+    return write_by_ending(Path(path), writers, error)
 
 
-def write_whole(path: Path, writers: dict[str, Callable[[Path], object]]) -> Path:
-    """Fill a temporary file beside `path`, then rename it there: readers see all or nothing."""
-    if path.suffix not in writers:
-        raise NlpError(f"{path}: the ending {path.suffix!r} is not known: use {', '.join(writers)}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _fill_and_rename(path, writers[path.suffix])
-    except OSError as error:
-        raise NlpError(f"{path}: cannot be written: {error.strerror or error}: name another place") from error
-    return path
-
-
-def _fill_and_rename(path: Path, write: Callable[[Path], object]) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def write_by_ending(
+    path: Path, writers: dict[str, Callable[[Path], object]], error: type[NewsfolioError] = NewsfolioError
+) -> Path:
+    """Let the writer of the file's ending fill what becomes `path`; `error` is what to raise where none can."""
+    check_ending(path, writers, error)
+    return write_whole(path, writers[path.suffix], error)

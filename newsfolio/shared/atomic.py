@@ -1,8 +1,9 @@
-"""Files on their way: written beside their place, then renamed; what a killed run left of one is told and removed."""
+"""Files that are whole or not there: written next to their place, then renamed; what a killed run left is removed."""
 
 import logging
 import os
 import re
+import secrets
 import shutil
 import sys
 import tempfile
@@ -11,32 +12,56 @@ from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 
-from nlp.errors import NlpError
+from newsfolio.shared.errors import NewsfolioError
 
 log = logging.getLogger(__name__)
 
-ENDING = re.compile(r"[a-z0-9_]{8}")  # as tempfile makes them
+ENDING = re.compile(r"[a-z0-9_]{8}")  # as tempfile makes them, and token_hex
+MODE = 0o666  # less the umask, as for any new file: tempfile's 0600 would keep it from its group
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Yield where to write what is to be at `path`: renamed to it at the end, deleted on an error.
 
-    What killed runs left for the same `path` is deleted first. It is told by its name and by its lock, which the
-    system takes off a process that ends in any way: the file of a run that lives is never touched. On Windows, and on
-    a file system without locks, leftovers stay.
+    What killed runs left for the same `path` is deleted first. It is recognised by its name and by its lock, which the
+    system takes off a process that ends in any way: the file of a living run is never touched. On Windows, and on a
+    file system without locks, leftovers stay. The file's mode follows the umask.
+
+    Raises:
+        OSError: the place cannot be written.
     """
     prefix = f".{path.name}.unfinished-"
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path.parent, prefix, os.unlink)
-    temporary, lock = _claimed(lambda: _made_file(path.parent, prefix))
+
+    def new_file() -> Path:
+        fresh = path.parent / f"{prefix}{secrets.token_hex(4)}"
+        os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, MODE))
+        return fresh
+
+    temporary, lock = _claimed(new_file)
     try:
         yield temporary
-        temporary.chmod(0o644)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
         _release(lock)
+
+
+def write_whole(path: Path, write: Callable[[Path], object], error: type[NewsfolioError] = NewsfolioError) -> Path:
+    """Let `write` fill what becomes `path`, as `atomic_write` does; raise `error` where the place cannot be written."""
+    try:
+        with atomic_write(path) as temporary:
+            write(temporary)
+    except OSError as cause:
+        raise error(f"{path}: cannot be written: {cause.strerror or cause}: name another place") from cause
+    return path
+
+
+def write_text(text: str, path: str | Path, error: type[NewsfolioError] = NewsfolioError) -> Path:
+    """Write a text file (UTF-8), all or nothing; raise `error` where the place cannot be written."""
+    return write_whole(Path(path), lambda temporary: temporary.write_text(text, encoding="utf-8"), error)
 
 
 @contextmanager
@@ -54,26 +79,24 @@ def scratch_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def exclusive_lock(folder: Path) -> Iterator[None]:
+def exclusive_lock(folder: Path, error: type[NewsfolioError]) -> Iterator[None]:
     """Keep other runs that ask for it out of a folder, where the system has locks.
 
     Raises:
-        NlpError: another run is in it.
+        `error`: another run is in it.
         OSError: it cannot be opened.
     """
     handle = None if sys.platform == "win32" else os.open(folder, os.O_RDONLY)
     try:
-        if not _free(handle):
-            raise NlpError(f"{folder}: another run writes there: wait for it, or name another place")
+        try:
+            free = handle is None or _lock(handle)
+        except OSError:  # a file system without locks
+            free = True
+        if not free:
+            raise error(f"{folder}: another run writes there: wait for it, or name another place")
         yield
     finally:
         _release(handle)
-
-
-def _made_file(folder: Path, prefix: str) -> Path:
-    handle, name = tempfile.mkstemp(dir=folder, prefix=prefix)
-    os.close(handle)
-    return Path(name)
 
 
 def _claimed(make: Callable[[], Path]) -> tuple[Path, int | None]:
@@ -121,14 +144,6 @@ def _locked(path: Path) -> int | None:
         pass
     os.close(handle)
     return None
-
-
-def _free(handle: int | None) -> bool:
-    """Whether nobody else has it, as far as can be told; locks it."""
-    try:
-        return handle is None or _lock(handle)
-    except OSError:  # a file system without locks
-        return True
 
 
 def _lock(handle: int) -> bool:

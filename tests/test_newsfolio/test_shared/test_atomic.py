@@ -1,4 +1,4 @@
-"""Files on their way: whole or not there, and a killed run's leavings are removed, a living one's never."""
+"""Files are whole or not there; a killed run's leftovers are removed, a living run's never."""
 
 import os
 import signal
@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from nlp.scoring.unfinished import atomic_write, scratch_folder
+from newsfolio.shared.atomic import atomic_write, scratch_folder, write_text
+from newsfolio.shared.errors import NewsfolioError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no locks that tell the living")
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from nlp.scoring.unfinished import scratch_folder, atomic_write
+from newsfolio.shared.atomic import scratch_folder, atomic_write
 with atomic_write(Path(sys.argv[1])) as file, scratch_folder(Path(sys.argv[1])) as folder:
     file.write_text("half")
     (folder / "scores").write_text("half")
@@ -129,3 +130,28 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, own_temporary):
     assert out.read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["o.csv", "temporary"]
     assert not list(own_temporary.iterdir())
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_a_written_file_keeps_the_umask(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        path = write_text("x", tmp_path / "o.txt")
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == mode
+
+
+def test_a_text_is_replaced_whole(tmp_path):
+    path = write_text("old", tmp_path / "deep" / "report.html")
+    with pytest.raises(UnicodeEncodeError):
+        write_text("half \ud800", path)
+    assert path.read_text() == "old"
+    assert write_text("Σ new", path).read_bytes() == "Σ new".encode()
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(NewsfolioError, match=r"file/o.txt: cannot be written: .*name another place"):
+        write_text("x", tmp_path / "file" / "o.txt")
