@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from backtest import InformationCoefficient, Market, Placebo, Result
-    from nlp import FinetuneReport, SentimentClassifier
+    from nlp import FinetuneReport, TextClassifier
 
 SIMULATED = "This market is simulated: its companies, prices and headlines are invented and its edge was planted."
 WARMUP = 60  # sessions of prices before the first decision
@@ -50,7 +50,7 @@ class _Narrator:
         typer.echo(f"[{time.monotonic() - self.started:3.0f} s] {line}")
 
 
-def _train(seed: int) -> "tuple[SentimentClassifier, FinetuneReport]":
+def _train(seed: int) -> "tuple[TextClassifier, FinetuneReport]":
     from nlp import FinetuneConfig, embedded_corpus, finetune, split
 
     train, valid = split(embedded_corpus(), seed=seed)
@@ -100,7 +100,7 @@ class _DemoRun:
         ])  # fmt: skip
 
 
-def _judge(market: "Market", classifier: "SentimentClassifier") -> _DemoRun:
+def _judge(market: "Market", classifier: "TextClassifier") -> _DemoRun:
     """Score the market's headlines, make the signal, and backtest it beside policies that cannot see it."""
     from allocation.frames import sessions_of
     from backtest import next_session_ic, placebo, same_session_ic
@@ -132,7 +132,7 @@ def _backtests(market: "Market", signal: "pd.DataFrame") -> "list[Result]":
     return [run(policy, bars, signal, dates, name=name, progress=True) for name, policy in policies.items()]
 
 
-def _write(run: _DemoRun, training: "FinetuneReport", classifier: "SentimentClassifier", out: Path) -> None:
+def _write(run: _DemoRun, training: "FinetuneReport", classifier: "TextClassifier", out: Path) -> None:
     from allocation import write_frame
     from backtest import Report, write_report
     from newsfolio.shared.atomic import write_text
@@ -157,7 +157,7 @@ def _write(run: _DemoRun, training: "FinetuneReport", classifier: "SentimentClas
     write_report(report, out / "report.html")
 
 
-def _manifest(run: _DemoRun, report: "FinetuneReport", classifier: "SentimentClassifier") -> dict[str, object]:
+def _manifest(run: _DemoRun, report: "FinetuneReport", classifier: "TextClassifier") -> dict[str, object]:
     """How the demo's figures came about: settings, digests of all data, versions."""
     from allocation import frame_digest
     from nlp import embedded_corpus
