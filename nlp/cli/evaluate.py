@@ -30,7 +30,7 @@ def evaluate(
     from nlp.corpora.formats import read_corpus
     from nlp.errors import ModelError
     from nlp.evaluation.assessment import assess
-    from nlp.evaluation.baselines import fit_baselines, read_word_list, without_near_duplicates
+    from nlp.evaluation.baselines import read_word_list, unseen_baselines
     from nlp.evaluation.page import write_evaluation
     from nlp.labels import LABEL_MAP, TONE, parse_label_map
     from nlp.model.ensemble import load_classifier
@@ -47,19 +47,9 @@ def evaluate(
     labelled = read_corpus(test, label_map=known).rows
     training = None if train is None else read_corpus(train, label_map=known).rows
     words = None if word_list is None else read_word_list(word_list)
-    notes = ["A model does not record the texts it was trained on: that it has not seen these is taken on trust."]
-    if training is not None:
-        training, met = without_near_duplicates(all_rows := training, labelled)
-        notes.append(
-            f"The baselines were fitted on {len(training):,} training texts; {len(all_rows) - len(training):,} more "
-            f"are near-duplicates of {int(met.sum()):,} of the {len(met):,} test texts and were left out."
-        )
-    if words is not None:
-        notes.append("The word list ranks texts; its Brier score and calibration error are of an arbitrary scale.")
     texts = list(labelled["text"])
-    baselines = {
-        name: fitted.predict_proba(texts) for name, fitted in fit_baselines(training, words, names=names).items()
-    }
+    fitted, notes = unseen_baselines(training, labelled, words, names)
+    baselines = {name: baseline.predict_proba(texts) for name, baseline in fitted.items()}
     scored = {name: classifier.predict_proba(texts, progress=True) for name, classifier in classifiers.items()}
     others = {} if against is None else {against: scored[against]}
     found = assess(model, scored[model], labelled, names=names, against=others, baselines=baselines, notes=notes)

@@ -150,9 +150,14 @@ def finetune_files(
     taught = data.train
     if refitted:
         taught = pd.concat([data.train, data.valid], ignore_index=True)
-        temperature = report.temperature
         classifier = refit(
-            taught, config, temperature=temperature, workspace=again, progress=True, keep_checkpoints=True
+            taught,
+            config,
+            temperature=report.temperature,
+            task=files.task,
+            workspace=again,
+            progress=True,
+            keep_checkpoints=True,
         )
     card = CardFacts(
         name=out.name,

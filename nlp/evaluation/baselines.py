@@ -181,6 +181,27 @@ def fit_baselines(
     return fitted
 
 
+def unseen_baselines(
+    train: pd.DataFrame | None, test: pd.DataFrame, words: WordList | None, names: Sequence[str] = LABELS
+) -> tuple[dict[str, Predictor], list[str]]:
+    """Return `fit_baselines` of the training texts that are no near-duplicates of test texts, and notes on that.
+
+    Raises:
+        CorpusError: see fit_baselines and without_near_duplicates.
+    """
+    notes = ["A model does not record the texts it was trained on: that it has not seen these is taken on trust."]
+    kept = None
+    if train is not None:
+        kept, met = without_near_duplicates(train, test)
+        notes.append(
+            f"The baselines were fitted on {len(kept):,} training texts; {len(train) - len(kept):,} more are "
+            f"near-duplicates of {int(met.sum()):,} of the {len(met):,} test texts and were left out."
+        )
+    if words is not None:
+        notes.append("The word list ranks texts; its Brier score and calibration error are of an arbitrary scale.")
+    return fit_baselines(kept, words, names=names), notes
+
+
 def without_near_duplicates(train: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
     """Return the rows of `train` whose text is no near-duplicate (see duplicate_groups) of a text of `test`, and
     which rows of `test` have one in `train`.
