@@ -39,6 +39,19 @@ def rank_correlation(one: FloatArray, other: FloatArray) -> FloatArray:
     return _correlation(ranked(np.where(both, one, np.nan)), ranked(np.where(both, other, np.nan)), both)
 
 
+def no_correlation(signal: FloatArray, returns: FloatArray) -> str:
+    """Say why no row has a correlation; empty where one has."""
+    if np.isfinite(rank_correlation(signal, returns)).any():
+        return ""
+    both = np.isfinite(signal) & np.isfinite(returns)
+    enough = both.sum(axis=1) >= FEWEST_NAMES
+    if not enough.any():
+        return "no session has three assets with both a signal and a return"
+    if not (squares(centred(signal, both))[enough] > 0).any():
+        return "the signal is the same for all assets in every session"
+    return "signal or returns are the same for all assets in every session"
+
+
 def linear_correlation(one: FloatArray, other: FloatArray) -> FloatArray:
     """Pearson correlation of each row over the names that both have; NaN below three or without spread."""
     return _correlation(one, other, np.isfinite(one) & np.isfinite(other))

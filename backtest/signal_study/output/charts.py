@@ -42,7 +42,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Dot:
-    """A figure with its interval, and behind it where shuffled signals lie; words for who points at it."""
+    """A figure with its interval, and behind it the range of placebos; text for a tooltip."""
 
     x: float
     y: float
@@ -117,11 +117,11 @@ def _dot(x: float, row: pd.Series, name: str, scale: _Scale, form: Form) -> Dot:
     known = math.isfinite(row["low"])
     low, high = (row["low"], row["high"]) if known else (row["value"], row["value"])
     least, most = min(row["assets_low"], row["time_low"]), max(row["assets_high"], row["time_high"])
-    shuffled = math.isfinite(least) and math.isfinite(most)
+    placebos = math.isfinite(least) and math.isfinite(most)
     words = f"{name}: {form(row['value'])}" + (f" ({form(low)} to {form(high)})" if known else ", no interval")
-    words += f"; shuffled {form(least)} to {form(most)}" if shuffled else ""
-    chance = (scale.y(most), scale.y(least)) if shuffled else None
-    return Dot(round(x, 1), scale.y(row["value"]), scale.y(low), scale.y(high), chance, words)
+    words += f"; placebos {form(least)} to {form(most)}" if placebos else ""
+    placebo = (scale.y(most), scale.y(least)) if placebos else None
+    return Dot(round(x, 1), scale.y(row["value"]), scale.y(low), scale.y(high), placebo, words)
 
 
 def _dot_words(table: pd.DataFrame, form: Form) -> str:
@@ -155,8 +155,8 @@ def _events(study: "Study") -> Picture | None:
     shown = [each for each in study.events if each.events]
     if not shown:
         return None
-    reach = [np.nan_to_num(each.critical_value * each.error) for each in shown]
-    edges = [each.abnormal + sign * room for each, room in zip(shown, reach, strict=True) for sign in (-1, 1)]
+    widths = [np.nan_to_num(each.critical_value * each.error) for each in shown]
+    edges = [each.abnormal + sign * room for each, room in zip(shown, widths, strict=True) for sign in (-1, 1)]
     scale = _scale(np.concatenate(edges))
     offsets = shown[0].offsets
     x = np.linspace(LEFT, RIGHT, len(offsets))
@@ -170,10 +170,10 @@ def _events(study: "Study") -> Picture | None:
     return Picture("events", "Around strong news", words, across, scale.ticks(BASIS), scale.y(0.0), lines, [])
 
 
-def _event_line(name: str, mean: FloatArray, reach: FloatArray, x: FloatArray, scale: _Scale) -> Line:
+def _event_line(name: str, mean: FloatArray, half_width: FloatArray, x: FloatArray, scale: _Scale) -> Line:
     """A line with its band, if it has one: one session's events alone have no interval."""
-    upper, lower = _points(x, mean + reach, scale), _points(x[::-1], (mean - reach)[::-1], scale)
-    return Line(name, _points(x, mean, scale), f"{upper} {lower}" if np.isfinite(reach).all() else "")
+    upper, lower = _points(x, mean + half_width, scale), _points(x[::-1], (mean - half_width)[::-1], scale)
+    return Line(name, _points(x, mean, scale), f"{upper} {lower}" if np.isfinite(half_width).all() else "")
 
 
 def _points(x: FloatArray, values: FloatArray, scale: _Scale) -> str:
