@@ -107,7 +107,9 @@ def response(signal: FloatArray, data: StudyData) -> Response:
     mean_move = row_means(np.abs(data.abnormal).T)
     unit = np.where(mean_move > 0, mean_move, np.nan)
     # Capped, so that it says whether there is news rather than how strong it reads.
-    intensity = np.minimum(np.abs(np.nan_to_num(new)), CAP * np.sqrt(np.nanmean(new**2)))
+    intensity = np.minimum(
+        np.abs(np.nan_to_num(new)), CAP * np.sqrt(np.nansum(new**2) / max(np.isfinite(new).sum(), 1))
+    )
     moves = np.abs(data.abnormal) / unit
     before, *size = _lagged(intensity, moves, range(-1, 3))
     night = excess = np.full(len(new), np.nan)

@@ -28,7 +28,7 @@ def decide(step: Step, frames: Frames) -> tuple[Decision, list[GuardFinding], li
     holdings = holdings_of(frames, account)
     if not holdings.nav > 0.0:
         raise AllocationError(f"the account is worth {holdings.nav:,.2f}: nothing can be invested")
-    held = holdings.worth / holdings.nav
+    held = holdings.market_value / holdings.nav
     with step.ledger.transaction() as connection:
         last = journal.last_decision(connection)
     inputs = step.inputs
@@ -52,13 +52,13 @@ def _write(step: Step, frames: Frames, decision: Decision, holdings: Holdings) -
     """Write the decision, and with it, where they must be sent at once, its orders."""
     basket, refused = None, list[GuardFinding]()
     if decision.basket == journal.CLOSE:
-        prices = frames.closes.iloc[-1]
-        wanted = size_orders(decision.targets, holdings, prices, step.settings.rules)
-        complaints = step.broker.complaints([str(asset) for asset in wanted.shares.index])
+        rules, costs, prices = step.settings.rules, step.settings.costs, frames.closes.iloc[-1]
+        basket = size_orders(decision.targets, holdings, prices, rules, costs)
+        complaints = step.broker.complaints([str(asset) for asset in basket.shares.index])
         findings = [("untradable", f"{asset}: {why}") for asset, why in complaints.items()]
         refused = stop_unless_allowed(findings, step.settings.limits)
-        prices = prices.drop(list(complaints))
-        basket = size_orders(decision.targets, holdings, prices, step.settings.rules) if complaints else wanted
+        if complaints:
+            basket = size_orders(decision.targets, holdings, prices.drop(list(complaints)), rules, costs)
     with step.ledger.transaction() as connection:
         journal.write_decision(connection, decision, step.run)
         if basket is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from backtest.statistics.significance import LEVEL
+from newsfolio.shared.text_table import text_table
 
 Form = Callable[[float], str]
 WIDTH = 100  # columns of a terminal
@@ -145,14 +146,10 @@ def _tables(figures: pd.DataFrame, part: Part, *, full: bool) -> Iterator[str]:
             if kept
         ]
         if shown:
-            yield from ("", title, *_aligned([("", *columns), *shown]))
+            yield from ("", title, text_table(_cut([("", *columns), *shown])))
 
 
-def _aligned(rows: list[tuple[str, ...]]) -> Iterator[str]:
-    """Columns padded to their widest cell, the first to the left and cut where the page ends."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    widths[0] = min(widths[0], WIDTH - sum(2 + width for width in widths[1:]))
-    for first, *rest in rows:
-        name = first if len(first) <= widths[0] else first[: widths[0] - 1] + "…"
-        cells = [name.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))]
-        yield "  ".join(cells).rstrip()
+def _cut(rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Names cut where the table would be wider than the page."""
+    room = WIDTH - sum(2 + max(map(len, column)) for column in list(zip(*rows, strict=True))[1:])
+    return [(name if len(name) <= room else f"{name[: room - 1]}…", *cells) for name, *cells in rows]
