@@ -219,7 +219,7 @@ def _capacity(mine: "Result", data: Data) -> "tuple[Result, float | None]":
 
 def _run(name: str, policy: "Policy", data: Data, settings: Settings, signal: "pd.DataFrame | None") -> "Result":
     from allocation.execution.costs import Costs
-    from backtest.engine.run_backtest import run
+    from backtest.engine.evaluate import run
 
     costs = Costs(commission=settings.cost_bp / 2e4, half_spread=settings.cost_bp / 2e4)
     return run(policy, data.bars, signal, data.dates, costs=costs, name=name, progress=True, calendar=settings.calendar)
