@@ -103,7 +103,7 @@ class Events:
             if row < len(prices):
                 day = sessions_of(prices)[row].date()
                 if not isinstance(stated, tuple):
-                    yield f"the delisting of {asset} has no stated date: taken as {day}, the session after its last price"
+                    yield f"delisting of {asset}: no date was stated, {day}, the session after its last price, is taken"
                 elif prices[asset].iloc[row:].notna().any():
                     yield f"{asset} has prices on and after its delisting of {day}: no order is filled at them"
 

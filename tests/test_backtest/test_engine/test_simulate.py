@@ -293,7 +293,7 @@ def test_a_delisted_position_is_paid_out_once(value):
     np.testing.assert_allclose(result.nav.iloc[20:], rest.iloc[20:] - 0.25e6 + received, rtol=1e-12)
     assert result.notes == (
         "1 positions closed at their delisting",
-        f"the delisting of AAA has no stated date: taken as {DAYS[20].date()}, the session after its last price",
+        f"delisting of AAA: no date was stated, {DAYS[20].date()}, the session after its last price, is taken",
     )
     dated = simulate(
         prices, targets({0: [0.25] * 4}), FREE, events=Events(delistings={"AAA": Delisting(DAYS[20], value)})
