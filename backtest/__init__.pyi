@@ -11,8 +11,8 @@ from backtest.engine.evaluate import run as run
 from backtest.engine.market import vwap_proxy as vwap_proxy
 from backtest.engine.simulate import simulate as simulate
 from backtest.engine.walk import walk_forward as walk_forward
-from backtest.report.page import Report as Report
 from backtest.report.page import write_report as write_report
+from backtest.report.report import Report as Report
 from backtest.result.attribution import Attribution as Attribution
 from backtest.result.attribution import attribute as attribute
 from backtest.result.benchmark import BenchmarkComparison as BenchmarkComparison

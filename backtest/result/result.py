@@ -184,12 +184,16 @@ class Result:
 
     @property
     def annual_turnover(self) -> float:
-        """Value bought plus sold per year, over NAV: 2 means the whole portfolio once."""
+        """Value bought plus sold per year, over NAV: 2 means the whole portfolio once; NaN without assets."""
+        if not len(self.weights.columns):
+            return float("nan")
         return float(self.turnover.mean() * self.sessions_per_year)
 
     @property
     def annual_cost(self) -> float:
-        """Trading costs per year, over NAV."""
+        """Trading costs per year, over NAV; NaN without assets."""
+        if not len(self.weights.columns):
+            return float("nan")
         paid = (self.costs / self.nav.shift(1)).iloc[1:]
         return float(paid.mean() * self.sessions_per_year)
 
