@@ -70,7 +70,43 @@ class Evidence:
 
 def alarms(found: Evidence) -> dict[str, str]:
     """Return the alarms that are raised, by name, each with a sentence that says why and what to do."""
-    return dict(leak_alarms(found.response)) | dict(_alarms(found))
+    raised = dict(leak_alarms(found.response))
+    same, now, edge = found.same_session, found.this_close, found.tradable
+    if _only_same_session(found) and _upper_bound(found) < SMALL * same.mean:
+        raised["explains"] = (
+            f"The signal goes with the return of its own session (rank IC {same.mean:+.3f}, t = {same.t:.1f}) and has "
+            f"no detectable association with the next one (95 % upper bound {_upper_bound(found):+.3f}, less than "
+            "half). The news explains more than it predicts."
+        )
+    if now.t >= CLEARLY and not _persists(now, edge):
+        raised["overnight"] = (
+            f"The edge of an entry at the signal's own close (t = {now.t:.1f}) is gone at the {found.entry} "
+            f"(t = {edge.t:.1f}): it cannot be earned once the news is known."
+        )
+    if not edge.is_significant:
+        return raised
+    if found.delayed is not None and not _persists(edge, found.delayed):
+        raised["haste"] = (
+            f"With all news published later the edge falls from a rank IC of {edge.mean:+.3f} to "
+            f"{found.delayed.mean:+.3f} (t = {found.delayed.t:.1f}): check that publication times are when the news "
+            "could be read, not when it happened or was filed."
+        )
+    if edge.mean > TOO_GOOD:
+        raised["too good"] = (
+            f"A rank IC of {edge.mean:+.3f} is more than honest daily signals have: look for a look-ahead before "
+            "believing it."
+        )
+    if not edge.mean > edge.placebo_range[1]:
+        raised["chance"] = (
+            f"The rank IC {edge.mean:+.3f} lies within the range of placebos ({edge.placebo_range[0]:+.3f} to "
+            f"{edge.placebo_range[1]:+.3f}): its t-value of {edge.t:.1f} overstates it."
+        )
+    if found.stale >= edge.mean / 2:
+        raised["stale"] = (
+            f"The signal of a month ago does nearly as well (rank IC {found.stale:+.3f}): what is rewarded is which "
+            "assets are in the news, not the news."
+        )
+    return raised
 
 
 def undecided(found: Evidence) -> Iterator[str]:
@@ -93,50 +129,6 @@ def _only_same_session(found: Evidence) -> bool:
 
 def _upper_bound(found: Evidence) -> float:
     return max(found.this_close.high, found.tradable.high)
-
-
-def _alarms(found: Evidence) -> Iterator[tuple[str, str]]:
-    same, now, edge = found.same_session, found.this_close, found.tradable
-    if _only_same_session(found) and _upper_bound(found) < SMALL * same.mean:
-        yield (
-            "explains",
-            f"The signal goes with the return of its own session (rank IC {same.mean:+.3f}, t = {same.t:.1f}) and has "
-            f"no detectable association with the next one (95 % upper bound {_upper_bound(found):+.3f}, less than "
-            "half). The news explains more than it predicts.",
-        )
-    if now.t >= CLEARLY and not _persists(now, edge):
-        yield (
-            "overnight",
-            f"The edge of an entry at the signal's own close (t = {now.t:.1f}) is gone at the {found.entry} "
-            f"(t = {edge.t:.1f}): it cannot be earned once the news is known.",
-        )
-    if not edge.is_significant:
-        return
-    if found.delayed is not None and not _persists(edge, found.delayed):
-        yield (
-            "haste",
-            f"With all news published later the edge falls from a rank IC of {edge.mean:+.3f} to "
-            f"{found.delayed.mean:+.3f} (t = {found.delayed.t:.1f}): check that publication times are when the news "
-            "could be read, not when it happened or was filed.",
-        )
-    if edge.mean > TOO_GOOD:
-        yield (
-            "too good",
-            f"A rank IC of {edge.mean:+.3f} is more than honest daily signals have: look for a look-ahead before "
-            "believing it.",
-        )
-    if not edge.mean > edge.placebo_range[1]:
-        yield (
-            "chance",
-            f"The rank IC {edge.mean:+.3f} lies within the range of placebos ({edge.placebo_range[0]:+.3f} to "
-            f"{edge.placebo_range[1]:+.3f}): its t-value of {edge.t:.1f} overstates it.",
-        )
-    if found.stale >= edge.mean / 2:
-        yield (
-            "stale",
-            f"The signal of a month ago does nearly as well (rank IC {found.stale:+.3f}): what is rewarded is which "
-            "assets are in the news, not the news.",
-        )
 
 
 def _persists(edge: ICSummary, later: ICSummary) -> bool:

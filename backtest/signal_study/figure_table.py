@@ -42,7 +42,10 @@ def _row(figure: Measure) -> dict[str, float]:
             lags = newey_west_lags(n, figure.overlap)
             error, null = newey_west_error(series, lags), newey_west_null(n, lags)
             periods = min(n, float(series.var(ddof=1)) / error**2) if error > 0 else NAN
-            drawn = _bootstrap(series, max(n ** (1 / 3), 2.0 * figure.overlap))
+            # The bootstrap's variance is biased downwards when blocks are few.
+            block = max(n ** (1 / 3), 2.0 * figure.overlap)
+            wider = bootstrap_null(n, block).critical_value / student_95()
+            drawn = Interval(*(value + wider * (end - value) for end in mean_interval(series, mean_block=block)))
     half_width, t = null.critical_value * error, value / error if error > 0 else NAN
     return {
         "value": value,
@@ -56,13 +59,6 @@ def _row(figure: Measure) -> dict[str, float]:
         "periods": periods,
         "p": null.p_value(t) if figure.is_test else NAN,
     }
-
-
-def _bootstrap(series: pd.Series, block: float) -> Interval:
-    """Stationary-bootstrap interval, widened for the downward bias of the variance when blocks are few."""
-    mean, (low, high) = series.mean(), mean_interval(series, mean_block=block)
-    wider = bootstrap_null(len(series), block).critical_value / student_95()
-    return Interval(mean + wider * (low - mean), mean + wider * (high - mean))
 
 
 def figure_of(figures: pd.DataFrame, section: str, name: str) -> dict[str, float]:

@@ -18,11 +18,12 @@ from backtest.signal_study.measures import HORIZONS, StudyData, events, held_for
 from backtest.signal_study.output.tables import text_page
 from backtest.signal_study.placebos import placebo_columns
 from backtest.signal_study.row_correlation import no_correlation, rank_correlation
-from backtest.statistics.significance import LEVEL, newey_west_error
+from backtest.statistics.significance import LEVEL, newey_west_t
 from newsfolio.shared.arrays import FloatArray
 
 SHUFFLES = 40
 NAN = float("nan")
+FIGURES = ("value", "t", "ratio", "p", "holm", "periods", "stale")
 SAME_SESSION = ("single session", "same session")
 
 
@@ -116,9 +117,20 @@ class Study:
 
     def to_dict(self) -> dict[str, object]:
         """Return verdict, alarms, notes, tests and figures as nested mappings of plain values, ready for JSON."""
+        ranges = {
+            "interval": ("low", "high"),
+            "bootstrap": ("boot_low", "boot_high"),
+            "shuffled_across_assets": ("assets_low", "assets_high"),
+            "shuffled_in_time": ("time_low", "time_high"),
+        }
         sections: dict[str, dict[str, object]] = {}
         for section, name in self.figures.index:
-            sections.setdefault(section, {})[name] = _json_figure(figure_of(self.figures, section, name))
+            row = figure_of(self.figures, section, name)
+            plain: dict[str, object] = {
+                key: row[key] for key in ("value", "t", "ratio", "p", "holm", "periods", "stale")
+            }
+            plain |= {key: [row[low], row[high]] for key, (low, high) in ranges.items()}
+            sections.setdefault(section, {})[name] = plain | {"sessions": int(row["sessions"])}
         return {
             "verdict": self.verdict,
             "meaning": self.meaning,
@@ -171,7 +183,11 @@ def study(
     values, data = study_data(signal, bars, sectors, ordered)
     measures = measure(values, data)
     figures = figure_table(measures).assign(**placebo_columns(values, data, shuffles, seed))
-    late = None if delayed is None else _delayed_ic(delayed, bars, data)
+    late = None
+    if delayed is not None:
+        rows, other = study_data(delayed, bars, None, (1,))
+        series = pd.Series(rank_correlation(rows, other.forward[data.main, 1].values))
+        late = ICSummary(float(series.mean()), newey_west_t(series), (NAN, NAN))
     found = _evidence(values, data, figures, late)
     raised = alarms(found)
     daily = {
@@ -185,7 +201,7 @@ def study(
         verdict=verdict(found, raised),
         meaning=meaning(found, raised),
         alarms=raised,
-        notes=(*_input_notes(bars, data, sectors, delayed), *_sample_notes(figures), *undecided(found)),
+        notes=(*_notes(bars, data, sectors, figures, delayed is not None), *undecided(found)),
         entry=data.main,
         horizons=data.horizons,
         sessions=data.sessions,
@@ -194,14 +210,6 @@ def study(
         per_session=pd.DataFrame(daily, index=data.sessions),
         events=events(values, data),
     )
-
-
-def _delayed_ic(delayed: pd.DataFrame, bars: Bars, data: StudyData) -> ICSummary:
-    """Rank IC of the delayed signal at the main entry, over one session."""
-    values, late = study_data(delayed, bars, None, (1,))
-    series = pd.Series(rank_correlation(values, late.forward[data.main, 1].values))
-    error, mean = newey_west_error(series), float(series.mean())
-    return ICSummary(mean, mean / error if error > 0 else NAN, (NAN, NAN))
 
 
 def _evidence(values: FloatArray, data: StudyData, figures: pd.DataFrame, delayed: ICSummary | None) -> Evidence:
@@ -229,7 +237,10 @@ def _evidence(values: FloatArray, data: StudyData, figures: pd.DataFrame, delaye
     )
 
 
-def _input_notes(bars: Bars, data: StudyData, sectors: pd.Series | None, delayed: pd.DataFrame | None) -> Iterator[str]:
+def _notes(
+    bars: Bars, data: StudyData, sectors: pd.Series | None, figures: pd.DataFrame, has_delayed: bool
+) -> Iterator[str]:
+    """What the study lacks, of input and of sample."""
     if bars.open is None:
         yield (
             "no opens are known: entries are at closes, and an edge between close and open is not looked for; give "
@@ -238,16 +249,12 @@ def _input_notes(bars: Bars, data: StudyData, sectors: pd.Series | None, delayed
     silent = sorted(set(data.assets) - set(data.covered))
     if silent:
         yield f"{len(silent)} of {len(data.assets)} assets never have a signal: {named(silent)}"
-    if delayed is None:
+    if not has_delayed:
         yield "no delayed signal was given: whether the edge depends on haste is not judged"
     if sectors is not None:
         lacking = [name for name in data.covered if not isinstance(sectors.get(name), str)]
         if lacking:
             yield f"{len(lacking)} assets have no sector and are in no figure of one: {named(lacking)}"
-
-
-def _sample_notes(figures: pd.DataFrame) -> Iterator[str]:
-    """What the sample is too short for."""
     unsure = int((figures["sessions"].gt(0) & figures["low"].isna()).sum())
     if unsure:
         yield (
@@ -258,16 +265,3 @@ def _sample_notes(figures: pd.DataFrame) -> Iterator[str]:
     if len(absent):
         parts = ", ".join(f"{section} ({n})" for section, n in absent.items())
         yield f"{absent.sum()} figures have no value (too few sessions or assets) and are not shown: {parts}"
-
-
-def _json_figure(row: Mapping[str, float]) -> dict[str, object]:
-    """One figure as plain values; NaN is left to the writer, who makes it null."""
-    ranges = {
-        "interval": ("low", "high"),
-        "bootstrap": ("boot_low", "boot_high"),
-        "shuffled_across_assets": ("assets_low", "assets_high"),
-        "shuffled_in_time": ("time_low", "time_high"),
-    }
-    plain: dict[str, object] = {name: row[name] for name in ("value", "t", "ratio", "p", "holm", "periods")}
-    plain |= {name: [row[low], row[high]] for name, (low, high) in ranges.items()}
-    return plain | {"stale": row["stale"], "sessions": int(row["sessions"])}

@@ -23,6 +23,11 @@ def write_study(found: "Study", path: str | Path, *, title: str) -> Path:
 def study_html(found: "Study", *, title: str) -> str:
     """Return the page of `write_study`."""
     drawn = pictures(found)
+    tables = [
+        (part, [(name, *(cell.replace("-", "\u2212") for cell in cells)) for name, *cells in rows])
+        for part in PARTS
+        if (rows := rows_of(found.figures, part, part.cells))
+    ]
     content = {
         "title": f"What is {title} worth?",
         "span": f"{found.span}; returns before costs",
@@ -35,10 +40,6 @@ def study_html(found: "Study", *, title: str) -> str:
         "tests": str(found.tests),
         "notes": found.notes,
         "pictures": drawn,
-        "tables": [(part, _with_minus(rows)) for part in PARTS if (rows := rows_of(found.figures, part, part.cells))],
+        "tables": tables,
     }
     return render_page("backtest.signal_study.output", "study.html.jinja", content, style="study.css")
-
-
-def _with_minus(rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    return [(name, *(cell.replace("-", "\u2212") for cell in cells)) for name, *cells in rows]

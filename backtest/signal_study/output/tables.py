@@ -138,18 +138,13 @@ def _tables(figures: pd.DataFrame, part: Part, *, full: bool) -> Iterator[str]:
     if full:
         tables.append((f"{heading}, details", part.details, rows_of(figures, part, part.details, part.detail_form)))
     for title, columns, cells in tables:
+        shown = [row for row, kept in zip(cells, keep, strict=True) if kept]
+        if not shown:
+            continue
+        widths = [max(map(len, column)) for column in zip(("", *columns), *shown, strict=True)]
+        room = WIDTH - sum(2 + width for width in widths[1:])
         # Quantiles are of one entry, which the page names above.
-        skip = "," if part.section == "quantile return" else ""
-        shown = [
-            (row[0].partition(skip)[2].strip() if skip else row[0], *row[1:])
-            for row, kept in zip(cells, keep, strict=True)
-            if kept
-        ]
-        if shown:
-            yield from ("", title, text_table(_cut([("", *columns), *shown])))
-
-
-def _cut(rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Names cut where the table would be wider than the page."""
-    room = WIDTH - sum(2 + max(map(len, column)) for column in list(zip(*rows, strict=True))[1:])
-    return [(name if len(name) <= room else f"{name[: room - 1]}…", *cells) for name, *cells in rows]
+        names = [row[0].partition(", ")[2] if part.section == "quantile return" else row[0] for row in shown]
+        names = [name if len(name) <= room else f"{name[: room - 1]}…" for name in names]
+        table = [("", *columns), *((name, *row[1:]) for name, row in zip(names, shown, strict=True))]
+        yield from ("", title, text_table(table))
