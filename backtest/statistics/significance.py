@@ -229,7 +229,12 @@ def deflated_sharpe(returns: pd.Series, trials: int, *, trial_spread: float | No
         raise AllocationError(f"trials is {trials}: count every strategy that was tried, including this one")
     n = int(returns.notna().sum())
     spread = 1.0 / np.sqrt(max(n - 1, 1)) if trial_spread is None else trial_spread
-    # Mean of the largest of so many standard normal values, approximately; 0 for one.
+    return probabilistic_sharpe(returns, float(spread) * _expected_best(trials))
+
+
+def _expected_best(trials: int) -> float:
+    """Mean of the largest of so many standard normal values, approximately; 0 for one."""
+    if trials == 1:
+        return 0.0
     first, second = ndtri(1.0 - 1.0 / trials), ndtri(1.0 - 1.0 / (trials * np.e))
-    best = 0.0 if trials == 1 else (1.0 - np.euler_gamma) * first + np.euler_gamma * second
-    return probabilistic_sharpe(returns, float(spread * best))
+    return float((1.0 - np.euler_gamma) * first + np.euler_gamma * second)
