@@ -67,7 +67,7 @@ class Case:
 
 
 class FullyInvested(Case):
-    """All of the capital in targets that drift a little, at minimum commissions that often exceed what a sale brings."""
+    """All of the capital in targets that drift a little, at minimum commissions that often exceed the proceeds."""
 
     def __init__(self, seed):
         super().__init__(seed)
