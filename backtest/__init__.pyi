@@ -1,11 +1,11 @@
+from allocation.execution.book import Rules as Rules
+from allocation.execution.costs import Costs as Costs
+from allocation.execution.costs import Impact as Impact
 from allocation.policies.wrappers import OnDrift as OnDrift
 from allocation.policies.wrappers import Rolling as Rolling
 from allocation.policies.wrappers import WarmUp as WarmUp
 from allocation.schedule import rebalance_dates as rebalance_dates
-from backtest.engine.book import Costs as Costs
-from backtest.engine.book import Rules as Rules
 from backtest.engine.corporate_actions import Events as Events
-from backtest.engine.costs import Impact as Impact
 from backtest.engine.run_backtest import run as run
 from backtest.engine.simulate import simulate as simulate
 from backtest.engine.typical_price import vwap_proxy as vwap_proxy

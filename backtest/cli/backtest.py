@@ -218,7 +218,7 @@ def _capacity(mine: "Result", data: Data) -> "tuple[Result, float | None]":
 
 
 def _run(name: str, policy: "Policy", data: Data, settings: Settings, signal: "pd.DataFrame | None") -> "Result":
-    from backtest.engine.book import Costs
+    from allocation.execution.costs import Costs
     from backtest.engine.run_backtest import run
 
     costs = Costs(commission=settings.cost_bp / 2e4, half_spread=settings.cost_bp / 2e4)

@@ -12,7 +12,8 @@ import typer
 from allocation.data.load import YAHOO, Bars, day_of, load_prices
 from allocation.data.wide import read_frame
 from allocation.errors import AllocationError, SourceError
-from allocation.execution.sizing import Rules
+from allocation.execution.book import Rules
+from allocation.execution.costs import Costs
 from allocation.frames import sessions_of
 from allocation.live import clock
 from allocation.live.broker import Broker
@@ -104,7 +105,7 @@ class Trading:
     @property
     def rules(self) -> Rules:
         """The same, as sizing takes them."""
-        return Rules(self.cost_bp / 1e4, self.lot, self.minimum, self.reserve)
+        return Rules(self.lot, minimum=self.minimum, reserve=self.reserve)
 
     def digest(self, schedule: Schedule) -> str:
         """SHA-256 of the settings that a decision depends on."""
@@ -154,14 +155,15 @@ class Night:
         if nothing:
             return NoSession(nothing)
         with target.failures_recorded(session):
-            rules, connected = self.trading.rules, self.trading.connect()
+            rules, costs = self.trading.rules, Costs.of(self.trading.cost_bp / 1e4)
+            connected = self.trading.connect()
             policy = load_policy(self.sources.strategy)
             inputs = self.sources.inputs(session, calendar, self.trading.digest(self.schedule), read_news)
             due = is_due(session, _sessions(inputs.bars, session), self.schedule.every, calendar)
-            settings = Settings(rules, self.limits, calendar, due)
+            settings = Settings(rules, self.limits, calendar, due, costs)
         ledger = open_ledger(target.ledger, wait=target.wait, dry_run=target.dry_run)
         with ledger as opened, measured(opened, target.metrics):
-            broker = connected or PaperBroker(opened, rules.rate, self.trading.cash)
+            broker = connected or PaperBroker(opened, costs, self.trading.cash)
             return rebalance(policy, inputs, session, opened, broker, settings)
 
 

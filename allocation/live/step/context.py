@@ -8,7 +8,9 @@ import pandas as pd
 
 from allocation.data.load import Bars
 from allocation.errors import MissingPriceError
-from allocation.execution.sizing import Holdings, Rules
+from allocation.execution.book import Rules
+from allocation.execution.costs import Costs
+from allocation.execution.sizing import Holdings
 from allocation.frames import align, check_prices, check_signal, named
 from allocation.live.broker import Account, Broker
 from allocation.live.clock import Hours
@@ -38,13 +40,14 @@ class Inputs:
 @dataclass(frozen=True)
 class Settings:
     """How a step trades and when it stops. due: whether the session is a rebalancing date; where it is not, orders
-    of before are followed up and the portfolio is valued, and nothing is decided.
+    of before are followed up and the portfolio is valued, and nothing is decided. costs: what orders are sized with.
     """
 
     rules: Rules = field(default_factory=Rules)
     limits: Limits = field(default_factory=Limits)
     calendar: str = "XNYS"
     due: bool = True
+    costs: Costs = field(default_factory=Costs)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def decide(step: Step, frames: Frames) -> tuple[Decision, list[GuardFinding], li
     holdings = holdings_of(frames, account)
     if not holdings.nav > 0.0:
         raise AllocationError(f"the account is worth {holdings.nav:,.2f}: nothing can be invested")
-    held = holdings.worth / holdings.nav
+    held = holdings.market_value / holdings.nav
     with step.ledger.transaction() as connection:
         last = journal.last_decision(connection)
     inputs = step.inputs
@@ -53,12 +53,16 @@ def _write(step: Step, frames: Frames, decision: Decision, holdings: Holdings) -
     basket, refused = None, list[GuardFinding]()
     if decision.basket == journal.CLOSE:
         prices = frames.closes.iloc[-1]
-        wanted = size_orders(decision.targets, holdings, prices, step.settings.rules)
+        wanted = size_orders(decision.targets, holdings, prices, step.settings.rules, step.settings.costs)
         complaints = step.broker.complaints([str(asset) for asset in wanted.shares.index])
         findings = [("untradable", f"{asset}: {why}") for asset, why in complaints.items()]
         refused = stop_unless_allowed(findings, step.settings.limits)
         prices = prices.drop(list(complaints))
-        basket = size_orders(decision.targets, holdings, prices, step.settings.rules) if complaints else wanted
+        basket = (
+            size_orders(decision.targets, holdings, prices, step.settings.rules, step.settings.costs)
+            if complaints
+            else wanted
+        )
     with step.ledger.transaction() as connection:
         journal.write_decision(connection, decision, step.run)
         if basket is not None:

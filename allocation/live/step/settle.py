@@ -55,7 +55,7 @@ def _sized_at_open(step: Step, frames: Frames, last: Decision, row: int) -> tupl
     account = step.broker.account()
     shares = pd.Series(dict(account.shares), dtype=float).reindex(last.targets.index, fill_value=0.0)
     holdings = Holdings(shares, frames.opening_marks(row), account.cash)
-    basket = size_orders(last.targets, holdings, frames.fills.iloc[row], step.settings.rules)
+    basket = size_orders(last.targets, holdings, frames.fills.iloc[row], step.settings.rules, step.settings.costs)
     with step.ledger.transaction() as connection:
         orders = journal.write_basket(connection, last.session, basket, step.portfolio, step.stamp)
     log_event("basket written", {"session": f"{last.session:%Y-%m-%d}", "orders": len(orders)})
