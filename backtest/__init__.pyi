@@ -11,10 +11,11 @@ from backtest.engine.simulate import simulate as simulate
 from backtest.engine.typical_price import vwap_proxy as vwap_proxy
 from backtest.engine.walk import walk_forward as walk_forward
 from backtest.report.page import write_report as write_report
+from backtest.report.report import Report as Report
 from backtest.result.attribution import Attribution as Attribution
 from backtest.result.attribution import attribute as attribute
 from backtest.result.benchmark import BenchmarkComparison as BenchmarkComparison
-from backtest.result.benchmark import against as against
+from backtest.result.benchmark import compare_with_benchmark as compare_with_benchmark
 from backtest.result.capacity import capacity as capacity
 from backtest.result.drawdowns import drawdown_table as drawdown_table
 from backtest.result.files import load_result as load_result

@@ -126,7 +126,7 @@ def test_signal(command, folder):
 
 
 def test_signal_passes_its_options_on(command, folder):
-    succeeds(command, TO_SIGNAL, "--halflife", "1", "--prior-strength", "9", "--silence", "3", "--calendar", "XLON")
+    succeeds(command, TO_SIGNAL, "--halflife", "1", "--prior-count", "9", "--max-age", "3", "--calendar", "XLON")
     succeeds(command, "signal scored.csv --out plain.csv")
     made, plain = (pd.read_csv(folder / f"{name}.csv", index_col="date") for name in ("made", "plain"))
     assert made.abs().sum(axis=None) < plain.abs().sum(axis=None)
@@ -747,11 +747,11 @@ def test_finetune_full_takes_public_corpora_beside_it_and_never_a_test(command, 
     for name in ("fiqa_sentiment", "phrasebank", "test", "phrasebank_test"):
         others(name).to_csv(folder / f"{name}.csv", index=False)
         others(name).to_parquet(folder / f"{name}.parquet")  # the same corpus once more
-    monkeypatch.setattr(importlib.import_module("nlp.corpora.public_corpora"), "MOST", 9)
+    monkeypatch.setattr(importlib.import_module("nlp.corpora.mixing"), "MOST", 9)
     more = ("--valid", "phrasebank.csv", "--licence", "MIT", "--json")
     code, out, err = command(f"{FINETUNE} --preset full", *more)
     assert code == 0, err
-    assert "trained on beside labelled.csv: fiqa_sentiment.csv\n" in err
+    assert "also trained on: fiqa_sentiment.csv\n" in err
     assert "fiqa_sentiment.csv: 9 of 12 texts drawn" in caplog.text
     assert (strict_json(out)["train_rows"], strict_json(out)["valid_rows"]) == (36 + 9, 12)
     assert card_of(folder)[1] == {

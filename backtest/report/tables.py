@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from backtest.report.charts import signed
+from backtest.report.charts import MINUS, signed
 from backtest.report.headlines import Headline, Headlines
 from backtest.result.attribution import Attribution
-from backtest.result.benchmark import against
+from backtest.result.benchmark import compare_with_benchmark
 from backtest.result.capacity import MEANING
 from backtest.result.drawdowns import drawdown_table
-from backtest.result.result import Result
+from backtest.result.result import Result, figures_row
 from backtest.signal_study.information_coefficient import InformationCoefficient, Placebo
 from backtest.statistics.overfitting import overfitting
 from backtest.statistics.significance import deflated_sharpe
@@ -24,36 +24,28 @@ RATIOS = (  # name among the figures, what a reader calls it, how it is written
     ("annual_return", "Return a year", "+z.1%"),
     ("sortino", "Sortino ratio", ".2f"),
     ("calmar", "Calmar ratio", ".2f"),
-    ("max_drawdown", "Deepest fall", ".1%"),
+    ("max_drawdown", "Max drawdown", ".1%"),
     ("value_at_risk", "Value at risk: loss exceeded in 5 % of sessions", ".2%"),
     ("expected_shortfall", "Expected shortfall (CVaR): mean loss of those sessions", ".2%"),
     ("hit_rate", "Hit rate: sessions that gained", ".1%"),
 )
-AGAINST = (  # name among the figures, what a reader calls it, how it is written, whether it has an interval
-    ("active_return", "Active return a year", "+z.1%", False),
+BENCHMARK_FIGURES = (  # name among the figures, what a reader calls it, how it is written, whether it has an interval
+    ("active_return", "Active return a year", "+z.1%", True),
+    ("active_t", "t of active return", "z.1f", False),
     ("tracking_error", "Tracking error", ".1%", False),
     ("information_ratio", "Information ratio", ".2f", True),
     ("beta", "Beta", ".2f", True),
     ("alpha", "Alpha a year", "+z.1%", True),
-    ("alpha_t", "t of alpha", ".1f", False),
+    ("alpha_t", "t of alpha", "z.1f", False),
 )
 ATTRIBUTION_HEADER = ("source", "mean a year", "t")
 BLOCKS = 10  # of the probability of overfitting; two sessions each are the fewest
 
 
-def headline_row(name: str, figures: Mapping[str, float]) -> tuple[str, ...]:
-    """The figures of one result, in the order of HEADER."""
-    return (
-        name,
-        signed(figures["total_return"], "+z.1%"),
-        signed(figures["annual_return"], "+z.1%"),
-        signed(figures["volatility"], ".1%"),
-        signed(figures["sharpe"], ".2f"),
-        _interval(figures, "sharpe", ".2f"),
-        signed(figures["max_drawdown"], ".1%"),
-        signed(figures["annual_turnover"], ".1f", "x"),
-        signed(1e4 * figures["annual_cost"], ".0f", " bp"),
-    )
+def result_rows(results: Sequence[Result]) -> list[tuple[str, ...]]:
+    """The figures of each result, in the order of HEADER."""
+    rows = [figures_row(result.name, result.figures()) for result in results]
+    return [(name, *(cell.replace("-", MINUS) for cell in cells)) for name, *cells in rows]
 
 
 def ic_row(coefficient: InformationCoefficient) -> tuple[str, ...]:
@@ -74,11 +66,11 @@ def benchmark_table(results: Sequence[Result]) -> list[tuple[str, ...]]:
     peers = [other for other in results[1:] if not len(strategy.nav.index.difference(other.nav.index))]
     if len(strategy.nav) < 3 or not peers:
         return []
-    found = [against(strategy, other).figures() for other in peers]
+    found = [compare_with_benchmark(strategy, other).figures() for other in peers]
     header: list[tuple[str, ...]] = [("", *(other.name for other in peers))]
     return header + [
         (words, *(signed(each[name], form) + (f" ({_interval(each, name, form)})" if sure else "") for each in found))
-        for name, words, form, sure in AGAINST
+        for name, words, form, sure in BENCHMARK_FIGURES
     ]
 
 
@@ -95,20 +87,14 @@ def _interval(figures: Mapping[str, float], name: str, form: str) -> str:
     return " to ".join(signed(figures[f"{name}_{end}"], form) for end in ("low", "high"))
 
 
-def ratio_rows(strategy: Result, capacity: float | None) -> list[tuple[str, ...]]:
-    """Further figures of one result with their intervals, in the order of RATIO_HEADER; capacity in money: MEANING."""
+def ratio_rows(strategy: Result) -> list[tuple[str, ...]]:
+    """Further figures of one result with their intervals, in the order of RATIO_HEADER."""
     figures = strategy.details()
-    rows: list[tuple[str, ...]] = [
-        (words, signed(figures[name], form), _interval(figures, name, form)) for name, words, form in RATIOS
-    ]
-    if capacity is not None:
-        rows.append((f"Capacity: {MEANING}", f"{capacity:,.0f}", ""))
-    return rows
+    return [(words, signed(figures[name], form), _interval(figures, name, form)) for name, words, form in RATIOS]
 
 
 def evidence_rows(
     strategy: Result,
-    figures: Mapping[str, float],
     placebo: Placebo | None,
     tried: Sweep | int | None,
     coefficients: Sequence[InformationCoefficient] = (),
@@ -116,16 +102,16 @@ def evidence_rows(
     """What speaks for skill and what for chance: (name, verdict) of each test that was made.
 
     tried: the sweep that the strategy was chosen from, or how many settings were tried. coefficients: of the signal,
-    whose next session the placebo is held against.
+    whose next session the placebo is compared with.
     """
-    low, high = figures["sharpe_low"], figures["sharpe_high"]
+    low, high = strategy.sharpe_interval()
     alone = deflated_sharpe(strategy.returns, 1)
     rows = [
-        ("Sharpe ratio", f"{signed(figures['sharpe'], '.2f')}, 95 % {signed(low, '.2f')} to {signed(high, '.2f')}"),
-        ("Probability that the true one is above zero", f"{signed(alone, '.0%')}, if nothing else had been tried"),
+        ("Sharpe ratio", f"{signed(strategy.sharpe, 'z.2f')}, 95 % {signed(low, 'z.2f')} to {signed(high, 'z.2f')}"),
+        ("True Sharpe ratio above 0", f"probability {signed(alone, '.0%')}, if nothing else had been tried"),
     ]
     if tried is None:
-        rows.append(("Settings tried", "not logged: had others been tried first, the probability would be lower"))
+        rows.append(("Settings tried", "not logged: had others been tried first, that probability would be lower"))
     elif isinstance(tried, int):
         rows.extend(_tried_evidence(tried, deflated_sharpe(strategy.returns, tried)))
     else:
@@ -133,6 +119,17 @@ def evidence_rows(
     if placebo is not None:
         rows.append(("Placebo", _chance(placebo, [each for each in coefficients if each.name == "next session"])))
     return rows
+
+
+def trading_rows(strategy: Result, capacity: float | None) -> Iterator[tuple[str, str]]:
+    """What trading the strategy takes, and what other costs would leave of it: (name, words)."""
+    if not len(strategy.trades):
+        yield "Turnover", "none: nothing was traded"
+        return
+    turnover, cost = strategy.annual_turnover, 1e4 * strategy.annual_cost
+    yield "Turnover", f"{turnover:.1f}x NAV a year, bought plus sold, at a cost of {cost:.0f} bp of NAV a year"
+    if capacity is not None:
+        yield "Capacity", f"{capacity:,.0f}: {MEANING}"
 
 
 def _chance(placebo: Placebo, own: Sequence[InformationCoefficient]) -> str:
@@ -143,7 +140,7 @@ def _chance(placebo: Placebo, own: Sequence[InformationCoefficient]) -> str:
 
 def _tried_evidence(tried: int, deflated: float) -> Iterator[tuple[str, str]]:
     yield "Settings tried", f"{tried}"
-    yield "The same, deflated by that number", signed(deflated, ".0%")
+    yield "Deflated by that number", f"probability {signed(deflated, '.0%')} that the true Sharpe ratio is above 0"
 
 
 def _sweep_evidence(strategy: Result, sweep: Sweep) -> Iterator[tuple[str, str]]:
@@ -189,7 +186,7 @@ def _returns(nav: pd.Series, frequency: str) -> pd.Series:
 
 @dataclass(frozen=True)
 class Drawdown:
-    """A fall below the highest NAV so far: the last day there, the lowest, the first back (None: not yet)."""
+    """A fall below the highest NAV so far: the last day at the peak, the lowest, the first back (None: not yet)."""
 
     start: pd.Timestamp
     bottom: pd.Timestamp

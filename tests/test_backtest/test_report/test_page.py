@@ -16,8 +16,9 @@ import pytest
 from allocation.errors import FrameError
 from backtest.report.charts import MINUS, MOST_ASSETS, largest_weights, weights_chart
 from backtest.report.page import write_report
-from backtest.report.tables import AGAINST, RATIOS, monthly_returns, worst_drawdowns
-from backtest.result.benchmark import against
+from backtest.report.report import Report
+from backtest.report.tables import BENCHMARK_FIGURES, RATIOS, monthly_returns, worst_drawdowns
+from backtest.result.benchmark import compare_with_benchmark
 from backtest.result.result import Result
 from backtest.signal_study.information_coefficient import InformationCoefficient, Placebo
 from backtest.sweeps.sweep import Sweep
@@ -90,12 +91,19 @@ def full_report(folder: Path) -> Path:
         {"text": "Profit rises", "score": 0.8, "url": "//example.org"},
         {"text": "Profit lost", "score": -0.7, "url": " java\nscript:alert(1)"},
     )
-    return write_report(
-        folder / "report.html", results, title=f"Title {HOSTILE}", notice="The market is simulated.",
-        coefficients=[coefficient(results[0])], signal=signal_of(results[0]), headlines=headlines,
-        placebo=Placebo((-0.02, 0.0, 0.03)), sweep=sweep_of([random_result("x", seed=seed) for seed in range(4)]),
+    report = Report(
+        title=f"Title {HOSTILE}",
+        results=results,
+        twin=results[1],
+        notices=["The market is simulated."],
+        coefficients=[coefficient(results[0])],
+        signal=signal_of(results[0]),
+        headlines=headlines,
+        placebo=Placebo((-0.02, 0.0, 0.03)),
+        sweep=sweep_of([random_result("x", seed=seed) for seed in range(4)]),
         manifest={"seed": 7, "model": {"name": HOSTILE, "labels": ["a", "b"]}},
-    )  # fmt: skip
+    )
+    return write_report(report, folder / "report.html")
 
 
 class Page(HTMLParser):
@@ -136,7 +144,7 @@ def page(path: Path) -> Page:
 def test_every_section_is_there(page: Page) -> None:
     headings = {attributes["id"] for attributes in page.all("h2")}
     assert headings == {
-        "figures", "significance", "nav", "risk", "weights", "signal", "ic", "sweep", "costs", "months", "drawdowns",
+        "news", "figures", "nav", "risk", "weights", "signal", "ic", "sweep", "costs", "months", "drawdowns",
         "notes", "manifest",
     }  # fmt: skip
     assert {each["href"] for each in page.all("a")} >= {f"#{heading}" for heading in headings}
@@ -162,17 +170,19 @@ def test_every_ratio_has_its_interval(page: Page) -> None:
 
 
 def test_each_benchmark_has_its_column(page: Page) -> None:
-    found = against(random_result("x"), random_result("y", seed=3)).figures()
+    found = compare_with_benchmark(random_result("x"), random_result("y", seed=3)).figures()
     texts = [text for text in page.texts if text]
-    for name, words, form, sure in AGAINST:
+    for name, words, form, sure in BENCHMARK_FIGURES:
         ends = [f"{found[f'{name}_{end}']:{form}}" for end in ("low", "high") if sure]
         cell = f"{found[name]:{form}}" + (f" ({' to '.join(ends)})" if sure else "")
         assert texts[texts.index(words) + 1] == cell.replace("-", MINUS)
 
 
 def test_a_capacity_that_is_known_is_told(tmp_path: Path) -> None:
-    text = write_report(tmp_path / "x.html", [random_result("x")], title="x", capacity=12_345_678.9).read_text("utf-8")
-    assert "<td>12,345,679</td>" in text
+    text = write_report(
+        Report(results=[random_result("x")], title="x", capacity=12_345_678.9), tmp_path / "x.html"
+    ).read_text("utf-8")
+    assert "<dt>Capacity</dt><dd>12,345,679: NAV at which" in text
 
 
 def test_the_evidence_says_how_many_were_tried(page: Page) -> None:
@@ -184,6 +194,24 @@ def test_the_evidence_says_how_many_were_tried(page: Page) -> None:
     assert any(text.endswith("no better than the median of the other") for text in page.texts)
     assert "Information ratio" in page.texts
     assert page.texts.count("theirs <b>bold</b> & co") >= 2
+
+
+def test_what_the_news_added_is_charted_where_there_is_a_twin(page: Page, tmp_path: Path) -> None:
+    mine, theirs = random_result("mine"), random_result("theirs", seed=3)
+    drawn = json.loads(page.scripts[1])["news"]["data"][0]["y"]
+    active = (mine.returns - theirs.returns).cumsum()
+    np.testing.assert_allclose(drawn, 100 * active, rtol=1e-5)
+    alone = write_report(Report(results=[mine, theirs], title="x"), tmp_path / "x.html").read_text("utf-8")
+    assert 'id="news"' not in alone
+    assert "The news added" not in alone
+    assert any(text.startswith("The news added") for text in page.texts)
+
+
+def test_a_note_of_several_results_is_shown_once(tmp_path: Path) -> None:
+    results = [replace(random_result(name), notes=("late",)) for name in ("one", "two")]
+    text = write_report(Report(results=results, title="x"), tmp_path / "x.html").read_text("utf-8")
+    assert text.count("<dd>late</dd>") == 1
+    assert "<dt>one, two</dt>" in text
 
 
 def test_hostile_text_stays_text(page: Page) -> None:
@@ -219,7 +247,7 @@ def test_figures_hold_six_digits_and_no_tag(page: Page) -> None:
     text = page.scripts[1]
     assert not set("<>&\u2028\u2029") & set(text)
     figures = json.loads(text)
-    assert set(figures) == {"nav", "risk", "weights", "signal", "ic", "sweep", "costs"}
+    assert set(figures) == {"news", "nav", "risk", "weights", "signal", "ic", "sweep", "costs"}
     assert html.unescape(figures["nav"]["data"][0]["name"]) == f"mine {HOSTILE}"
     lines = [figure for name, figure in figures.items() if name != "sweep"]
     values = [value for figure in lines for trace in figure["data"] for value in trace["y"]]
@@ -232,7 +260,7 @@ def test_tables_charts_and_landmarks_are_labelled(page: Page) -> None:
     assert all(each.get("scope") for each in page.all("th"))
     ids = {attributes.get("id") for _, attributes in page.elements}
     charts = [each for each in page.all("div") if "data-chart" in each]
-    assert len(charts) == 7
+    assert len(charts) == 8
     assert all(each["role"] == "img" and each["aria-label"] for each in charts)
     assert {each["aria-describedby"] for each in charts} < ids
     assert {"header", "nav", "main", "footer"} < {tag for tag, _ in page.elements}
@@ -245,13 +273,17 @@ def test_the_same_results_give_the_same_bytes(path: Path, tmp_path: Path) -> Non
 def test_ten_years_of_a_hundred_assets_are_small(tmp_path: Path) -> None:
     results = [random_result(f"result {seed}", 2520, 100, seed) for seed in range(4)]
     signal, ic = signal_of(results[0]), coefficient(results[0])
-    path = write_report(tmp_path / "big.html", results, title="Big", signal=signal, coefficients=[ic, ic])
+    path = write_report(
+        Report(results=results, title="Big", signal=signal, coefficients=[ic, ic]), tmp_path / "big.html"
+    )
     assert path.stat().st_size < 5_000_000
 
 
 @pytest.mark.parametrize("nav", [[1.0, 1.0, 1.0], [1.0, 1.2], [1.0]])
 def test_a_result_without_risk_or_length_is_still_reported(nav: list[float], tmp_path: Path) -> None:
-    text = write_report(tmp_path / "still.html", [result_of(nav)], title="Still").read_text(encoding="utf-8")
+    text = write_report(Report(results=[result_of(nav)], title="Still"), tmp_path / "still.html").read_text(
+        encoding="utf-8"
+    )
     assert not [each for each in Page(text).texts if "nan" in each]
     assert "never fell below" in text
     assert 'id="signal"' not in text
@@ -259,16 +291,16 @@ def test_a_result_without_risk_or_length_is_still_reported(nav: list[float], tmp
 
 def test_no_result_and_headlines_without_text_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FrameError, match="at least one result"):
-        write_report(tmp_path / "none.html", [], title="None")
+        write_report(Report(results=[], title="None"), tmp_path / "none.html")
     headlines = pd.DataFrame({"published": ["2020-01-01"], "asset": ["A"]})
     with pytest.raises(FrameError, match="headlines lacks text"):
-        write_report(tmp_path / "none.html", [random_result("x")], title="None", headlines=headlines)
+        write_report(Report(results=[random_result("x")], title="None", headlines=headlines), tmp_path / "none.html")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_benchmark_over_other_sessions_is_pointed_out(tmp_path: Path) -> None:
     results = [random_result("mine", 60), random_result("shorter", 40)]
-    text = write_report(tmp_path / "spans.html", results, title="Spans").read_text(encoding="utf-8")
+    text = write_report(Report(results=results, title="Spans"), tmp_path / "spans.html").read_text(encoding="utf-8")
     assert "covers other sessions: 2014-01-06 to" in text
 
 
@@ -338,7 +370,7 @@ def opened(browser: Any, path: Path, *, before: str = "", **context: Any) -> tup
 
 def test_a_browser_draws_the_charts_and_shows_labels(browser: Any, path: Path) -> None:
     tab, trouble = opened(browser, path, viewport={"width": 1100, "height": 800})
-    assert tab.locator(".chart").count() == 7
+    assert tab.locator(".chart").count() == 8
     assert all(chart.locator(".main-svg").count() >= 2 for chart in tab.locator(".chart").all())
     assert tab.locator("#nav-chart .scatterlayer .trace").count() == 3
     assert tab.locator("#nav-chart .legendtext").all_text_contents()[1] == "theirs <b>bold</b> & co"

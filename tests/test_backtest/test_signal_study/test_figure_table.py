@@ -9,12 +9,12 @@ from scipy.stats import t as student
 from test_backtest.planted import frames, quick
 
 from allocation import Bars
-from backtest.cli.json_text import json_text
 from backtest.signal_study.figure_table import figure_table
 from backtest.signal_study.forward_returns import THIS_CLOSE, forward_returns
 from backtest.signal_study.information_coefficient import rank_ic
 from backtest.signal_study.measures import HORIZONS, measure, study_data
 from backtest.statistics.significance import bootstrap_null, mean_interval, newey_west_error
+from newsfolio.shared.text_table import json_text
 
 
 def fixed_b(n, lags):

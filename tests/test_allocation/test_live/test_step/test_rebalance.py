@@ -282,7 +282,7 @@ def test_a_decision_from_the_future_is_a_wrong_clock(desk):
     [
         (lambda _: 0.5, "2022-09-20: the policy returned a float: return a Series"),
         (lambda view: view.held.iloc[:3], "the policy's weights and the assets differ in DDD"),
-        (lambda _: pd.Series(0.2, ["AAA", "AAA", "BBB", "CCC"]), "the policy weighs AAA twice"),
+        (lambda _: pd.Series(0.2, ["AAA", "AAA", "BBB", "CCC"]), "duplicate weight for AAA"),
         (lambda view: view.held.astype(str), "the policy returned weights of type"),
         (lambda view: view.held + np.inf, "infinite weight of AAA"),
     ],
