@@ -160,7 +160,7 @@ def test_random_instants(open_account):
     assert killed_at_random(open_account, kills=60, seed=2) == 60
 
 
-@pytest.mark.parametrize("count", [105])
+@pytest.mark.parametrize("count", [90])
 def test_a_night_that_was_never_finished_is_followed_by_a_good_one(open_account, count):
     """What was sent is filled, what was not is over; the next night counts the shares and decides anew."""
     account = open_account("b")
