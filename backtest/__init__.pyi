@@ -5,10 +5,11 @@ from allocation.policies.wrappers import OnDrift as OnDrift
 from allocation.policies.wrappers import Rolling as Rolling
 from allocation.policies.wrappers import WarmUp as WarmUp
 from allocation.schedule import rebalance_dates as rebalance_dates
+from backtest.engine.corporate_actions import Delisting as Delisting
 from backtest.engine.corporate_actions import Events as Events
-from backtest.engine.run_backtest import run as run
+from backtest.engine.evaluate import run as run
+from backtest.engine.market import vwap_proxy as vwap_proxy
 from backtest.engine.simulate import simulate as simulate
-from backtest.engine.typical_price import vwap_proxy as vwap_proxy
 from backtest.engine.walk import walk_forward as walk_forward
 from backtest.report.page import write_report as write_report
 from backtest.report.report import Report as Report
@@ -17,6 +18,8 @@ from backtest.result.attribution import attribute as attribute
 from backtest.result.benchmark import BenchmarkComparison as BenchmarkComparison
 from backtest.result.benchmark import compare_with_benchmark as compare_with_benchmark
 from backtest.result.capacity import capacity as capacity
+from backtest.result.cost_sensitivity import break_even_cost as break_even_cost
+from backtest.result.cost_sensitivity import cost_sensitivity as cost_sensitivity
 from backtest.result.drawdowns import drawdown_table as drawdown_table
 from backtest.result.files import load_result as load_result
 from backtest.result.files import save_result as save_result
