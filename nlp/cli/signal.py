@@ -79,18 +79,21 @@ def signal(
     write_indexed(_crossed(frame, crossed, groups), out, NlpError)
     typer.echo(
         f"{report}\n{len(rows):,} headlines -> {frame.shape[0]:,} sessions × {frame.shape[1]} assets, "
-        f"{frame.notna().to_numpy().mean():.0%} covered; written to {out}\n{_training_texts(frame)}"
+        f"{frame.notna().to_numpy().mean():.0%} covered; written to {out}\n{_taught(frame)}"
     )
 
 
-def _training_texts(frame: "pd.DataFrame") -> str:
-    """Until when a backtest of the signal may have hindsight, or that it is not known."""
-    from nlp.provenance import TRAINED_ON, TRAINED_UNTIL, read_provenance
+def _taught(frame: "pd.DataFrame") -> str:
+    """Up to when a backtest of the signal may be hindsight, or that nobody can tell."""
+    from nlp.provenance import TRAINED_ON, TRAINED_UNTIL, UNKNOWN, read_provenance
 
-    provenance = read_provenance(frame)
-    if not provenance:
+    found = read_provenance(frame)
+    if not found:
         return "not recorded: which texts taught the classifier of the scores (CSV files and joined frames lose it)"
-    return f"classifier taught by {provenance.get(TRAINED_ON)}, last text {provenance.get(TRAINED_UNTIL)}"
+    corpora, until = (found.get(name, UNKNOWN) for name in (TRAINED_ON, TRAINED_UNTIL))
+    source = "texts whose source was not recorded" if corpora == UNKNOWN else corpora
+    dated = f"the last of {until}" if until != UNKNOWN else "whose dates are not known: any session may be hindsight"
+    return f"the classifier was taught by {source}, {dated}"
 
 
 def _one_of(given: str, known: tuple[str, ...], option: str) -> str:
