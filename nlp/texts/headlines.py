@@ -247,13 +247,14 @@ def _named(
 
 def worded_rows(texts: pd.Series) -> BoolArray:
     """Return whether each is a text with at least one letter or digit."""
-    found = (isinstance(text, str) and WORDED.search(text) is not None for text in texts.astype(object))
+    found = (isinstance(text, str) and WORDED.search(text) is not None for text in texts.astype(object).to_numpy())
     return np.fromiter(found, dtype=bool, count=len(texts))
 
 
 def multiline_texts(texts: pd.Series, where: str, first_row: int = 1) -> int:
     """Count the texts with a line break, and show the first in the log: a stray quotation mark swallows rows so."""
-    broken = [row for row, text in enumerate(texts.astype(object)) if isinstance(text, str) and "\n" in text.strip()]
+    cells = texts.astype(object).to_numpy()
+    broken = [row for row, text in enumerate(cells) if isinstance(text, str) and "\n" in text and "\n" in text.strip()]
     if broken:
         log.warning(
             "%s: %d texts hold line breaks, the first in row %d: %r: where they are not meant, a quotation mark is "
@@ -261,20 +262,24 @@ def multiline_texts(texts: pd.Series, where: str, first_row: int = 1) -> int:
             where,
             len(broken),
             first_row + broken[0],
-            texts.iloc[broken[0]][:SHOWN],
+            cells[broken[0]][:SHOWN],
         )
     return len(broken)
 
 
 def repeats(rows: pd.DataFrame) -> BoolArray:
-    """Return whether each row repeats published, asset and text of an earlier one (see `repeat_key`)."""
-    key = pd.DataFrame({"published": rows["published"], "asset": rows["asset"], "text": repeat_keys(rows["text"])})
-    return key.duplicated().to_numpy(dtype=bool)
+    """Return whether each row repeats published, asset and text of an earlier one (see `repeat_keys`)."""
+    suspect = rows.duplicated(["published", "asset"], keep=False).to_numpy(dtype=bool)  # few, as a rule
+    found = np.zeros(len(rows), dtype=bool)
+    if suspect.any():
+        keys = rows.loc[suspect, ["published", "asset"]].assign(text=repeat_keys(rows["text"][suspect]))
+        found[suspect] = keys.duplicated()
+    return found
 
 
 def repeat_keys(texts: pd.Series) -> NDArray[np.object_]:
     """Return texts as they are compared: any run of blanks is one, none at the ends, and no invisible marks."""
-    plain = (text if text.isascii() else text.translate(ZERO_WIDTH) for text in texts.astype(object))
+    plain = (text if text.isascii() else text.translate(ZERO_WIDTH) for text in texts.astype(object).to_numpy())
     return np.array([" ".join(text.split()) for text in plain], dtype=object)
 
 
