@@ -7,6 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow as pa  # type: ignore[import-untyped]  # pandas loads it anyway
+
 log = logging.getLogger(__name__)
 
 SEPARATORS = ",;\t|"
@@ -48,22 +50,28 @@ def _format(path: Path, size: int, changed: int) -> CsvFormat:  # noqa: ARG001 -
 
 
 def _encoding(path: Path) -> str:
-    decoder = codecs.getincrementaldecoder("utf-8")()
     with path.open("rb") as file:
         start = file.read(4)
         for mark, encoding in MARKS.items():
             if start.startswith(mark):
                 return encoding
         file.seek(0)
-        try:
-            while chunk := file.read(CHUNK):
-                if b"\0" in chunk:  # no text in UTF-8 holds one, UTF-16 without a mark does
-                    return _detected(path, chunk[:SAMPLE])
-                decoder.decode(chunk)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError as error:
-            return _detected(path, error.object[max(0, error.start - SAMPLE // 2) :][:SAMPLE])
+        while chunk := file.read(CHUNK) + file.readline():  # whole lines, so that no character is cut
+            if b"\0" in chunk:  # no text in UTF-8 holds one, UTF-16 without a mark does
+                return _detected(path, chunk[:SAMPLE])
+            try:
+                pa.array([chunk], pa.large_binary()).cast(pa.large_string())  # five times as fast as to decode
+            except pa.ArrowInvalid:
+                return _detected(path, _around_first_error(chunk))
     return "utf-8"
+
+
+def _around_first_error(chunk: bytes) -> bytes:
+    try:
+        chunk.decode("utf-8")
+    except UnicodeDecodeError as error:
+        chunk = chunk[max(0, error.start - SAMPLE // 2) :]
+    return chunk[:SAMPLE]
 
 
 def _detected(path: Path, sample: bytes) -> str:

@@ -170,7 +170,7 @@ def written_times(published: pd.Series, *, zoned: bool = False) -> WrittenTimes:
     # pandas would read a month, a year or a date with an offset as its first midnight: known too early.
     text = text.where(text.str.match(rf"{DATE}(?:[T ]|$)", na=False))
     dated = text.str.fullmatch(DATE, na=False).to_numpy(dtype=bool)
-    named = text.str.contains(rf"[T ].*{OFFSET}$", na=False).to_numpy(dtype=bool)
+    named = text.str.match(rf".*[T ].*{OFFSET}$", na=False).to_numpy(dtype=bool)
     utc = zoned or bool(named.any())
     if utc:
         text = text.where(named | dated)
