@@ -216,7 +216,7 @@ def spoilt(scored: pd.DataFrame, bars: Bars) -> Iterator[tuple[str, int, pd.Data
     published = added["date"].dt.tz_localize("America/New_York") - pd.Timedelta(hours=12)  # noon of the day before
     rows = pd.DataFrame({
         "published": published.dt.tz_convert("UTC").astype(scored["published"].dtype), "asset": added["asset"],
-        "text": "added", "score": random.choice([-0.9, 0.9], len(added)),
+        "text": "added", "score": random.choice([-0.9, 0.9], len(added)), "time_known": True,
     })  # fmt: skip
     yield f"{len(rows):,} items added before large moves", 0, pd.concat([scored, rows], ignore_index=True)
 

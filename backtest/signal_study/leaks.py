@@ -165,7 +165,7 @@ def leak_alarms(found: Response) -> Iterator[tuple[str, str]]:
         )
     if found.night.t >= STRICT and found.night_excess.t >= MOSTLY:
         where = (
-            "What is new in the signal earns its return between this close and the next open (t = "
+            "What is new in the signal goes with the return between this close and the next open (t = "
             f"{found.night.t:.1f}), before anybody could trade on it"
         )
         yield (
