@@ -1,6 +1,6 @@
 """An assessment as tables, for a terminal and, cell by cell, for the page."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from textwrap import fill
 from typing import NamedTuple
 
@@ -82,16 +82,16 @@ def confusion_table(evaluation: Evaluation) -> Table:
 
 def part_tables(found: Assessment) -> list[Table]:
     """One table per way to break the texts down; the row of all texts is in the main table already."""
-    return [_part_table(name, table.drop("(all)")) for name, table in found.breakdown.items()]
-
-
-def _part_table(name: str, table: pd.DataFrame) -> Table:
-    rows = [
-        [part_name(part), f"{row['n']:,.0f}", _of(row, "accuracy"), _of(row, "macro_f1")]
-        for part, row in table.iterrows()
-    ]
-    strips = list(table[["accuracy", "accuracy_low", "accuracy_high"]].itertuples(index=False, name=None))
-    return Table(PARTS.get(name, f"by {name}"), ["", "texts", "accuracy", "macro-F1"], rows, strips)
+    tables = []
+    for name, table in found.breakdown.items():
+        parts = table.drop("(all)")
+        rows = [
+            [part_name(part), f"{row['n']:,.0f}", _of(row, "accuracy"), _of(row, "macro_f1")]
+            for part, row in parts.iterrows()
+        ]
+        strips = list(parts[["accuracy", "accuracy_low", "accuracy_high"]].itertuples(index=False, name=None))
+        tables.append(Table(PARTS.get(name, f"by {name}"), ["", "texts", "accuracy", "macro-F1"], rows, strips))
+    return tables
 
 
 def calibration_words(evaluation: Evaluation) -> str:
@@ -109,14 +109,11 @@ def all_notes(found: Assessment) -> list[str]:
     told = [*found.evaluation.notes, *found.notes]
     for name, rival in found.rivals:
         told += [f"{name}: {note}" for note in rival.evaluation.notes if note not in found.evaluation.notes]
-    small = ", ".join(_small_parts(found))
-    return [*told, f"Of fewer than {FEW} texts, so that intervals are too narrow: {small}."] if small else told
-
-
-def _small_parts(found: Assessment) -> Iterator[str]:
-    for name, table in found.breakdown.items():
-        few = table[table["n"] < FEW].index.drop("(all)", errors="ignore")
-        yield from (f"{name} {part_name(part)}" for part in few)
+    few = {name: table[table["n"] < FEW].index for name, table in found.breakdown.items()}
+    small = [f"{name} {part_name(part)}" for name, parts in few.items() for part in parts if part != "(all)"]
+    if small:
+        told.append(f"Of fewer than {FEW} texts, so that intervals are too narrow: {', '.join(small)}.")
+    return told
 
 
 def number(value: float) -> str:
@@ -154,24 +151,13 @@ def _cell(value: float, low: float, high: float) -> str:
 
 def _grid(table: Table, *, below: bool = False) -> str:
     """Columns aligned to the right, names to the left; intervals go in brackets, or below their figure."""
-    rows = [[_fitting(name), *cells] for name, *cells in table.rows]
     lines = [list(table.header)]
-    for row in rows:
-        lines += _unfolded(row) if below else [[_bracketed(cell) for cell in row]]
+    for name, *cells in table.rows:
+        # The end of a long name: of paths it is what tells them apart.
+        fitting = name if len(name) <= LONGEST_NAME else f"…{name[1 - LONGEST_NAME :]}"
+        if below:
+            first, second = zip(*(cell.split("\n") for cell in cells), strict=True)
+            lines += [[fitting, *first], ["", *second]]
+        else:
+            lines.append([cell.replace("\n", " (", 1) + ")" if "\n" in cell else cell for cell in (fitting, *cells)])
     return f"{table.caption}\n{text_table(lines, indent='  ')}"
-
-
-def _bracketed(cell: str) -> str:
-    value, _, between = cell.partition("\n")
-    return f"{value} ({between})" if between else value
-
-
-def _unfolded(row: Sequence[str]) -> list[list[str]]:
-    name, *cells = row
-    first, second = zip(*(cell.split("\n") for cell in cells), strict=True)
-    return [[name, *first], ["", *second]]
-
-
-def _fitting(name: str) -> str:
-    """The end of a long name: of paths it is what tells them apart."""
-    return name if len(name) <= LONGEST_NAME else f"…{name[1 - LONGEST_NAME :]}"
