@@ -104,7 +104,7 @@ def read(prices: str, signal: Path | None, headlines: Path | None, settings: Set
     Raises:
         AllocationError: a file cannot be read or does not hold what it should, or no date is left to decide on.
     """
-    from allocation.data.wide import read_frame
+    from allocation.data.files.wide import read_frame
     from allocation.frames import sessions_of
     from backtest.report.headlines import checked_headlines
     from newsfolio.shared.tables import read_table
@@ -226,7 +226,7 @@ def _run(name: str, policy: "Policy", data: Data, settings: Settings, signal: "p
 
 
 def _write(found: _Found, data: Data, settings: Settings, strategy: Path, out: Path) -> None:
-    from allocation.data.wide import write_frame
+    from allocation.data.files.wide import write_frame
     from backtest.cli.json_text import json_text
     from backtest.report.manifest import manifest
     from backtest.report.page import write_report

@@ -28,8 +28,8 @@ def study(
     as_json: Json = False,
 ) -> None:
     """Say what a signal explains and what it predicts, each figure beside shuffled signals."""
+    from allocation.data.files.wide import read_frame
     from allocation.data.load import load_prices
-    from allocation.data.wide import read_frame
     from backtest.cli.json_text import json_text
     from backtest.signal_study.study import study as judge
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 import typer
 
+from allocation.data.files.wide import read_frame
 from allocation.data.load import YAHOO, Bars, day_of, load_prices
-from allocation.data.wide import read_frame
 from allocation.errors import AllocationError, SourceError
 from allocation.execution.sizing import Rules
 from allocation.frames import sessions_of

@@ -12,7 +12,7 @@ import pytest
 from support import random_prices, random_signal
 
 from allocation import Bars, EqualWeight, Hold, frame_digest, write_bars
-from allocation.data.wide import write_frame
+from allocation.data.files.wide import write_frame
 from backtest import load_result, placebo
 from backtest import run as backtest_of
 from newsfolio.command.app import main

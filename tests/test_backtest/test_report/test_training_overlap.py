@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from allocation.data.wide import read_frame, write_frame
+from allocation.data.files.wide import read_frame, write_frame
 from allocation.frames import check_signal
 from backtest.report.training_overlap import training_note
 
