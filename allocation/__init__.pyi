@@ -93,6 +93,9 @@ from allocation.risk.covariance import RiskModel as RiskModel
 from allocation.risk.covariance import Sample as Sample
 from allocation.risk.factor_models import StatisticalFactors as StatisticalFactors
 from allocation.risk.factor_models import UserFactors as UserFactors
+from allocation.risk.scaled import ScaledRisk as ScaledRisk
+from allocation.risk.volatility import HarVolatility as HarVolatility
+from allocation.risk.volatility import range_variance as range_variance
 from allocation.schedule import rebalance_dates as rebalance_dates
 from allocation.view import Forecast as Forecast
 from allocation.view import Policy as Policy

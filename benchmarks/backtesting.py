@@ -28,7 +28,7 @@ import pandas as pd
 
 from allocation import Bars
 from allocation.data.load import write_bars
-from backtest import Costs, grid, simulate, sweep, write_report
+from backtest import Costs, Report, grid, simulate, sweep, write_report
 
 RATE = 0.001
 
@@ -169,7 +169,7 @@ def report() -> None:
     results = [simulate(prices, equal(prices, every), name=f"every {every}") for every in (5, 10, 21, 63)]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "report.html"
-        taken = [seconds(lambda: write_report(path, results, title="Benchmark")) for _ in range(3)]
+        taken = [seconds(lambda: write_report(Report(title="Benchmark", results=results), path)) for _ in range(3)]
         size = path.stat().st_size / 1e6
     print(f"report of four results, 100 assets x 10 years: {min(taken):.2f} s, {size:.1f} MB", flush=True)
 

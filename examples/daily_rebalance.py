@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from allocation import Bars, EqualWeight
-from allocation.live import Inputs, PaperBroker, Rules, Settings, StepReport, open_ledger, rebalance
+from allocation.live import Inputs, PaperBroker, Settings, StepReport, open_ledger, rebalance
 from backtest import Costs, run, simulate_market
 
 CASH = 100_000.0
@@ -32,9 +32,9 @@ def main(folder: Path) -> None:
 
 def step(folder: Path, market, night) -> StepReport:
     bars = Bars(market.prices.loc[:night], market.opens.loc[:night])  # no more than a price file holds that night
-    settings = Settings(Rules(rate=Costs().rate))
+    settings = Settings(costs=Costs())
     with open_ledger(str(folder / "ledger.sqlite")) as ledger:
-        broker = PaperBroker(ledger, settings.rules.rate, CASH)
+        broker = PaperBroker(ledger, settings.costs, CASH)
         return rebalance(POLICY, Inputs(bars), night, ledger, broker, settings)
 
 

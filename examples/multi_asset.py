@@ -72,7 +72,9 @@ def main(data: Path) -> None:
     if not path.is_file():
         sys.exit(f"error: {data} lacks {NEEDED}: point NEWSFOLIO_DATA at the folder of the data sets")
     prices = read_frame(path).astype(float)
-    balanced = SentimentPolicy(forecast=NoView(), constraints=(*BALANCED.constraints, *BOUNDS), ladder=BALANCED.ladder)
+    balanced = SentimentPolicy(
+        forecast=NoView(), constraints=(*BALANCED.constraints, *BOUNDS), relaxation_order=BALANCED.relaxation_order
+    )
     policies = {
         "balanced, within bounds": balanced,
         "8 % volatility, bounds": target_volatility(0.08).policy(forecast=NoView(), constraints=BOUNDS),

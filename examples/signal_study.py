@@ -92,7 +92,7 @@ def judged(scored: pd.DataFrame, bars: Bars, sectors: pd.Series | None, shuffles
     inside = scored[days.between(first, last)]
     sessions = calendar_sessions("XNYS", first, last)
     late = inside.assign(published=inside["published"] + HASTE)
-    signal, delayed = (daily_signal(each, sessions, prior_strength="fit") for each in (inside, late))
+    signal, delayed = (daily_signal(each, sessions, prior_count="fit") for each in (inside, late))
     close, opens = (None if each is None else each.loc[sessions[0] : sessions[-1]] for each in (bars.close, bars.open))
     return study(signal, Bars(close, opens), sectors=sectors, delayed=delayed, shuffles=shuffles)
 

@@ -22,6 +22,7 @@ from allocation import Bars, EqualWeight, Hold, NoView, SentimentPolicy, frame_d
 from allocation.data.load import bars_from_long
 from backtest import (
     Costs,
+    Report,
     Result,
     comparison,
     next_session_ic,
@@ -61,7 +62,7 @@ def main(out: Path, data: Path) -> None:
     covered = signal.notna().to_numpy().mean()
     print(f"signal: {signal.shape[0]} sessions × {signal.shape[1]} stocks, {covered:.0%} covered")
 
-    fresh = daily_signal(scored, sessions, silence=1, halflife=0.1)  # the session's own tweets and no older ones
+    fresh = daily_signal(scored, sessions, max_age=1, halflife=0.1)  # the session's own tweets and no older ones
     coefficients = [
         same_session_ic(fresh, bars.close, name="same session, its own tweets"),
         next_session_ic(fresh, bars.close, name="next session, its own tweets"),
@@ -73,10 +74,16 @@ def main(out: Path, data: Path) -> None:
     print(f"\nweekly, filled at the next open, net of 10 bp of the traded value\n{comparison(results)}")
     manifest = {"finetune": asdict(CONFIG), "model": classifier.fingerprint, "signal": frame_digest(signal),
                 "prices": frame_digest(bars.close)}  # fmt: skip
-    write_report(
-        out / "report.html", results, title="StockNet 2014-2015", notice=verdict(coefficients[0].t, coefficients[2].t),
-        coefficients=coefficients, signal=signal, headlines=scored, manifest=manifest,
-    )  # fmt: skip
+    report = Report(
+        title="StockNet 2014-2015",
+        results=results,
+        notice=verdict(coefficients[0].t, coefficients[2].t),
+        coefficients=coefficients,
+        signal=signal,
+        headlines=scored,
+        manifest=manifest,
+    )
+    write_report(report, out / "report.html")
     print(f"\nreport written to {out / 'report.html'}")
 
 

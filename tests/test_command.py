@@ -126,7 +126,7 @@ def test_signal(command, folder):
 
 
 def test_signal_passes_its_options_on(command, folder):
-    succeeds(command, TO_SIGNAL, "--halflife", "1", "--prior-strength", "9", "--silence", "3", "--calendar", "XLON")
+    succeeds(command, TO_SIGNAL, "--halflife", "1", "--prior-count", "9", "--max-age", "3", "--calendar", "XLON")
     succeeds(command, "signal scored.csv --out plain.csv")
     made, plain = (pd.read_csv(folder / f"{name}.csv", index_col="date") for name in ("made", "plain"))
     assert made.abs().sum(axis=None) < plain.abs().sum(axis=None)

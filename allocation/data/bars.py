@@ -1,5 +1,6 @@
 """Bars: adjusted closes, opens and volumes as wide frames, made of long or wide tables and written as long ones."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,14 @@ from allocation.errors import FrameError, SourceError
 from allocation.frames import check_prices, named
 from newsfolio.shared.tables import write_table
 
+log = logging.getLogger(__name__)
+
 LONG_COLUMNS = ("date", "ticker", "close")
 
 
 @dataclass(frozen=True)
 class Bars:
-    """Adjusted prices of each session (sessions × assets); `open` is None where only closes are known.
+    """Adjusted prices of each session (sessions × assets); `open`, `high` and `low` are None where they are not known.
 
     volume: shares traded in the session, of the same adjustment as the prices; None where not known. No policy sees it.
     """
@@ -25,6 +28,8 @@ class Bars:
     close: pd.DataFrame
     open: pd.DataFrame | None = None
     volume: pd.DataFrame | None = None
+    high: pd.DataFrame | None = None
+    low: pd.DataFrame | None = None
 
     @property
     def traded_value(self) -> pd.DataFrame | None:
@@ -33,7 +38,7 @@ class Bars:
 
 
 def bars_from_long(table: pd.DataFrame, where: str = "prices") -> Bars:
-    """Turn rows of (date, ticker, close[, open][, adj_close][, volume]) into adjusted wide frames.
+    """Turn rows of (date, ticker, close[, open][, high][, low][, adj_close][, volume]) into adjusted wide frames.
 
     volume is taken to count the shares that `close` is the price of, as vendors do who adjust both for splits. Where
     adj_close makes past prices lower, it makes past shares more by the same factor: close × volume stays the money of
@@ -50,13 +55,13 @@ def bars_from_long(table: pd.DataFrame, where: str = "prices") -> Bars:
 def bars_from_fields(fields: dict[str, pd.DataFrame], where: str) -> Bars:
     """Turn frames (sessions × assets) of close[, open][, adj_close][, volume] into adjusted bars, as bars_from_long."""
     wide = {name: COLUMNS[name](frame, f"{where}: {name}") for name, frame in fields.items()}
-    opens, volume = wide.get("open"), wide.get("volume")
+    marks = {name: wide.get(name) for name in ("open", "high", "low")}
+    volume = wide.get("volume")
     if "adj_close" not in wide:
-        return Bars(wide["close"], opens, volume)
+        return Bars(wide["close"], volume=volume, **marks)
     factor = wide["adj_close"] / wide["close"]
-    return Bars(
-        wide["adj_close"], None if opens is None else opens * factor, None if volume is None else volume / factor
-    )
+    adjusted = {name: None if frame is None else frame * factor for name, frame in marks.items()}
+    return Bars(wide["adj_close"], volume=None if volume is None else volume / factor, **adjusted)
 
 
 def _check_volumes(volumes: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -73,8 +78,17 @@ def _check_volumes(volumes: pd.DataFrame, name: str) -> pd.DataFrame:
     return checked
 
 
+def _check_extremes(extremes: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return highs or lows as prices; what is no price is left out and counted, as only volatility reads them."""
+    wrong = int((extremes <= 0).to_numpy().sum())
+    if wrong:
+        log.warning("%s: %d cells are not above 0 and are left out", name, wrong)
+    return check_prices(extremes.where(~(extremes <= 0)), name)
+
+
 COLUMNS: dict[str, Callable[[pd.DataFrame, str], pd.DataFrame]] = {
     "close": check_prices, "open": check_prices, "adj_close": check_prices, "volume": _check_volumes,
+    "high": _check_extremes, "low": _check_extremes,
 }  # fmt: skip
 
 
@@ -107,8 +121,8 @@ def _numbers(values: pd.Series, name: str) -> pd.Series:
 
 
 def write_bars(bars: Bars, path: str | Path) -> Path:
-    """Write bars as a long table (date, ticker, close and, where known, open, volume) that `load_prices` reads."""
-    frames = {"close": bars.close, "open": bars.open, "volume": bars.volume}
+    """Write bars as a long table that `load_prices` reads: date, ticker, close and, where known, the other marks."""
+    frames = {"close": bars.close, "open": bars.open, "high": bars.high, "low": bars.low, "volume": bars.volume}
     long = pd.DataFrame({name: frame.stack() for name, frame in frames.items() if frame is not None})
     table = long.rename_axis(["date", "ticker"]).reset_index()
     return write_table(table, path, SourceError)

@@ -115,7 +115,8 @@ def _between(bars: Bars, first: pd.Timestamp | None, last: pd.Timestamp | None, 
     if close.empty:
         known = f"from {bars.close.index[0].date()} to {bars.close.index[-1].date()}"
         raise SourceError(f"{where}: has no prices {_range(first, last)}; it has them {known}: ask for these dates")
-    return Bars(close, *(None if each is None else each.loc[first:last] for each in (bars.open, bars.volume)))
+    others = (bars.open, bars.volume, bars.high, bars.low)
+    return Bars(close, *(None if each is None else each.loc[first:last] for each in others))
 
 
 def _range(first: pd.Timestamp | None, last: pd.Timestamp | None) -> str:

@@ -1,4 +1,4 @@
-"""Views weighed against an equilibrium: those of a news model (BlackLitterman), or an investor's own."""
+"""Views combined with an equilibrium: those of a news model (BlackLitterman), or an investor's own."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from allocation.view import View
 
 @dataclass(frozen=True)
 class InvestorView:
-    """What a portfolio is expected to earn per session, and how unsure that is (a standard deviation).
+    """The expected return of a portfolio per session, and its uncertainty (a standard deviation).
 
     portfolio: weights by ticker, of any sum: {"AAPL": 1, "MSFT": -1} says that AAPL earns more than MSFT.
     """
@@ -25,44 +25,44 @@ class InvestorView:
     sd: float
 
     def __post_init__(self) -> None:
-        """An opinion without doubt would override the prices of all assets."""
+        """A view without doubt would override the prices of all assets."""
         if not self.portfolio or not (np.isfinite(self.expected_return) and np.isfinite(self.sd) and self.sd > 0):
-            raise AllocationError(f"{self} is no opinion: name assets, a finite return and a finite sd > 0")
+            raise AllocationError(f"{self} is not a view: pass assets, a finite return and a finite sd > 0")
 
 
 def black_litterman(
-    equilibrium: pd.Series, risk: RiskModel, opinions: Sequence[InvestorView], *, uncertainty: float = 1.0
+    equilibrium: pd.Series, risk: RiskModel, views: Sequence[InvestorView], *, uncertainty: float = 1.0
 ) -> pd.Series:
-    """Return the expected returns per session that balance the equilibrium with the opinions.
+    """Return the expected returns per session that balance the equilibrium with the views.
 
     mu = pi + S P'(P S P' + Omega)^-1 (q - P pi) with S = uncertainty × Sigma and Omega the squared sds on its
     diagonal (F. Black and R. Litterman, "Global portfolio optimization", Financial Analysts Journal 48(5), 1992).
-    Without opinions, or where they only repeat it, the result is the equilibrium.
+    Without views, or where they only repeat it, the result is the equilibrium.
 
     Raises:
-        AllocationError: an opinion names an asset that the risk model lacks, or `uncertainty` is not >= 0.
+        AllocationError: a view names an asset that the risk model lacks, or `uncertainty` is not >= 0.
     """
     if not (np.isfinite(uncertainty) and uncertainty >= 0):
-        raise AllocationError(f"uncertainty is {uncertainty}: give a finite number >= 0, of Sigma")
-    if not opinions:
+        raise AllocationError(f"uncertainty is {uncertainty}: pass a finite number >= 0, of Sigma")
+    if not views:
         return equilibrium
-    pick = pd.DataFrame([dict(opinion.portfolio) for opinion in opinions]).fillna(0.0)
-    strangers = pick.columns.difference(risk.assets)
-    if len(strangers):
-        raise AllocationError(f"an opinion names {named(strangers)}, which the risk model lacks: correct the ticker")
+    pick = pd.DataFrame([dict(view.portfolio) for view in views]).fillna(0.0)
+    unknown = pick.columns.difference(risk.assets)
+    if len(unknown):
+        raise AllocationError(f"a view names {named(unknown)}, which the risk model lacks: correct the ticker")
     p = pick.reindex(columns=risk.assets, fill_value=0.0).to_numpy(dtype=np.float64)
     spread = uncertainty * np.column_stack([risk.times(pd.Series(row, index=risk.assets)) for row in p])
     pi = equilibrium.reindex(risk.assets).to_numpy()
-    doubt = np.diag([opinion.sd**2 for opinion in opinions])
-    surprise = np.array([opinion.expected_return for opinion in opinions]) - p @ pi
+    doubt = np.diag([view.sd**2 for view in views])
+    surprise = np.array([view.expected_return for view in views]) - p @ pi
     return pd.Series(pi + spread @ np.linalg.solve(p @ spread + doubt, surprise), index=risk.assets)
 
 
 @dataclass(frozen=True)
 class BlackLitterman:
-    """The model of `Grinold`, in which news of one asset also speaks of those that move with it.
+    """The model of `Grinold`, in which news of one asset also informs about those correlated with it.
 
-    A score is taken for what it is in that model, a noisy sight of the return to come: its correlation with the
+    In that model a score is a noisy observation of the return to come: its correlation with the
     standardised residual return is the IC. Residual returns have the covariance S, that of `risk` less the mean of all
     assets. The expected return given all scores (the posterior of F. Black and R. Litterman, "Global portfolio
     optimization", Financial Analysts Journal 48(5), 1992, with one view, s × sd / IC of variance sd² (1 - IC²) / IC²,
@@ -79,7 +79,7 @@ class BlackLitterman:
     min_history: int = 60
 
     def __call__(self, view: View) -> pd.Series:
-        """Return what is expected beyond the equilibrium, per session, by asset.
+        """Return the expected return in excess of the equilibrium, per session, by asset.
 
         Raises:
             RiskError: the risk model cannot be estimated from these prices.
@@ -98,14 +98,14 @@ class BlackLitterman:
 
 def spread_scores(coefficient: float, covariance: pd.DataFrame, score: pd.Series) -> pd.Series:
     """Return the expected returns of all assets of `covariance` given the scores of some (NaN: none); see above."""
-    spoken = score.index[score.notna()]
+    scored = score.index[score.notna()]
     deviation = np.sqrt(np.diag(covariance))
     loading = covariance.to_numpy() / deviation  # S D^-1
-    among = score.notna().to_numpy()
-    correlation = (loading / deviation[:, None])[np.ix_(among, among)]
-    seen = coefficient**2 * correlation + (1.0 - coefficient**2) * np.eye(len(spoken))
-    weight = np.linalg.solve(seen, score[spoken].to_numpy())
-    return pd.Series(coefficient * loading[:, among] @ weight, index=covariance.index)
+    has_score = score.notna().to_numpy()
+    correlation = (loading / deviation[:, None])[np.ix_(has_score, has_score)]
+    observed = coefficient**2 * correlation + (1.0 - coefficient**2) * np.eye(len(scored))
+    weight = np.linalg.solve(observed, score[scored].to_numpy())
+    return pd.Series(coefficient * loading[:, has_score] @ weight, index=covariance.index)
 
 
 def _residual_covariance(risk: RiskModel) -> pd.DataFrame:

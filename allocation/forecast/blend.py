@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Blend:
-    """A weighted sum of forecasts: each speaks of the same expected return per session."""
+    """A weighted sum of forecasts of the expected return per session."""
 
     forecasts: tuple[tuple[Forecast, float], ...]
 
     def __post_init__(self) -> None:
-        """Nothing blended is nothing forecast."""
+        """A blend has at least one forecast."""
         if not self.forecasts or not np.isfinite([weight for _, weight in self.forecasts]).all():
             raise AllocationError("a blend needs at least one forecast, each with a finite weight")
 
@@ -35,9 +35,9 @@ class Blend:
         return total
 
     def inputs_digest(self, now: pd.Timestamp) -> str:
-        """Return a digest of what its forecasts read beside their view; empty where none reads anything more."""
-        told = [inputs_digest_of(forecast, now) for forecast, _ in self.forecasts]
-        return hashlib.sha256("\x1f".join(told).encode()).hexdigest() if any(told) else ""
+        """Return a digest of what its forecasts read besides their view; empty where none reads anything more."""
+        digests = [inputs_digest_of(forecast, now) for forecast, _ in self.forecasts]
+        return hashlib.sha256("\x1f".join(digests).encode()).hexdigest() if any(digests) else ""
 
 
 def blend_signals(signals: Mapping[str, pd.DataFrame], weights: Mapping[str, float]) -> pd.DataFrame:
@@ -48,14 +48,12 @@ def blend_signals(signals: Mapping[str, pd.DataFrame], weights: Mapping[str, flo
     Raises:
         FrameError: a weight is missing, negative or not finite, or a frame is not a signal.
     """
-    strangers = sorted(set(signals) ^ set(weights))
-    if strangers or not signals:
-        raise FrameError(
-            f"signals and weights differ in {named(strangers) or 'nothing: both are empty'}: name the same"
-        )
+    unknown = sorted(set(signals) ^ set(weights))
+    if unknown or not signals:
+        raise FrameError(f"signals and weights differ in {named(unknown) or 'nothing: both are empty'}: name the same")
     for name, weight in weights.items():
         if not (np.isfinite(weight) and weight > 0):
-            raise FrameError(f"the weight of {name} is {weight}: give a finite number > 0")
+            raise FrameError(f"the weight of {name} is {weight}: pass a finite number > 0")
     frames = {name: check_signal(signal) for name, signal in signals.items()}
     rows = pd.DatetimeIndex(sorted(set().union(*(frame.index for frame in frames.values()))), name="date")
     columns = sorted(set().union(*(frame.columns for frame in frames.values())))

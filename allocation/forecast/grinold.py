@@ -12,13 +12,13 @@ from allocation.risk.covariance import RiskModel
 from allocation.view import View
 from newsfolio.shared.arrays import FloatArray
 
-# Beside signals of size 1: equal signals less their mean are not always exactly 0.
+# Of signals of size 1: equal signals less their mean are not always exactly 0.
 ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
 class NoView:
-    """The forecast of somebody without an opinion: zero for every asset."""
+    """No view: zero for every asset."""
 
     def __call__(self, view: View) -> pd.Series:
         """Zeros, indexed by asset."""
@@ -27,7 +27,7 @@ class NoView:
 
 @dataclass(frozen=True)
 class AlphaInputs:
-    """What a model reads out of the past: how much a score is worth, and of which size returns are.
+    """What a model estimates from the past: how much a score is worth, and the volatility of returns.
 
     coefficient: shrunk information coefficient, >= 0; volatility: of residual returns per session, by asset; score: of
     now, NaN without a signal; weights: of the sessions that the coefficient looked ahead (`decay_weights`).
@@ -41,7 +41,7 @@ class AlphaInputs:
     def per_session(self, volatility: pd.Series) -> pd.Series:
         """Volatility in the unit of an expected return per session: the mean over the sessions looked ahead.
 
-        A coefficient speaks of a weighted sum of returns, whose volatility grows with the root of the sum of squared
+        The coefficient is that of a weighted sum of returns, whose volatility grows with the root of the sum of squared
         weights; one session expects coefficient / root, times its own weight.
         """
         values = volatility.to_numpy() / np.sqrt((self.weights**2).sum()) * self.weights.mean()
@@ -58,14 +58,14 @@ class Grinold:
     The IC is estimated by `past_information_coefficient` on the same window and shrunk with `prior_sd`.
     An asset without a signal has score 0; when the estimated IC is 0 the forecast is exactly 0.
 
-    decay: what is left of a score's meaning one session later, from 0 to 1, or `fit`: the `score_decay` of the window.
-    Session k after the fill is then expected to earn decay^(k-1) times what the first does (N. Garleanu and
+    decay: the share of a score's information left one session later, from 0 to 1, or `fit`: the `score_decay` of the
+    window. Session k after the fill is then expected to earn decay^(k-1) times the return of the first (N. Garleanu and
     L. Pedersen, "Dynamic trading with predictable returns and transaction costs", J. Finance 68(6), 2013): the IC is
-    looked for where it is, and the forecast is the mean over `horizon` sessions of what is left. With 1 all count the
+    estimated with those weights, and the forecast is their mean over `horizon` sessions. With 1 all sessions count the
     same.
 
     Raises:
-        AllocationError: a setting with which every forecast would be 0, whatever the signal, or a decay that is none.
+        AllocationError: a setting with which every forecast would be 0, whatever the signal, or an invalid decay.
     """
 
     horizon: int = 5
@@ -89,7 +89,7 @@ class Grinold:
         return pd.Series(np.where(np.isnan(values), 0.0, values), per_score.index)
 
     def read(self, view: View) -> AlphaInputs:
-        """Return what the forecast is made of, from the last `window` sessions."""
+        """Return the inputs of the forecast, from the last `window` sessions."""
         score = standardised_score(view.signal.iloc[-self.window :])
         residual = residual_returns(view.prices.iloc[-self.window - 1 :])
         decay = score_decay(score) if self.decay == "fit" else float(self.decay)
@@ -132,9 +132,9 @@ def _deviations(values: FloatArray) -> FloatArray:
 
 
 def check_decay(decay: object) -> None:
-    """Refuse a decay that is neither a number from 0 to 1 nor `fit`."""
+    """Raise AllocationError unless the decay is a number from 0 to 1 or `fit`."""
     if decay != "fit" and not (isinstance(decay, int | float) and 0 <= decay <= 1):
-        raise AllocationError(f"decay is {decay!r}: give a number from 0 to 1, or 'fit'")
+        raise AllocationError(f"decay is {decay!r}: pass a number from 0 to 1, or 'fit'")
 
 
 def decay_weights(decay: float, horizon: int) -> FloatArray:
@@ -160,7 +160,7 @@ def past_information_coefficient(
     The score of session s meets the sum of the residual returns of sessions s+2 ... s+1+horizon: a decision
     at close s is filled in session s+1, so what happens before that fill cannot be earned. Every return used
     is already known: the last score that counts is `horizon + 1` sessions old. With a `decay` below 1 the later
-    sessions weigh less (`decay_weights`): where a score's meaning fades so, that sum shows it best.
+    sessions weigh less (`decay_weights`): where a score's information decays so, that sum shows it best.
 
     The estimate m, with Newey-West standard error se, is combined with a normal prior of mean 0 and standard
     deviation `prior_sd`: m × prior_sd² / (prior_sd² + se²). Floored at 0, since a news signal that pointed

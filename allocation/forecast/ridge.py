@@ -33,9 +33,9 @@ OWN = "signal"  # the name of the view's own signal among the others
 class CrossSectionalRidge:
     """alpha = residual volatility × sum over signals of coefficient × score; with one signal nearly `Grinold`.
 
-    signals: further frames by name (sessions × assets, row t known at the close of t), beside the view's own, which
-    counts as `signal`. Each is cut off at `view.now` here, whatever it holds beyond; an asset without a value of one
-    of them scores 0 in it. Scores and residual returns are those of `Grinold`, over the last `window` sessions.
+    signals: further frames by name (sessions × assets, row t known at the close of t), in addition to the view's own,
+    which is named `signal`. Of each only rows up to `view.now` are used; an asset without a value of one of them has
+    score 0 in it. Scores and residual returns are those of `Grinold`, over the last `window` sessions.
 
     The coefficients fit the standardised residual returns of sessions s+2 ... s+1+horizon (those that a decision at
     close s can earn) to the scores of session s, over all assets and past sessions: b = (X'X/n + penalty I)^-1 X'y/n,
@@ -43,20 +43,20 @@ class CrossSectionalRidge:
     adds nothing, and two that are the same share one's coefficient. The penalty is noise / prior_sd², the one at which
     b is the likeliest value given a normal prior of mean 0 and standard deviation `prior_sd` for each coefficient
     (A. Hoerl and R. Kennard, "Ridge regression", Technometrics 12(1), 1970, in its Bayesian reading); noise is the
-    Newey-West variance of X'y/n per unit of X'X/n. Where no signal went with what followed, all is exactly 0.
+    Newey-West variance of X'y/n per unit of X'X/n. Where no signal was positively correlated with later
+    returns, all coefficients are exactly 0.
 
-    decay: as in `Grinold`: what is left of a score's meaning one session later, the same for all signals, or `fit`, the
-    `score_decay` of each in the window. Each signal is then fitted to the sum of returns that fades as it does, of
-    returns that all of them explain together, and the forecast is the mean over the horizon of what is left of each.
-    With 1 all sessions count the same.
+    decay: as in `Grinold`, the share of a score's information left one session later: the same for all signals, or
+    `fit`, the `score_decay` of each in the window. Each signal is then fitted to the sum of returns with its own decay
+    weights, jointly with the others, and the forecast is the mean over the horizon of what is left of each. With 1 all
+    sessions count the same.
 
-    Live, a strategy reads its further frames when it is asked for its policy. The ledger keeps their digest with that
+    Live, a strategy reads its further frames when its policy is built. The ledger keeps their digest with that
     of the view's signal.
 
     Raises:
-        AllocationError: a setting with which every forecast would be 0, a decay that is none, or a frame by the name
-            `signal`.
-        FrameError: a frame is no signal.
+        AllocationError: a setting with which every forecast would be 0, an invalid decay, or a frame named `signal`.
+        FrameError: a frame is not a signal.
     """
 
     signals: Mapping[str, pd.DataFrame] = field(default_factory=dict, repr=False)
@@ -73,7 +73,7 @@ class CrossSectionalRidge:
             )
         check_decay(self.decay)
         if OWN in self.signals:
-            raise AllocationError(f"a further signal is named {OWN!r}, as the view's own: give it another name")
+            raise AllocationError(f"a further signal is named {OWN!r}, as the view's own: rename it")
         object.__setattr__(self, "signals", {name: _checked(name, self.signals[name]) for name in sorted(self.signals)})
 
     def __call__(self, view: "View") -> pd.Series:
@@ -84,9 +84,9 @@ class CrossSectionalRidge:
             MissingPriceError: a further signal has an asset that prices lack.
         """
         scores, residual = self._scores(view), residual_returns(view.prices.iloc[-self.window - 1 :])
-        fades, volatility = self._fades(scores), residual.std(ddof=0)
-        lasting = fades.mean(axis=1) * np.sqrt(self.horizon / (fades**2).sum(axis=1))  # exactly 1 without decay
-        combined = np.nan_to_num(scores[:, -1]).T @ (self._fit(scores, fades, residual) * lasting)
+        decays, volatility = self._decays(scores), residual.std(ddof=0)
+        lasting = decays.mean(axis=1) * np.sqrt(self.horizon / (decays**2).sum(axis=1))  # exactly 1 without decay
+        combined = np.nan_to_num(scores[:, -1]).T @ (self._fit(scores, decays, residual) * lasting)
         return pd.Series((volatility / np.sqrt(self.horizon) * combined).fillna(0.0))
 
     def coefficients(self, view: "View") -> pd.Series:
@@ -98,7 +98,7 @@ class CrossSectionalRidge:
         """
         residual = residual_returns(view.prices.iloc[-self.window - 1 :])
         scores = self._scores(view)
-        return pd.Series(self._fit(scores, self._fades(scores), residual), index=[OWN, *self.signals])
+        return pd.Series(self._fit(scores, self._decays(scores), residual), index=[OWN, *self.signals])
 
     def inputs_digest(self, now: pd.Timestamp) -> str:
         """SHA-256 of the further signals as known at the close of `now`; empty without any."""
@@ -111,15 +111,15 @@ class CrossSectionalRidge:
         sessions, assets = view.prices.index[-self.window :], view.prices.columns
         return np.stack([standardised_score(frame.reindex(index=sessions, columns=assets)) for frame in frames])
 
-    def _fades(self, scores: FloatArray) -> FloatArray:
+    def _decays(self, scores: FloatArray) -> FloatArray:
         """Weights (signals × horizon) of the sessions that each signal looks ahead."""
         decays = [score_decay(pd.DataFrame(score)) if self.decay == "fit" else float(self.decay) for score in scores]
         return np.stack([decay_weights(decay, self.horizon) for decay in decays])
 
-    def _fit(self, scores: FloatArray, fades: FloatArray, residual: pd.DataFrame) -> FloatArray:
+    def _fit(self, scores: FloatArray, decays: FloatArray, residual: pd.DataFrame) -> FloatArray:
         volatility = residual.std(ddof=0)
         standardised = (residual / volatility.where(volatility > 0)).to_numpy()
-        y = np.stack([forward_sums(standardised, weights) for weights in fades])
+        y = np.stack([forward_sums(standardised, weights) for weights in decays])
         x = scores[:, -len(standardised) :][:, : y.shape[1]]
         counted = np.isfinite(y[0]) & np.isfinite(x).any(axis=0)
         if (counted.any(axis=1)).sum() < 2:
@@ -127,9 +127,9 @@ class CrossSectionalRidge:
         x, y = np.where(counted, np.nan_to_num(x), 0.0), np.where(counted, y, 0.0)
         n_per_session = counted.sum() / y.shape[1]
         products = (x * y).sum(axis=2) / n_per_session  # signals × sessions; their means are X'y/n
-        # Two sums of returns that fade differently have less in common than the scores have.
-        squares = (fades**2).sum(axis=1)
-        shared = fades @ fades.T / np.sqrt(np.outer(squares, squares))
+        # Two sums of returns that decay differently have less in common than the scores have.
+        squares = (decays**2).sum(axis=1)
+        shared = decays @ decays.T / np.sqrt(np.outer(squares, squares))
         gram = np.einsum("ita,jta->ij", x, x) / counted.sum() * shared
         return _ridge(gram, products, self.horizon, self.prior_sd)
 
@@ -159,10 +159,10 @@ def _known(name: str, frame: pd.DataFrame, view: "View") -> pd.DataFrame:
     if not len(past) or past.index[-1] != view.now:
         last = f"its last row is of {past.index[-1].date()}" if len(past) else f"it begins on {frame.index[0].date()}"
         raise FrameError(f"signal {name!r} has no row of {view.now.date()}: {last}: bring it up to date")
-    strangers = past.columns.difference(view.prices.columns)
-    if len(strangers):
+    unknown = past.columns.difference(view.prices.columns)
+    if len(unknown):
         raise MissingPriceError(
-            f"signal {name!r} has {named(strangers)} without a price column: add the prices or drop the column"
+            f"signal {name!r} has {named(unknown)} without a price column: add the prices or drop the column"
         )
     unmatched = past.loc[view.prices.index[0] :].index.difference(view.prices.index)
     if len(unmatched):

@@ -1,7 +1,8 @@
+from allocation.execution.book import Rules as Rules
+from allocation.execution.costs import Costs as Costs
 from allocation.execution.sizing import Holdings as Holdings
 from allocation.execution.sizing import Order as Order
 from allocation.execution.sizing import OrderList as OrderList
-from allocation.execution.sizing import Rules as Rules
 from allocation.execution.sizing import client_id as client_id
 from allocation.execution.sizing import size_orders as size_orders
 from allocation.live.broker import Account as Account

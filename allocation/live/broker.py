@@ -14,7 +14,7 @@ ENDED = ("filled", "rejected", "cancelled", "expired")
 @dataclass(frozen=True)
 class OrderState:
     """How far an order is: status `accepted`, `partial`, or one of ENDED; shares filled so far (below 0: sold),
-    their average price, what they cost beside it, and the broker's reason where it refused.
+    their average price, their cost, and the broker's reason where it refused.
     """
 
     client_id: str

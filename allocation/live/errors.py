@@ -4,7 +4,7 @@ before the orders.
 AllocationError
 ├── LedgerError     the ledger cannot be opened, locked or understood
 ├── BrokerError     the broker did not answer, or not as it documents
-└── Stopped         a guard holds the step: somebody must look, then allow it by name
+└── GuardStopError       a guard holds the step: somebody must look, then allow it by name
 """
 
 from allocation.errors import AllocationError

@@ -1,4 +1,4 @@
-"""What was decided and why: the value of each term, the price of each rule, and the story of one asset."""
+"""What was decided and why: the value of each term, the shadow price of each rule, and the forces on one asset."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,10 +11,10 @@ from allocation.frames import named
 from allocation.optimizer.solvers.cone_program import Residuals
 
 BASIS_POINT = 1e-4
-# Utility per session per unit of NAV below which a rule holds nothing: a hundredth of a basis point.
-FREE = 1e-6
-FLAT = 1e-12  # slopes that differ by less are one
-MOST_PRINTED = 10
+# Utility per session per unit of NAV below which a rule does not bind: a hundredth of a basis point.
+NOT_BINDING = 1e-6
+SAME_SLOPE = 1e-12  # slopes that differ by less are equal
+MAX_PRINTED = 10
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Explanation:
     """Why one asset has its weight.
 
     gain, loss: utility per session, per unit of NAV, of buying a little more and of selling a little, term by
-    term; force, release: the pull of each rule against buying, and what it lets go where some is sold. They differ
+    term; force, release: the pull of each rule against buying, and its relief where some is sold. They differ
     where a rule has a kink, as turnover does at what is held. At an optimum the gain of buying is at most the sum
-    of forces, and the loss of selling at least what is released. A soft rule pulls with up to its price.
+    of forces, and the loss of selling at least the sum of reliefs. A soft rule pulls with up to its price.
     """
 
     asset: str
@@ -52,18 +52,18 @@ class Explanation:
         """What pushes the weight up (positive) and down, term by term and rule by rule: at an optimum they sum to zero.
 
         The slope of a part with a kink at this weight is any number between those on its two sides; all such parts
-        are taken at the same share of the way, the one at which the sum is zero.
+        are taken at the same fraction of that interval, the one at which the sum is zero.
         """
         buying = pd.concat([self.gain, -self.force])
         selling = pd.concat([self.loss, -self.release])
         width = float((selling - buying).sum())
-        share = min(max(-float(buying.sum()) / width, 0.0), 1.0) if width > FLAT else 0.5
+        share = min(max(-float(buying.sum()) / width, 0.0), 1.0) if width > SAME_SLOPE else 0.5
         return pd.Series(buying + share * (selling - buying))
 
     @property
     def held_by(self) -> list[str]:
-        """The rules that pull at this asset."""
-        pulling = (self.force.abs() > FREE) | (self.release.abs() > FREE)
+        """The rules that bind this asset."""
+        pulling = (self.force.abs() > NOT_BINDING) | (self.release.abs() > NOT_BINDING)
         return [str(rule) for rule in self.force.index[pulling]]
 
     def __str__(self) -> str:
@@ -78,7 +78,7 @@ class Explanation:
 
     def _hold(self, rule: str) -> str:
         force, release = float(self.force[rule]), float(self.release[rule])
-        if abs(force - release) <= FREE:
+        if abs(force - release) <= NOT_BINDING:
             return f"at {_points(force)}"
         return f"between {_points(release)} and {_points(force)}"
 
@@ -95,8 +95,8 @@ def _percent(value: float) -> str:
 class Decision:
     """Weights and what led to them; all values are per session.
 
-    budget: what the weights and cash sum to, 1 less what is locked in assets that cannot be traded now.
-    status: "optimal"; "relaxed" where rules had to give way (`relaxed` names them); "held" where none helped.
+    budget: what the weights and cash sum to, 1 less the weight of assets that cannot be traded now.
+    status: "optimal"; "relaxed" where rules had to be relaxed (`relaxed` names them); "held" where none helped.
     """
 
     weights: pd.Series
@@ -111,6 +111,21 @@ class Decision:
     reason: str = ""
     budget: float = 1.0
     _explain: Callable[[str], Explanation] | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def of_held(cls, held: pd.Series) -> "Decision":
+        """Nothing was optimised: the weights are those held."""
+        nothing = pd.Series(dtype=float)
+        return cls(
+            weights=held,
+            held=held,
+            status="held",
+            solver="none",
+            iterations=0,
+            residuals=Residuals(0.0, 0.0, 0.0),
+            terms=nothing,
+            prices=(),
+        )
 
     @property
     def utility(self) -> float:
@@ -142,8 +157,8 @@ class Decision:
             f"({self.solver}, {self.iterations} iterations, {self.residuals})",
             *([self.reason] if self.reason else []),
             *(f"  {name}: {_points(value)} bp" for name, value in self.terms.items()),
-            *(f"  binding: {price}" for price in dearest[:MOST_PRINTED]),
-            *([f"  and {len(dearest) - MOST_PRINTED} more"] if len(dearest) > MOST_PRINTED else []),
+            *(f"  binding: {price}" for price in dearest[:MAX_PRINTED]),
+            *([f"  and {len(dearest) - MAX_PRINTED} more"] if len(dearest) > MAX_PRINTED else []),
         ]
         return "\n".join(lines)
 

@@ -6,22 +6,22 @@ import cvxpy as cp
 import numpy as np
 import pandas as pd
 
-from allocation.optimizer.decision import FREE, Decision, Explanation, ShadowPrice, directional
+from allocation.optimizer.decision import NOT_BINDING, Decision, Explanation, ShadowPrice, directional
 from allocation.optimizer.program import OBJECTIVE_SCALE, Program
 from allocation.optimizer.solvers.cascade import Solution
 from newsfolio.shared.arrays import FloatArray
 
 LINEAR = cp.constraints.Inequality | cp.constraints.Equality | cp.constraints.Zero
-NOTHING = 1e-12  # a multiplier that is rounding
+NO_MULTIPLIER = 1e-12  # rounding
 Slopes = Callable[[cp.Expression], tuple[float, float]]
 
 
 def explain_decision(
     program: Program, solution: Solution, values: Mapping[str, FloatArray], weights: pd.Series, held: pd.Series
 ) -> Decision:
-    """Return the decision with the value of each term and the price of each binding rule."""
+    """Return the decision with the value of each term and the shadow price of each binding rule."""
     program.load(values, solution)
-    expressions = program.terms | {f"price of breaking {name}": cost for name, cost in program.penalties.items()}
+    expressions = program.terms | {f"price of violating {name}": cost for name, cost in program.penalties.items()}
     terms = pd.Series({name: float(term.value) for name, term in expressions.items()}, dtype=float)
     prices = tuple(price for name in program.rules for price in _prices(program, name))
 
@@ -36,18 +36,18 @@ def explain_decision(
 
 
 def _prices(program: Program, name: str) -> list[ShadowPrice]:
-    """Prices of a rule's rows; an asset that a search left out is held at zero by that choice, not by a rule."""
-    chosen = np.ones(len(program.recipe.assets)) if program.choice is None else program.choice.value
-    outside = {asset for asset, kept in zip(program.recipe.assets, chosen, strict=True) if kept < 0.5}
+    """Shadow prices of a rule; an asset that was not selected is held at zero by that selection, not by a rule."""
+    chosen = np.ones(len(program.spec.assets)) if program.choice is None else program.choice.value
+    outside = {asset for asset, kept in zip(program.spec.assets, chosen, strict=True) if kept < 0.5}
     found = []
     for rule in program.enforced[name]:
         duals = np.atleast_1d(multiplier(rule))
-        assets: tuple[str | None, ...] = program.recipe.assets if len(duals) == len(program.recipe.assets) else ()
+        assets: tuple[str | None, ...] = program.spec.assets if len(duals) == len(program.spec.assets) else ()
         labels = assets or (None,) * len(duals)
         found += [
             ShadowPrice(name, asset, float(price))
             for asset, price in zip(labels, np.abs(duals), strict=True)
-            if price > FREE and asset not in outside
+            if price > NOT_BINDING and asset not in outside
         ]
     return found
 
@@ -61,7 +61,7 @@ def multiplier(rule: cp.Constraint) -> FloatArray:
 
 
 def _explain(program: Program, asset: str, weights: pd.Series, held: pd.Series) -> Explanation:
-    at, which = np.array(program.symbols.weights.value), program.recipe.assets.index(asset)
+    at, which = np.array(program.symbols.weights.value), program.spec.assets.index(asset)
 
     def slopes(expression: cp.Expression) -> tuple[float, float]:
         """To the right and from the left along this asset's weight."""
@@ -87,7 +87,7 @@ def _explain(program: Program, asset: str, weights: pd.Series, held: pd.Series) 
 
 def _force(rule: cp.Constraint, slopes: Slopes) -> tuple[float, float]:
     """The multiplier times how the rule's left side grows with the weight, to the right and from the left."""
-    if not np.abs(multiplier(rule)).max(initial=0.0) > NOTHING:
+    if not np.abs(multiplier(rule)).max(initial=0.0) > NO_MULTIPLIER:
         return 0.0, 0.0
     if isinstance(rule, cp.SOC):  # the bound less the norm, in the dual cone's product
         pairs = zip(rule.dual_value, rule.args, strict=True)

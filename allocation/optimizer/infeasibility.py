@@ -1,4 +1,4 @@
-"""Why rules contradict each other: the smallest set of them that does, and by how much each would have to give."""
+"""Why rules contradict each other: the smallest set of them that does, and how far each would have to be relaxed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,24 +10,24 @@ from allocation.optimizer.model.soft import softened
 from allocation.optimizer.program import Program, set_values
 from newsfolio.shared.arrays import FloatArray
 
-# Sets of up to so many rules are tried one by one; a larger conflict is narrowed down rule by rule.
-SMALL = 3
-LEAST_SHORTFALL = 1e-7
+# Sets of up to so many rules are tried one by one; a larger conflict is reduced rule by rule.
+MAX_TRIED = 3
+MIN_VIOLATION = 1e-7
 
 
 @dataclass(frozen=True)
 class Conflict:
-    """Rules that cannot all hold, and for each by how much it alone would have to give (None: it cannot help)."""
+    """Rules that cannot all hold, and how far each alone would have to be relaxed (None: that does not help)."""
 
     needed: Mapping[str, float | None]
 
     def __str__(self) -> str:
-        parts = [f"{rule} ({_give(amount)})" for rule, amount in self.needed.items()]
-        return " and ".join(parts)
-
-
-def _give(amount: float | None) -> str:
-    return "cannot help alone" if amount is None else f"would have to give {amount:.6g}"
+        return " and ".join(
+            f"{rule} (relaxing it alone does not help)"
+            if amount is None
+            else f"{rule} (would have to be relaxed by {amount:.6g})"
+            for rule, amount in self.needed.items()
+        )
 
 
 def find_conflict(program: Program, values: Mapping[str, FloatArray]) -> Conflict | None:
@@ -36,45 +36,36 @@ def find_conflict(program: Program, values: Mapping[str, FloatArray]) -> Conflic
     The set is the smallest where up to three rules conflict, else one from which no rule can be left out.
     """
     set_values(program.inputs, values)
-    names = [name for name in program.rules if name not in program.penalties]  # soft rules never stand in the way
-    if _shortfall(program, names, names) == 0.0:
+    names = [name for name in program.rules if name not in program.penalties]  # soft rules never conflict
+
+    def contradict(some: Sequence[str]) -> bool:
+        return _least_violation(program, some, some) != 0.0
+
+    if not contradict(names):
         return None
-    found = next((list(some) for some in _candidates(names) if _contradict(program, some)), None) or _narrowed(
-        program, names
-    )
-    return Conflict({name: _shortfall(program, found, [name]) for name in found})
+    small = (some for size in range(1, min(MAX_TRIED, len(names)) + 1) for some in combinations(names, size))
+    found: Sequence[str] | None = next((some for some in small if contradict(some)), None)
+    if found is None:
+        found = names
+        for name in names:
+            fewer = [other for other in found if other != name]
+            found = fewer if contradict(fewer) else found
+    return Conflict({name: _least_violation(program, found, [name]) for name in found})
 
 
-def _candidates(names: Sequence[str]) -> list[tuple[str, ...]]:
-    return [some for size in range(1, min(SMALL, len(names)) + 1) for some in combinations(names, size)]
-
-
-def _contradict(program: Program, names: Sequence[str]) -> bool:
-    return _shortfall(program, names, names) != 0.0
-
-
-def _narrowed(program: Program, names: list[str]) -> list[str]:
-    kept = list(names)
-    for name in names:
-        fewer = [other for other in kept if other != name]
-        if _contradict(program, fewer):
-            kept = fewer
-    return kept
-
-
-def _shortfall(program: Program, names: Sequence[str], giving: Sequence[str]) -> float | None:
-    """By how much in all the rules `giving` must be broken so that `names` hold otherwise; None: whatever they give."""
+def _least_violation(program: Program, names: Sequence[str], relaxed: Sequence[str]) -> float | None:
+    """The total by which the rules `relaxed` must be violated so that all `names` hold otherwise; None: no amount."""
     rules: list[cp.Constraint] = []
-    broken: cp.Expression = cp.Constant(0.0)
+    violation: cp.Expression = cp.Constant(0.0)
     for name in names:
-        if name in giving:
+        if name in relaxed:
             soft = softened(program.rules[name])
-            rules, broken = [*rules, *soft.rows, *soft.slacks], broken + soft.broken
+            rules, violation = [*rules, *soft.rows, *soft.slacks], violation + soft.violation
         else:
             rules += program.rules[name]
-    problem = cp.Problem(cp.Minimize(broken), rules)
+    problem = cp.Problem(cp.Minimize(violation), rules)
     problem.solve(solver=cp.SCIP if problem.is_mixed_integer() else cp.CLARABEL)
     if problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE):
         return None
     amount = float(problem.value)
-    return 0.0 if amount < LEAST_SHORTFALL else amount
+    return 0.0 if amount < MIN_VIOLATION else amount

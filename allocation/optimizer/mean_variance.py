@@ -1,4 +1,4 @@
-"""The mean-variance program: compiled once, re-solved by value, its decisions and failures explained."""
+"""The mean-variance program: compiled once, solved for new numbers, its decisions and failures explained."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +14,7 @@ from allocation.optimizer.cardinality import choose_positions
 from allocation.optimizer.decision import Decision
 from allocation.optimizer.explain import explain_decision
 from allocation.optimizer.infeasibility import Conflict, find_conflict
+from allocation.optimizer.inputs import asset_vector, factor_loadings, parameter_value
 from allocation.optimizer.model.soft import Soft, price_of
 from allocation.optimizer.model.symbols import (
     BUDGET,
@@ -34,18 +35,17 @@ from newsfolio.shared.arrays import FloatArray
 
 log = logging.getLogger(__name__)
 
-# Solver dust below a hundredth of a basis point of NAV: not a position, not a trade.
+# Below a hundredth of a basis point of NAV a weight is no position and a change no trade: it is solver noise.
 DUST = 1e-6
-# Utility per session lost per unit by which a relaxed rule is broken: more than anything could earn.
+# Utility per session lost per unit by which a relaxed rule is violated: more than anything could earn.
 SLACK_PENALTY = 10.0
-NO_CHOICE = Solution(INFEASIBLE, np.zeros(0), np.zeros(0), "SCIP", 0, Residuals(np.inf, np.inf, np.inf))
 
 
 @dataclass(frozen=True)
 class RelaxationOrder:
-    """What to do where the rules contradict each other: let some give way, one after the other, then perhaps hold.
+    """What to do where the rules contradict each other: relax some, one after the other, then perhaps hold.
 
-    relax: rules (as they were passed, or their names) in the order in which they give way, each by as little as
+    relax: rules (as they were passed, or their names) in the order in which they are relaxed, each by as little as
     is needed; hold: keep what is held where that does not help either.
     """
 
@@ -53,12 +53,32 @@ class RelaxationOrder:
     hold: bool = True
 
 
+@dataclass(frozen=True)
+class _Outcome:
+    """The result of a solve; without a solution what is held is kept."""
+
+    solved: tuple[Program, Solution] | None
+    relaxed: tuple[str, ...] = ()
+    reason: str = ""
+
+
 class MeanVariance:
     """A convex program over fixed `assets`, as a DPP problem whose numbers are parameters.
 
     objective: a callable from Symbols to a concave expression, or several whose sum is meant. The assets are
     kept sorted, so that the order in which they were named cannot change a result. One compiled problem is kept
-    per number of risk factors. known: the tickers that tables of terms and rules may name beside `assets`.
+    per number of risk factors. universe: further tickers that tables of terms and rules may name.
+
+    Raises:
+        OptimizationError: no asset is named, or one is named twice.
+
+    Example:
+        >>> import pandas as pd
+        >>> from allocation import LongOnly, MeanVariance, NetUtility, RiskModel
+        >>> mu = pd.Series({"A": 1e-3, "B": 5e-4})
+        >>> risk = RiskModel(pd.DataFrame({"market": [0.01, 0.01]}, index=mu.index), pd.Series(1e-4, index=mu.index))
+        >>> MeanVariance(["A", "B"], NetUtility(cost=0.0), [LongOnly()]).weights(mu, risk, mu * 0).round(3).to_dict()
+        {'A': 0.5, 'B': 0.0}
     """
 
     def __init__(
@@ -67,10 +87,9 @@ class MeanVariance:
         objective: Objective | Sequence[Objective],
         constraints: Sequence[Constraint] = (),
         *,
-        ladder: RelaxationOrder | None = None,
-        known: Iterable[str] = (),
+        relaxation_order: RelaxationOrder | None = None,
+        universe: Iterable[str] = (),
     ) -> None:
-        """Raise OptimizationError where no asset is named, or one is named twice."""
         self.assets = tuple(sorted(assets))
         if not self.assets:
             raise OptimizationError("no asset was named: pass at least one")
@@ -78,13 +97,15 @@ class MeanVariance:
             raise OptimizationError(f"an asset is named twice among {named(self.assets)}")
         self.objective = objective
         self.constraints = tuple(constraints)
-        self.ladder = ladder
-        rules = tuple(zip(labelled(self.constraints), self.constraints, strict=True))
-        self._recipe = ProgramSpec(
-            self.assets, frozenset(self.assets) | frozenset(known), _named_terms(objective), rules
+        self.relaxation_order = relaxation_order
+        self._spec = ProgramSpec(
+            assets=self.assets,
+            universe=frozenset(self.assets) | frozenset(universe),
+            terms=_named_terms(objective),
+            rules=tuple(zip(labelled(self.constraints), self.constraints, strict=True)),
         )
-        self._index = pd.Index(self.assets)
-        self._compiled: dict[tuple[int, int], Program] = {}
+        self.index = pd.Index(self.assets)
+        self._compiled: dict[tuple[int, int, bool], Program] = {}
 
     def weights(
         self,
@@ -92,22 +113,22 @@ class MeanVariance:
         risk: RiskModel,
         held: pd.Series,
         *,
-        locked: float = 0.0,
-        given: Mapping[str, pd.Series | float] | None = None,
+        untradable_weight: float = 0.0,
+        parameters: Mapping[str, pd.Series | float] | None = None,
     ) -> pd.Series:
         """Return the optimal weights (a fraction of NAV per asset, indexed by the sorted assets).
 
-        expected_return (per session), risk and held (weights before trading) are matched by label; `locked`
-        is the fraction of NAV in assets outside this program, which the budget of 1 must also carry; `given`
-        has the numbers that terms and rules ask for by name, per asset.
-        Weights and trades below 1e-6 of NAV are solver dust and are set to zero.
+        expected_return (per session), risk and held (weights before trading) are matched by label;
+        `untradable_weight` is the fraction of NAV in assets outside this program, which the budget of 1 must also
+        carry; `parameters` has the numbers that terms and rules ask for by name, per asset.
+        Weights and trades below 1e-6 of NAV are solver noise and are set to zero.
 
         Raises:
             OptimizationError: an input lacks an asset or is not finite (assets and values are named), or there is no
-                optimum: then the rules that contradict each other are named, and by how much each would have to give.
+                optimum: then the rules that contradict each other are named, and how far each would have to be relaxed.
         """
-        values = self.numbers(expected_return, risk, held, locked, given)
-        return pd.Series(self._clean(self._solve(values), values), index=self._index)
+        values = self.numbers(expected_return, risk, held, untradable_weight, parameters)
+        return self._weights(self._solve(values), values)
 
     def decide(
         self,
@@ -115,18 +136,16 @@ class MeanVariance:
         risk: RiskModel,
         held: pd.Series,
         *,
-        locked: float = 0.0,
-        given: Mapping[str, pd.Series | float] | None = None,
+        untradable_weight: float = 0.0,
+        parameters: Mapping[str, pd.Series | float] | None = None,
     ) -> Decision:
         """Return the same weights as `weights`, with all that explains them."""
-        numbers = self.numbers(expected_return, risk, held, locked, given)
+        numbers = self.numbers(expected_return, risk, held, untradable_weight, parameters)
         values = {name: np.array(some) for name, some in numbers.items()}  # the caller may change its tables later
         outcome = self._solve(values)
-        weights = pd.Series(self._clean(outcome, values), index=self._index)
-        before = pd.Series(values[HELD], index=self._index)
+        weights, before = self._weights(outcome, values), pd.Series(values[HELD], index=self.index)
         if outcome.solved is None:
-            exact, nothing = Residuals(0.0, 0.0, 0.0), pd.Series(dtype=float)
-            decision = Decision(weights, before, "held", "none", 0, exact, nothing, ())
+            decision = Decision.of_held(weights)
         else:
             decision = explain_decision(*outcome.solved, values, weights, before)
         status = "relaxed" if outcome.relaxed and outcome.solved else decision.status
@@ -134,132 +153,37 @@ class MeanVariance:
         return replace(decision, status=status, budget=budget, relaxed=outcome.relaxed, reason=outcome.reason)
 
     def is_dpp(self, n_factors: int) -> bool:
-        """Whether the problem re-solves without being compiled again (disciplined parametrised program)."""
+        """Whether the problem is solved again without being compiled again (disciplined parametrised program)."""
         return bool(self._program(n_factors).problem.is_dcp(dpp=True))
-
-    def _solve(self, values: dict[str, FloatArray]) -> "_Outcome":
-        """Solve, then climb down the ladder."""
-        n_factors = values[LOADINGS].shape[1]
-        program, solution = self._attempt(n_factors, 0, values)
-        if solution.status == OPTIMAL:
-            return _Outcome((program, solution))
-        reason = self._why_not(program, solution, values)
-        if self.ladder is None or solution.status != INFEASIBLE:
-            raise OptimizationError(reason)
-        order = self._relaxation()
-        for rung in range(1, len(order) + 1):
-            program, solution = self._attempt(n_factors, rung, values)
-            if solution.status == OPTIMAL:
-                log.warning("%s; relaxed %s", reason, named(order[:rung]))
-                return _Outcome((program, solution), tuple(order[:rung]), reason)
-        if not self.ladder.hold:
-            raise OptimizationError(f"{reason}; relaxing {named(order) or 'nothing'} did not help")
-        log.warning("%s; what is held is kept", reason)
-        return _Outcome(None, tuple(order), reason)
-
-    def _attempt(self, n_factors: int, rung: int, values: dict[str, FloatArray]) -> tuple[Program, Solution]:
-        program = self._program(n_factors, rung)
-        if not program.is_integer:
-            return program, program.solve(values)
-        choice = choose_positions(program, values)
-        if choice is None:
-            return program, NO_CHOICE
-        values["choice"] = choice
-        program = self._program(n_factors, rung, choice_is_given=True)
-        return program, program.solve(values)
-
-    def _why_not(self, program: Program, solution: Solution, values: Mapping[str, FloatArray]) -> str:
-        failed = f"no optimal weights ({solution.solver} {solution.status})"
-        conflict = find_conflict(program, values) if solution.status == INFEASIBLE else None
-        if conflict is not None:
-            return f"{failed}: the constraints contradict each other: {conflict}: loosen one"
-        text = f"{failed}: {describe_status(solution.status)}"
-        direction = program.weights(solution) if solution.status != INFEASIBLE else np.zeros(len(self.assets))
-        endless = self._index[np.abs(direction) > DUST * max(1.0, np.abs(direction).max())]
-        return f"{text}; without end grow {named(endless)}" if len(endless) else text
-
-    def _relaxation(self) -> list[str]:
-        names = {name for name, _ in self._recipe.rules}
-        by_rule = [(rule, name) for name, rule in self._recipe.rules]
-        order = []
-        for wanted in self.ladder.relax if self.ladder else ():
-            name = wanted if isinstance(wanted, str) else next((n for rule, n in by_rule if rule == wanted), None)
-            if name not in names:
-                raise OptimizationError(f"the ladder relaxes {wanted}, which is none of the rules: {named(names)}")
-            order.append(str(name))
-        return order
-
-    def _program(self, n_factors: int, rung: int = 0, *, choice_is_given: bool = False) -> Program:
-        key = n_factors, 2 * rung + choice_is_given
-        if key not in self._compiled:
-            soft = set(self._relaxation()[:rung])
-            rules = tuple(
-                (name, Soft(rule, SLACK_PENALTY) if name in soft and price_of(rule) is None else rule)
-                for name, rule in self._recipe.rules
-            )
-            recipe = replace(self._recipe, rules=rules)
-            self._compiled[key] = Program(recipe, n_factors, choice_is_given=choice_is_given)
-        return self._compiled[key]
-
-    def __getstate__(self) -> dict[str, object]:
-        """Compiled programs hold solver handles, which no process can pass on: a copy compiles its own."""
-        return self.__dict__ | {"_compiled": {}}
-
-    def _clean(self, outcome: "_Outcome", values: Mapping[str, FloatArray]) -> FloatArray:
-        if outcome.solved is None:
-            return values[HELD]
-        program, solution = outcome.solved
-        return without_dust(program.weights(solution), values[HELD])
 
     def numbers(
         self,
         expected_return: pd.Series,
         risk: RiskModel,
         held: pd.Series,
-        locked: float,
-        given: Mapping[str, pd.Series | float] | None = None,
+        untradable_weight: float,
+        parameters: Mapping[str, pd.Series | float] | None = None,
     ) -> dict[str, FloatArray]:
         """Check the inputs of one rebalancing and return them in the order of `assets`, by name."""
-        if not np.isfinite(locked):
-            raise OptimizationError(f"locked is {locked}: give the fraction of NAV in assets outside the program")
-        loadings = self._loadings(risk)
+        if not np.isfinite(untradable_weight):
+            raise OptimizationError(
+                f"untradable_weight is {untradable_weight}: pass the fraction of NAV in assets outside the program"
+            )
+        loadings, named_values = factor_loadings(risk, self.index), parameters or {}
         values = {
-            EXPECTED_RETURN: self.vector(expected_return, "expected return"),
+            EXPECTED_RETURN: asset_vector(expected_return, self.index, "expected return"),
             LOADINGS: loadings,
-            SPECIFIC: self.vector(risk.specific, "specific variance"),
-            HELD: self.vector(held, "held weight"),
-            BUDGET: np.array(1.0 - locked),
+            SPECIFIC: asset_vector(risk.specific, self.index, "specific variance"),
+            HELD: asset_vector(held, self.index, "held weight"),
+            BUDGET: np.array(1.0 - untradable_weight),
         }
-        return values | self._given(given or {}, loadings.shape[1])
-
-    def _given(self, given: Mapping[str, pd.Series | float], n_factors: int) -> dict[str, FloatArray]:
-        inputs = self._program(n_factors).inputs
-        missing = [name for name in inputs.given if name not in given]
-        if missing:
-            raise OptimizationError(f"{missing[0]!r} is asked for by a term or rule: pass it in given, one per asset")
-        values = {name: inputs.check(name, self._numbers(given[name], name)) for name in inputs.given}
+        inputs = self._program(loadings.shape[1]).inputs
+        for name in inputs.named:
+            if name not in named_values:
+                raise OptimizationError(f"a term or rule needs {name!r}: pass it in `parameters`, one number per asset")
+            values[name] = inputs.check(name, parameter_value(named_values[name], self.index, name))
         inputs.check_bounds(values)
         return values
-
-    def _numbers(self, numbers: pd.Series | float, name: str) -> FloatArray:
-        if isinstance(numbers, pd.Series):
-            return self.vector(numbers, name)
-        if not np.isfinite(numbers):
-            raise OptimizationError(f"{name} is {numbers}: give a finite number")
-        return np.asarray(numbers, dtype=np.float64)
-
-    def _loadings(self, risk: RiskModel) -> FloatArray:
-        if risk.assets.equals(self._index):
-            loadings = risk.factors.to_numpy(dtype=np.float64)
-        else:
-            missing = self._index.difference(risk.assets)
-            if len(missing):
-                raise OptimizationError(
-                    f"the risk model lacks {named(missing)}: estimate it on all assets of the program"
-                )
-            loadings = risk.factors.loc[list(self.assets)].to_numpy(dtype=np.float64)
-        # cvxpy knows no parameter without rows: a diagonal covariance has one factor that carries nothing.
-        return loadings if loadings.shape[1] else np.zeros((len(self.assets), 1))
 
     def conflict(self, values: Mapping[str, FloatArray]) -> Conflict | None:
         """The rules that contradict each other for these `numbers`; None where none do."""
@@ -267,32 +191,84 @@ class MeanVariance:
 
     def utility(self, symbols: Symbols) -> cp.Expression:
         """The sum of the objective's terms."""
-        return sum((term(symbols) for _, term in self._recipe.terms), start=cp.Constant(0.0))
+        return sum((term(symbols) for _, term in self._spec.terms), start=cp.Constant(0.0))
 
-    def vector(self, values: pd.Series, what: str) -> FloatArray:
-        """Return one finite number per asset, in order."""
-        if values.index.equals(self._index):
-            vector = values.to_numpy(dtype=np.float64)
-        elif values.index.has_duplicates:
-            twice = values.index[values.index.duplicated()][0]
-            raise OptimizationError(f"{what} of {twice} is there twice: keep one")
-        else:
-            vector = values.reindex(self._index).to_numpy(dtype=np.float64)
-        broken = np.flatnonzero(~np.isfinite(vector))
-        if len(broken):
-            there = self._index.isin(values.index)
-            found = [f"{self.assets[i]} ({vector[i] if there[i] else 'missing'})" for i in broken]
-            raise OptimizationError(f"{what} of {named(found)} is no finite number: give one for each asset")
-        return vector
+    def _solve(self, values: dict[str, FloatArray]) -> _Outcome:
+        """Solve; where rules contradict each other, relax one more of them at a time."""
+        n_factors = values[LOADINGS].shape[1]
+        program, solution = self._attempt(n_factors, 0, values)
+        if solution.status == OPTIMAL:
+            return _Outcome((program, solution))
+        reason = self._why_not(program, solution, values)
+        if self.relaxation_order is None or solution.status != INFEASIBLE:
+            raise OptimizationError(reason)
+        order = self._relaxed_names()
+        for n_relaxed in range(1, len(order) + 1):
+            program, solution = self._attempt(n_factors, n_relaxed, values)
+            if solution.status == OPTIMAL:
+                log.warning("%s; relaxed %s", reason, named(order[:n_relaxed]))
+                return _Outcome((program, solution), tuple(order[:n_relaxed]), reason)
+        if not self.relaxation_order.hold:
+            raise OptimizationError(f"{reason}; relaxing {named(order) or 'nothing'} did not help")
+        log.warning("%s; what is held is kept", reason)
+        return _Outcome(None, tuple(order), reason)
 
+    def _attempt(self, n_factors: int, n_relaxed: int, values: dict[str, FloatArray]) -> tuple[Program, Solution]:
+        program = self._program(n_factors, n_relaxed)
+        if not program.is_integer:
+            return program, program.solve(values)
+        choice = choose_positions(program, values)
+        if choice is None:
+            nothing, unknown = np.zeros(0), Residuals(np.inf, np.inf, np.inf)
+            return program, Solution(INFEASIBLE, nothing, nothing, "SCIP", 0, unknown)
+        values["choice"] = choice
+        program = self._program(n_factors, n_relaxed, choice_is_fixed=True)
+        return program, program.solve(values)
 
-@dataclass(frozen=True)
-class _Outcome:
-    """What came of a solve; nothing solved means that what is held is kept."""
+    def _why_not(self, program: Program, solution: Solution, values: Mapping[str, FloatArray]) -> str:
+        failed = f"no optimal weights ({solution.solver} {solution.status})"
+        if solution.status == INFEASIBLE:
+            conflict = find_conflict(program, values)
+            if conflict is not None:
+                return f"{failed}: the constraints contradict each other: {conflict}: loosen one"
+            return f"{failed}: {describe_status(solution.status)}"
+        direction = np.abs(program.weights(solution))
+        unbounded = self.index[direction > DUST * max(1.0, direction.max())]
+        where = f"; unbounded in {named(unbounded)}" if len(unbounded) else ""
+        return f"{failed}: {describe_status(solution.status)}{where}"
 
-    solved: tuple[Program, Solution] | None
-    relaxed: tuple[str, ...] = ()
-    reason: str = ""
+    def _relaxed_names(self) -> list[str]:
+        """The names of the rules to relax, in order."""
+        order = []
+        for wanted in self.relaxation_order.relax if self.relaxation_order else ():
+            name = next((name for name, rule in self._spec.rules if wanted in (name, rule)), None)
+            if name is None:
+                names = named(name for name, _ in self._spec.rules)
+                raise OptimizationError(f"the relaxation order has {wanted}, which is none of the rules: {names}")
+            order.append(name)
+        return order
+
+    def _program(self, n_factors: int, n_relaxed: int = 0, *, choice_is_fixed: bool = False) -> Program:
+        key = n_factors, n_relaxed, choice_is_fixed
+        if key not in self._compiled:
+            soft = set(self._relaxed_names()[:n_relaxed])
+            rules = tuple(
+                (name, Soft(rule, SLACK_PENALTY) if name in soft and price_of(rule) is None else rule)
+                for name, rule in self._spec.rules
+            )
+            self._compiled[key] = Program(replace(self._spec, rules=rules), n_factors, choice_is_fixed=choice_is_fixed)
+        return self._compiled[key]
+
+    def __getstate__(self) -> dict[str, object]:
+        """Compiled programs hold solver handles, which no process can pass on: a copy compiles its own."""
+        return self.__dict__ | {"_compiled": {}}
+
+    def _weights(self, outcome: _Outcome, values: Mapping[str, FloatArray]) -> pd.Series:
+        clean = values[HELD]
+        if outcome.solved is not None:
+            program, solution = outcome.solved
+            clean = without_dust(program.weights(solution), values[HELD])
+        return pd.Series(clean, index=self.index)
 
 
 def _named_terms(objective: Objective | Sequence[Objective]) -> tuple[tuple[str, Objective], ...]:

@@ -1,4 +1,4 @@
-"""Planning several rebalancings at once: forecasts that fade or turn are worth trading on only as far as they last."""
+"""Several rebalancings planned together: a forecast that decays is worth trading on only as far as it lasts."""
 
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from allocation.errors import OptimizationError
+from allocation.optimizer.inputs import asset_vector
 from allocation.optimizer.mean_variance import MeanVariance, without_dust
 from allocation.optimizer.model.soft import price_of, softened
 from allocation.optimizer.model.symbols import (
@@ -22,17 +23,17 @@ from allocation.optimizer.model.symbols import (
     Symbols,
 )
 from allocation.optimizer.program import OBJECTIVE_SCALE, describe_status, rules_of
-from allocation.optimizer.solvers.cascade import INFEASIBLE, OPTIMAL, Solution, solve
+from allocation.optimizer.solvers.cascade import INFEASIBLE, OPTIMAL, Solution, SolverForms, solve
 from allocation.optimizer.solvers.cone_program import ParametrisedConeProgram
 from allocation.risk.covariance import RiskModel
 from newsfolio.shared.arrays import FloatArray
 
 
 class MultiPeriod:
-    """The same objective and constraints at each of `n_steps` rebalancings, each trading from what the one before left.
+    """The same objective and constraints at each of `n_steps` rebalancings, each from the weights of the one before.
 
-    Drift between the steps is neglected, as the plan's later steps are only decided on when their time comes: trade
-    the first row, then plan anew. (S. Boyd et al., "Multi-period trading via convex optimization", Foundations and
+    Drift between the steps is neglected, since later steps are decided again when they are due: trade the first row,
+    then plan again. (S. Boyd et al., "Multi-period trading via convex optimization", Foundations and
     Trends in Optimization 3(1), 2017.)
     """
 
@@ -47,7 +48,7 @@ class MultiPeriod:
         self._compiled: dict[int, _Plan] = {}
 
     def plan(
-        self, expected_returns: pd.DataFrame, risk: RiskModel, held: pd.Series, *, locked: float = 0.0
+        self, expected_returns: pd.DataFrame, risk: RiskModel, held: pd.Series, *, untradable_weight: float = 0.0
     ) -> pd.DataFrame:
         """Return the weights after each step (steps × assets); the first row is what to trade to now.
 
@@ -57,17 +58,17 @@ class MultiPeriod:
             OptimizationError: an input lacks a step or an asset or is not finite, or there is no optimum.
         """
         if len(expected_returns) != self.n_steps:
-            raise OptimizationError(f"{len(expected_returns)} forecasts for {self.n_steps} steps: give one for each")
-        values = self._single.numbers(expected_returns.iloc[0], risk, held, locked)
+            raise OptimizationError(f"{len(expected_returns)} forecasts for {self.n_steps} steps: pass one for each")
+        values = self._single.numbers(expected_returns.iloc[0], risk, held, untradable_weight)
         for step in range(self.n_steps):
-            values[_forecast(step)] = self._single.vector(
-                expected_returns.iloc[step], f"expected return of step {step + 1}"
+            values[_forecast(step)] = asset_vector(
+                expected_returns.iloc[step], self._single.index, f"expected return of step {step + 1}"
             )
         n_factors = values[LOADINGS].shape[1]
         if n_factors not in self._compiled:
             self._compiled[n_factors] = _Plan(self._single, self.n_steps, n_factors)
         plan = self._compiled[n_factors]
-        found = solve(plan.canonical, None, plan.canonical.apply(values))
+        found = solve(plan.forms, plan.cone_program.apply(values))
         if found.status != OPTIMAL:
             raise OptimizationError(f"no optimal plan ({found.solver} {found.status}): {self._why_not(found, values)}")
         weights = plan.weights_of(found)
@@ -75,7 +76,7 @@ class MultiPeriod:
         return pd.DataFrame(weights, columns=list(self.assets), index=expected_returns.index)
 
     def _why_not(self, found: Solution, values: Mapping[str, FloatArray]) -> str:
-        """The rules that conflict at the first step; later ones start from what the first leaves."""
+        """The rules that conflict at the first step; later ones start from the weights of the first."""
         conflict = self._single.conflict(values) if found.status == INFEASIBLE else None
         if conflict is None:
             return describe_status(found.status)
@@ -87,7 +88,7 @@ def _forecast(step: int) -> str:
 
 
 def _no_choice() -> cp.Expression:
-    raise OptimizationError("rules that need whole numbers cannot be planned ahead: leave them out")
+    raise OptimizationError("cardinality rules cannot be planned ahead: leave them out")
 
 
 class _Plan:
@@ -111,11 +112,12 @@ class _Plan:
             price, obeyed = price_of(constraint), rules_of(constraint, symbols)
             if price is not None:
                 soft = softened(obeyed)
-                obeyed, utility = [*soft.rows, *soft.slacks], utility - price * soft.broken
+                obeyed, utility = [*soft.rows, *soft.slacks], utility - price * soft.violation
             rules += obeyed
-        self.canonical = ParametrisedConeProgram(
+        self.cone_program = ParametrisedConeProgram(
             cp.Problem(cp.Maximize(OBJECTIVE_SCALE * utility), rules), inputs.computes
         )
+        self.forms = SolverForms(self.cone_program, slice(0, 0))
 
     def _symbols(self, assets: tuple[str, ...], step: int, held: cp.Expression) -> Symbols:
         name = _forecast(step)
@@ -129,4 +131,4 @@ class _Plan:
 
     def weights_of(self, solution: Solution) -> FloatArray:
         """The weights in a solution, steps × assets."""
-        return np.array([solution.x[self.canonical.place(weights)] for weights in self.weights])
+        return np.array([solution.x[self.cone_program.columns_of(weights)] for weights in self.weights])

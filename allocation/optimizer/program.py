@@ -21,22 +21,21 @@ from allocation.optimizer.model.symbols import (
     Objective,
     Symbols,
 )
-from allocation.optimizer.solvers.cascade import INFEASIBLE, UNBOUNDED, Solution, solve
+from allocation.optimizer.solvers.cascade import INFEASIBLE, UNBOUNDED, Solution, SolverForms, solve
 from allocation.optimizer.solvers.cone_program import ParametrisedConeProgram
-from allocation.optimizer.solvers.recognise import recognise
 from newsfolio.shared.arrays import FloatArray
 
-# Daily returns are tiny beside the solvers' absolute tolerances: an unscaled objective stops 0.3 % early.
+# Daily returns are tiny against the solvers' absolute tolerances: an unscaled objective stops 0.3 % early.
 OBJECTIVE_SCALE = 252.0
 LONGEST_LABEL = 90
 
 
 @dataclass(frozen=True)
 class ProgramSpec:
-    """What a program is compiled from: terms and rules by their unique names, in order."""
+    """What a program is compiled from: terms and rules by unique name, in order."""
 
     assets: tuple[str, ...]
-    known: frozenset[str]
+    universe: frozenset[str]
     terms: tuple[tuple[str, Objective], ...]
     rules: tuple[tuple[str, Constraint], ...]
 
@@ -61,30 +60,30 @@ def _label(thing: Objective | Constraint) -> str:
 
 
 class Program:
-    """A cvxpy problem over `recipe.assets`, compiled once; its numbers enter as parameters.
+    """A cvxpy problem over `spec.assets`, compiled once; its numbers enter as parameters.
 
-    chosen: for a mixed-integer program, None leaves the choice of positions to the solver, True makes it an input.
+    choice_is_fixed: of a mixed-integer program, whether the selection of positions is an input.
     """
 
-    def __init__(self, recipe: ProgramSpec, n_factors: int, *, choice_is_given: bool = False) -> None:
-        self.recipe, self.choice_is_given = recipe, choice_is_given
-        self.inputs = Inputs(recipe.assets, recipe.known)
+    def __init__(self, spec: ProgramSpec, n_factors: int, *, choice_is_fixed: bool = False) -> None:
+        self.spec, self.choice_is_fixed = spec, choice_is_fixed
+        self.inputs = Inputs(spec.assets, spec.universe)
         self.choice: cp.Expression | None = None
         self.symbols = self._symbols(n_factors)
-        self.terms = {name: _number(term, self.symbols) for name, term in recipe.terms}
-        self.rules = {name: rules_of(rule, self.symbols) for name, rule in recipe.rules}
-        # As they stand in the problem: soft ones with their slack. What breaking them costs, by rule.
+        self.terms = {name: _number(term, self.symbols) for name, term in spec.terms}
+        self.rules = {name: rules_of(rule, self.symbols) for name, rule in spec.rules}
+        # As they are in the problem: soft ones with their slacks. What violating them costs, by rule.
         self.enforced, self.penalties = dict(self.rules), dict[str, cp.Expression]()
         self._assemble()
-        self.canonical: ParametrisedConeProgram | None = (
+        self.cone_program: ParametrisedConeProgram | None = (
             None if self.is_integer else ParametrisedConeProgram(self.problem, self.inputs.computes)
         )
-        if self.canonical is not None:
-            self.place = self.canonical.place(self.symbols.weights)
-            self.structure = recognise(self.canonical, self.place)
+        if self.cone_program is not None:
+            self.weights_at = self.cone_program.columns_of(self.symbols.weights)
+            self.forms = SolverForms(self.cone_program, self.weights_at)
 
     def _symbols(self, n_factors: int) -> Symbols:
-        assets, inputs = self.recipe.assets, self.inputs
+        assets, inputs = self.spec.assets, self.inputs
         n = len(assets)
         weights = cp.Variable(n, name="weights")
         mu = inputs.parameter(n, lambda v: v[EXPECTED_RETURN])
@@ -99,19 +98,19 @@ class Program:
         )  # fmt: skip
 
     def _choose(self) -> cp.Expression:
-        n = len(self.recipe.assets)
+        n = len(self.spec.assets)
         if self.choice is None:
-            given = self.choice_is_given
-            self.choice = self.inputs.parameter(n, lambda v: v["choice"]) if given else cp.Variable(n, boolean=True)
+            fixed = self.choice_is_fixed
+            self.choice = self.inputs.parameter(n, lambda v: v["choice"]) if fixed else cp.Variable(n, boolean=True)
         return self.choice
 
     def _assemble(self) -> None:
         constraints: list[cp.Constraint] = []
-        for name, rule in self.recipe.rules:
+        for name, rule in self.spec.rules:
             price = price_of(rule)
             if price is not None:
                 soft = softened(self.rules[name])
-                self.enforced[name], self.penalties[name] = soft.rows, -price * soft.broken
+                self.enforced[name], self.penalties[name] = soft.rows, -price * soft.violation
                 constraints += soft.slacks
             constraints += self.enforced[name]
         utility = sum([*self.terms.values(), *self.penalties.values()], start=cp.Constant(0.0))
@@ -125,21 +124,21 @@ class Program:
 
     def solve(self, values: Mapping[str, FloatArray]) -> Solution:
         """Solve for the named numbers of one rebalancing."""
-        assert self.canonical is not None  # noqa: S101 - integer programs are solved in allocation.integer
-        return solve(self.canonical, self.structure, self.canonical.apply(values))
+        assert self.cone_program is not None  # noqa: S101 - integer programs are solved in cardinality
+        return solve(self.forms, self.cone_program.apply(values))
 
     def weights(self, solution: Solution) -> FloatArray:
         """The weights in a solution."""
-        return solution.x[self.place]
+        return solution.x[self.weights_at]
 
     def load(self, values: Mapping[str, FloatArray], solution: Solution) -> None:
-        """Put a solution back into the problem, so that its expressions and multipliers have values."""
-        assert self.canonical is not None  # noqa: S101
+        """Put a solution back into the problem, so that its expressions and constraints have values."""
+        assert self.cone_program is not None  # noqa: S101
         set_values(self.inputs, values)
         raw = SimpleNamespace(
             status="Solved", x=solution.x, z=solution.z, obj_val=0.0, iterations=solution.iterations, solve_time=0.0
         )
-        self.problem.unpack_results(raw, self.canonical.chain, self.canonical.inverse)
+        self.problem.unpack_results(raw, self.cone_program.chain, self.cone_program.inverse)
 
 
 def set_values(inputs: Inputs, values: Mapping[str, FloatArray]) -> None:
@@ -151,12 +150,12 @@ def set_values(inputs: Inputs, values: Mapping[str, FloatArray]) -> None:
 def _number(term: Objective, symbols: Symbols) -> cp.Expression:
     value = term(symbols)
     if not isinstance(value, cp.Expression) or not value.is_scalar():
-        raise OptimizationError(f"the objective returned {value}, which is not one number: sum it up")
+        raise OptimizationError(f"the objective returned {value}, which is not one number: sum it")
     return value
 
 
 def rules_of(constraint: Constraint, symbols: Symbols) -> list[cp.Constraint]:
-    """Return what a rule is made of, checked."""
+    """Return the cvxpy constraints of a rule, checked."""
     rules = constraint(symbols)
     if not isinstance(rules, (list, tuple)) or not all(isinstance(rule, (cp.Constraint, bool)) for rule in rules):
         raise OptimizationError(f"a constraint returned {rules}: return a list of cvxpy constraints, [{rules}]")

@@ -78,7 +78,7 @@ def risk_parity(risk: RiskModel, budgets: Mapping[str, float] | None = None) -> 
     assets = risk.assets
     shares = pd.Series(1.0, index=assets) if budgets is None else pd.Series(dict(budgets), dtype=float).reindex(assets)
     if not (shares > 0).all():
-        raise OptimizationError(f"the risk budget of {named(assets[~(shares > 0)])} is not > 0: give one per asset")
+        raise OptimizationError(f"the risk budget of {named(assets[~(shares > 0)])} is not > 0: pass one per asset")
     still = risk.volatility() == 0
     if still.any():
         raise OptimizationError(f"{named(assets[still])} has no risk to share: leave it out")
@@ -129,7 +129,7 @@ def efficient_frontier(
     targets = np.linspace(_dot(expected_return, least), _dot(expected_return, greedy), n_points)
     rows = [
         least,
-        *(program.weights(expected_return, risk, nothing, given={"target": t}) for t in targets[1:-1]),
+        *(program.weights(expected_return, risk, nothing, parameters={"target": t}) for t in targets[1:-1]),
         greedy,
     ]
     weights = pd.DataFrame(rows).reset_index(drop=True)

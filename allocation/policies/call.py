@@ -1,4 +1,4 @@
-"""Ask a policy, and take nothing for an answer but a row of target weights."""
+"""Call a policy, and accept nothing but a row of target weights."""
 
 from functools import cache
 from typing import TYPE_CHECKING
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 def call_policy(policy: Policy, view: View) -> pd.Series:
     """Return the policy's targets on exactly the assets of the view, in their order; NaN holds.
 
-    Matrices are multiplied by one thread meanwhile: sums in another order differ in their last bits, and a machine of
-    more cores would decide otherwise. For some hundreds of assets it is faster too.
+    Matrices are multiplied by one thread meanwhile: sums in another order differ in their last bits, so that a machine
+    with more cores could decide otherwise. For some hundreds of assets it is faster too.
 
     Raises:
-        PolicyError: what came back is no row of weights.
+        PolicyError: the policy returned something else than a row of weights.
         AllocationError: what the policy itself raised, with the date in front.
     """
     when = f"{view.now.date()}"
@@ -48,8 +48,8 @@ def call_policy(policy: Policy, view: View) -> pd.Series:
 
 @cache
 def _blas() -> "ThreadpoolController":
-    """The libraries that multiply matrices: looked up once, since that takes milliseconds."""
-    import scipy.linalg.lapack  # noqa: F401 - it brings a library of its own, which must be there to be found
+    """The linear algebra libraries: looked up once, since that takes milliseconds."""
+    import scipy.linalg.lapack  # noqa: F401 - it loads a library of its own, which must be loaded to be found
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController().select(user_api="blas")
@@ -59,7 +59,7 @@ def _check_labels(given: pd.Index, wanted: pd.Index, when: str) -> None:
     if given.equals(wanted):
         return
     if given.has_duplicates:
-        raise PolicyError(f"{when}: the policy weighs {given[given.duplicated()][0]} twice: give one weight each")
+        raise PolicyError(f"{when}: duplicate weight for {given[given.duplicated()][0]}: return one weight per asset")
     differing = set(given) ^ set(wanted)
     if differing:
         raise PolicyError(

@@ -31,10 +31,10 @@ class RiskProfile:
     target_volatility: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what leaves no portfolio."""
+        """Limits that leave no portfolio are an error."""
         sound = self.risk_aversion > 0 and 0 < self.most_per_asset <= 1 and 0 <= self.least_cash < 1
         if not (sound and self.most_turnover > 0 and (self.target_volatility is None or self.target_volatility > 0)):
-            raise OptimizationError(f"{self} leaves no portfolio: give positive numbers, and cash below 1")
+            raise OptimizationError(f"{self} leaves no portfolio: pass positive numbers, and cash below 1")
 
     @property
     def constraints(self) -> tuple[Constraint, ...]:
@@ -47,8 +47,8 @@ class RiskProfile:
         return tuple(rules)
 
     @property
-    def ladder(self) -> RelaxationOrder:
-        """Where a market move breaks the limits, the turnover gives way first, then the volatility; then hold."""
+    def relaxation_order(self) -> RelaxationOrder:
+        """Where a market move violates the limits, turnover is relaxed first, then volatility; then hold."""
         return RelaxationOrder(
             tuple(rule for rule in self.constraints if isinstance(rule, (MaxTurnover, MaxVolatility)))
         )
@@ -62,11 +62,16 @@ class RiskProfile:
         cost: float = 0.001,
         horizon: int = 5,
     ) -> SentimentPolicy:
-        """A policy with this profile's risk aversion and limits, and `constraints` beside them."""
+        """A policy with this profile's risk aversion and limits, and further `constraints`."""
         return SentimentPolicy(
-            forecast or Grinold(), risk or LedoitWolf(), self.risk_aversion, cost, horizon,
-            (*self.constraints, *constraints), ladder=self.ladder,
-        )  # fmt: skip
+            forecast=forecast or Grinold(),
+            risk=risk or LedoitWolf(),
+            risk_aversion=self.risk_aversion,
+            cost=cost,
+            horizon=horizon,
+            constraints=(*self.constraints, *constraints),
+            relaxation_order=self.relaxation_order,
+        )
 
 
 def target_volatility(annual: float, *, most_per_asset: float = 0.25) -> RiskProfile:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from allocation.errors import OptimizationError, RiskError
 from allocation.forecast.grinold import Grinold, equilibrium_return
@@ -16,9 +15,10 @@ from allocation.optimizer.model.symbols import Constraint, Objective
 from allocation.optimizer.model.terms import NetUtility
 from allocation.risk.covariance import LedoitWolf, RiskEstimator, RiskModel
 from allocation.view import Forecast, View, inputs_digest_of
+from newsfolio.shared.arrays import BoolArray
 
-# Compiled programs kept, one per universe of tradable assets: compiling anew takes some 30 ms.
-MOST_UNIVERSES = 16
+# Compiled programs kept, one per set of tradable assets: compiling takes some 30 ms.
+MAX_PROGRAMS = 16
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ class SentimentPolicy:
     cost is the fraction of the traded value, spread over `horizon` sessions, the time until the next
     rebalancing; rotation from one asset into another pays it, opening positions from idle cash does not
     (see NetUtility). `terms` are added to that objective. Assets without a price now, or with fewer than
-    `min_history` returns in the window of the risk model, are held. ladder: what gives way where constraints
-    contradict each other (nothing, if None: that is an error). given: how the numbers that terms and
-    constraints ask for by name follow from what is known now.
+    `min_history` returns in the window of the risk model, are held. relaxation_order: what is relaxed where
+    constraints contradict each other (if None, that is an error). parameters: how the numbers that terms and
+    constraints use by name follow from what is known now.
 
     Raises:
         RiskError: the risk model's window is shorter than `min_history`: nothing would ever be traded.
@@ -66,14 +66,14 @@ class SentimentPolicy:
     constraints: tuple[Constraint, ...] = (LongOnly(), MaxWeight(0.25))
     min_history: int = 60
     terms: tuple[Objective, ...] = ()
-    ladder: RelaxationOrder | None = None
-    given: Mapping[str, Callable[[View], pd.Series]] = field(default_factory=dict)
+    relaxation_order: RelaxationOrder | None = None
+    parameters: Mapping[str, Callable[[View], pd.Series]] = field(default_factory=dict)
     _programs: dict[tuple[tuple[str, ...], ...], MeanVariance] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
     def __post_init__(self) -> None:
-        """Refuse a history that the risk model never looks at."""
+        """A history that the risk model never looks at would never be long enough."""
         window = getattr(self.risk, "window", self.min_history)
         if window < self.min_history:
             raise RiskError(
@@ -87,11 +87,10 @@ class SentimentPolicy:
         Raises:
             RiskError, OptimizationError: the program has no numbers or no optimum at `view.now`.
         """
-        task = self._task(view)
-        if task is None:
+        rebalancing = self._rebalancing(view)
+        if rebalancing is None:
             return pd.Series(np.nan, index=view.held.index)
-        weights = task.program.weights(task.expected_return, task.risk, task.held, locked=task.locked, given=task.given)
-        return weights.reindex(view.held.index)
+        return rebalancing.weights().reindex(view.held.index)
 
     def decide(self, view: View) -> Decision:
         """Return the same weights, of the assets inside the program, with all that explains them.
@@ -99,61 +98,84 @@ class SentimentPolicy:
         Raises:
             RiskError, OptimizationError: as a call; and no asset can be traded.
         """
-        task = self._task(view)
-        if task is None:
+        rebalancing = self._rebalancing(view)
+        if rebalancing is None:
             raise OptimizationError(
                 f"nothing to decide at {view.now.date()}: no asset has a price and {self.min_history} returns"
             )
-        return task.program.decide(task.expected_return, task.risk, task.held, locked=task.locked, given=task.given)
+        return rebalancing.decide()
 
     def inputs_digest(self, now: pd.Timestamp) -> str:
-        """Return a digest of what the forecast reads beside the view; empty where it reads nothing more."""
-        return inputs_digest_of(self.forecast, now)
+        """Return a digest of what forecast and risk model read beyond the view; empty where they read nothing more."""
+        return "".join(inputs_digest_of(reader, now) for reader in (self.forecast, self.risk))
 
-    def _task(self, view: View) -> "_Task | None":
+    def _rebalancing(self, view: View) -> "_Rebalancing | None":
         assets = self._investable(view)
         if not len(assets):
             return None
-        prices, held, forecast, locked = view.prices, view.held, self.forecast(view), 0.0
+        prices, held, forecast, untradable_weight = view.prices, view.held, self.forecast(view), 0.0
         if len(assets) < prices.shape[1] or not (held.index.equals(assets) and forecast.index.equals(assets)):
-            locked = float(held.drop(assets).sum())
+            untradable_weight = float(held.drop(assets).sum())
             prices, held, forecast = prices[assets], held[assets], forecast[assets]
         risk = self.risk(prices)
-        reference = pd.Series((1.0 - locked) / len(assets), index=assets)
-        expected = forecast + equilibrium_return(risk, reference, self.risk_aversion)
-        given = {name: numbers(view)[assets] for name, numbers in self.given.items()}
-        named, known = (tuple(names.tolist()) for names in (assets, view.prices.columns))  # a list first: quicker
-        return _Task(self._program(named, known), expected, risk, held, locked, given)
+        reference = pd.Series((1.0 - untradable_weight) / len(assets), index=assets)
+        names, universe = (tuple(labels.tolist()) for labels in (assets, view.prices.columns))  # a list first: quicker
+        return _Rebalancing(
+            program=self._program(names, universe),
+            expected_return=forecast + equilibrium_return(risk, reference, self.risk_aversion),
+            risk=risk,
+            held=held,
+            untradable_weight=untradable_weight,
+            parameters={name: numbers(view)[assets] for name, numbers in self.parameters.items()},
+        )
 
     def _investable(self, view: View) -> pd.Index:
         window: int = getattr(self.risk, "window", len(view.prices))  # a plain function may look at every price
         recent = view.prices.to_numpy()[-window - 1 :]
-        priced: NDArray[np.bool_] = np.isfinite(recent)
+        priced: BoolArray = np.isfinite(recent)
         returns = (priced[1:] & priced[:-1]).sum(axis=0)
         chosen: pd.Index = view.prices.columns[priced[-1] & (returns >= self.min_history)]
         return chosen
 
-    def _program(self, assets: tuple[str, ...], known: tuple[str, ...]) -> MeanVariance:
-        program = self._programs.pop((assets, known), None)
+    def _program(self, assets: tuple[str, ...], universe: tuple[str, ...]) -> MeanVariance:
+        program = self._programs.pop((assets, universe), None)
         if program is None:
             utility = NetUtility(self.risk_aversion, self.cost, self.horizon, idle_cash_is_free=True)
-            program = MeanVariance(assets, (utility, *self.terms), self.constraints, ladder=self.ladder, known=known)
-        self._programs[assets, known] = program  # last used, last in
-        while len(self._programs) > MOST_UNIVERSES:
+            program = MeanVariance(
+                assets,
+                (utility, *self.terms),
+                self.constraints,
+                relaxation_order=self.relaxation_order,
+                universe=universe,
+            )
+        self._programs[assets, universe] = program  # last used, last in
+        while len(self._programs) > MAX_PROGRAMS:
             del self._programs[next(iter(self._programs))]
         return program
 
 
 @dataclass(frozen=True)
-class _Task:
+class _Rebalancing:
     """The numbers of one rebalancing, on the assets that can be traded."""
 
     program: MeanVariance
     expected_return: pd.Series
     risk: RiskModel
     held: pd.Series
-    locked: float
-    given: Mapping[str, pd.Series]
+    untradable_weight: float
+    parameters: Mapping[str, pd.Series]
+
+    def weights(self) -> pd.Series:
+        return self.program.weights(
+            self.expected_return, self.risk, self.held, untradable_weight=self.untradable_weight,
+            parameters=self.parameters,
+        )  # fmt: skip
+
+    def decide(self) -> Decision:
+        return self.program.decide(
+            self.expected_return, self.risk, self.held, untradable_weight=self.untradable_weight,
+            parameters=self.parameters,
+        )  # fmt: skip
 
 
 def _equal(view: View) -> pd.Series:

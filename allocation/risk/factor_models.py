@@ -17,9 +17,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StatisticalFactors:
-    """The largest `n_factors` principal components of the last `window` returns, and what is left of each variance.
+    """The first `n_factors` principal components of the last `window` returns, and each asset's residual variance.
 
-    What is left is noisy: it is drawn towards its mean over assets by `shrink` (0: as estimated, 1: one for all).
+    Residual variances are noisy: they are shrunk towards their mean over assets by `shrink` (0: as estimated, 1: the
+    mean).
     Gaps are treated as in Sample, divisor n.
 
     Raises:
@@ -32,9 +33,9 @@ class StatisticalFactors:
     shrink: float = 0.25
 
     def __post_init__(self) -> None:
-        """Refuse settings that mean nothing."""
+        """Settings must leave a factor."""
         if self.n_factors < 1 or not 0.0 <= self.shrink <= 1.0:
-            raise RiskError(f"{self} means nothing: pass n_factors >= 1 and shrink in [0, 1]")
+            raise RiskError(f"{self} is not meaningful: pass n_factors >= 1 and shrink in [0, 1]")
 
     def __call__(self, prices: pd.DataFrame) -> RiskModel:
         """Estimate from prices (sessions × assets), all of them known; only the last rows are used."""
@@ -93,7 +94,7 @@ class UserFactors:
             row, column = np.argwhere(broken)[0]
             raise RiskError(
                 f"the factor {self.returns.columns[column]} has no return on {str(sessions[row])[:10]}: "
-                "give one for each session of the window"
+                "pass one for each session of the window"
             )
         return values
 

@@ -218,7 +218,7 @@ def _capacity(mine: "Result", data: Data) -> "tuple[Result, float | None]":
 
 
 def _run(name: str, policy: "Policy", data: Data, settings: Settings, signal: "pd.DataFrame | None") -> "Result":
-    from backtest.engine.book import Costs
+    from allocation.execution.costs import Costs
     from backtest.engine.run_backtest import run
 
     costs = Costs(commission=settings.cost_bp / 2e4, half_spread=settings.cost_bp / 2e4)
@@ -227,12 +227,12 @@ def _run(name: str, policy: "Policy", data: Data, settings: Settings, signal: "p
 
 def _write(found: _Found, data: Data, settings: Settings, strategy: Path, out: Path) -> None:
     from allocation.data.files.wide import write_frame
-    from backtest.cli.json_text import json_text
     from backtest.report.manifest import manifest
-    from backtest.report.page import write_report
+    from backtest.report.page import Report, write_report
     from backtest.result.files import save_result
     from backtest.signal_study.information_coefficient import next_session_ic, same_session_ic
     from newsfolio.shared.atomic import write_text
+    from newsfolio.shared.text_table import json_text
 
     signal, prices, mine = data.signal, data.bars.close, found.results[0]
     coefficients = [] if signal is None else [same_session_ic(signal, prices), next_session_ic(signal, prices)]
@@ -242,16 +242,24 @@ def _write(found: _Found, data: Data, settings: Settings, strategy: Path, out: P
     save_result(mine, out / "result")
     write_text(_json(found, indent=2) + "\n", out / "figures.json")
     write_text(json_text(made_from, indent=2) + "\n", out / "manifest.json")
-    write_report(
-        out / "report.html", found.results, title=strategy.stem, signal=signal, coefficients=coefficients,
-        headlines=data.headlines, tried=settings.tried, attribution=found.attribution, placebo=found.placebo,
-        capacity=found.capacity, manifest=made_from,
-    )  # fmt: skip
+    report = Report(
+        title=strategy.stem,
+        results=found.results,
+        signal=signal,
+        coefficients=coefficients,
+        headlines=data.headlines,
+        tried=settings.tried,
+        attribution=found.attribution,
+        placebo=found.placebo,
+        capacity=found.capacity,
+        manifest=made_from,
+    )
+    write_report(report, out / "report.html")
 
 
 def _json(found: _Found, indent: int | None = None) -> str:
-    from backtest.cli.json_text import json_text
     from backtest.result.capacity import PARTICIPATION, SHARE, WINDOW
+    from newsfolio.shared.text_table import json_text
 
     mine, *others = found.results
     figures: dict[str, dict[str, object]] = {mine.name: {**mine.details(), "notes": mine.notes}}

@@ -30,8 +30,8 @@ def study(
     """Say what a signal explains and what it predicts, each figure beside shuffled signals."""
     from allocation.data.files.wide import read_frame
     from allocation.data.load import load_prices
-    from backtest.cli.json_text import json_text
     from backtest.signal_study.study import study as judge
+    from newsfolio.shared.text_table import json_text
 
     found = judge(
         read_frame(signal), load_prices(prices), sectors=read_sectors(sectors) if sectors else None,
@@ -43,9 +43,9 @@ def study(
 
 
 def _write(found: "Study", out: Path, title: str) -> None:
-    from backtest.cli.json_text import json_text
     from backtest.signal_study.output.page import write_study
     from newsfolio.shared.atomic import write_text
+    from newsfolio.shared.text_table import json_text
 
     write_text(json_text(found.to_dict(), indent=2) + "\n", out / "figures.json")
     write_study(found, out / "study.html", title=title)

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 
 from allocation.errors import FrameError
-from allocation.frames import check_prices, sessions_of
-from backtest.engine.book import Book, Fill, Rules, fill
+from allocation.execution.book import Book, Rules
+from allocation.execution.costs import FEWEST_RETURNS, IMPACT_WINDOW, Costs, Flows, accrued
+from allocation.execution.fill import Fill, fill
+from allocation.frames import check_prices, named, sessions_of
 from backtest.engine.corporate_actions import UNEVENTFUL, Events
-from backtest.engine.costs import Costs, Flows, accrued, refuse_unknown_impact
 from newsfolio.shared.arrays import FloatArray
 
 
@@ -153,9 +154,12 @@ class Ledger:
             slopes = None if self.paths.slopes is None else self.paths.slopes[self.row]
             prices, marks = self.paths.fills[self.row], self.paths.marks[self.row]
             done = fill(self.book, self._pending, prices, marks, self.costs, rules=self.rules, slopes=slopes)
-            if slopes is not None:
-                paths = self.paths
-                refuse_unknown_impact(slopes, done.traded != 0.0, paths.assets, paths.sessions[self.row])
+            if slopes is not None and (unknown := (done.traded != 0.0) & np.isnan(slopes)).any():
+                raise FrameError(
+                    f"impact of the orders of {self.paths.sessions[self.row].date()} in "
+                    f"{named(self.paths.assets[unknown])} is unknown: in the {IMPACT_WINDOW} sessions before there are "
+                    f"fewer than {FEWEST_RETURNS} returns or traded values; begin later"
+                )
             self.book, self._pending = done.book, None
         return SessionRecord(self.row, flows, exits, done, self.book.shares)
 

@@ -3,8 +3,9 @@
 import pandas as pd
 
 from allocation.data.load import Bars
+from allocation.execution.book import CASH_ACCOUNT, Rules
+from allocation.execution.costs import Costs
 from allocation.view import Policy
-from backtest.engine.book import CASH_ACCOUNT, Costs, Rules
 from backtest.engine.corporate_actions import UNEVENTFUL, Events
 from backtest.engine.simulate import simulate
 from backtest.engine.walk import walk_forward

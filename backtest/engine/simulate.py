@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from allocation.errors import FrameError, MissingPriceError
+from allocation.execution.book import CASH_ACCOUNT, Rules, market_value
+from allocation.execution.costs import Costs, Flows
 from allocation.frames import check_prices, check_weights, named, sessions_of
 from allocation.schedule import sessions_a_year
-from backtest.engine.book import CASH_ACCOUNT, Costs, Rules, worth
 from backtest.engine.corporate_actions import UNEVENTFUL, Events
-from backtest.engine.costs import Flows
 from backtest.engine.replay import Ledger, MarketArrays
 from backtest.engine.trade_log import TradeLog, trade_log_of
 from backtest.engine.vectorbt_books import FILLED, Fills, money_of
@@ -61,7 +61,7 @@ def simulate(
     shares = plan.shares(start, len(prices))
     _refuse_stranded(prices, shares[-1] * paths.closes[-1], cash)
     flows = pd.DataFrame(plan.flows[start:], sessions[start:], list(Flows._fields))
-    held = worth(shares, paths.closes[start:])
+    held = market_value(shares, paths.closes[start:])
     money = _cash(plan, held, cash, prices)[start:] + flows.to_numpy().sum(axis=1).cumsum()
     nav = pd.Series(money + held.sum(axis=1), sessions[start:], name="nav")
     _refuse_ruin(nav)

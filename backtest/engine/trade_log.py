@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from backtest.engine.book import worth
-from backtest.engine.costs import CostBreakdown, Flows, cost_breakdown
+from allocation.execution.book import market_value
+from allocation.execution.costs import CostBreakdown, Flows, cost_breakdown
 from backtest.engine.replay import Ledger, MarketArrays, SessionRecord
 from newsfolio.shared.arrays import FloatArray
 
@@ -64,7 +64,7 @@ def trade_log_of(targets: FloatArray, decided: NDArray[np.int64], ledger: Ledger
     trading = [day for day in days if day.exits or (day.fill is not None and np.count_nonzero(day.fill.traded))]
     rows = np.array([day.row for day in trading], dtype=np.int64)
     traded, prices = _orders(trading, rows, ledger.paths)
-    value = worth(traded, prices)
+    value = market_value(traded, prices)
     paid = _cost_by_kind(trading, rows, value, traded, ledger)
     cost = paid.per_asset
     return TradeLog(

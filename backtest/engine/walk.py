@@ -5,10 +5,11 @@ import pandas as pd
 from tqdm import tqdm
 
 from allocation.errors import FrameError
+from allocation.execution.book import CASH_ACCOUNT, Rules
+from allocation.execution.costs import FREE, Costs
 from allocation.frames import align, sessions_of
 from allocation.policies.call import call_policy
 from allocation.view import Policy, View
-from backtest.engine.book import CASH_ACCOUNT, FREE, Costs, Rules
 from backtest.engine.corporate_actions import UNEVENTFUL, Events
 from backtest.engine.replay import Ledger, MarketArrays
 from newsfolio.shared.arrays import FloatArray

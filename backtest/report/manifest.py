@@ -1,7 +1,7 @@
-"""manifest(): what a backtest was made from: files and digests of what they held, settings, versions."""
+"""manifest(): what a backtest was made from: files and digests of what they held, settings, versions; and as rows."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -37,3 +37,14 @@ def manifest(
         if frame.attrs:
             found[f"{name} says"] = {str(key): str(value) for key, value in frame.attrs.items()}
     return found
+
+
+def manifest_rows(manifest: Mapping[str, object], above: str = "") -> Iterator[tuple[str, str]]:
+    """Nested mappings as dotted names, sequences as comma-separated text."""
+    for key, value in manifest.items():
+        if isinstance(value, Mapping):
+            yield from manifest_rows(value, f"{above}{key}.")
+        elif isinstance(value, (list, tuple)):
+            yield f"{above}{key}", ", ".join(map(str, value))
+        else:
+            yield f"{above}{key}", str(value)

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from backtest.report.charts import signed
+from backtest.report.charts import MINUS, signed
 from backtest.report.headlines import Headline, Headlines
 from backtest.result.attribution import Attribution
-from backtest.result.benchmark import against
+from backtest.result.benchmark import compare_with_benchmark
 from backtest.result.capacity import MEANING
 from backtest.result.drawdowns import drawdown_table
-from backtest.result.result import Result
+from backtest.result.result import Result, figures_row
 from backtest.signal_study.information_coefficient import InformationCoefficient, Placebo
 from backtest.statistics.overfitting import overfitting
 from backtest.statistics.significance import deflated_sharpe
@@ -24,12 +24,12 @@ RATIOS = (  # name among the figures, what a reader calls it, how it is written
     ("annual_return", "Return a year", "+z.1%"),
     ("sortino", "Sortino ratio", ".2f"),
     ("calmar", "Calmar ratio", ".2f"),
-    ("max_drawdown", "Deepest fall", ".1%"),
+    ("max_drawdown", "Max drawdown", ".1%"),
     ("value_at_risk", "Value at risk: loss exceeded in 5 % of sessions", ".2%"),
     ("expected_shortfall", "Expected shortfall (CVaR): mean loss of those sessions", ".2%"),
     ("hit_rate", "Hit rate: sessions that gained", ".1%"),
 )
-AGAINST = (  # name among the figures, what a reader calls it, how it is written, whether it has an interval
+BENCHMARK_FIGURES = (  # name among the figures, what a reader calls it, how it is written, whether it has an interval
     ("active_return", "Active return a year", "+z.1%", False),
     ("tracking_error", "Tracking error", ".1%", False),
     ("information_ratio", "Information ratio", ".2f", True),
@@ -41,19 +41,10 @@ ATTRIBUTION_HEADER = ("source", "mean a year", "t")
 BLOCKS = 10  # of the probability of overfitting; two sessions each are the fewest
 
 
-def headline_row(name: str, figures: Mapping[str, float]) -> tuple[str, ...]:
-    """The figures of one result, in the order of HEADER."""
-    return (
-        name,
-        signed(figures["total_return"], "+z.1%"),
-        signed(figures["annual_return"], "+z.1%"),
-        signed(figures["volatility"], ".1%"),
-        signed(figures["sharpe"], ".2f"),
-        _interval(figures, "sharpe", ".2f"),
-        signed(figures["max_drawdown"], ".1%"),
-        signed(figures["annual_turnover"], ".1f", "x"),
-        signed(1e4 * figures["annual_cost"], ".0f", " bp"),
-    )
+def result_rows(results: Sequence[Result]) -> list[tuple[str, ...]]:
+    """The figures of each result, in the order of HEADER."""
+    rows = [figures_row(result.name, result.figures()) for result in results]
+    return [(name, *(cell.replace("-", MINUS) for cell in cells)) for name, *cells in rows]
 
 
 def ic_row(coefficient: InformationCoefficient) -> tuple[str, ...]:
@@ -74,11 +65,11 @@ def benchmark_table(results: Sequence[Result]) -> list[tuple[str, ...]]:
     peers = [other for other in results[1:] if not len(strategy.nav.index.difference(other.nav.index))]
     if len(strategy.nav) < 3 or not peers:
         return []
-    found = [against(strategy, other).figures() for other in peers]
+    found = [compare_with_benchmark(strategy, other).figures() for other in peers]
     header: list[tuple[str, ...]] = [("", *(other.name for other in peers))]
     return header + [
         (words, *(signed(each[name], form) + (f" ({_interval(each, name, form)})" if sure else "") for each in found))
-        for name, words, form, sure in AGAINST
+        for name, words, form, sure in BENCHMARK_FIGURES
     ]
 
 
@@ -189,7 +180,7 @@ def _returns(nav: pd.Series, frequency: str) -> pd.Series:
 
 @dataclass(frozen=True)
 class Drawdown:
-    """A fall below the highest NAV so far: the last day there, the lowest, the first back (None: not yet)."""
+    """A fall below the highest NAV so far: the last day at the peak, the lowest, the first back (None: not yet)."""
 
     start: pd.Timestamp
     bottom: pd.Timestamp

@@ -114,7 +114,7 @@ class BenchmarkComparison:
         )
 
 
-def against(result: Result, benchmark: Result | pd.Series) -> BenchmarkComparison:
+def compare_with_benchmark(result: Result, benchmark: Result | pd.Series) -> BenchmarkComparison:
     """Return `result` beside a benchmark: another Result, or a series of values (an index) by session.
 
     Raises:

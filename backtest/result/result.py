@@ -1,6 +1,7 @@
 """Result: what a simulation gave, with its figures as small properties; it prints itself."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,6 +12,7 @@ from allocation.frames import sessions_of
 from backtest.result import metrics
 from backtest.result.drawdowns import drawdown_table
 from backtest.statistics.significance import Interval, sharpe_interval, sharpe_ratio
+from newsfolio.shared.text_table import text_table
 
 WEEKDAYS_A_YEAR, DAYS_A_YEAR = 252, 365
 LEVEL, SEED = 0.95, 0  # of intervals, unless asked otherwise
@@ -219,19 +221,6 @@ def _compounded(returns: pd.Series, frequency: str) -> pd.Series:
     return (grouped.prod() - 1.0)[grouped.count() > 0]
 
 
-def comparison(results: Iterable[Result]) -> str:
-    """One row per result, in percent and basis points, net of costs."""
-    rows = [_row(result) for result in results]
-    widths = [max(len(row[column]) for row in [HEADER, *rows]) for column in range(len(HEADER))]
-    lines = [
-        "  ".join(cell.ljust(width) if column == 0 else cell.rjust(width)
-                  for column, (cell, width) in enumerate(zip(row, widths, strict=True)))
-        for row in [HEADER, *rows]
-    ]  # fmt: skip
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join(lines)
-
-
 HEADER = (
     "",
     "total",
@@ -239,22 +228,33 @@ HEADER = (
     "volatility",
     "Sharpe",
     "95 % interval",
-    "worst fall",
+    "max drawdown",
     "turnover/y",
     "costs/y",
 )
 
 
-def _row(result: Result) -> tuple[str, ...]:
-    low, high = result.sharpe_interval()
+def comparison(results: Iterable[Result]) -> str:
+    """One row per result, in percent and basis points, net of costs."""
+    rows = [HEADER, *(figures_row(result.name, result.figures()) for result in results)]
+    return text_table(rows, rule=True)
+
+
+def figures_row(name: str, figures: Mapping[str, float]) -> tuple[str, ...]:
+    """Return a result's figures as text, in the order of HEADER; n/a where one is not finite."""
+
+    def shown(figure: str, form: str, unit: str = "", scale: float = 1.0) -> str:
+        value = figures[figure]
+        return f"{scale * value:{form}}{unit}" if math.isfinite(value) else "n/a"
+
     return (
-        result.name,
-        f"{result.total_return:+.1%}",
-        f"{result.annual_return:+.1%}",
-        f"{result.volatility:.1%}",
-        f"{result.sharpe:.2f}",
-        f"{low:.2f} to {high:.2f}",
-        f"{result.max_drawdown:.1%}",
-        f"{result.annual_turnover:.1f}x",
-        f"{1e4 * result.annual_cost:.0f} bp",
+        name,
+        shown("total_return", "+z.1%"),
+        shown("annual_return", "+z.1%"),
+        shown("volatility", ".1%"),
+        shown("sharpe", "z.2f"),
+        f"{shown('sharpe_low', 'z.2f')} to {shown('sharpe_high', 'z.2f')}",
+        shown("max_drawdown", "z.1%"),
+        shown("annual_turnover", ".1f", "x"),
+        shown("annual_cost", ".0f", " bp", 1e4),
     )

@@ -20,7 +20,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-SURE, STRONG = 2.0, 3.0  # t-values
+SIGNIFICANT, STRONG = 2.0, 3.0  # t-values
 SMALL = 0.5  # of the association with the session itself: less with the next one is little
 TOO_GOOD = 0.1  # a mean rank IC above this on daily returns has not been found in honest data
 
@@ -31,17 +31,17 @@ class ICSummary:
 
     mean: float
     t: float
-    chance: tuple[float, float]
+    placebo_range: tuple[float, float]
     high: float = math.nan
 
     @property
-    def is_sure(self) -> bool:
+    def is_significant(self) -> bool:
         """Above zero beyond chance."""
-        return self.t >= SURE
+        return self.t >= SIGNIFICANT
 
 
 @dataclass(frozen=True)
-class Readings:
+class Evidence:
     """The rank ICs that alarms are raised on; `delayed`: of the signal with all news published later."""
 
     same_session: ICSummary
@@ -52,12 +52,12 @@ class Readings:
     delayed: ICSummary | None = None
 
 
-def alarms(found: Readings) -> dict[str, str]:
+def alarms(found: Evidence) -> dict[str, str]:
     """Return the alarms that ring, by name, each with a sentence that says why and what to do."""
     return dict(_alarms(found))
 
 
-def undecided(found: Readings) -> str | None:
+def undecided(found: Evidence) -> str | None:
     """Say that a signal goes with its own session, and that too little was seen to tell whether with the next too."""
     if not _only_the_same_is_seen(found) or _next_at_most(found) < SMALL * found.same_session.mean:
         return None
@@ -67,15 +67,17 @@ def undecided(found: Readings) -> str | None:
     )
 
 
-def _only_the_same_is_seen(found: Readings) -> bool:
-    return found.same_session.t >= STRONG and abs(found.this_close.t) < SURE and abs(found.tradable.t) < SURE
+def _only_the_same_is_seen(found: Evidence) -> bool:
+    return (
+        found.same_session.t >= STRONG and abs(found.this_close.t) < SIGNIFICANT and abs(found.tradable.t) < SIGNIFICANT
+    )
 
 
-def _next_at_most(found: Readings) -> float:
+def _next_at_most(found: Evidence) -> float:
     return max(found.this_close.high, found.tradable.high)
 
 
-def _alarms(found: Readings) -> Iterator[tuple[str, str]]:
+def _alarms(found: Evidence) -> Iterator[tuple[str, str]]:
     same, now, edge = found.same_session, found.this_close, found.tradable
     if _only_the_same_is_seen(found) and _next_at_most(found) < SMALL * same.mean:
         yield (
@@ -86,7 +88,7 @@ def _alarms(found: Readings) -> Iterator[tuple[str, str]]:
                 "The news explains more than it predicts."
             ),
         )
-    if now.is_sure and not _holds(now, edge):
+    if now.is_significant and not _holds(now, edge):
         yield (
             "overnight",
             (
@@ -99,7 +101,7 @@ def _alarms(found: Readings) -> Iterator[tuple[str, str]]:
 
 
 def _too_hasty(edge: ICSummary, delayed: ICSummary | None) -> Iterator[tuple[str, str]]:
-    if edge.is_sure and delayed is not None and not _holds(edge, delayed):
+    if edge.is_significant and delayed is not None and not _holds(edge, delayed):
         yield (
             "haste",
             (
@@ -108,7 +110,7 @@ def _too_hasty(edge: ICSummary, delayed: ICSummary | None) -> Iterator[tuple[str
                 "news could be read, not when it happened or was filed."
             ),
         )
-    if edge.mean > TOO_GOOD and edge.is_sure:
+    if edge.mean > TOO_GOOD and edge.is_significant:
         yield (
             "too good",
             (
@@ -120,20 +122,20 @@ def _too_hasty(edge: ICSummary, delayed: ICSummary | None) -> Iterator[tuple[str
 
 def _holds(edge: ICSummary, later: ICSummary) -> bool:
     """Whether half of it is left, or enough to be sure: one weak edge may pass a threshold and not the other."""
-    return later.is_sure or later.mean >= edge.mean / 2
+    return later.is_significant or later.mean >= edge.mean / 2
 
 
-def _beside_chance(found: Readings) -> Iterator[tuple[str, str]]:
+def _beside_chance(found: Evidence) -> Iterator[tuple[str, str]]:
     edge = found.tradable
-    if edge.is_sure and not edge.mean > edge.chance[1]:
+    if edge.is_significant and not edge.mean > edge.placebo_range[1]:
         yield (
             "chance",
             (
-                f"The rank IC {edge.mean:+.3f} lies where shuffled signals do ({edge.chance[0]:+.3f} to "
-                f"{edge.chance[1]:+.3f}): its t-value of {edge.t:.1f} says too much."
+                f"The rank IC {edge.mean:+.3f} lies where shuffled signals do ({edge.placebo_range[0]:+.3f} to "
+                f"{edge.placebo_range[1]:+.3f}): its t-value of {edge.t:.1f} says too much."
             ),
         )
-    if edge.is_sure and found.stale >= edge.mean / 2:
+    if edge.is_significant and found.stale >= edge.mean / 2:
         yield (
             "stale",
             (
@@ -143,12 +145,12 @@ def _beside_chance(found: Readings) -> Iterator[tuple[str, str]]:
         )
 
 
-def verdict(found: Readings, rung: Mapping[str, str]) -> str:
+def verdict(found: Evidence, rung: Mapping[str, str]) -> str:
     """Return one sentence on whether there is an edge to trade."""
     edge = found.tradable
     if math.isnan(edge.mean):
         return "Nothing can be said: no session has three assets with both a signal and a return."
     figure = f"rank IC {edge.mean:+.4f}, t = {edge.t:.1f}, at the {found.entry}"
-    if edge.is_sure:
+    if edge.is_significant:
         return f"An edge with a warning: {figure}." if rung else f"An edge that stands: {figure}."
-    return f"The signal points the wrong way: {figure}." if edge.t <= -SURE else f"No edge to trade: {figure}."
+    return f"The signal points the wrong way: {figure}." if edge.t <= -SIGNIFICANT else f"No edge to trade: {figure}."

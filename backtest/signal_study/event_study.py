@@ -13,16 +13,16 @@ from newsfolio.shared.arrays import FloatArray
 
 BEFORE, AFTER = 5, 10
 WINDOWS = (slice(0, BEFORE), slice(BEFORE, BEFORE + 1), slice(BEFORE + 1, None))
-SHARE = 0.05  # of all that is new in a signal, what counts as strong on either side
+SHARE = 0.05  # of all innovations: what counts as strong on either side
 
 
 @dataclass(frozen=True)
 class EventStudy:
     """Mean cumulative abnormal return from session -5 to +10 around events, with its standard error.
 
-    abnormal, error (events' sessions -5 ... +10): sums from -5 on, in fractions. events: how many there were with
-    all returns known; dropped: how many lacked one. windows: mean abnormal return summed over sessions -5 to -1, in
-    session 0, and over +1 to +10. clusters: sessions with events, those with many counting for less than one each.
+    abnormal, error (sessions -5 ... +10): cumulative from -5 on, in fractions. events: those with all returns known;
+    dropped: those that lack one. windows: mean abnormal return summed over sessions -5 to -1, in session 0, and over
+    +1 to +10. clusters: effective number of sessions with events (n² / sum of squared events a session).
     """
 
     name: str
@@ -40,21 +40,21 @@ class EventStudy:
         return np.arange(-BEFORE, AFTER + 1)
 
     @property
-    def freedom(self) -> float:
-        """Degrees of freedom of the errors: events of one session say little more than one."""
+    def dof(self) -> float:
+        """Degrees of freedom of the errors: events of one session are not independent."""
         return self.clusters - 1.0
 
     @property
-    def critical(self) -> float:
-        """Standard errors on either side that make a 95 % interval: Student's t, since events may be few."""
-        return student_95(self.freedom)
+    def critical_value(self) -> float:
+        """Half-width of a 95 % interval in standard errors: Student's t, since events may be few."""
+        return student_95(self.dof)
 
 
 def innovations(signal: FloatArray) -> FloatArray:
-    """What is new in each asset's signal: its value less what the session before let expect; NaN without a signal.
+    """Innovation of each asset's signal: its value less what the session before predicts; NaN without a signal.
 
-    Expected is the value before times the one factor that fits all assets and sessions best, no news counting as 0:
-    old news fades, and that is no news. Only what is left says nothing about the sessions before.
+    The prediction is the value before times one least-squares factor for all assets and sessions, no news counting as
+    0: the decay of old news is not news. The residual is uncorrelated with the session before.
     """
     before = np.vstack([np.zeros(signal.shape[1]), np.nan_to_num(signal[:-1])])
     squares = float((before**2)[np.isfinite(signal)].sum())
@@ -70,7 +70,7 @@ def abnormal_returns(returns: FloatArray) -> FloatArray:
 def strong_news(signal: FloatArray, share: float = SHARE) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return where news was best and where it was worst (sessions × assets), each that share of all `innovations`.
 
-    Factor and thresholds are those of the whole sample: this describes what happened, and no policy may use it.
+    Factor and thresholds are in-sample: this describes the past, and no policy may use it.
 
     Raises:
         AllocationError: the share lies outside (0, 0.5].
@@ -89,8 +89,8 @@ def strong_news(signal: FloatArray, share: float = SHARE) -> tuple[NDArray[np.bo
 def event_study(name: str, events: NDArray[np.bool_], abnormal: FloatArray) -> EventStudy:
     """Average the abnormal returns around the events.
 
-    The error allows for events of one session moving together, for an event that moves all of its window, and for
-    windows of different events that share a session (`_squared_errors`).
+    The error allows for correlation within a session, within an event's window, and between windows of different
+    events that overlap (`_squared_errors`).
     """
     row, column = np.nonzero(events)
     offsets = np.arange(-BEFORE, AFTER + 1)
@@ -103,38 +103,41 @@ def event_study(name: str, events: NDArray[np.bool_], abnormal: FloatArray) -> E
         return EventStudy(name, nothing, nothing, 0, int(events.sum()), (np.nan,) * 3, (np.nan,) * 3, 0.0)
     mean = path.mean(axis=0)
     sessions, first, count = np.unique(when, return_index=True, return_counts=True)
-    strayed = np.add.reduceat(path - mean, first, axis=0)
+    deviations = np.add.reduceat(path - mean, first, axis=0)
     clusters = len(when) ** 2 / float((count**2).sum())
     scale = np.sqrt(clusters / (clusters - 1.0)) / len(when) if len(sessions) > 1 else np.nan
-    errors = [scale * np.sqrt(_squared_errors(strayed[:, part], sessions)) for part in (slice(None), *WINDOWS)]
+    errors = [scale * np.sqrt(_squared_errors(deviations[:, part], sessions)) for part in (slice(None), *WINDOWS)]
+    before, day, after = (float(mean[part].sum()) for part in WINDOWS)
+    before_error, day_error, after_error = (float(error[-1]) for error in errors[1:])
     return EventStudy(
-        name, mean.cumsum(), errors[0], len(when), int(events.sum()) - len(when),
-        _three([mean[part].sum() for part in WINDOWS]), _three([error[-1] for error in errors[1:]]), clusters,
-    )  # fmt: skip
+        name=name,
+        abnormal=mean.cumsum(),
+        error=errors[0],
+        events=len(when),
+        dropped=int(events.sum()) - len(when),
+        windows=(before, day, after),
+        window_errors=(before_error, day_error, after_error),
+        clusters=clusters,
+    )
 
 
-def _squared_errors(strayed: FloatArray, sessions: NDArray[np.int64]) -> FloatArray:
+def _squared_errors(deviations: FloatArray, sessions: NDArray[np.int64]) -> FloatArray:
     """Variance of the sum over all events of their first, first two, ... sessions.
 
-    strayed (sessions with events × sessions after): by how much the returns of their events were off the mean, summed.
-    What events of one session have in common, over all of the window, plus what all windows have in common in one
-    session, less what both count (A. Cameron, J. Gelbach and D. Miller, "Robust inference with multiway clustering",
-    J. Business and Economic Statistics 29(2), 2011); where that is not above 0, the larger of the two.
+    deviations (sessions with events × sessions after): sum of the events' returns less the mean. The variance is that
+    clustered by event session, plus that clustered by calendar session, less what both count (A. Cameron, J. Gelbach
+    and D. Miller, "Robust inference with multiway clustering", J. Business and Economic Statistics 29(2), 2011); where
+    that is not above 0, the larger of the two.
     """
-    by_event = (strayed.cumsum(axis=1) ** 2).sum(axis=0)
-    both = (strayed**2).sum(axis=0).cumsum()
-    by_session = np.empty(strayed.shape[1])
-    met = np.zeros(int(sessions[-1]) + strayed.shape[1])
-    for step in range(strayed.shape[1]):
-        met[sessions + step] += strayed[:, step]
-        by_session[step] = met @ met
-    together = by_event + by_session - both
-    return np.asarray(np.where(together > 0, together, np.maximum(by_event, by_session)))
-
-
-def _three(values: list[np.float64]) -> tuple[float, float, float]:
-    before, day, after = map(float, values)
-    return before, day, after
+    by_event = (deviations.cumsum(axis=1) ** 2).sum(axis=0)
+    both = (deviations**2).sum(axis=0).cumsum()
+    by_session = np.empty(deviations.shape[1])
+    calendar = np.zeros(int(sessions[-1]) + deviations.shape[1])
+    for step in range(deviations.shape[1]):
+        calendar[sessions + step] += deviations[:, step]
+        by_session[step] = calendar @ calendar
+    combined = by_event + by_session - both
+    return np.asarray(np.where(combined > 0, combined, np.maximum(by_event, by_session)))
 
 
 def news_events(signal: pd.DataFrame, returns: pd.DataFrame, share: float = SHARE) -> tuple[EventStudy, EventStudy]:

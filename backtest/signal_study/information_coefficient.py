@@ -1,4 +1,4 @@
-"""What a signal is worth before any portfolio: its information coefficient, and that of its placebo."""
+"""The information coefficient of a signal, and that of its placebo."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from backtest.signal_study.row_correlation import linear_correlation, rank_corre
 from backtest.statistics.significance import (
     Interval,
     TDistribution,
-    newey_west_chance,
     newey_west_error,
     newey_west_lags,
+    newey_west_null,
 )
 from newsfolio.shared.arrays import FloatArray
 
@@ -42,16 +42,16 @@ class InformationCoefficient:
         return self.mean / self.error if self.error > 0 else float("nan")
 
     @property
-    def chance(self) -> TDistribution:
-        """How far t strays where nothing is there, few sessions being less sure of their own error."""
+    def null(self) -> TDistribution:
+        """Null distribution of t; wider for few sessions, whose error is itself uncertain."""
         n = int(self.per_session.notna().sum())
-        return newey_west_chance(n, newey_west_lags(n) if self.lags is None else self.lags)
+        return newey_west_null(n, newey_west_lags(n) if self.lags is None else self.lags)
 
     @property
     def interval(self) -> Interval:
         """95 % interval of the mean."""
-        reach = self.chance.reach * self.error
-        return Interval(self.mean - reach, self.mean + reach)
+        half_width = self.null.critical_value * self.error
+        return Interval(self.mean - half_width, self.mean + half_width)
 
     def __str__(self) -> str:
         """One line: mean, interval, t and how many sessions."""
@@ -63,7 +63,7 @@ class InformationCoefficient:
 def rank_ic(signal: pd.DataFrame, returns: pd.DataFrame) -> pd.Series:
     """Spearman correlation across assets, per session, over the assets that have both; NaN below three.
 
-    Row t of `returns` is whatever return the signal of row t is held against; ties share their mean rank.
+    Row t of `returns` is whatever return the signal of row t is compared with; ties share their mean rank.
     """
     return _by_session(rank_correlation, signal, returns).rename("rank_ic")
 
@@ -82,7 +82,7 @@ def _by_session(
 
 
 def same_session_ic(signal: pd.DataFrame, prices: pd.DataFrame, name: str = "same session") -> InformationCoefficient:
-    """Association with the return of the signal's own session: it explains, and cannot be traded on."""
+    """Association with the return of the signal's own session: explanatory, not tradable."""
     prices, signal = align(prices, signal)
     return InformationCoefficient(name, rank_ic(signal, prices.pct_change(fill_method=None)))
 
@@ -96,13 +96,13 @@ def next_session_ic(signal: pd.DataFrame, prices: pd.DataFrame, name: str = "nex
 
 @dataclass(frozen=True)
 class Placebo:
-    """Mean next-session rank ICs of many shuffled copies of a signal: what chance alone gives."""
+    """Mean next-session rank ICs of many shuffled copies of a signal: the distribution without skill."""
 
     means: tuple[float, ...]
 
     @property
     def mean(self) -> float:
-        """Mean over the shuffles: 0 but for chance."""
+        """Mean over the shuffles; 0 in expectation."""
         return float(np.mean(self.means))
 
     @property
@@ -123,7 +123,7 @@ class Placebo:
 def placebo(signal: pd.DataFrame, prices: pd.DataFrame, *, draws: int = 100, seed: int = 0) -> Placebo:
     """Shuffle the signal across assets `draws` times and take the mean next-session rank IC of each.
 
-    One shuffle can be lucky; a real IC has to stand outside the range of all of them.
+    One shuffle can be lucky; a real IC lies outside the range of all of them.
     """
     prices, signal = align(prices, signal)
     following = prices.pct_change(fill_method=None).shift(-1)
@@ -132,9 +132,9 @@ def placebo(signal: pd.DataFrame, prices: pd.DataFrame, *, draws: int = 100, see
 
 
 def shuffled_across_assets(signal: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """A placebo: each session's values dealt out anew among the assets that have one."""
+    """A placebo: each session's values permuted among the assets that have one."""
     random = np.random.default_rng(seed)
-    ordered = signal.sort_index(axis=1)  # else the order of columns would choose the placebo
+    ordered = signal.sort_index(axis=1)  # or the order of columns would change the placebo
     values = ordered.to_numpy().copy()
     for row in values:
         known = np.flatnonzero(np.isfinite(row))

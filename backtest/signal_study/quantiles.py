@@ -1,4 +1,4 @@
-"""Assets sorted into quantiles of the signal each session: what each quantile earns and how fast it changes."""
+"""Assets sorted into quantiles of the signal each session: return and turnover of each quantile."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -9,11 +9,12 @@ import pandas as pd
 from allocation.data.load import Bars
 from allocation.errors import AllocationError
 from allocation.frames import named
-from backtest.signal_study.diagnostics import ICSummary, Readings, alarms, undecided, verdict
+from backtest.signal_study.diagnostics import Evidence, ICSummary, alarms, undecided, verdict
 from backtest.signal_study.event_study import EventStudy
-from backtest.signal_study.figure_table import FEWEST_PERIODS, figure_of, figure_table, placebos
+from backtest.signal_study.figure_table import FEWEST_PERIODS, figure_of, figure_table
 from backtest.signal_study.forward_returns import THIS_CLOSE
 from backtest.signal_study.measures import HORIZONS, Measure, StudyData, events, held_for, measure, study_data
+from backtest.signal_study.placebos import placebo_columns
 from backtest.signal_study.row_correlation import rank_correlation
 from backtest.statistics.significance import LEVEL, newey_west_error
 
@@ -131,9 +132,9 @@ def study(
     bars = prices if isinstance(prices, Bars) else Bars(prices)
     values, data = study_data(signal, bars, sectors, tuple(sorted(horizons)))
     measures = measure(values, data)
-    figures = figure_table(measures).assign(**placebos(values, data, shuffles, seed))
+    figures = figure_table(measures).assign(**placebo_columns(values, data, shuffles, seed))
     late = None if delayed is None else _late_reading(delayed, bars, data)
-    found = _readings(figures, data, late)
+    found = _evidence(figures, data, late)
     rung = alarms(found)
     return Study(
         figures=figures, verdict=verdict(found, rung), alarms=rung, entry=data.main, horizons=data.horizons,
@@ -159,14 +160,14 @@ def _late_reading(delayed: pd.DataFrame, bars: Bars, data: StudyData) -> ICSumma
     return ICSummary(mean, mean / error if error > 0 else NAN, (NAN, NAN))
 
 
-def _readings(figures: pd.DataFrame, data: StudyData, delayed: ICSummary | None) -> Readings:
+def _evidence(figures: pd.DataFrame, data: StudyData, delayed: ICSummary | None) -> Evidence:
     def reading(section: str, name: str) -> ICSummary:
         row = figure_of(figures, section, name)
         chance = (min(row["assets_low"], row["time_low"]), max(row["assets_high"], row["time_high"]))
         return ICSummary(row["value"], row["t"], chance, row["high"])
 
     first = "rank IC", held_for(data.main, 1)
-    return Readings(
+    return Evidence(
         same_session=reading(*SAME_SESSION),
         this_close=reading("rank IC", held_for(THIS_CLOSE, 1)),
         tradable=reading(*first),
@@ -190,7 +191,7 @@ def _notes(bars: Bars, data: StudyData, sectors: pd.Series | None, delayed: pd.D
             yield f"{len(lacking)} assets have no sector and are in no figure of one: {named(lacking)}"
 
 
-def _doubts(figures: pd.DataFrame, found: Readings) -> Iterator[str]:
+def _doubts(figures: pd.DataFrame, found: Evidence) -> Iterator[str]:
     """What the sample is too short for."""
     unsure = int((figures["sessions"].gt(0) & figures["low"].isna()).sum())
     if unsure:

@@ -1,1 +1,1 @@
-"""How sure a figure is: significance, overfitting, purged cross-validation."""
+"""Statistical significance, overfitting, purged cross-validation."""

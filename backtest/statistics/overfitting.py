@@ -1,4 +1,4 @@
-"""overfitting(): how often the setting that was best in one half of history is worse than the median in the other."""
+"""overfitting(): how often the setting that was best in one half of the history is below the median in the other."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -13,7 +13,7 @@ from newsfolio.shared.arrays import FloatArray
 
 @dataclass(frozen=True)
 class Overfitting:
-    """One logit per way to split history: of the relative rank, out of sample, of the setting best in sample.
+    """One logit per split of the history: of the out-of-sample relative rank of the setting that was best in sample.
 
     in_sample and out_of_sample: Sharpe ratios per session of that setting.
     """
@@ -33,17 +33,17 @@ class Overfitting:
         return float(np.mean(self.out_of_sample < 0.0))
 
     def __str__(self) -> str:
-        """The verdict in one line."""
+        """One line: the probability, the number of splits, the share of losses."""
         return (
-            f"probability of overfitting {self.probability:.0%}: so often, of {len(self.logits)} splits, the best "
-            f"setting of one half was no better than the median in the other; it lost in {self.loss:.0%}"
+            f"probability of overfitting {self.probability:.0%}: in that share of {len(self.logits)} splits the best "
+            f"setting of one half was no better than the median in the other; it lost money in {self.loss:.0%}"
         )
 
 
 def overfitting(returns: pd.DataFrame, blocks: int = 10) -> Overfitting:
     """Combinatorially symmetric cross-validation of `returns` (sessions × settings) by the Sharpe ratio.
 
-    History is cut into `blocks` (even); each half of them is once the sample, the rest the test. D. Bailey,
+    History is cut into `blocks` (even); each half of them is in turn the sample, the rest the test. D. Bailey,
     J. Borwein, M. Lopez de Prado and Q. Zhu, "The probability of backtest overfitting", Journal of Computational
     Finance 20(4), 2017.
 
@@ -64,7 +64,7 @@ def overfitting(returns: pd.DataFrame, blocks: int = 10) -> Overfitting:
     trained, tested = (_sharpe(rows.astype(np.float64), sums, squares, lengths) for rows in (chosen, ~chosen))
     best, rows = trained.argmax(axis=1), np.arange(len(chosen))
     after = tested[rows, best]
-    # Ties share their rank, so that settings that are all alike are at the median, not at the bottom.
+    # Ties share their rank, so that identical settings lie at the median, not at the bottom.
     below = (tested < after[:, None]).sum(axis=1) + ((tested == after[:, None]).sum(axis=1) + 1) / 2
     relative = below / (values.shape[1] + 1)
     return Overfitting(np.log(relative / (1.0 - relative)), trained[rows, best], after)

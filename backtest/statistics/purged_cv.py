@@ -1,4 +1,4 @@
-"""purged_splits(): combinatorial cross-validation without the leaks of overlapping labels."""
+"""purged_splits(): combinatorial cross-validation that purges overlapping labels."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -11,7 +11,7 @@ from newsfolio.shared.arrays import IntArray
 
 
 class Split(NamedTuple):
-    """Row numbers to learn from and to judge on."""
+    """Row numbers to train on and to test on."""
 
     train: IntArray
     test: IntArray
@@ -20,9 +20,9 @@ class Split(NamedTuple):
 def purged_splits(n: int, *, groups: int = 6, tests: int = 2, horizon: int = 0, embargo: int = 0) -> Iterator[Split]:
     """Yield every way to hold out `tests` of `groups` consecutive groups of `n` sessions.
 
-    A training row s whose label speaks of sessions up to s + horizon is left out where those reach into the test
-    rows, and so are rows whose session lies in what a test row's label speaks of, with `embargo` sessions more after
-    it. M. Lopez de Prado, "Advances in Financial Machine Learning", 2018, chapters 7 and 12.
+    A training row s, whose label spans sessions up to s + horizon, is purged where that span reaches into the test
+    rows, and so are rows within the span of a test row's label, with `embargo` further sessions after it. M. Lopez de
+    Prado, "Advances in Financial Machine Learning", 2018, chapters 7 and 12.
 
     Raises:
         FrameError: the numbers leave nothing to train on or to test on.
@@ -39,14 +39,14 @@ def purged_splits(n: int, *, groups: int = 6, tests: int = 2, horizon: int = 0, 
             first, last = int(parts[group][0]), int(parts[group][-1])
             clean[max(0, first - horizon) : last + 1 + horizon + embargo] = False
         if not clean.any():
-            raise FrameError(f"nothing is left to train on beside groups {held_out}: lower horizon or embargo")
+            raise FrameError(f"nothing is left to train on outside groups {held_out}: lower horizon or embargo")
         yield Split(np.flatnonzero(clean), np.concatenate([parts[group] for group in held_out]))
 
 
 def backtest_paths(n: int, *, groups: int = 6, tests: int = 2) -> list[list[tuple[int, IntArray]]]:
-    """Return histories of all `n` sessions, each as (number of the split, rows judged in it), group after group.
+    """Return histories of all `n` sessions, each as (number of the split, rows tested in it), group by group.
 
-    The splits are numbered as purged_splits yields them. Each split judges each of its groups on exactly one path,
+    The splits are numbered as purged_splits yields them. Each split tests each of its groups on exactly one path,
     so there are C(groups - 1, tests - 1) of them.
     """
     parts = np.array_split(np.arange(n), groups)

@@ -1,4 +1,4 @@
-"""How sure a figure is: Newey-West t-values, stationary-bootstrap intervals, Sharpe ratios in the light of trials."""
+"""Significance: Newey-West t-values, stationary-bootstrap intervals, Sharpe ratios deflated for trials."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from allocation.errors import AllocationError
 from allocation.forecast.newey_west import newey_west_variance
 from newsfolio.shared.arrays import FloatArray
 
-LEVEL = 0.05  # chance of a find where nothing is
+LEVEL = 0.05  # probability of a false positive
 DRAWS = 1000
 FEWEST_RETURNS = 10  # below, resampled series are too often constant for their spread to mean anything
 ROUNDING = 1e-12  # a relative spread smaller than this is rounding, not risk
@@ -26,39 +26,39 @@ class Interval(NamedTuple):
 
 
 class TDistribution(NamedTuple):
-    """How far a t-value strays where nothing is there: as Student's t of `freedom` degrees does, times `scale`."""
+    """Null distribution of a t-value: Student's t with `dof` degrees of freedom, times `scale`."""
 
-    freedom: float = np.inf
+    dof: float = np.inf
     scale: float = 1.0
 
     @property
-    def reach(self) -> float:
-        """Standard errors on either side of a mean that make a 95 % interval."""
-        return student_95(self.freedom) * self.scale
+    def critical_value(self) -> float:
+        """Half-width of a 95 % interval, in standard errors."""
+        return student_95(self.dof) * self.scale
 
-    def of(self, t: float) -> float:
-        """Probability of a t-value at least so far from 0."""
-        return two_sided(t / self.scale, self.freedom)
+    def p_value(self, t: float) -> float:
+        """Two-sided p-value of `t`."""
+        return two_sided(t / self.scale, self.dof)
 
 
-def student_95(freedom: float = np.inf) -> float:
-    """Standard errors on either side of a mean that make a 95 % interval: 1.96 but for few degrees of freedom."""
-    if not freedom > 0:
+def student_95(dof: float = np.inf) -> float:
+    """Half-width of a 95 % interval in standard errors: 1.96 unless degrees of freedom are few."""
+    if not dof > 0:
         return float("nan")
-    return float(stdtrit(freedom, 0.975) if np.isfinite(freedom) else ndtri(0.975))
+    return float(stdtrit(dof, 0.975) if np.isfinite(dof) else ndtri(0.975))
 
 
-def two_sided(t: float, freedom: float = np.inf) -> float:
-    """Probability of a t-value at least so far from 0 where nothing is there."""
-    return float(2.0 * (stdtr(freedom, -abs(t)) if np.isfinite(freedom) else ndtr(-abs(t))))
+def two_sided(t: float, dof: float = np.inf) -> float:
+    """Two-sided p-value of a t-value."""
+    return float(2.0 * (stdtr(dof, -abs(t)) if np.isfinite(dof) else ndtr(-abs(t))))
 
 
 def holm(probabilities: FloatArray) -> FloatArray:
-    """Return each probability made up for there being so many: below 5 % only what stands after all were looked at.
+    """Return p-values adjusted for the number of tests.
 
-    The k-th smallest of n is multiplied by n - k + 1, and none is below a smaller one's: holds the chance of any false
-    find, whatever the tests have in common. S. Holm, "A simple sequentially rejective multiple test procedure",
-    Scandinavian Journal of Statistics 6, 1979. NaN is no test.
+    The k-th smallest of n is multiplied by n - k + 1, and none is below a smaller one's: controls the probability of
+    any false positive (the family-wise error rate) however the tests depend on one another. S. Holm, "A simple
+    sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979. NaN is not a test.
     """
     adjusted = np.full(len(probabilities), np.nan)
     order = np.argsort(probabilities)[: int(np.isfinite(probabilities).sum())]
@@ -70,19 +70,19 @@ def holm(probabilities: FloatArray) -> FloatArray:
 def newey_west_lags(n: int, overlap: int = 1) -> int:
     """floor(4 (n/100)^(2/9)), the rule of W. Newey and K. West, Review of Economic Studies 61, 1994.
 
-    Not below 2 × overlap - 1 where a value is a return over `overlap` sessions and so shares all but one with the next:
-    weights that fall to 0 over `overlap` lags leave out a third of the variance if the signal hardly changes, over
-    twice as many a sixth.
+    At least 2 × overlap - 1 where a value is a return over `overlap` sessions and so shares all but one with the next:
+    weights that fall to 0 over `overlap` lags omit a third of the variance if the signal hardly changes, over twice as
+    many a sixth.
     """
     return max(int(4 * (n / 100) ** (2 / 9)), 2 * overlap - 1)
 
 
-def newey_west_chance(n: int, lags: int) -> TDistribution:
-    """Return how the t-value of the mean of n values strays whose variance was estimated with so many lags.
+def newey_west_null(n: int, lags: int) -> TDistribution:
+    """Return the null distribution of the t-value of a mean of n values with a Newey-West error of `lags` lags.
 
-    The more lags for the values there are, the less sure is the variance and the lower: with b = (lags + 1) / n its
-    expectation is 1 - b + b²/3 of the true one, and it varies as a mean of 1.5 / b squares would. To hold it for
-    known, as the normal distribution does, is to find something in nothing. N. Kiefer and T. Vogelsang, "A new
+    The more lags relative to n, the noisier the estimated variance and the larger its downward bias: with
+    b = (lags + 1) / n its expectation is 1 - b + b²/3 of the true one, and it varies like a mean of 1.5 / b squares.
+    The normal distribution, which takes it as known, gives too many false positives. N. Kiefer and T. Vogelsang, "A new
     asymptotic theory for heteroskedasticity-autocorrelation robust tests", Econometric Theory 21, 2005 (within 5 % of
     their critical values up to b = 0.3, above them beyond); as Student's t: Y. Sun, "Let's fix it", J. Econometrics
     178, 2014.
@@ -91,11 +91,11 @@ def newey_west_chance(n: int, lags: int) -> TDistribution:
     return TDistribution(1.5 / b, float((1.0 - b + b * b / 3.0) ** -0.5))
 
 
-def bootstrap_chance(n: int, mean_block: float) -> TDistribution:
-    """The same of a mean of n values whose spread was drawn by `stationary_bootstrap` in such blocks.
+def bootstrap_null(n: int, mean_block: float) -> TDistribution:
+    """Return the same for a mean of n values whose error comes from `stationary_bootstrap` with such blocks.
 
-    Drawing so weighs the covariance of lag k by exp(-k / mean_block), nearly, in place of Newey and West's straight
-    line; the rest follows as for them (X. Shao and D. Politis, "Fixed b subsampling and the block bootstrap", J. Royal
+    It weights the covariance of lag k by about exp(-k / mean_block) instead of Newey and West's straight line; the
+    rest follows as for them (X. Shao and D. Politis, "Fixed b subsampling and the block bootstrap", J. Royal
     Statistical Society B 75, 2013).
     """
     b = min(mean_block / n, 1.0) if n else 1.0
@@ -134,11 +134,11 @@ def stationary_bootstrap(n: int, draws: int, mean_block: float, seed: int) -> ND
     return rows
 
 
-@lru_cache(maxsize=16)  # a study asks for the same again and again
+@lru_cache(maxsize=16)  # a study repeats the same arguments
 def _blocks(
     n: int, draws: int, mean_block: float, seed: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.intp]]:
-    """The blocks of `stationary_bootstrap`, one after the other: first row, row after the last, where draws begin."""
+    """The blocks of `stationary_bootstrap` in order: first row, row after the last, and where each draw begins."""
     random = np.random.default_rng(seed)
     fresh = random.random((draws, n)) < 1.0 / mean_block
     fresh[:, 0] = True
@@ -148,14 +148,8 @@ def _blocks(
     return first.astype(np.int32), (first + length).astype(np.int32), np.searchsorted(place, np.arange(draws) * n)
 
 
-def _drawn_means(values: FloatArray, mean_block: float, seed: int) -> FloatArray:
-    """Mean of each series that `stationary_bootstrap` draws."""
-    centre = values.mean()
-    return np.asarray(centre + _drawn_sums(values - centre, mean_block, seed) / len(values))
-
-
 def _drawn_ratios(values: FloatArray, mean_block: float, seed: int) -> FloatArray:
-    """Mean over standard deviation (divisor n-1) of each series drawn; NaN where it is one value all over."""
+    """Mean over standard deviation (divisor n-1) of each series drawn; NaN where it is constant."""
     n, centre = len(values), values.mean()
     off = values - centre
     total, squares = (_drawn_sums(part, mean_block, seed) for part in (off, off**2))
@@ -192,7 +186,7 @@ def mean_interval(
 ) -> Interval:
     """Percentile interval of the mean of a serially correlated series under the stationary bootstrap.
 
-    mean_block: in values; n^(1/3) by default, and to be no shorter than what the values overlap. NaN below ten.
+    mean_block: in values; n^(1/3) by default, and at least the overlap of the values. NaN below ten.
     """
     values = series.dropna().to_numpy(dtype=np.float64)
     n = len(values)
@@ -200,7 +194,8 @@ def mean_interval(
         return Interval(float("nan"), float("nan"))
     block = max(n ** (1 / 3) if mean_block is None else mean_block, 1.0)
     tail = (1.0 - level) / 2.0
-    low, high = np.quantile(_drawn_means(values, block, seed), [tail, 1.0 - tail])
+    mean = values.mean()
+    low, high = np.quantile(mean + _drawn_sums(values - mean, block, seed) / n, [tail, 1.0 - tail])
     return Interval(float(low), float(high))
 
 
@@ -231,7 +226,7 @@ def deflated_sharpe(returns: pd.Series, trials: int, *, trial_spread: float | No
         AllocationError: fewer than one trial.
     """
     if trials < 1:
-        raise AllocationError(f"trials is {trials}: count every strategy that was tried, this one too")
+        raise AllocationError(f"trials is {trials}: count every strategy that was tried, including this one")
     n = int(returns.notna().sum())
     spread = 1.0 / np.sqrt(max(n - 1, 1)) if trial_spread is None else trial_spread
     return probabilistic_sharpe(returns, float(spread) * _expected_best(trials))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backtest.cli.json_text import json_text
+from newsfolio.shared.text_table import json_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,22 +132,29 @@ def _backtests(market: "Market", signal: "pd.DataFrame") -> "list[Result]":
     return [run(policy, bars, signal, dates, name=name, progress=True) for name, policy in policies.items()]
 
 
-def _write(run: _DemoRun, report: "FinetuneReport", classifier: "SentimentClassifier", out: Path) -> None:
+def _write(run: _DemoRun, training: "FinetuneReport", classifier: "SentimentClassifier", out: Path) -> None:
     from allocation import write_frame
-    from backtest import write_report
+    from backtest import Report, write_report
     from newsfolio.shared.atomic import write_text
     from newsfolio.shared.tables import write_table
 
-    manifest = _manifest(run, report, classifier)
+    manifest = _manifest(run, training, classifier)
     for name, frame in run.frames.items():
         write_frame(frame, out / f"{name}.parquet")
     write_table(run.scored, out / "headlines.csv")
     classifier.save(out / "model")
     write_text(json_text(manifest, indent=2) + "\n", out / "manifest.json")
-    write_report(
-        out / "report.html", run.results, title="newsfolio demo", notice=SIMULATED, coefficients=run.coefficients,
-        signal=run.signal, headlines=run.scored, manifest=manifest, placebo=run.placebo,
-    )  # fmt: skip
+    report = Report(
+        title="newsfolio demo",
+        results=run.results,
+        notice=SIMULATED,
+        coefficients=run.coefficients,
+        signal=run.signal,
+        headlines=run.scored,
+        manifest=manifest,
+        placebo=run.placebo,
+    )
+    write_report(report, out / "report.html")
 
 
 def _manifest(run: _DemoRun, report: "FinetuneReport", classifier: "SentimentClassifier") -> dict[str, object]:

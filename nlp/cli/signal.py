@@ -19,9 +19,15 @@ def signal(
         str, typer.Option(help="News counts until the close, the open, or minutes before: close-15.")
     ] = "close",
     halflife: Annotated[float, typer.Option(help="Sessions in which news loses half its weight.")] = 3.0,
-    prior_strength: Annotated[str, typer.Option(help="Neutral headlines to shrink towards, or fit.")] = "2.0",
-    silence: Annotated[int, typer.Option(help="Sessions after the last news until there is no signal.")] = 20,
-    how: Annotated[str, typer.Option(help="mean, or sum: louder the more headlines agree.")] = "mean",
+    prior_count: Annotated[
+        str, typer.Option("--prior-count", "--prior-strength", help="Neutral headlines to shrink by, or fit.")
+    ] = "2.0",
+    max_age: Annotated[
+        int, typer.Option("--max-age", "--silence", help="Sessions after the last news until there is no signal.")
+    ] = 20,
+    aggregation: Annotated[
+        str, typer.Option("--aggregation", "--how", help="mean, or sum: stronger the more headlines agree.")
+    ] = "mean",
     novelty_hours: Annotated[
         float, typer.Option(help="Repeats of a story within so many hours count less, round-ups too; 0: all alike.")
     ] = 0.0,
@@ -39,15 +45,18 @@ def signal(
     from nlp.signals.sessions import assign_session, calendar_sessions
     from nlp.texts.headlines import headlines_with_report
 
-    kind, crossed = _one_of(how, ("mean", "sum"), "--how"), _one_of(relative, ("no", "zscore", "rank"), "--relative")
+    kind, crossed = (
+        _one_of(aggregation, ("mean", "sum"), "--aggregation"),
+        _one_of(relative, ("no", "zscore", "rank"), "--relative"),
+    )
     groups = _read_sectors(sectors, crossed)
     rows, report = headlines_with_report(scored, timezone=timezone, aliases=aliases)
     rows = _delayed(_weighed(rows, novelty_hours), delay)
     known = assign_session(rows["published"], calendar, cutoff, time_known=rows["time_known"])
     frame = daily_signal(
         rows, calendar_sessions(calendar, known.min(), known.max()), halflife=halflife,
-        prior_strength=_strength(prior_strength), silence=silence, calendar=calendar, cutoff=cutoff,
-        how="sum" if kind == "sum" else "mean",
+        prior_count=_number_or_fit(prior_count), max_age=max_age, calendar=calendar, cutoff=cutoff,
+        aggregation="sum" if kind == "sum" else "mean",
     )  # fmt: skip
     write_indexed(_crossed(frame, crossed, groups), out, NlpError)
     typer.echo(
@@ -72,13 +81,13 @@ def _one_of(given: str, known: tuple[str, ...], option: str) -> str:
     return given
 
 
-def _strength(given: str) -> float | Literal["fit"]:
+def _number_or_fit(given: str) -> float | Literal["fit"]:
     if given == "fit":
         return "fit"
     try:
         return float(given)
     except ValueError as error:
-        raise NewsError(f"--prior-strength {given!r} is no number: give one > 0, or fit") from error
+        raise NewsError(f"--prior-count {given!r} is not a number: give one > 0, or fit") from error
 
 
 def _weighed(rows: "pd.DataFrame", hours: float) -> "pd.DataFrame":

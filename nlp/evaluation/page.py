@@ -3,11 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined, Template
-from markupsafe import Markup
-
 from newsfolio.shared.atomic import write_text
-from newsfolio.shared.page import asset
+from newsfolio.shared.page import render_page
 from nlp.errors import NlpError
 from nlp.evaluation.assessment import Assessment, Rival
 from nlp.evaluation.charts import confusion_picture, reliability_picture
@@ -24,8 +21,15 @@ from nlp.evaluation.tables import (
 )
 
 FILE = "evaluation.html"
-# No script at all; pictures are drawn by the markup itself.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+SECTIONS = [
+    ("figures", "Figures"),
+    ("comparison", "Comparison"),
+    ("calibration", "Calibration"),
+    ("confusion", "Confusion"),
+    ("parts", "Parts"),
+    ("mistakes", "Worst mistakes"),
+    ("notes", "Notes"),
+]
 
 
 def write_evaluation(found: Assessment, folder: str | Path, *, facts: Mapping[str, str] | None = None) -> Path:
@@ -44,24 +48,24 @@ def write_evaluation(found: Assessment, folder: str | Path, *, facts: Mapping[st
 def evaluation_html(found: Assessment, *, facts: Mapping[str, str] | None = None) -> str:
     """Return the page of `write_evaluation`."""
     evaluation = found.evaluation
-    return _template().render(
-        name=found.name,
-        lead=_lead(found),
-        figures=figures_table(found),
-        comparison=comparison_table(found) if found.rivals else None,
-        calibration=calibration_words(evaluation),
-        reliability=reliability_picture(evaluation),
-        bins=_bins_table(found),
-        confusion=confusion_picture(evaluation),
-        counts=confusion_table(evaluation),
-        labels=class_table(evaluation),
-        parts=part_tables(found),
-        mistakes=found.mistakes.to_dict("records"),
-        notes=all_notes(found),
-        facts=dict(facts or {}),
-        policy=POLICY,
-        style=Markup(asset("nlp.evaluation", "evaluation.css")),  # noqa: S704 - our own file
-    )
+    content = {
+        "title": f"How good is {found.name}?",
+        "lead": [_lead(found)],
+        "sections": SECTIONS if found.rivals else [each for each in SECTIONS if each[0] != "comparison"],
+        "figures": figures_table(found),
+        "comparison": comparison_table(found) if found.rivals else None,
+        "calibration": calibration_words(evaluation),
+        "reliability": reliability_picture(evaluation),
+        "bins": _bins_table(found),
+        "confusion": confusion_picture(evaluation),
+        "counts": confusion_table(evaluation),
+        "labels": class_table(evaluation),
+        "parts": part_tables(found),
+        "mistakes": found.mistakes.to_dict("records"),
+        "notes": all_notes(found),
+        "facts": dict(facts or {}),
+    }
+    return render_page("nlp.evaluation", "evaluation.html.jinja", content, style="evaluation.css")
 
 
 def _lead(found: Assessment) -> str:
@@ -80,7 +84,7 @@ def _lead(found: Assessment) -> str:
 
 def _verdict(rival: Rival) -> str:
     low, high = rival.comparison.accuracy.interval
-    return "above that of" if low > 0 else "below that of" if high < 0 else "not told apart from that of"
+    return "above that of" if low > 0 else "below that of" if high < 0 else "not distinguishable from that of"
 
 
 def _bins_table(found: Assessment) -> Table:
@@ -90,8 +94,3 @@ def _bins_table(found: Assessment) -> Table:
         for _, row in found.evaluation.reliability.iterrows()
     ]  # fmt: skip
     return Table("The points of the picture", ["confidence", "mean", "texts", "right"], rows)
-
-
-def _template() -> Template:
-    strict = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return strict.from_string(asset("nlp.evaluation", "evaluation.html.jinja"))

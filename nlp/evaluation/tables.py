@@ -1,11 +1,12 @@
 """An assessment as tables, for a terminal and, cell by cell, for the page."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from textwrap import fill
 from typing import NamedTuple
 
 import pandas as pd
 
+from newsfolio.shared.text_table import text_table
 from nlp.evaluation.assessment import Assessment, part_name
 from nlp.evaluation.compare import Paired
 from nlp.evaluation.evaluate import FEW, NAMES, Evaluation
@@ -156,8 +157,7 @@ def _grid(table: Table, *, below: bool = False) -> str:
     lines = [list(table.header)]
     for row in rows:
         lines += _unfolded(row) if below else [[_bracketed(cell) for cell in row]]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join([table.caption, *("  " + _line(line, widths) for line in lines)])
+    return f"{table.caption}\n{text_table(lines, indent='  ')}"
 
 
 def _bracketed(cell: str) -> str:
@@ -169,12 +169,6 @@ def _unfolded(row: Sequence[str]) -> list[list[str]]:
     name, *cells = row
     first, second = zip(*(cell.split("\n") for cell in cells), strict=True)
     return [[name, *first], ["", *second]]
-
-
-def _line(cells: Iterable[str], widths: Sequence[int]) -> str:
-    name, *rest = (cell.ljust(width) if place == 0 else cell.rjust(width)
-                   for place, (cell, width) in enumerate(zip(cells, widths, strict=True)))  # fmt: skip
-    return "  ".join([name, *rest]).rstrip()
 
 
 def _fitting(name: str) -> str:

@@ -1,7 +1,6 @@
-"""Scored headlines -> weighted sums per session and asset, the same to the last bit in every order of the rows."""
+"""Scored headlines -> weighted sums per session and asset, equal to the last bit in every order of the rows."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,24 +44,28 @@ def sum_cells(scored: pd.DataFrame, sessions: pd.DatetimeIndex, calendar: str, c
         NewsError: an asset is no text, a score lies outside [-1, 1], or a weight outside [0, 1].
     """
     code, assets = _assets(scored["asset"])
-    score, weight = _scores(scored), _weights(scored)
+    score, weight = _scores(scored), np.ones(len(scored))
+    for name in WEIGHTS:
+        if name in scored.columns:
+            weight = weight * _share(scored[name], name)
     session = assign_session(scored["published"], calendar, cutoff, time_known=scored.get("time_known"))
     row = sessions.get_indexer(session.as_unit(sessions.unit))
-    _log_unused(row, weight, sessions)
+    outside, weightless = int((row < 0).sum()), int(((row >= 0) & (weight < LEAST_WEIGHT)).sum())
+    if outside:
+        log.warning(
+            "%d of %d headlines are known only outside the sessions %s to %s and are not used",
+            outside,
+            len(row),
+            sessions[0].date(),
+            sessions[-1].date(),
+        )
+    if weightless:
+        log.warning("%d of %d headlines have weight 0 (novelty or relevance 0) and are not used", weightless, len(row))
     used = (row >= 0) & (weight >= LEAST_WEIGHT)
     cell = row.astype(np.int64) * len(assets) + code
     if not used.all():
         cell, score, weight = cell[used], score[used], weight[used]
     return _summed(cell, score, weight, (len(sessions), len(assets)), assets)
-
-
-def _log_unused(row: Places, weight: FloatArray, sessions: pd.DatetimeIndex) -> None:
-    outside, weightless = int((row < 0).sum()), int(((row >= 0) & (weight < LEAST_WEIGHT)).sum())
-    if outside:
-        log.warning("%d of %d headlines are known only outside the sessions %s to %s and are not used",
-                    outside, len(row), sessions[0].date(), sessions[-1].date())  # fmt: skip
-    if weightless:
-        log.warning("%d of %d headlines weigh nothing (novelty or relevance 0) and are not used", weightless, len(row))
 
 
 def _summed(cell: Places, score: FloatArray, weight: FloatArray, shape: tuple[int, int], assets: pd.Index) -> Cells:
@@ -75,7 +78,13 @@ def _summed(cell: Places, score: FloatArray, weight: FloatArray, shape: tuple[in
         return added(coarse) / COARSE + added(fine) / FINE
 
     weighted = weight * score
-    return Cells(added(None), exactly(weight), exactly(weighted), exactly(weighted * score), assets)
+    return Cells(
+        count=added(None),
+        weight=exactly(weight),
+        total=exactly(weighted),
+        squares=exactly(weighted * score),
+        assets=assets,
+    )
 
 
 def _split(values: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -113,14 +122,6 @@ def _scores(scored: pd.DataFrame) -> FloatArray:
             "give p(positive) - p(negative), as score_headlines does, or drop the row"
         )
     return score
-
-
-def _weights(scored: pd.DataFrame, names: Sequence[str] = WEIGHTS) -> FloatArray:
-    weight = np.ones(len(scored))
-    for name in names:
-        if name in scored.columns:
-            weight = weight * _share(scored[name], name)
-    return weight
 
 
 def _share(column: pd.Series, name: str) -> FloatArray:

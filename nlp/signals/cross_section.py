@@ -1,4 +1,4 @@
-"""A signal held against the other assets of its session, and of its sector: z-scores and ranks."""
+"""A signal relative to the other assets of its session, or of its sector: z-scores and ranks."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ import pandas as pd
 from nlp.errors import NewsError
 
 WIDEST = 3.0  # standard deviations at which a z-score is cut off, so that it fits into [-1, 1]
-FEWEST_NAMES = 3  # fewer say nothing about who stands out
+FEWEST_NAMES = 3  # fewer have no meaningful spread
 ROUNDING = 1e-12  # a relative spread smaller than this is rounding
 
 
@@ -32,7 +32,7 @@ def cross_section(
     relative = _ranks(ordered, sector) if how == "rank" else _zscores(ordered, sector)
     enough = ordered.notna().sum(axis=1) >= FEWEST_NAMES
     crossed = relative.where(enough, np.nan, axis=0)[signal.columns]
-    crossed.attrs.update(signal.attrs)  # which texts taught the classifier, for one
+    crossed.attrs.update(signal.attrs)  # the training texts of the classifier, for one
     return crossed
 
 
@@ -60,6 +60,6 @@ def _ranks(signal: pd.DataFrame, sector: pd.Series) -> pd.DataFrame:
     for assets in sector.groupby(sector).groups.values():
         part = signal[list(assets)]
         n = part.notna().sum(axis=1)
-        middle, reach = (n + 1) / 2, ((n - 1) / 2).where(n > 1, 1.0)
-        parts.append(part.rank(axis=1).sub(middle, axis=0).div(reach, axis=0))
+        middle, half_range = (n + 1) / 2, ((n - 1) / 2).where(n > 1, 1.0)
+        parts.append(part.rank(axis=1).sub(middle, axis=0).div(half_range, axis=0))
     return pd.concat(parts, axis=1)[signal.columns]

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,8 @@ FIELDS = {  # a heading without case and signs -> what it is
     **dict.fromkeys(("low", "lowprice", "daylow"), "low"),
     **dict.fromkeys(("volume", "vol", "volumes", "sharesvolume"), "volume"),
 }
-USED = ("close", "adj_close", "open", "volume")
+MARKS = ("open", "high", "low")
+USED = ("close", "adj_close", *MARKS, "volume")
 BARS = ("open", "high", "low", "volume")  # next to a close, they make a table of one asset's bars
 FIELD = r"adj(?:usted)?[ _.]?close|close|open|high|low|volume"
 FLAT = (rf"(?P<field>{FIELD})[ _.|:/-]+(?P<ticker>.+)", rf"(?P<ticker>.+?)[ _.|:/-]+(?P<field>{FIELD})")
@@ -130,14 +131,16 @@ def _long(table: pd.DataFrame, columns: dict[str, Label], where: str, notes: lis
     dates = parse_dates(rows["date"], where, notes)
     rows = rows.assign(date=dates, **{name: numbers[name] for name in values})
     if "close" not in rows and "adj_close" in rows:
-        rows = _only_adjusted(rows, notes)
+        _say_unadjustable(rows, notes)
+        rows = rows.rename(columns={"adj_close": "close"}).drop(columns=list(MARKS), errors="ignore")
     return bars_from_long(rows, where)
 
 
-def _only_adjusted(rows: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
-    if "open" in rows:
-        notes.append("opens are not read: without closes they cannot be adjusted")
-    return rows.rename(columns={"adj_close": "close"}).drop(columns=["open"], errors="ignore")
+def _say_unadjustable(columns: Iterable[object], notes: list[str]) -> None:
+    """Without the close that an adjusted one was made of, nothing says how to adjust the other prices."""
+    unread = [name for name in MARKS if name in columns]
+    if unread:
+        notes.append(f"{named(unread)} not read: without a close they cannot be adjusted")
 
 
 def _pairs(labels: Sequence[Label], where: str) -> dict[tuple[str, str], Label]:
@@ -192,11 +195,8 @@ def _by_pairs(
 
 def _bars(wide: dict[str, pd.DataFrame], where: str, notes: list[str]) -> Bars:
     if "close" not in wide and "adj_close" in wide:
-        if "open" in wide:
-            notes.append("opens are not read: without closes they cannot be adjusted")
-        wide = {name: frame for name, frame in wide.items() if name not in ("adj_close", "open")} | {
-            "close": wide["adj_close"]
-        }
+        _say_unadjustable(wide, notes)
+        wide = {"close": wide["adj_close"]} | {name: wide[name] for name in ("volume",) if name in wide}
     if "close" not in wide:
         raise SourceError(f"{where}: has no closes: add a column close or adj close")
     return bars_from_fields({name: frame.reindex(columns=wide["close"].columns) for name, frame in wide.items()}, where)

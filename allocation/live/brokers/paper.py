@@ -9,6 +9,7 @@ import pandas as pd
 from sqlalchemy import Connection, insert, select
 
 from allocation.errors import AllocationError
+from allocation.execution.costs import Costs
 from allocation.execution.sizing import Order
 from allocation.live.broker import Account, OrderState
 from allocation.live.errors import BrokerError
@@ -20,7 +21,7 @@ SAME = 1e-6  # relative difference of two factors that are the same split or div
 
 
 @dataclass(frozen=True)
-class Book:
+class PaperAccount:
     """Cash and positions (asset × shares, close, earlier): closes of `session` and of the one before it, as they
     were when the shares were counted. Shares are in units of those prices, which a split or dividend rewrites.
     """
@@ -32,10 +33,12 @@ class Book:
 
 @dataclass(frozen=True)
 class PaperBroker:
-    """See Broker. rate: cost per unit of traded value; cash: what it starts with, in a new ledger."""
+    """See Broker. costs: of trading (a number: a fraction of the traded value); cash: what it starts with, in a new
+    ledger. It charges nothing for holding and knows no market impact.
+    """
 
     ledger: Ledger
-    rate: float
+    costs: Costs | float
     cash: float = 100_000.0
     name: str = "paper"
     simulated: bool = True
@@ -43,11 +46,17 @@ class PaperBroker:
     def __post_init__(self) -> None:
         """Refuse an account that could never trade."""
         check_cash(self.cash)
+        costs = Costs.of(self.costs)
+        if costs.impact is not None or costs.accrue:
+            raise AllocationError(
+                "an account on paper charges commissions and spread only: leave impact, borrow, cash_yield and loan "
+                "out of its costs"
+            )
 
-    def book(self) -> Book:
+    def book(self) -> PaperAccount:
         """Return the newest book; the first holds the starting cash."""
         with self.ledger.transaction() as connection:
-            return _read_book(connection) or Book(None, self.cash, _no_positions())
+            return _read_book(connection) or PaperAccount(None, self.cash, _no_positions())
 
     def account(self) -> Account:
         """Return cash and shares; all of the cash may be spent."""
@@ -80,7 +89,7 @@ class PaperBroker:
         """Follow splits and dividends and count the shares anew at the last row of `closes` (sessions × assets).
 
         Prices are adjusted: when a vendor rewrites history for a split or dividend, the same money is more shares
-        of cheaper history. corrected: assets whose history was mended rather than adjusted; their shares stay.
+        of cheaper history. corrected: assets whose history was corrected rather than adjusted; their shares stay.
         Returns the factor by asset where shares changed. All or nothing, and nothing the second time.
         """
         book = self.book()
@@ -121,7 +130,7 @@ class PaperBroker:
         if not price > 0.0:
             return OrderState(order.client_id, "expired", reason="the asset did not trade")
         paid = order.shares * price
-        cost = self.rate * abs(paid)
+        cost = order.cost(Costs.of(self.costs), price)
         # Sized at these very prices, a basket may miss the cash by the last bits of a double.
         if order.shares > 0 and paid + cost > cash + 1e-9 * abs(paid):
             return OrderState(order.client_id, "rejected", reason=f"costs {paid + cost:,.2f}, cash is {cash:,.2f}")
@@ -134,9 +143,9 @@ def check_cash(cash: float) -> None:
         raise AllocationError(f"an account on paper cannot start with {cash:,.2f}: name an amount of money above 0")
 
 
-def revisions(book: Book, closes: pd.DataFrame) -> pd.DataFrame:
+def revisions(book: PaperAccount, closes: pd.DataFrame) -> pd.DataFrame:
     """Return, by held asset, by what `closes` were divided since the book was counted: `factor` at its session,
-    `earlier` at the one before. A split or dividend divides both alike; a mended price only one.
+    `earlier` at the one before. A split or dividend divides both alike; a corrected price only one.
 
     Raises:
         BrokerError: the prices do not reach back to the book's session.
@@ -152,7 +161,7 @@ def revisions(book: Book, closes: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"factor": held["close"] / known.iloc[-1], "earlier": earlier})
 
 
-def corrected_prices(book: Book, closes: pd.DataFrame) -> list[str]:
+def corrected_prices(book: PaperAccount, closes: pd.DataFrame) -> list[str]:
     """Return held assets whose last known prices were changed, and not by one factor."""
     if book.session is None or not len(book.positions):
         return []
@@ -161,18 +170,18 @@ def corrected_prices(book: Book, closes: pd.DataFrame) -> list[str]:
     return [str(asset) for asset in changed.index[unlike & changed["earlier"].notna()]]
 
 
-def _counted(shares: pd.Series, cash: float, closes: pd.DataFrame) -> Book:
+def _counted(shares: pd.Series, cash: float, closes: pd.DataFrame) -> PaperAccount:
     known = closes.ffill()[shares.index]
     earlier = known.iloc[-2] if len(known) > 1 else known.iloc[-1] * np.nan
     positions = pd.DataFrame({"shares": shares, "close": known.iloc[-1], "earlier": earlier})
-    return Book(closes.index[-1], cash, positions)
+    return PaperAccount(closes.index[-1], cash, positions)
 
 
 def _no_positions() -> pd.DataFrame:
     return pd.DataFrame({"shares": [], "close": [], "earlier": []}, dtype=float)
 
 
-def _read_book(connection: Connection) -> Book | None:
+def _read_book(connection: Connection) -> PaperAccount | None:
     books, positions = tables.books, tables.positions
     row = connection.execute(select(books).order_by(books.c.id.desc()).limit(1)).first()
     if row is None:
@@ -180,10 +189,10 @@ def _read_book(connection: Connection) -> Book | None:
     columns = ["asset", "shares", "close", "earlier"]
     held = connection.execute(select(*(positions.c[name] for name in columns)).where(positions.c.book == row.id))
     frame = pd.DataFrame(held.all(), columns=columns).set_index("asset").sort_index().astype(float)
-    return Book(None if row.session is None else pd.Timestamp(row.session), row.cash, frame)
+    return PaperAccount(None if row.session is None else pd.Timestamp(row.session), row.cash, frame)
 
 
-def _write_book(connection: Connection, cause: str, book: Book) -> None:
+def _write_book(connection: Connection, cause: str, book: PaperAccount) -> None:
     session = None if book.session is None else book.session.date()
     made = connection.execute(insert(tables.books).values(session=session, cause=cause, cash=book.cash))
     number = int(made.inserted_primary_key[0])  # type: ignore[index]

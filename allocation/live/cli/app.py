@@ -24,32 +24,56 @@ class _Command:
 
     read_news: ReadNewsSignal
 
-    def rebalance(
-        self, strategy: opt.Strategy, ledger: opt.LedgerUrl, prices: opt.Prices, _settings: opt.SettingsFile = None,
-        since: opt.Since = None, price_cache: opt.PriceCache = None, news: opt.News = None, model: opt.Model = None,
-        signal: opt.Signal = None, date: opt.Date = None, every: opt.Every = "daily", calendar: opt.Calendar = "XNYS",
-        broker: opt.BrokerName = "paper", cash: opt.Cash = 100_000.0, cost_bp: opt.CostBp = 10.0, lot: opt.Lot = 0.0,
-        minimum: opt.Minimum = 0.0, reserve: opt.Reserve = 0.0, max_weight: opt.MaxWeight = 0.5,
-        max_turnover: opt.MaxTurnover = 0.5, min_coverage: opt.MinCoverage = 0.2, allow: opt.Allow = None,
-        dry_run: opt.DryRun = False, wait: opt.Wait = 60.0, metrics: opt.Metrics = None,
-        on_failure: opt.OnFailure = None, log: opt.Log = "quiet", as_json: opt.Json = False,
-    ) -> None:  # fmt: skip
+    def rebalance(  # the parser needs one parameter per option; below they are records
+        self,
+        strategy: opt.Strategy,
+        ledger: opt.LedgerUrl,
+        prices: opt.Prices,
+        _settings: opt.SettingsFile = None,
+        since: opt.Since = None,
+        price_cache: opt.PriceCache = None,
+        news: opt.News = None,
+        model: opt.Model = None,
+        signal: opt.Signal = None,
+        date: opt.Date = None,
+        every: opt.Every = "daily",
+        calendar: opt.Calendar = "XNYS",
+        broker: opt.BrokerName = "paper",
+        cash: opt.Cash = 100_000.0,
+        cost_bp: opt.CostBp = 10.0,
+        lot: opt.Lot = 0.0,
+        minimum: opt.Minimum = 0.0,
+        reserve: opt.Reserve = 0.0,
+        max_weight: opt.MaxWeight = 0.5,
+        max_turnover: opt.MaxTurnover = 0.5,
+        min_coverage: opt.MinCoverage = 0.2,
+        allow: opt.Allow = None,
+        dry_run: opt.DryRun = False,
+        wait: opt.Wait = 60.0,
+        metrics: opt.Metrics = None,
+        on_failure: opt.OnFailure = None,
+        log: opt.Log = "quiet",
+        as_json: opt.Json = False,
+    ) -> None:
         """Do one scheduled step: decide once for the session's close, send the orders, reconcile. Safe to repeat.
 
         Exit code 3: a guard holds the step and nothing was sent.
         """
-        from allocation.live.cli.rebalance import Call, Run, Sources
+        from allocation.live.cli.rebalance import Night, Schedule, Sources, Target, Trading
         from allocation.live.monitor.failures import report_failure
+        from allocation.live.step.guards import Limits
 
-        call = Call(
-            strategy, Sources(prices, since, price_cache, news, model, signal), date, every, calendar, broker, cash,
-            {"cost_bp": cost_bp, "lot": lot, "minimum": minimum, "reserve": reserve},
-            {"weight": max_weight, "turnover": max_turnover, "coverage": min_coverage},
-            tuple(allow or ()),
-        )  # fmt: skip
-        run = Run(ledger, dry_run, wait, None if dry_run else metrics, as_json)
-        with report_failure(on_failure, run.metrics), _logged(log):
-            typer.echo(call.text(self.read_news, run))
+        metrics = None if dry_run else metrics
+        with report_failure(on_failure, metrics), _logged(log):
+            night = Night(
+                sources=Sources(strategy, prices, since, price_cache, news, model, signal),
+                schedule=Schedule(date, every, calendar),
+                trading=Trading(broker, cash, cost_bp, lot, minimum, reserve),
+                limits=Limits(max_weight, max_turnover, min_coverage, allowed=frozenset(allow or ())),
+                target=Target(ledger, dry_run, wait, metrics),
+            )
+            report = night.run(self.read_news)
+            typer.echo(json.dumps(report.to_dict()) if as_json else str(report))
 
 
 def status(

@@ -8,10 +8,10 @@ import typer
 
 from allocation.live.cli.settings_file import MASTER, use_settings
 
-HOOK = "NEWSFOLIO_ON_FAILURE"  # where a hook stands that must be told of a broken settings file, too
+HOOK = "NEWSFOLIO_ON_FAILURE"  # a hook that hears of a broken settings file, too
 
 
-def _settings_or_told(context: typer.Context, path: Path | None) -> Path | None:
+def _settings_or_report(context: typer.Context, path: Path | None) -> Path | None:
     """As `use_settings`; at night nobody but the hook of the environment hears that the file is broken."""
     if path is None or context.command.name != MASTER:
         return use_settings(context, path)
@@ -28,7 +28,7 @@ SettingsFile = Annotated[
     typer.Option(
         "--settings",
         is_eager=True,
-        callback=_settings_or_told,
+        callback=_settings_or_report,
         help="TOML file of these options; the command line wins.",
     ),
 ]

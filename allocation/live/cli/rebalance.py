@@ -1,9 +1,9 @@
-"""What was asked for on the command line, and the step that follows from it."""
+"""What one night is made of, as records, and the step that follows from them."""
 
 import hashlib
 import json
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +12,8 @@ import typer
 from allocation.data.files.wide import read_frame
 from allocation.data.load import YAHOO, Bars, day_of, load_prices
 from allocation.errors import AllocationError, SourceError
-from allocation.execution.sizing import Rules
+from allocation.execution.book import Rules
+from allocation.execution.costs import Costs
 from allocation.frames import sessions_of
 from allocation.live import clock
 from allocation.live.broker import Broker
@@ -26,16 +27,16 @@ from allocation.live.monitor.failures import measured, record_failure
 from allocation.live.step.context import Inputs, Settings
 from allocation.live.step.guards import Limits
 from allocation.live.step.rebalance import rebalance
-from allocation.live.step.report import StepReport
+from allocation.live.step.report import NoSession, StepReport
 from allocation.policies.strategy_file import load_policy
 from allocation.schedule import is_due
-from allocation.view import Policy
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Where data come from. prices: a file, `URL#TABLE`, or `yahoo:TICKER,TICKER`, which asks from `since` on."""
+    """The strategy and its data. prices: a file, `URL#TABLE`, or `yahoo:TICKER,TICKER`, asked from `since` on."""
 
+    strategy: Path
     prices: str
     since: str | None = None
     price_cache: Path | None = None
@@ -43,8 +44,22 @@ class Sources:
     model: str | None = None
     signal: Path | None = None
 
-    def bars(self, session: pd.Timestamp) -> Bars:
-        """Load prices up to a session."""
+    def check(self) -> None:
+        """Refuse two sources of one signal."""
+        if self.news is not None and self.signal is not None:
+            raise typer.BadParameter("--news and --signal exclude each other")
+
+    def inputs(self, session: pd.Timestamp, calendar: str, config: str, read_news: ReadNewsSignal) -> Inputs:
+        """Load all data up to a session; config: digest of the settings that the decision depends on."""
+        bars = self._bars(session)
+        strategy = hashlib.sha256(self.strategy.read_bytes()).hexdigest()
+        if self.news is None:
+            values = read_frame(self.signal) if self.signal else None
+            return Inputs(bars, values, None, strategy, "a signal file" if self.signal else "no signal", config)
+        made = read_news(self.news, self.model, _sessions(bars, session), calendar)
+        return Inputs(bars, made.signal, made.newest, strategy, made.model, config)
+
+    def _bars(self, session: pd.Timestamp) -> Bars:
         if not self.prices.startswith(YAHOO):
             return load_prices(self.prices)
         if self.since is None:
@@ -53,62 +68,18 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class Run:
-    """Where and how, which no decision depends on. metrics: None in a dry run, which leaves nothing behind."""
+class Schedule:
+    """When a step is due. date: the session to decide for, by default the last one that closed."""
 
-    ledger: str
-    dry_run: bool
-    wait: float
-    metrics: Path | None
-    as_json: bool
-
-    def failures_recorded(self, session: pd.Timestamp) -> AbstractContextManager[None]:
-        """A failure inside is written into the ledger."""
-        return nullcontext() if self.dry_run else record_failure(self.ledger, session, self.wait)
-
-
-@dataclass(frozen=True)
-class Ready:
-    """What a step is made of before the ledger is opened. broker: None for one on paper, which lives in the ledger."""
-
-    policy: Policy
-    inputs: Inputs
-    settings: Settings
-    broker: Broker | None
-
-
-@dataclass(frozen=True)
-class Call:
-    """What decides: the strategy, its data, when, where, and under which rules and limits."""
-
-    strategy: Path
-    sources: Sources
     date: str | None
     every: str
     calendar: str
-    broker: str
-    cash: float
-    rules: dict[str, float]
-    limits: dict[str, float]
-    allow: tuple[str, ...]
 
-    def text(self, read_news: ReadNewsSignal, run: Run) -> str:
-        """Do the step and return what to print."""
-        if self.sources.news is not None and self.sources.signal is not None:
-            raise typer.BadParameter("--news and --signal exclude each other")
-        session, nothing = self._session(run.ledger)
-        if nothing:
-            return json.dumps({"session": None, "reason": nothing}) if run.as_json else nothing
-        with run.failures_recorded(session):
-            ready = self._ready(read_news, session)
-        report = self._step(run, ready, session)
-        return json.dumps(report.to_dict()) if run.as_json else str(report)
+    def session(self, ledger: str) -> tuple[pd.Timestamp, str]:
+        """Return the session to decide for, and why there is nothing to do, if so.
 
-    def _session(self, ledger: str) -> tuple[pd.Timestamp, str]:
-        """The session to decide for, and why there is none.
-
-        Without a date it is the last one that closed. On a day that is no session it has been decided already, as
-        a rule; where the ledger says that it was missed, it is made good.
+        On a day that is no session, the last one has been decided already as a rule; where the ledger says that it
+        was missed, it is decided now.
         """
         now = clock.utc_now()
         last = clock.last_closed(now, self.calendar).session
@@ -119,32 +90,36 @@ class Call:
             return last, ""
         return day, f"{day:%Y-%m-%d} is not a session of {self.calendar}: nothing to do"
 
-    def _ready(self, read_news: ReadNewsSignal, session: pd.Timestamp) -> Ready:
-        settings, broker = self._settings(), self._broker()
-        policy, inputs = load_policy(self.strategy), self._inputs(read_news, session)
-        due = is_due(session, _sessions(inputs.bars, session), self.every, self.calendar)
-        return Ready(policy, inputs, replace(settings, due=due), broker)
 
-    def _settings(self) -> Settings:
-        rate = self.rules["cost_bp"] / 1e4
-        rules = Rules(rate, self.rules["lot"], self.rules["minimum"], self.rules["reserve"])
-        limits = Limits(
-            self.limits["weight"], self.limits["turnover"], self.limits["coverage"], allowed=frozenset(self.allow)
-        )
-        return Settings(rules, limits, self.calendar)
+@dataclass(frozen=True)
+class Trading:
+    """Where orders go and what they may be."""
 
-    def _inputs(self, read_news: ReadNewsSignal, session: pd.Timestamp) -> Inputs:
-        bars, sources = self.sources.bars(session), self.sources
-        strategy = hashlib.sha256(self.strategy.read_bytes()).hexdigest()
-        asked = json.dumps([self.every, self.calendar, self.broker, self.rules], sort_keys=True)
-        config = hashlib.sha256(asked.encode()).hexdigest()
-        if sources.news is None:
-            values = read_frame(sources.signal) if sources.signal else None
-            return Inputs(bars, values, None, strategy, "a signal file" if sources.signal else "no signal", config)
-        made = read_news(sources.news, sources.model, _sessions(bars, session), self.calendar)
-        return Inputs(bars, made.signal, made.newest, strategy, made.model, config)
+    broker: str
+    cash: float
+    cost_bp: float
+    lot: float
+    minimum: float
+    reserve: float
 
-    def _broker(self) -> Broker | None:
+    @property
+    def rules(self) -> Rules:
+        """The same, as sizing takes them."""
+        return Rules(lot=self.lot, minimum=self.minimum, reserve=self.reserve)
+
+    @property
+    def costs(self) -> Costs:
+        """The cost of an order, half commission and half spread."""
+        return Costs.of(self.cost_bp / 1e4)
+
+    def digest(self, schedule: Schedule) -> str:
+        """SHA-256 of the settings that a decision depends on."""
+        rules = {"cost_bp": self.cost_bp, "lot": self.lot, "minimum": self.minimum, "reserve": self.reserve}
+        settings = json.dumps([schedule.every, schedule.calendar, self.broker, rules], sort_keys=True)
+        return hashlib.sha256(settings.encode()).hexdigest()
+
+    def connect(self) -> Broker | None:
+        """Return a client of a real broker; None for one on paper, which lives in the ledger."""
         if self.broker == "alpaca":
             return AlpacaBroker.from_environment()
         if self.broker != "paper":
@@ -152,11 +127,48 @@ class Call:
         check_cash(self.cash)
         return None
 
-    def _step(self, run: Run, ready: Ready, session: pd.Timestamp) -> StepReport:
-        settings = ready.settings
-        with open_ledger(run.ledger, wait=run.wait, dry_run=run.dry_run) as ledger, measured(ledger, run.metrics):
-            broker = ready.broker or PaperBroker(ledger, settings.rules.rate, self.cash)
-            return rebalance(ready.policy, ready.inputs, session, ledger, broker, settings)
+
+@dataclass(frozen=True)
+class Target:
+    """The ledger, and what is left behind. metrics: None in a dry run, which leaves nothing behind."""
+
+    ledger: str
+    dry_run: bool
+    wait: float
+    metrics: Path | None
+
+    def failures_recorded(self, session: pd.Timestamp) -> AbstractContextManager[None]:
+        """A failure inside is written into the ledger."""
+        return nullcontext() if self.dry_run else record_failure(self.ledger, session, self.wait)
+
+
+@dataclass(frozen=True)
+class Night:
+    """One night: the data, the time, the rules and limits, and the ledger."""
+
+    sources: Sources
+    schedule: Schedule
+    trading: Trading
+    limits: Limits
+    target: Target
+
+    def run(self, read_news: ReadNewsSignal) -> StepReport | NoSession:
+        """Do the step."""
+        self.sources.check()
+        target, calendar = self.target, self.schedule.calendar
+        session, nothing = self.schedule.session(target.ledger)
+        if nothing:
+            return NoSession(nothing)
+        with target.failures_recorded(session):
+            rules, costs, connected = self.trading.rules, self.trading.costs, self.trading.connect()
+            policy = load_policy(self.sources.strategy)
+            inputs = self.sources.inputs(session, calendar, self.trading.digest(self.schedule), read_news)
+            due = is_due(session, _sessions(inputs.bars, session), self.schedule.every, calendar)
+            settings = Settings(rules, self.limits, calendar, due, costs)
+        ledger = open_ledger(target.ledger, wait=target.wait, dry_run=target.dry_run)
+        with ledger as opened, measured(opened, target.metrics):
+            broker = connected or PaperBroker(opened, costs, self.trading.cash)
+            return rebalance(policy, inputs, session, opened, broker, settings)
 
 
 def _sessions(bars: Bars, session: pd.Timestamp) -> pd.DatetimeIndex:

@@ -34,7 +34,7 @@ class Ledger:
     def transaction(self) -> Iterator[Connection]:
         """All that is written inside is there afterwards, or nothing of it."""
         begin = self.connection.begin_nested if self.dry else self.connection.begin
-        with _told(self.where), begin():
+        with _database_errors(self.where), begin():
             yield self.connection
 
 
@@ -53,7 +53,7 @@ def open_ledger(url: str, *, wait: float = 60.0, dry_run: bool = False) -> Itera
     place = _parsed(url)
     file = file_of(place)
     fresh = file is not None and not file.exists()
-    with _engine(place, "BEGIN IMMEDIATE") as engine, _told(shown(place)):
+    with _engine(place, "BEGIN IMMEDIATE") as engine, _database_errors(shown(place)):
         lock = _file_lock(file, wait) if file else _server_lock(engine, shown(place), wait)
         with lock, engine.connect() as connection, _undone(connection) if dry_run else nullcontext():
             ledger = Ledger(connection, shown(place), dry_run)
@@ -74,7 +74,7 @@ def read_ledger(url: str) -> Iterator[Ledger]:
     where, file = shown(place), file_of(place)
     if file is not None and not file.is_file():
         raise LedgerError(f"{where}: no such ledger: `newsfolio rebalance` makes one")
-    with _engine(place, "BEGIN") as engine, _told(where), engine.connect() as connection:
+    with _engine(place, "BEGIN") as engine, _database_errors(where), engine.connect() as connection:
         ledger = Ledger(connection, where)
         _check_current(ledger)
         yield ledger
@@ -121,16 +121,16 @@ def _engine(url: URL, begin: str) -> Iterator[Engine]:
         engine.dispose()
 
 
-def _told(where: str) -> AbstractContextManager[None]:
+def _database_errors(where: str) -> AbstractContextManager[None]:
     return told(where, REMEDY, LedgerError)
 
 
 @contextmanager
 def _file_lock(file: Path, wait: float) -> Iterator[None]:
     """Hold a second, empty SQLite file: its lock ends with the process, however that ends, on every system."""
-    with closing(sqlite3.connect(f"{file}.lock", timeout=wait, isolation_level=None)) as beside:
+    with closing(sqlite3.connect(f"{file}.lock", timeout=wait, isolation_level=None)) as held:
         try:
-            beside.execute("BEGIN EXCLUSIVE")
+            held.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
             if "locked" not in str(error):
                 raise
@@ -141,9 +141,9 @@ def _file_lock(file: Path, wait: float) -> Iterator[None]:
 @contextmanager
 def _server_lock(engine: Engine, where: str, wait: float) -> Iterator[None]:
     """Hold PostgreSQL's advisory lock on a connection of its own; the server frees it when that is gone."""
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as beside:
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as session:
         until = time.monotonic() + wait
-        while not beside.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK_KEY}):
+        while not session.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK_KEY}):
             if time.monotonic() > until:
                 raise _held(where, wait)
             time.sleep(POLL)

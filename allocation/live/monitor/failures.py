@@ -1,4 +1,4 @@
-"""A run that does not get to its end: the ledger, the monitor and the user's hook are told, whatever stopped it."""
+"""A run that does not get to its end: recorded in the ledger and reported to the monitor and the user's hook."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from allocation.live.errors import GuardStopError, LedgerError
 from allocation.live.ledger import journal
 from allocation.live.ledger.database import Ledger, open_ledger, read_ledger
 from allocation.live.monitor.log import log_event, redacted
-from allocation.live.monitor.notify import notify, told_plainly
+from allocation.live.monitor.notify import notify, printable_line
 from allocation.live.monitor.prometheus import write_failure, write_metrics
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ STOPPED = 3  # exit code: a guard holds the step
 
 
 def reason_of(error: Exception) -> str:
-    """Return what a ledger, a monitor or a person is told of an error: no secret, and its kind where it is not ours."""
+    """Return an error as a ledger, a monitor and a person may read it: no secret, and its type where it is not ours."""
     return redacted(str(error) if isinstance(error, AllocationError) else f"{type(error).__name__}: {error}")
 
 
@@ -37,7 +37,7 @@ def report_failure(hook: str | None, metrics: Path | None = None) -> Iterator[No
     try:
         yield
     except Exception as error:
-        reason = told_plainly(reason_of(error))
+        reason = printable_line(reason_of(error))
         if metrics is not None:
             _if_it_can_be(lambda: write_failure(metrics, began))
         if hook is not None:
@@ -62,7 +62,7 @@ def record_failure(ledger: str, session: pd.Timestamp, wait: float) -> Iterator[
 
 @contextmanager
 def measured(ledger: Ledger, metrics: Path | None) -> Iterator[None]:
-    """Write a ledger's figures after a step; where that failed, it is what is told of, not a file that fails too."""
+    """Write a ledger's figures after a step; where the step failed, a file that fails too must not hide why."""
     if metrics is None:
         yield
         return

@@ -15,7 +15,7 @@ MOST_LETTERS = 2000
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
-def told_plainly(reason: str) -> str:
+def printable_line(reason: str) -> str:
     """Return a reason as one line of printable letters: it may quote a headline, which anybody can write."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in reason).split())
     return line if len(line) <= MOST_LETTERS else f"{line[: MOST_LETTERS - 1]}…"
@@ -27,12 +27,12 @@ def notify(target: str, reason: str, exit_code: int) -> None:
     No shell reads the reason. A target that fails, or takes too long, is logged and forgotten: it must not hide what
     it was to tell. What is logged names the program or the host only, for the rest may be a secret.
     """
-    said = f"newsfolio: {told_plainly(reason)}"
+    said = f"newsfolio: {printable_line(reason)}"
     is_webhook = target.startswith(("https://", "http://"))
     try:
         _post(target, said, exit_code) if is_webhook else _run(target, said)
     except (OSError, ValueError, IndexError, subprocess.SubprocessError) as error:
-        log.warning("%s could not be told of the failure: %s", _name(target, is_webhook), _why(error))
+        log.warning("%s was not notified of the failure: %s", _name(target, is_webhook), _why(error))
 
 
 def _run(command: str, said: str) -> None:

@@ -8,7 +8,9 @@ import pandas as pd
 
 from allocation.data.load import Bars
 from allocation.errors import MissingPriceError
-from allocation.execution.sizing import Holdings, Rules
+from allocation.execution.book import Rules
+from allocation.execution.costs import Costs
+from allocation.execution.sizing import Holdings
 from allocation.frames import align, check_prices, check_signal, named
 from allocation.live.broker import Account, Broker
 from allocation.live.clock import Hours
@@ -38,13 +40,14 @@ class Inputs:
 @dataclass(frozen=True)
 class Settings:
     """How a step trades and when it stops. due: whether the session is a rebalancing date; where it is not, orders
-    of before are followed up and the portfolio is valued, and nothing is decided.
+    of before are followed up and the portfolio is valued, and nothing is decided. costs: what orders are sized with.
     """
 
     rules: Rules = field(default_factory=Rules)
     limits: Limits = field(default_factory=Limits)
     calendar: str = "XNYS"
     due: bool = True
+    costs: Costs = field(default_factory=Costs)
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class Step:
     @property
     def stamp(self) -> datetime:
         """Now, as the ledger keeps it."""
-        return plain(self.now)
+        return naive_utc(self.now)
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class Frames:
         return opening
 
 
-def plain(moment: pd.Timestamp) -> datetime:
+def naive_utc(moment: pd.Timestamp) -> datetime:
     """UTC without a zone, as the ledger keeps it."""
     return moment.tz_convert("UTC").tz_localize(None).to_pydatetime()
 
@@ -109,12 +112,12 @@ def frames_of(step: Step) -> Frames:
     return Frames(closes, marks, fills, signal, marks.iloc[-1])
 
 
-def standing_of(frames: Frames, account: Account) -> Holdings:
+def holdings_of(frames: Frames, account: Account) -> Holdings:
     """Return what is held, valued at the last known closes; every asset of the account must have prices."""
     shares = pd.Series(dict(account.shares), dtype=float)
-    strangers = shares.index.difference(frames.closes.columns)
-    if len(strangers):
+    unpriced = shares.index.difference(frames.closes.columns)
+    if len(unpriced):
         raise MissingPriceError(
-            f"the account holds {named(strangers)}, which prices lack: add prices, or sell it by hand"
+            f"the account holds {named(unpriced)}, which prices lack: add prices, or sell it by hand"
         )
     return Holdings(shares.reindex(frames.closes.columns, fill_value=0.0), frames.last_mark, account.cash)

@@ -14,8 +14,8 @@ from allocation.live.ledger import journal
 from allocation.live.ledger.journal import Decision, Provenance
 from allocation.live.monitor.log import log_event
 from allocation.live.step import guards
-from allocation.live.step.context import Frames, Step, plain, standing_of
-from allocation.live.step.guards import GuardContext, GuardFinding, hold_unless_allowed
+from allocation.live.step.context import Frames, Step, holdings_of, naive_utc
+from allocation.live.step.guards import GuardContext, GuardFinding, stop_unless_allowed
 from allocation.policies.call import call_policy
 from allocation.view import View, inputs_digest_of
 
@@ -25,40 +25,40 @@ SKEW = pd.Timedelta(minutes=2)  # between two clocks that both are right
 def decide(step: Step, frames: Frames) -> tuple[Decision, list[GuardFinding], list[str]]:
     """Decide, once; return the decision, the guards' findings that were allowed, and what will not be traded."""
     account, limits = step.broker.account(), step.settings.limits
-    standing = standing_of(frames, account)
-    if not standing.nav > 0.0:
-        raise AllocationError(f"the account is worth {standing.nav:,.2f}: nothing can be invested")
-    held = standing.worth / standing.nav
+    holdings = holdings_of(frames, account)
+    if not holdings.nav > 0.0:
+        raise AllocationError(f"the account is worth {holdings.nav:,.2f}: nothing can be invested")
+    held = holdings.market_value / holdings.nav
     with step.ledger.transaction() as connection:
         last = journal.last_decision(connection)
     inputs = step.inputs
-    situation = GuardContext(frames.closes, frames.signal, inputs.newest_news, account, standing.nav)
-    found = [*guards.before_deciding(situation, limits), *_of_time(step, last), *_of_the_account(step, account)]
+    context = GuardContext(frames.closes, frames.signal, inputs.newest_news, account, holdings.nav)
+    found = [*guards.before_deciding(context, limits), *_of_time(step, last), *_of_the_account(step, account)]
     found += guards.changed(last, inputs.model, inputs.strategy, inputs.config)
-    allowed = hold_unless_allowed(found, limits)
+    allowed = stop_unless_allowed(found, limits)
     log_event("inputs accepted", {"allowed": [name for name, _ in allowed]})
     targets = call_policy(step.policy, _view(step, frames, held))
-    allowed += hold_unless_allowed(list(guards.after_deciding(targets, held, limits)), limits)
+    allowed += stop_unless_allowed(list(guards.after_deciding(targets, held, limits)), limits)
     decision = Decision(
         step.session, targets, held, frames.closes.iloc[-1], _provenance(step, frames),
         journal.OPEN if step.broker.simulated else journal.CLOSE, step.stamp,
     )  # fmt: skip
-    more, notes = _write(step, frames, decision, standing)
+    more, notes = _write(step, frames, decision, holdings)
     log_event("decision written", {"session": f"{step.session:%Y-%m-%d}"})
     return decision, [*allowed, *more], notes
 
 
-def _write(step: Step, frames: Frames, decision: Decision, standing: Holdings) -> tuple[list[GuardFinding], list[str]]:
+def _write(step: Step, frames: Frames, decision: Decision, holdings: Holdings) -> tuple[list[GuardFinding], list[str]]:
     """Write the decision, and with it, where they must be sent at once, its orders."""
     basket, refused = None, list[GuardFinding]()
     if decision.basket == journal.CLOSE:
-        prices = frames.closes.iloc[-1]
-        wanted = size_orders(decision.targets, standing, prices, step.settings.rules)
-        complaints = step.broker.complaints([str(asset) for asset in wanted.shares.index])
+        rules, costs, prices = step.settings.rules, step.settings.costs, frames.closes.iloc[-1]
+        basket = size_orders(decision.targets, holdings, prices, rules, costs)
+        complaints = step.broker.complaints([str(asset) for asset in basket.shares.index])
         findings = [("untradable", f"{asset}: {why}") for asset, why in complaints.items()]
-        refused = hold_unless_allowed(findings, step.settings.limits)
-        prices = prices.drop(list(complaints))
-        basket = size_orders(decision.targets, standing, prices, step.settings.rules) if complaints else wanted
+        refused = stop_unless_allowed(findings, step.settings.limits)
+        if complaints:
+            basket = size_orders(decision.targets, holdings, prices.drop(list(complaints)), rules, costs)
     with step.ledger.transaction() as connection:
         journal.write_decision(connection, decision, step.run)
         if basket is not None:
@@ -95,13 +95,13 @@ def _of_time(step: Step, last: Decision | None) -> list[GuardFinding]:
         found.append(
             ("clock", f"the session of {step.session:%Y-%m-%d} closes at {step.hours.close:%Y-%m-%d %H:%M} UTC")
         )
-    if last is not None and plain(step.now + SKEW) < last.decided:
+    if last is not None and naive_utc(step.now + SKEW) < last.decided:
         found.append(
             ("clock", f"the last decision was made at {last.decided:%Y-%m-%d %H:%M} UTC, which is yet to come")
         )
-    told = step.broker.clock()
-    if told is not None and abs(told - step.now) > SKEW:
-        found.append(("clock", f"the broker's clock says {told:%Y-%m-%d %H:%M:%S} UTC, ours {step.now:%H:%M:%S}"))
+    theirs = step.broker.clock()
+    if theirs is not None and abs(theirs - step.now) > SKEW:
+        found.append(("clock", f"the broker's clock says {theirs:%Y-%m-%d %H:%M:%S} UTC, ours {step.now:%H:%M:%S}"))
     if not step.broker.simulated and step.now >= step.hours.next_open:
         found.append(("late", f"{step.hours.next_session:%Y-%m-%d} opened at {step.hours.next_open:%H:%M} UTC"))
     return found

@@ -75,11 +75,11 @@ class GuardContext:
     nav: float
 
 
-def hold_unless_allowed(findings: list[GuardFinding], limits: Limits) -> list[GuardFinding]:
+def stop_unless_allowed(findings: list[GuardFinding], limits: Limits) -> list[GuardFinding]:
     """Return the findings that were allowed.
 
     Raises:
-        Stopped: a finding was not.
+        GuardStopError: a finding was not.
     """
     held = tuple(finding for finding in findings if finding[0] not in limits.allowed)
     if held:

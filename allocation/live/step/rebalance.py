@@ -14,7 +14,7 @@ from allocation.live.ledger.database import Ledger
 from allocation.live.ledger.journal import Valuation
 from allocation.live.monitor.failures import reason_of
 from allocation.live.monitor.log import log_event
-from allocation.live.step.context import Frames, Inputs, Settings, Step, frames_of, plain, standing_of
+from allocation.live.step.context import Frames, Inputs, Settings, Step, frames_of, holdings_of, naive_utc
 from allocation.live.step.decide import decide
 from allocation.live.step.guards import GuardFinding
 from allocation.live.step.report import StepReport
@@ -41,15 +41,15 @@ def rebalance(
     gets them at once, sized with the closes. now: the time (UTC), by default the clock's.
 
     Raises:
-        Stopped: a guard holds the step; nothing was decided or sent.
+        GuardStopError: a guard holds the step; nothing was decided or sent.
         PolicyError: the policy's answer is no row of weights. AllocationError: anything else that was wrong.
     """
     now = clock.utc_now() if now is None else now
     settings = settings or Settings()
     with ledger.transaction() as connection:
-        portfolio = journal.portfolio_name(connection, broker.name, plain(now))
+        portfolio = journal.portfolio_name(connection, broker.name, naive_utc(now))
         journal.refuse_to_go_back(connection, session)
-        run = journal.start_run(connection, session, plain(now))
+        run = journal.start_run(connection, session, naive_utc(now))
     log_event(
         "run started", {"run": run, "session": f"{session:%Y-%m-%d}", "ledger": ledger.where, "broker": broker.name}
     )
@@ -68,7 +68,7 @@ def rebalance(
         raise
     finally:
         with ledger.transaction() as connection:
-            journal.finish_run(connection, run, outcome, reason or None, plain(clock.utc_now()))
+            journal.finish_run(connection, run, outcome, reason or None, naive_utc(clock.utc_now()))
         log_event(f"run {outcome}", {"run": run} | ({"reason": reason} if reason else {}))
     return report
 
@@ -93,9 +93,9 @@ def _run(step: Step) -> StepReport:
 
 
 def _value(step: Step, frames: Frames, account: Account) -> Valuation:
-    standing = standing_of(frames, account)
-    shares = standing.shares[standing.shares != 0.0]
-    valuation = Valuation(step.session, shares, frames.last_mark[shares.index], account.cash, standing.nav)
+    holdings = holdings_of(frames, account)
+    shares = holdings.shares[holdings.shares != 0.0]
+    valuation = Valuation(step.session, shares, frames.last_mark[shares.index], account.cash, holdings.nav)
     with step.ledger.transaction() as connection:
         journal.write_valuation(connection, valuation, step.stamp)
     log_event("valued", {"nav": round(valuation.nav, 2), "cash": round(valuation.cash, 2)})

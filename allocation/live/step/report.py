@@ -10,6 +10,20 @@ from allocation.live.broker import OrderState
 
 
 @dataclass(frozen=True)
+class NoSession:
+    """A day on which there is nothing to do, and why."""
+
+    reason: str
+
+    def to_dict(self) -> dict[str, object]:
+        """As plain values."""
+        return {"session": None, "reason": self.reason}
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+@dataclass(frozen=True)
 class StepReport:
     """One step. decided: `now`, `before` (this was a repetition) or `no` (not due); orders with their states (None:
     not sent yet); allowed: findings of guards that were let through; notes: what differed from the targets.

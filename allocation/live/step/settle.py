@@ -10,7 +10,7 @@ from allocation.live.ledger import journal
 from allocation.live.ledger.journal import Decision
 from allocation.live.monitor.log import log_event
 from allocation.live.step.context import Frames, Step
-from allocation.live.step.guards import hold_unless_allowed
+from allocation.live.step.guards import stop_unless_allowed
 from allocation.live.step.submit import record
 
 
@@ -42,7 +42,7 @@ def _settle_paper(step: Step, frames: Frames, broker: PaperBroker) -> list[str]:
 def _follow_revisions(step: Step, frames: Frames, broker: PaperBroker) -> list[str]:
     corrected = corrected_prices(broker.book(), frames.closes)
     if corrected:
-        hold_unless_allowed([("revised-prices", f"past prices of {named(corrected)}")], step.settings.limits)
+        stop_unless_allowed([("revised-prices", f"past prices of {named(corrected)}")], step.settings.limits)
     factor = broker.mark(frames.closes, corrected)
     return [f"shares of {asset} × {by:.6g}: a split or dividend rewrote its prices" for asset, by in factor.items()]
 
@@ -54,8 +54,8 @@ def _sized_at_open(step: Step, frames: Frames, last: Decision, row: int) -> tupl
         return known, []
     account = step.broker.account()
     shares = pd.Series(dict(account.shares), dtype=float).reindex(last.targets.index, fill_value=0.0)
-    standing = Holdings(shares, frames.opening_marks(row), account.cash)
-    basket = size_orders(last.targets, standing, frames.fills.iloc[row], step.settings.rules)
+    holdings = Holdings(shares, frames.opening_marks(row), account.cash)
+    basket = size_orders(last.targets, holdings, frames.fills.iloc[row], step.settings.rules, step.settings.costs)
     with step.ledger.transaction() as connection:
         orders = journal.write_basket(connection, last.session, basket, step.portfolio, step.stamp)
     log_event("basket written", {"session": f"{last.session:%Y-%m-%d}", "orders": len(orders)})

@@ -18,7 +18,7 @@ def send(step: Step) -> list[tuple[Order, OrderState | None]]:
     for order in orders:
         with step.ledger.transaction() as connection:
             state = journal.read_state(connection, order.client_id)
-        if state is None and (order.shares < 0 or order.value * (1.0 + step.settings.rules.rate) <= power):
+        if state is None and (order.shares < 0 or order.value + order.cost(step.settings.costs) <= power):
             state = submit(step, order)
             power -= order.value if order.shares > 0 else 0.0
         sent.append((order, state))

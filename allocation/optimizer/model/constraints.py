@@ -1,7 +1,7 @@
 """The rules that weights must obey, as small frozen callables from Symbols to cvxpy constraints.
 
 All are fractions of NAV. Numbers per asset are one number for all, a table by ticker, or the name of numbers
-given at each rebalancing. What needs whole numbers (how many positions, how small) is in `integer`.
+passed at each rebalancing. Limits on the number and the size of positions are in `cardinality`.
 """
 
 from collections.abc import Mapping
@@ -65,7 +65,7 @@ class MinCash:
     def __post_init__(self) -> None:
         """NaN would only fail inside the solver."""
         if not np.isfinite(self.fraction):
-            raise OptimizationError(f"MinCash({self.fraction}) is no fraction of NAV: pass a number below 1")
+            raise OptimizationError(f"MinCash({self.fraction}) is not a fraction of NAV: pass a number below 1")
 
     def __call__(self, s: Symbols) -> list[cp.Constraint]:
         """cash >= fraction."""
@@ -80,7 +80,7 @@ class NetExposure:
     most: float
 
     def __post_init__(self) -> None:
-        """Refuse bounds that cross."""
+        """Bounds must not cross."""
         _need_order(self.least, self.most, "net exposure")
 
     def __call__(self, s: Symbols) -> list[cp.Constraint]:
@@ -95,7 +95,7 @@ class MaxLeverage:
     limit: float
 
     def __post_init__(self) -> None:
-        """Refuse what is no limit."""
+        """Must be finite and not negative."""
         _need_limit(self.limit, "leverage")
 
     def __call__(self, s: Symbols) -> list[cp.Constraint]:
@@ -115,7 +115,7 @@ class GroupBounds:
     least: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse bounds of groups that nobody belongs to, and bounds that cross."""
+        """Each group has an asset, and its bounds do not cross."""
         bounds = set(self.most) | set(self.least or {})
         empty = sorted(bounds - set(self.groups.values()))
         if empty:
@@ -134,13 +134,13 @@ class GroupBounds:
         return rules
 
     def _of(self, s: Symbols) -> list[str]:
-        strangers = sorted(set(self.groups) - s.inputs.known)
-        if strangers:
-            group = self.groups[strangers[0]]
-            raise OptimizationError(f"the group {group} has {named(strangers)}, which no price column has: correct it")
+        unknown = sorted(set(self.groups) - s.inputs.universe)
+        if unknown:
+            group = self.groups[unknown[0]]
+            raise OptimizationError(f"the group {group} has {named(unknown)} without a price column: correct it")
         missing = [asset for asset in s.assets if asset not in self.groups]
         if missing:
-            raise OptimizationError(f"{named(missing)} belongs to no group: name one for each asset")
+            raise OptimizationError(f"{named(missing)} belongs to no group: assign each asset to one")
         return [self.groups[asset] for asset in s.assets]
 
 
@@ -153,7 +153,7 @@ class FactorBounds:
     most: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse bounds that cross."""
+        """Bounds must not cross."""
         _need_order(self.least, self.most, "factor exposure")
 
     def __call__(self, s: Symbols) -> list[cp.Constraint]:
@@ -163,12 +163,12 @@ class FactorBounds:
 
 @dataclass(frozen=True)
 class MaxTurnover:
-    """The sum of absolute trades up to `limit`: 2 would be everything sold and bought anew."""
+    """The sum of absolute trades up to `limit`: 2 means that everything is sold and other assets bought."""
 
     limit: float
 
     def __post_init__(self) -> None:
-        """Refuse what is no limit."""
+        """Must be finite and not negative."""
         _need_limit(self.limit, "turnover")
 
     def __call__(self, s: Symbols) -> list[cp.Constraint]:
@@ -184,7 +184,7 @@ class MaxTrade:
     volume: PerAsset
 
     def __post_init__(self) -> None:
-        """Refuse what is no limit."""
+        """Must be finite and not negative."""
         _need_limit(self.fraction, "trade as a fraction of volume")
 
     def __call__(self, s: Symbols) -> list[cp.Constraint]:
@@ -203,9 +203,9 @@ class NoTrade:
 
     def __call__(self, s: Symbols) -> list[cp.Constraint]:
         """Trade = 0."""
-        strangers = sorted(set(self.assets) - s.inputs.known)
-        if strangers:
-            raise OptimizationError(f"the no-trade list has {named(strangers)}, which no price column has: correct it")
+        unknown = sorted(set(self.assets) - s.inputs.universe)
+        if unknown:
+            raise OptimizationError(f"the no-trade list has {named(unknown)} without a price column: correct it")
         inside = [s.assets.index(asset) for asset in self.assets if asset in s.assets]
         return [s.trades[inside] == 0] if inside else []
 
@@ -217,7 +217,7 @@ class MaxVolatility:
     limit: float
 
     def __post_init__(self) -> None:
-        """Refuse what is no limit."""
+        """Must be finite and not negative."""
         _need_limit(self.limit, "volatility")
 
     def __call__(self, s: Symbols) -> list[cp.Constraint]:
@@ -233,7 +233,7 @@ class MaxTrackingError:
     benchmark: Mapping[str, float] | str
 
     def __post_init__(self) -> None:
-        """A benchmark is a whole portfolio."""
+        """A benchmark sums to 1."""
         _need_limit(self.limit, "tracking error")
         benchmark_table(self.benchmark)
 
@@ -244,7 +244,7 @@ class MaxTrackingError:
 
 @dataclass(frozen=True)
 class MinReturn:
-    """The portfolio's expected return, per session, at least `least`: a number, or the name of one given each time."""
+    """The portfolio's expected return, per session, at least `least`: a number, or the name of a parameter."""
 
     least: float | str
 
@@ -254,13 +254,13 @@ class MinReturn:
 
 
 def benchmark_table(benchmark: Mapping[str, float] | str) -> None:
-    """Raise OptimizationError where a benchmark's weights do not sum to 1; a name is checked when its numbers come."""
+    """Raise OptimizationError where weights do not sum to 1; those passed by name are checked at each rebalancing."""
     if isinstance(benchmark, str):
         return
     weights = pd.Series(dict(benchmark), dtype=float)
     if not np.isfinite(weights).all():
         broken = weights.index[~np.isfinite(weights)][0]
-        raise OptimizationError(f"benchmark weight of {broken} is {weights[broken]}: give a finite number")
+        raise OptimizationError(f"benchmark weight of {broken} is {weights[broken]}: pass a finite number")
     if abs(weights.sum() - 1.0) > SUM_TOLERANCE:
         raise OptimizationError(f"the benchmark's weights sum to {weights.sum():g}: they must sum to 1")
 
@@ -279,4 +279,4 @@ def _need_order(least: float, most: float, what: str) -> None:
 
 def _need_limit(limit: float, what: str) -> None:
     if not (np.isfinite(limit) and limit >= 0):
-        raise OptimizationError(f"the limit of {what} is {limit}: give a finite number >= 0")
+        raise OptimizationError(f"the limit of {what} is {limit}: pass a finite number >= 0")

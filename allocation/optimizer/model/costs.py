@@ -22,7 +22,7 @@ class LinearCost:
     horizon: int = 1
 
     def __post_init__(self) -> None:
-        """A cost spread over no session is paid never."""
+        """A cost spread over no session would never be paid."""
         _need_horizon(self.horizon)
 
     def __call__(self, s: Symbols) -> cp.Expression:
@@ -38,7 +38,7 @@ class QuadraticCost:
     horizon: int = 1
 
     def __post_init__(self) -> None:
-        """A cost spread over no session is paid never."""
+        """A cost spread over no session would never be paid."""
         _need_horizon(self.horizon)
 
     def __call__(self, s: Symbols) -> cp.Expression:
@@ -61,11 +61,11 @@ class ImpactCost:
     horizon: int = 1
 
     def __post_init__(self) -> None:
-        """A cost spread over no session is paid never."""
+        """A cost spread over no session would never be paid."""
         _need_horizon(self.horizon)
 
     def __call__(self, s: Symbols) -> cp.Expression:
-        """-sum(impact |trade|^1.5) / horizon; `impact` as `square_root_impact` gives it."""
+        """-sum(impact |trade|^1.5) / horizon; `impact` as `square_root_impact` returns it."""
         scaled = s.scaled_trades(not_negative(self.impact, "impact"), "impact", power=2 / 3)
         return -cp.sum(cp.power(cp.abs(scaled), 1.5)) / self.horizon
 
@@ -91,15 +91,15 @@ class BorrowCost:
 
 @dataclass(frozen=True)
 class CashYield:
-    """Interest on cash, per session; where cash is negative the same rate is paid, plus `spread`."""
+    """Interest on cash, per session; on negative cash the same rate is paid, plus `spread`."""
 
     rate: float
     spread: float = 0.0
 
     def __post_init__(self) -> None:
-        """A debt cheaper than a deposit would be borrowed without end."""
+        """With debt cheaper than deposits, borrowing would be unbounded."""
         if not (np.isfinite(self.rate) and np.isfinite(self.spread) and self.spread >= 0):
-            raise OptimizationError(f"{self} means nothing: give a finite rate and a spread >= 0")
+            raise OptimizationError(f"{self} is not meaningful: pass a finite rate and a spread >= 0")
 
     def __call__(self, s: Symbols) -> cp.Expression:
         """rate × cash - spread × debt."""

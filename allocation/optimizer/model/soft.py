@@ -1,4 +1,4 @@
-"""Rules under a name of their own, and rules that may be broken at a price."""
+"""Named rules, and soft rules: those that may be violated at a penalty."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from allocation.optimizer.model.symbols import Constraint, Symbols
 
 @dataclass(frozen=True)
 class Named:
-    """A rule under a name of its own, by which explanations speak of it."""
+    """A rule with a name, which explanations and errors use."""
 
     name: str
     rule: Constraint
@@ -27,23 +27,23 @@ class Named:
 
 @dataclass(frozen=True)
 class Soft:
-    """A rule that may be broken at a `price`: utility per session lost for each unit of NAV by which it is."""
+    """A rule that may be violated at a `price`: utility per session lost for each unit of NAV of the violation."""
 
     rule: Constraint
     price: float
 
     def __post_init__(self) -> None:
-        """A price of zero or less is no rule."""
+        """At a price of zero or less there is no rule."""
         if not (np.isfinite(self.price) and self.price > 0):
-            raise OptimizationError(f"the price of breaking a rule is {self.price}: give a finite number > 0")
+            raise OptimizationError(f"the price of violating a rule is {self.price}: pass a finite number > 0")
 
     def __call__(self, s: Symbols) -> list[cp.Constraint]:
-        """The rule itself: who compiles a program asks for its price, and softens it."""
+        """The rule itself: slacks are added where a program is compiled."""
         return self.rule(s)
 
 
 def price_of(rule: Constraint) -> float | None:
-    """What breaking the rule costs, whatever it is named; None where it may not be broken."""
+    """What violating the rule costs, with or without a name; None for a hard rule."""
     while isinstance(rule, Named):
         rule = rule.rule
     return rule.price if isinstance(rule, Soft) else None
@@ -51,11 +51,11 @@ def price_of(rule: Constraint) -> float | None:
 
 @dataclass(frozen=True)
 class Softened:
-    """Rules that may be broken (`rows`), that their slacks are not negative, and by how much they are broken in all."""
+    """Rules with slacks (`rows`), the bounds of those slacks, and the total `violation`."""
 
     rows: list[cp.Constraint]
     slacks: list[cp.Constraint]
-    broken: cp.Expression
+    violation: cp.Expression
 
 
 def softened(rules: Sequence[cp.Constraint]) -> Softened:
@@ -66,8 +66,8 @@ def softened(rules: Sequence[cp.Constraint]) -> Softened:
     """
     loose = [_loosened(rule) for rule in rules]
     slacks = [slack for _, some in loose for slack in some]
-    broken = sum(map(cp.sum, slacks), start=cp.Constant(0.0))
-    return Softened([row for row, _ in loose], [slack >= 0 for slack in slacks], broken)
+    violation = sum(map(cp.sum, slacks), start=cp.Constant(0.0))
+    return Softened([row for row, _ in loose], [slack >= 0 for slack in slacks], violation)
 
 
 def _loosened(rule: cp.Constraint) -> tuple[cp.Constraint, list[cp.Variable]]:
@@ -80,4 +80,4 @@ def _loosened(rule: cp.Constraint) -> tuple[cp.Constraint, list[cp.Variable]]:
     if isinstance(rule, cp.SOC):
         slack = cp.Variable(rule.args[0].shape)
         return cp.SOC(rule.args[0] + slack, rule.args[1], axis=rule.axis), [slack]
-    raise OptimizationError(f"a rule of the kind {type(rule).__name__} cannot be made soft: write it as an inequality")
+    raise OptimizationError(f"a rule of the kind {type(rule).__name__} cannot be soft: write it as an inequality")

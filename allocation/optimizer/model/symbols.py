@@ -12,7 +12,7 @@ from allocation.frames import named
 from allocation.optimizer.solvers.cone_program import Compute
 from newsfolio.shared.arrays import FloatArray
 
-# One number for all, a table by ticker, or the name of numbers given at each rebalancing.
+# One number for all, a table by ticker, or the name of numbers passed at each rebalancing.
 PerAsset = float | Mapping[str, float] | str
 
 EXPECTED_RETURN, LOADINGS, SPECIFIC, HELD, BUDGET = "expected return", "loadings", "specific variance", "held", "budget"
@@ -22,15 +22,15 @@ SUM_TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a program is told anew at each rebalancing: its cvxpy parameters, and how each follows from named numbers.
+    """The inputs that change at each rebalancing: cvxpy parameters, and how each follows from named numbers.
 
-    known: all tickers that a table may name; one that is merely not traded now is no mistake.
+    universe: all tickers that a table may name, among them those that cannot be traded now.
     """
 
     assets: tuple[str, ...]
-    known: frozenset[str]
+    universe: frozenset[str]
     computes: dict[cp.Parameter, Compute] = field(default_factory=dict)
-    given: dict[str, cp.Parameter] = field(default_factory=dict)
+    named: dict[str, cp.Parameter] = field(default_factory=dict)
     never_negative: set[str] = field(default_factory=set)
     sum_to_one: set[str] = field(default_factory=set)
     bounds: list[tuple[str | FloatArray, str | FloatArray]] = field(
@@ -46,19 +46,19 @@ class Inputs:
         return parameter
 
     def check(self, name: str, numbers: FloatArray) -> FloatArray:
-        """Refuse numbers given under `name` that its terms and rules cannot use; one number serves for all assets.
+        """Return the numbers passed as `name`, one per asset where the program uses them so.
 
         Raises:
             OptimizationError: a cost or volume is negative, a benchmark's weights do not sum to 1, or a table was
-                given where one number is asked for.
+                passed where one number is needed.
         """
-        wanted = self.given[name].shape
+        wanted = self.named[name].shape
         if numbers.ndim > len(wanted):
-            raise OptimizationError(f"{name} is a table of {len(numbers)} numbers: one for the portfolio is asked for")
+            raise OptimizationError(f"{name} is a table of {len(numbers)} numbers: pass one for the portfolio")
         numbers = np.broadcast_to(numbers, wanted)
         if name in self.never_negative and (numbers < 0).any():
             at = int(np.flatnonzero(numbers < 0)[0])
-            raise OptimizationError(f"{name} of {self.assets[at]} is {numbers[at]:g}: it is never negative")
+            raise OptimizationError(f"{name} of {self.assets[at]} is {numbers[at]:g}: it must not be negative")
         if name in self.sum_to_one and abs(numbers.sum() - 1.0) > SUM_TOLERANCE:
             raise OptimizationError(f"{name} sums to {numbers.sum():g}: a benchmark's weights must sum to 1")
         return numbers
@@ -74,21 +74,21 @@ class Inputs:
                 )
 
     def by_name(self, name: str) -> cp.Parameter:
-        """One number per asset, given by the caller under `name` at each rebalancing."""
-        return self._given(name, (len(self.assets),))
+        """One number per asset, passed as `name` at each rebalancing."""
+        return self._named(name, (len(self.assets),))
 
     def scalar(self, name: str) -> cp.Parameter:
-        """One number for the whole portfolio, given by the caller under `name` at each rebalancing."""
-        return self._given(name, ())
+        """One number for the whole portfolio, passed as `name` at each rebalancing."""
+        return self._named(name, ())
 
-    def _given(self, name: str, shape: tuple[int, ...]) -> cp.Parameter:
+    def _named(self, name: str, shape: tuple[int, ...]) -> cp.Parameter:
         if name in RESERVED:
-            raise OptimizationError(f"{name!r} is the program's own: give these numbers another name")
-        if name not in self.given:
-            self.given[name] = self.parameter(shape, lambda values: values[name])
-        if self.given[name].shape != shape:
-            raise OptimizationError(f"{name!r} is asked for per asset and for the portfolio: use two names")
-        return self.given[name]
+            raise OptimizationError(f"{name!r} is the program's own name: rename these numbers")
+        if name not in self.named:
+            self.named[name] = self.parameter(shape, lambda values: values[name])
+        if self.named[name].shape != shape:
+            raise OptimizationError(f"{name!r} is used per asset and for the portfolio: use two names")
+        return self.named[name]
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Symbols:
     """The quantities of one rebalancing; vectors are in the order of `assets`, all fractions of NAV.
 
     `expected_return` and `variance` are per session. `cash` is what the weights leave of the budget, and the
-    budget is 1 less what is locked in assets that cannot be traded now.
+    budget is 1 less the weight of assets that cannot be traded now.
     """
 
     assets: tuple[str, ...]
@@ -117,7 +117,7 @@ class Symbols:
 
     @property
     def turnover(self) -> cp.Expression:
-        """Sum of absolute trades: 2 means everything sold and bought anew."""
+        """Sum of absolute trades: 2 means that everything is sold and other assets bought."""
         return cp.norm1(self.trades)
 
     @property
@@ -130,7 +130,7 @@ class Symbols:
         if isinstance(value, str):
             return self.inputs.scalar(value)
         if not np.isfinite(value):
-            raise OptimizationError(f"{what} is {value}: give a finite number")
+            raise OptimizationError(f"{what} is {value}: pass a finite number")
         return value
 
     def per_asset(self, numbers: PerAsset, what: str) -> np.ndarray | cp.Parameter:
@@ -140,7 +140,7 @@ class Symbols:
         if isinstance(numbers, (Mapping, pd.Series)):
             return self._from_table(dict(numbers), what)
         if not np.isfinite(numbers):
-            raise OptimizationError(f"{what} is {numbers}: give a finite number")
+            raise OptimizationError(f"{what} is {numbers}: pass a finite number")
         return np.full(len(self.assets), float(numbers))
 
     def bounds(self, least: PerAsset, most: PerAsset) -> tuple[np.ndarray | cp.Parameter, np.ndarray | cp.Parameter]:
@@ -183,16 +183,16 @@ class Symbols:
         return self.weights[self.assets.index(asset)]
 
     def _from_table(self, table: Mapping[str, float], what: str) -> FloatArray:
-        strangers = sorted(set(table) - self.inputs.known)
-        if strangers:
-            raise OptimizationError(f"{what} names {named(strangers)}, which no price column has: correct the ticker")
+        unknown = sorted(set(table) - self.inputs.universe)
+        if unknown:
+            raise OptimizationError(f"{what} names {named(unknown)} without a price column: correct the ticker")
         missing = [asset for asset in self.assets if asset not in table]
         if missing:
-            raise OptimizationError(f"{what} of {named(missing)} is missing: give a number for each asset")
+            raise OptimizationError(f"{what} of {named(missing)} is missing: pass a number for each asset")
         vector = np.array([float(table[asset]) for asset in self.assets])
         if not np.isfinite(vector).all():
             at = int(np.flatnonzero(~np.isfinite(vector))[0])
-            raise OptimizationError(f"{what} of {self.assets[at]} is {vector[at]}: give a finite number")
+            raise OptimizationError(f"{what} of {self.assets[at]} is {vector[at]}: pass a finite number")
         return vector
 
 
@@ -201,11 +201,11 @@ Constraint = Callable[[Symbols], list[cp.Constraint]]
 
 
 def not_negative(numbers: PerAsset, what: str) -> PerAsset:
-    """Raise OptimizationError where a number is below zero; numbers given by name are checked when they come."""
+    """Raise OptimizationError where a number is below zero; numbers passed by name are checked at each rebalancing."""
     if isinstance(numbers, str):
         return numbers
     pairs = [("every asset", numbers)] if isinstance(numbers, (int, float)) else list(numbers.items())
     for asset, value in pairs:
         if value < 0:
-            raise OptimizationError(f"{what} of {asset} is {value:g}: it is never negative")
+            raise OptimizationError(f"{what} of {asset} is {value:g}: it must not be negative")
     return numbers

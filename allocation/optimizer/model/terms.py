@@ -44,7 +44,7 @@ __all__ = [
 def need_positive(value: float, what: str) -> None:
     """Raise OptimizationError where a setting is not a finite number of at least zero."""
     if not (np.isfinite(value) and value >= 0):
-        raise OptimizationError(f"{what} is {value}: give a finite number >= 0")
+        raise OptimizationError(f"{what} is {value}: pass a finite number >= 0")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Variance:
     aversion: float = 5.0
 
     def __post_init__(self) -> None:
-        """A negative aversion would ask for risk."""
+        """A negative aversion would seek risk."""
         need_positive(self.aversion, "risk aversion")
 
     def __call__(self, s: Symbols) -> cp.Expression:
@@ -79,7 +79,7 @@ class TrackingVariance:
     aversion: float = 5.0
 
     def __post_init__(self) -> None:
-        """A benchmark is a whole portfolio."""
+        """A benchmark sums to 1."""
         need_positive(self.aversion, "tracking aversion")
         benchmark_table(self.benchmark)
 
@@ -92,7 +92,7 @@ class TrackingVariance:
 class WorstCaseReturn:
     """What the forecast loses where it is wrong by up to `error` per asset (per session) against the portfolio.
 
-    With `jointly`, errors lie in an ellipsoid: all of them at once are not at their worst.
+    With `jointly`, errors lie in an ellipsoid: not all are at their worst together.
     (D. Goldfarb and G. Iyengar, "Robust portfolio selection problems", Math. Operations Research 28, 2003.)
     """
 
@@ -116,7 +116,7 @@ class WorstCaseRisk:
     aversion: float = 5.0
 
     def __post_init__(self) -> None:
-        """Both are prices of risk."""
+        """Neither may be negative."""
         need_positive(self.error, "covariance error")
         need_positive(self.aversion, "risk aversion")
 
@@ -130,12 +130,12 @@ class WorstCaseRisk:
 
 @dataclass(frozen=True)
 class CardinalityPenalty:
-    """An L1 price on weights: small positions are given up."""
+    """An L1 penalty on weights: small positions are closed."""
 
     price: float
 
     def __post_init__(self) -> None:
-        """A negative price is not concave."""
+        """A negative penalty is not concave."""
         need_positive(self.price, "price")
 
     def __call__(self, s: Symbols) -> cp.Expression:
@@ -145,12 +145,12 @@ class CardinalityPenalty:
 
 @dataclass(frozen=True)
 class Ridge:
-    """An L2 price on weights: positions are spread."""
+    """An L2 penalty on weights: positions are spread."""
 
     price: float
 
     def __post_init__(self) -> None:
-        """A negative price is not concave."""
+        """A negative penalty is not concave."""
         need_positive(self.price, "price")
 
     def __call__(self, s: Symbols) -> cp.Expression:
@@ -170,10 +170,12 @@ class CVaR:
     aversion: float = 1.0
 
     def __post_init__(self) -> None:
-        """A scenario without a return for an asset would be a scenario in which nothing happens to it."""
+        """The level is a share of the sessions."""
         need_positive(self.aversion, "aversion to tail losses")
         if not 0 <= self.level < 1:
-            raise OptimizationError(f"level is {self.level}: the share of sessions that are not counted, in [0, 1)")
+            raise OptimizationError(
+                f"level is {self.level}: pass the share of sessions that are not in the tail, in [0, 1)"
+            )
 
     def __repr__(self) -> str:
         return f"CVaR({len(self.scenarios)} scenarios, level={self.level:g}, aversion={self.aversion:g})"
@@ -190,7 +192,7 @@ def scenario_returns(scenarios: pd.DataFrame, assets: Sequence[str]) -> np.ndarr
     if broken.any():
         row, column = np.argwhere(broken)[0]
         raise OptimizationError(
-            f"scenario {scenarios.index[row]} has no return of {assets[column]}: give one, or leave the scenario out"
+            f"scenario {scenarios.index[row]} has no return of {assets[column]}: pass one, or drop the scenario"
         )
     return returns.to_numpy(dtype=np.float64)
 
@@ -214,9 +216,9 @@ class NetUtility:
     idle_cash_is_free: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse numbers that mean nothing; a negative cost is left to the rules of convexity."""
+        """A negative cost is left to the rules of convexity."""
         if not (self.horizon > 0 and np.isfinite([self.risk_aversion, self.cost, self.horizon]).all()):
-            raise OptimizationError(f"{self} means nothing: pass a horizon > 0, finite risk_aversion and cost")
+            raise OptimizationError(f"{self} is not meaningful: pass a horizon > 0, finite risk_aversion and cost")
 
     def __call__(self, s: Symbols) -> cp.Expression:
         """Mean-variance utility of H. Markowitz (1952) with a linear cost of trading."""

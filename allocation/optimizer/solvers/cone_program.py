@@ -1,7 +1,7 @@
 """A compiled cvxpy problem as numbers: the affine map from its parameters to the data that solvers take.
 
-cvxpy reduces a disciplined parametrised problem once; what is left of a re-solve is a sparse product. It is
-done here, without cvxpy's checks of every value, and each compilation proves that both give the same numbers.
+cvxpy reduces a disciplined parametrised problem once; for new parameters a sparse product is left. It is computed
+here, without cvxpy's checks of every value, and each compilation verifies that both have the same result.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from itertools import pairwise
 import cvxpy as cp
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array, csc_array, csr_array, triu, vstack
+from scipy.sparse import coo_array, csc_array, csr_array, vstack
 
 from allocation.errors import OptimizationError
 from newsfolio.shared.arrays import FloatArray
@@ -31,13 +31,13 @@ class Pattern:
 
     @cached_property
     def pointers(self) -> IndexArray:
-        """Where each column begins, as solvers want it."""
+        """Where each column begins, as solvers need it."""
         return np.searchsorted(self.columns, np.arange(self.shape[1] + 1)).astype(np.intc)
 
 
 @dataclass(frozen=True)
 class SparseMatrix:
-    """A matrix of a known pattern; its products do without the checks of scipy's, which cost more than they do."""
+    """A matrix of a known pattern; its products omit scipy's checks, which take longer than the products."""
 
     entries: FloatArray
     pattern: Pattern
@@ -71,13 +71,13 @@ class ConeData:
 
     @property
     def is_quadratic(self) -> bool:
-        """Whether equalities and inequalities are all that there is."""
+        """Whether there are no cones but equalities and inequalities."""
         return self.n_zero + self.n_nonnegative == len(self.b)
 
 
 @dataclass(frozen=True)
 class Residuals:
-    """How far a point is from the conditions of Karush, Kuhn and Tucker, beside the size of the problem's numbers."""
+    """Residuals of the Karush-Kuhn-Tucker conditions, relative to the size of the problem's numbers."""
 
     primal: float
     dual: float
@@ -93,7 +93,7 @@ class Residuals:
 
 
 def residuals(data: ConeData, x: FloatArray, z: FloatArray) -> Residuals:
-    """Measure a primal and dual point of `data` (cones beyond the nonnegative one count by their gap alone)."""
+    """Measure a primal and dual point of `data` (of cones beyond the nonnegative one only the gap counts)."""
     px, slack, zero, n = data.p @ x, data.b - data.a @ x, data.n_zero, data.n_zero + data.n_nonnegative
     outside = max(_worst(slack[:zero]), _worst(np.minimum(slack[zero:n], 0.0)))
     wrong = max(_worst(px + data.q + data.a.transposed_times(z)), _worst(np.minimum(z[zero:n], 0.0)))
@@ -119,7 +119,7 @@ class ParametrisedConeProgram:
         except cp.error.DPPError as error:
             raise OptimizationError(
                 "a term or rule multiplies numbers that change at each rebalancing with one another (cvxpy's DPP): "
-                "give their product under one name in `given`"
+                "pass their product under one name in `parameters`"
             ) from error
         program = data["param_prob"]
         self.n_variables, self.columns = program.x.size, program.var_id_to_col
@@ -133,7 +133,7 @@ class ParametrisedConeProgram:
         maps = self.p_map, self.q_map, self.a_map, self.b_map
         ends = np.cumsum([0, *(part.shape[0] for part in maps)])
         self.map, self.parts = csr_array(vstack(maps)), [slice(*pair) for pair in pairwise(ends)]
-        self._prove(data)
+        self._verify(data)
 
     def _split(self, program: object) -> None:
         n, m = self.n_variables, self.n_rows
@@ -152,7 +152,7 @@ class ParametrisedConeProgram:
         quadratic.sum_duplicates()
         self.p_map, self.p_pattern = _pattern((quadratic.data, quadratic.coords[0], quadratic.coords[1]), (n, n), width)
 
-    def _prove(self, theirs: Mapping[str, object]) -> None:
+    def _verify(self, theirs: Mapping[str, object]) -> None:
         ours = self._data(np.ones(self.a_map.shape[1]))
         n = self.n_variables
         pairs = [(ours.a.csc, theirs["A"]), (ours.p.csc, theirs.get("P", csc_array((n, n))))]
@@ -177,15 +177,11 @@ class ParametrisedConeProgram:
 
     @cached_property
     def is_diagonal(self) -> bool:
-        """Whether P has no entries beside its diagonal."""
+        """Whether P has no entries off its diagonal."""
         return np.array_equal(self.p_pattern.rows, self.p_pattern.columns)
 
-    def upper(self, data: ConeData) -> csc_array:
-        """The upper triangle of P, which is all that solvers read."""
-        return data.p.csc if self.is_diagonal else csc_array(triu(data.p.csc))
-
-    def place(self, variable: cp.Variable) -> slice:
-        """Where a variable stands in x."""
+    def columns_of(self, variable: cp.Variable) -> slice:
+        """Where a variable is in x."""
         start = self.columns[variable.id]
         return slice(start, start + variable.size)
 

@@ -1,4 +1,4 @@
-"""Which quadratic programs the interior point method of `interior_point` solves, and how they are told from the rest.
+"""Which quadratic programs have the form of `portfolio_qp`, and where their numbers are in a compiled program.
 
 cvxpy writes risk as new variables, y = F'w, bound by equalities, and costs as t >= w - h, t >= h - w. Once per
 compilation the pattern of the matrices is read for exactly that; what reads otherwise goes to a general solver.
@@ -9,25 +9,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from allocation.optimizer.solvers.cone_program import ConeData, ParametrisedConeProgram
+from allocation.optimizer.solvers.elimination import find_definitions
 from allocation.optimizer.solvers.portfolio_qp import Optimum, PerAssetRows, QuadraticProgram
 from newsfolio.shared.arrays import FloatArray, IndexArray
 
 ZERO, ONE = np.zeros(1), np.ones(1)
 
-# So many rows on one secondary variable, so many long rows beside the weights: more is not what this is for.
-MOST_SHARING = 4
-MOST_LONG = 64
+# Rows of one epigraph variable, and coupling constraints, beyond which the active set is not the method of choice.
+MAX_SIDES = 4
+MAX_COUPLING = 64
 
 
 @dataclass(frozen=True)
 class PortfolioForm:
-    """Positions in the canonical data of what a QuadraticProgram is made of.
+    """Positions in the cone data of what a QuadraticProgram is made of.
 
     One past the end is where there is nothing: it reads as zero, and as a limit of one.
     """
 
     weights: IndexArray
-    secondary: IndexArray
+    epigraph: IndexArray
     defined: IndexArray
     defined_row: IndexArray
     defined_at: IndexArray
@@ -39,16 +40,16 @@ class PortfolioForm:
     weights_square: IndexArray
     defined_square: IndexArray
     n_equal: int
-    long_row: IndexArray
-    long_at: IndexArray
-    short_row: IndexArray
-    short_a: IndexArray
-    short_b: IndexArray
-    idle: FloatArray
+    coupling_row: IndexArray
+    coupling_at: IndexArray
+    asset_row: IndexArray
+    asset_a: IndexArray
+    asset_b: IndexArray
+    absent: FloatArray
 
     def costs(self, data: ConeData) -> FloatArray:
-        """What a unit of each secondary variable costs (depth × weights)."""
-        return np.concatenate([data.q, ZERO])[self.secondary]
+        """What a unit of each epigraph variable costs (depth × weights)."""
+        return np.concatenate([data.q, ZERO])[self.epigraph]
 
     def program(self, data: ConeData) -> QuadraticProgram:
         """Fill in the numbers."""
@@ -58,25 +59,31 @@ class PortfolioForm:
         curvature, coefficient = p[self.defined_square], a[self.defined_at]
         target = data.b[self.defined_row] / coefficient
         loadings = a[self.factor_at].T / coefficient[self.factor]
-        alone = a[self.single_at] / coefficient[self.single]
-        pull = curvature * target + data.q[self.defined]
+        own = a[self.single_at] / coefficient[self.single]
+        slope = curvature * target + data.q[self.defined]
         diagonal = p[self.weights_square]
-        diagonal = diagonal + np.bincount(self.single_weight, curvature[self.single] * alone**2, minlength=n)
-        linear = data.q[self.weights] - loadings @ pull[self.factor]
-        linear = linear - np.bincount(self.single_weight, pull[self.single] * alone, minlength=n)
-        long = a[self.long_at]
+        diagonal = diagonal + np.bincount(self.single_weight, curvature[self.single] * own**2, minlength=n)
+        linear = data.q[self.weights] - loadings @ slope[self.factor]
+        linear = linear - np.bincount(self.single_weight, slope[self.single] * own, minlength=n)
+        coupling = a[self.coupling_at]
         limits = np.concatenate([data.b, ONE])
-        short = PerAssetRows(a[self.short_a], a[self.short_b], limits[self.short_row], self.idle)
         return QuadraticProgram(
-            diagonal, loadings * np.sqrt(curvature[self.factor]), linear, self.costs(data),
-            long[:, :n], long[:, n:], data.b[self.long_row], self.n_equal, short,
-        )  # fmt: skip
+            p=diagonal,
+            v=loadings * np.sqrt(curvature[self.factor]),
+            q=linear,
+            r=self.costs(data),
+            coupling_w=coupling[:, :n],
+            coupling_t=coupling[:, n:],
+            coupling_limit=data.b[self.coupling_row],
+            n_equal=self.n_equal,
+            per_asset=PerAssetRows(a[self.asset_a], a[self.asset_b], limits[self.asset_row], self.absent),
+        )
 
     def restore(self, data: ConeData, found: Optimum) -> tuple[FloatArray, FloatArray]:
-        """Return the solution and the multipliers of the canonical problem."""
+        """Return the solution and the multipliers of the cone program."""
         x, z = np.zeros(len(data.q) + 1), np.zeros(len(data.b) + 1)
-        x[self.weights], x[self.secondary] = found.w, found.t
-        z[self.long_row], z[self.short_row] = found.y, found.z
+        x[self.weights], x[self.epigraph] = found.w, found.t
+        z[self.coupling_row], z[self.asset_row] = found.y, found.z
         x, z = x[:-1], z[:-1]
         a = data.a.entries[self.defined_at]
         x[self.defined] = (data.b - data.a @ x)[self.defined_row] / a
@@ -85,133 +92,127 @@ class PortfolioForm:
         return x, z
 
 
-def recognise(canonical: ParametrisedConeProgram, weights: slice) -> PortfolioForm | None:
+def recognise(cone_program: ParametrisedConeProgram, weights: slice) -> PortfolioForm | None:
     """Read the pattern; None where the problem is of another kind."""
-    if canonical.n_zero + canonical.n_nonnegative < canonical.n_rows:
+    quadratic = cone_program.n_zero + cone_program.n_nonnegative == cone_program.n_rows
+    if not quadratic or not cone_program.is_diagonal or weights.stop == weights.start:
         return None
-    if not canonical.is_diagonal:
-        return None
-    return _Reader(canonical, weights).read()
+    return _Reader(cone_program, weights).read()
 
 
 class _Reader:
     """The pattern of A, looked at by row and by column."""
 
-    def __init__(self, canonical: ParametrisedConeProgram, weights: slice) -> None:
-        self.canonical = canonical
-        self.n = canonical.n_variables
-        self.rows, self.columns = canonical.a_pattern.rows, canonical.a_pattern.columns
+    def __init__(self, cone_program: ParametrisedConeProgram, weights: slice) -> None:
+        self.cone_program = cone_program
+        self.n_variables, self.n_rows = cone_program.n_variables, cone_program.n_rows
+        self.rows, self.columns = cone_program.a_pattern.rows, cone_program.a_pattern.columns
         self.nothing = len(self.rows)  # the position that reads as zero
-        self.in_row = np.bincount(self.rows, minlength=canonical.n_rows)
-        self.in_column = np.bincount(self.columns, minlength=self.n)
-        self.is_weight = np.zeros(self.n, dtype=bool)
+        self.is_weight = np.zeros(self.n_variables, dtype=bool)
         self.is_weight[weights] = True
-        self.is_quadratic = np.zeros(self.n, dtype=bool)
-        self.is_quadratic[canonical.p_pattern.columns] = True
-        constant = np.diff(canonical.a_map.indptr) == 1
-        self.is_constant = constant & (
-            canonical.a_map.indices[canonical.a_map.indptr[:-1]] == canonical.a_map.shape[1] - 1
-        )
+        self.n_weights = weights.stop - weights.start
+        self.defined = find_definitions(cone_program, self.is_weight)
+        self.is_defined = np.zeros(self.n_variables, dtype=bool)
+        self.is_defined[self.defined.columns] = True
+        self.is_epigraph = ~self.is_weight & ~self.is_defined
 
     def read(self) -> PortfolioForm | None:
         """Return where everything stands; None where the pattern is of another kind."""
-        self._find_defined()
-        self.is_secondary = ~self.is_weight & ~self.is_defined
-        if self.is_quadratic[self.is_secondary].any() or not self._definitions_speak_of_weights():
+        is_quadratic = np.zeros(self.n_variables, dtype=bool)
+        is_quadratic[self.cone_program.p_pattern.columns] = True
+        if is_quadratic[self.is_epigraph].any():
             return None
         self._sort_rows()
-        if len(self.long_row) > MOST_LONG or not self._pair_up():
-            return None
-        return self._structure()
-
-    def _find_defined(self) -> None:
-        """A variable in one equality only, with a constant coefficient, alone of its kind there."""
-        only = (self.in_column[self.columns] == 1) & ~self.is_weight[self.columns] & self.is_constant
-        only &= self.rows < self.canonical.n_zero
-        per_row = np.bincount(self.rows[only], minlength=self.canonical.n_rows)
-        self.defined_at = np.flatnonzero(only & (per_row[self.rows] == 1))
-        self.defined, self.defined_row = self.columns[self.defined_at], self.rows[self.defined_at]
-        self.is_defined = np.zeros(self.n, dtype=bool)
-        self.is_defined[self.defined] = True
-        self.is_definition = np.zeros(self.canonical.n_rows, dtype=bool)
-        self.is_definition[self.defined_row] = True
-
-    def _definitions_speak_of_weights(self) -> bool:
-        inside = self.is_definition[self.rows]
-        return bool((self.is_weight | self.is_defined)[self.columns[inside]].all())
+        return self._form() if len(self.coupling_row) <= MAX_COUPLING and self._assign_weights() else None
 
     def _sort_rows(self) -> None:
-        """Short rows are inequalities on one variable, or on one weight and one secondary variable."""
-        canonical = self.canonical
-        of_weights = np.bincount(self.rows[self.is_weight[self.columns]], minlength=canonical.n_rows)
-        others = self.in_row - of_weights
-        inequality = np.arange(canonical.n_rows) >= canonical.n_zero
-        short = inequality & (of_weights <= 1) & (others <= 1) & (self.in_row > 0)
-        self.short_row = np.flatnonzero(short)
-        self.long_row = np.flatnonzero(~short & ~self.is_definition)
-        self.n_equal = int((self.long_row < canonical.n_zero).sum())
+        """Per-asset constraints are inequalities on one variable, or on one weight and one epigraph variable."""
+        n_zero, n_rows = self.cone_program.n_zero, self.n_rows
+        in_row = np.bincount(self.rows, minlength=n_rows)
+        of_weights = np.bincount(self.rows[self.is_weight[self.columns]], minlength=n_rows)
+        is_definition = np.zeros(n_rows, dtype=bool)
+        is_definition[self.defined.rows] = True
+        per_asset = (np.arange(n_rows) >= n_zero) & (of_weights <= 1) & (in_row - of_weights <= 1) & (in_row > 0)
+        self.asset_row = np.flatnonzero(per_asset)
+        self.coupling_row = np.flatnonzero(~per_asset & ~is_definition)
+        self.n_equal = int((self.coupling_row < n_zero).sum())
 
-    def _pair_up(self) -> bool:
-        """Find each short row's variables, and a weight for each secondary variable to stand beside."""
+    def _assign_weights(self) -> bool:
+        """Find the variables of each per-asset row, and the weight that each epigraph variable belongs to."""
         self.order = np.cumsum(self.is_weight) - 1
-        number, n_secondary = np.cumsum(self.is_secondary) - 1, int(self.is_secondary.sum())
-        at = np.full((2, self.canonical.n_rows), self.nothing)
-        for kind, mask in enumerate((self.is_weight, self.is_secondary)):
+        number, n_epigraph = np.cumsum(self.is_epigraph) - 1, int(self.is_epigraph.sum())
+        at = np.full((2, self.n_rows), self.nothing)
+        for kind, mask in enumerate((self.is_weight, self.is_epigraph)):
             where = np.flatnonzero(mask[self.columns])
             at[kind, self.rows[where]] = where
-        self.at_weight, self.at_second = at[:, self.short_row]
+        self.at_weight, self.at_epigraph = at[:, self.asset_row]
         columns = np.append(self.columns, 0)
-        has_weight, self.is_shared = self.at_weight < self.nothing, self.at_second < self.nothing
-        self.weight_of, self.second_of = self.order[columns[self.at_weight]], number[columns[self.at_second]]
-        both = has_weight & self.is_shared
-        partner = np.full(n_secondary, -1)
-        partner[self.second_of[both]] = self.weight_of[both]
-        agree = self.weight_of[both] == partner[self.second_of[both]]
-        sharing = np.bincount(self.second_of[self.is_shared], minlength=n_secondary)
-        self.partner = _with_company(partner, int(self.is_weight.sum()))
-        self.weight_of = np.where(self.is_shared, np.append(self.partner, 0)[self.second_of], self.weight_of)
-        return bool(agree.all() and (sharing > 0).all() and (sharing <= MOST_SHARING).all())
+        has_weight, self.has_epigraph = self.at_weight < self.nothing, self.at_epigraph < self.nothing
+        self.weight_of, self.epigraph_of = self.order[columns[self.at_weight]], number[columns[self.at_epigraph]]
+        both = has_weight & self.has_epigraph
+        owner = np.full(n_epigraph, -1)
+        owner[self.epigraph_of[both]] = self.weight_of[both]
+        agree = self.weight_of[both] == owner[self.epigraph_of[both]]
+        sides = np.bincount(self.epigraph_of[self.has_epigraph], minlength=n_epigraph)
+        self.owner = _with_owner(owner, self.n_weights)
+        self.weight_of = np.where(self.has_epigraph, np.append(self.owner, 0)[self.epigraph_of], self.weight_of)
+        return bool(agree.all() and (sides > 0).all() and (sides <= MAX_SIDES).all())
 
-    def _structure(self) -> PortfolioForm:
-        canonical, n_weights = self.canonical, int(self.is_weight.sum())
-        of_weights = np.bincount(self.rows[self.is_weight[self.columns]], minlength=canonical.n_rows)[self.defined_row]
-        factor, single = np.flatnonzero(of_weights > 1), np.flatnonzero(of_weights == 1)
-        slot = _rank(self.partner)
-        secondary = _placed(np.flatnonzero(self.is_secondary), slot, self.partner, n_weights, self.n)
-        depth = len(secondary)
+    def _form(self) -> PortfolioForm:
+        defined, n = self.defined, self.n_weights
+        factor, single = np.flatnonzero(defined.n_weights > 1), np.flatnonzero(defined.n_weights == 1)
+        line = _rank(self.owner)
+        epigraph = _table(np.flatnonzero(self.is_epigraph), line, self.owner, n, self.n_variables)
+        depth = len(epigraph)
         place = np.where(self.is_weight, self.order, 0)
-        place[self.is_secondary] = n_weights * (1 + slot) + self.partner
-        width = n_weights * (1 + depth)
-        table = self._table(self.defined_row[factor], place, width)[:, :n_weights]
-        single_at = self._table(self.defined_row[single], place, width)[:, :n_weights].min(axis=1, initial=self.nothing)
-        square_at = np.full(self.n, len(canonical.p_pattern.columns))
-        square_at[canonical.p_pattern.columns] = np.arange(len(canonical.p_pattern.columns))
+        place[self.is_epigraph] = n * (1 + line) + self.owner
+        width = n * (1 + depth)
+        single_at = self._entries(defined.rows[single], place, width)[:, :n].min(axis=1, initial=self.nothing)
+        squares = self.cone_program.p_pattern.columns
+        square_at = np.full(self.n_variables, len(squares))
+        square_at[squares] = np.arange(len(squares))
+        asset_row, asset_a, asset_b = self._per_asset(line, depth)
         return PortfolioForm(
-            np.flatnonzero(self.is_weight), secondary, self.defined, self.defined_row, self.defined_at, factor, table,
-            single, single_at, self.order[self.columns[single_at]], square_at[self.is_weight], square_at[self.defined],
-            self.n_equal, self.long_row, self._table(self.long_row, place, width),
-            *self._short_rows(slot, depth, n_weights), (secondary == self.n).astype(np.float64),
-        )  # fmt: skip
+            weights=np.flatnonzero(self.is_weight),
+            epigraph=epigraph,
+            defined=defined.columns,
+            defined_row=defined.rows,
+            defined_at=defined.at,
+            factor=factor,
+            factor_at=self._entries(defined.rows[factor], place, width)[:, :n],
+            single=single,
+            single_at=single_at,
+            single_weight=self.order[self.columns[single_at]],
+            weights_square=square_at[self.is_weight],
+            defined_square=square_at[defined.columns],
+            n_equal=self.n_equal,
+            coupling_row=self.coupling_row,
+            coupling_at=self._entries(self.coupling_row, place, width),
+            asset_row=asset_row,
+            asset_a=asset_a,
+            asset_b=asset_b,
+            absent=(epigraph == self.n_variables).astype(np.float64),
+        )
 
-    def _short_rows(self, slot: IndexArray, depth: int, n_weights: int) -> tuple[IndexArray, IndexArray, IndexArray]:
-        """Where the short rows' limits, and the coefficients of their weights and secondary variables are."""
-        shared, alone = np.flatnonzero(self.is_shared), np.flatnonzero(~self.is_shared)
-        rank = _rank(self.second_of[shared])
-        sharing = int(rank.max(initial=-1)) + 1
-        line = np.empty(len(self.short_row), dtype=np.intp)
-        line[shared] = rank * depth + slot[self.second_of[shared]]
-        line[alone] = sharing * depth + _rank(self.weight_of[alone])
-        row, a, b = (
-            _placed(what, line, self.weight_of, n_weights, nothing, sharing * depth)
-            for what, nothing in (
-                (self.short_row, self.canonical.n_rows), (self.at_weight, self.nothing), (self.at_second, self.nothing),
+    def _per_asset(self, line: IndexArray, depth: int) -> tuple[IndexArray, IndexArray, IndexArray]:
+        """Where the per-asset rows' limits and the coefficients of their weights and epigraph variables are."""
+        with_epigraph, bounds = np.flatnonzero(self.has_epigraph), np.flatnonzero(~self.has_epigraph)
+        rank = _rank(self.epigraph_of[with_epigraph])
+        sides = int(rank.max(initial=-1)) + 1
+        row = np.empty(len(self.asset_row), dtype=np.intp)
+        row[with_epigraph] = rank * depth + line[self.epigraph_of[with_epigraph]]
+        row[bounds] = sides * depth + _rank(self.weight_of[bounds])
+        limit, a, b = (
+            _table(values, row, self.weight_of, self.n_weights, nothing, sides * depth)
+            for values, nothing in (
+                (self.asset_row, self.n_rows), (self.at_weight, self.nothing), (self.at_epigraph, self.nothing),
             )
         )  # fmt: skip
-        return row, a, b[: sharing * depth].reshape(sharing, depth, n_weights)
+        return limit, a, b[: sides * depth].reshape(sides, depth, self.n_weights)
 
-    def _table(self, rows: IndexArray, place: IndexArray, width: int) -> IndexArray:
-        """Positions of the entries of `rows`, one line for each, in the order of weights and secondary variables."""
-        line = np.full(self.canonical.n_rows, -1)
+    def _entries(self, rows: IndexArray, place: IndexArray, width: int) -> IndexArray:
+        """Positions of the entries of `rows`, a line for each, in the order of weights and epigraph variables."""
+        line = np.full(self.n_rows, -1)
         line[rows] = np.arange(len(rows))
         inside = np.flatnonzero((line[self.rows] >= 0) & ~self.is_defined[self.columns])
         table = np.full((len(rows), width), self.nothing)
@@ -219,13 +220,13 @@ class _Reader:
         return table
 
 
-def _with_company(partner: IndexArray, n_weights: int) -> IndexArray:
-    """Give each secondary variable without a weight (-1) one, the least crowded first."""
-    lonely = np.flatnonzero(partner < 0)
-    emptiest = np.argsort(np.bincount(partner[partner >= 0], minlength=n_weights), kind="stable")
-    company = partner.copy()
-    company[lonely] = emptiest[np.arange(len(lonely)) % n_weights]
-    return company
+def _with_owner(owner: IndexArray, n_weights: int) -> IndexArray:
+    """Give each epigraph variable that is of no weight (-1) to one, those with the fewest first."""
+    free = np.flatnonzero(owner < 0)
+    by_count = np.argsort(np.bincount(owner[owner >= 0], minlength=n_weights), kind="stable")
+    complete = owner.copy()
+    complete[free] = by_count[np.arange(len(free)) % n_weights]
+    return complete
 
 
 def _rank(of: IndexArray) -> IndexArray:
@@ -236,10 +237,10 @@ def _rank(of: IndexArray) -> IndexArray:
     return rank
 
 
-def _placed(
-    what: IndexArray, line: IndexArray, weight: IndexArray, n_weights: int, nothing: int, least: int = 0
+def _table(
+    values: IndexArray, line: IndexArray, weight: IndexArray, n_weights: int, nothing: int, n_lines: int = 0
 ) -> IndexArray:
-    """A table (lines × weights, at least so many lines) of `what`, and of `nothing` elsewhere."""
-    table = np.full((max(int(line.max(initial=-1)) + 1, least), n_weights), nothing)
-    table[line, weight] = what
+    """A table (lines × weights, at least `n_lines`) of `values`, and of `nothing` elsewhere."""
+    table = np.full((max(int(line.max(initial=-1)) + 1, n_lines), n_weights), nothing)
+    table[line, weight] = values
     return table

@@ -48,7 +48,7 @@ class Dot:
     y: float
     low: float
     high: float
-    chance: tuple[float, float] | None
+    placebo: tuple[float, float] | None
     words: str
 
 
@@ -155,12 +155,12 @@ def _events(study: "Study") -> Picture | None:
     shown = [each for each in study.events if each.events]
     if not shown:
         return None
-    reach = [np.nan_to_num(each.critical * each.error) for each in shown]
+    reach = [np.nan_to_num(each.critical_value * each.error) for each in shown]
     edges = [each.abnormal + sign * room for each, room in zip(shown, reach, strict=True) for sign in (-1, 1)]
     scale = _scale(np.concatenate(edges))
     offsets = shown[0].offsets
     x = np.linspace(LEFT, RIGHT, len(offsets))
-    lines = [_event_line(each.name, each.abnormal, each.critical * each.error, x, scale) for each in shown]
+    lines = [_event_line(each.name, each.abnormal, each.critical_value * each.error, x, scale) for each in shown]
     ends = "; ".join(f"{each.name}, {each.events:,} events: {BASIS(each.abnormal[-1])} bp" for each in shown)
     words = (
         f"Cumulative abnormal return (less the mean of all assets) from session -5 to +10, basis points: {ends}. "

@@ -3,19 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, StrictUndefined, Template
-from markupsafe import Markup
-
 from backtest.signal_study.output.charts import pictures
 from backtest.signal_study.output.tables import PARTS, rows_of, span
 from newsfolio.shared.atomic import write_text
-from newsfolio.shared.page import asset, page_style
+from newsfolio.shared.page import render_page
 
 if TYPE_CHECKING:
     from backtest.signal_study.study import Study
-
-# No script at all; pictures are drawn by the markup itself.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
 def write_study(found: "Study", path: str | Path, *, title: str) -> Path:
@@ -28,23 +22,23 @@ def write_study(found: "Study", path: str | Path, *, title: str) -> Path:
 
 def study_html(found: "Study", *, title: str) -> str:
     """Return the page of `write_study`."""
-    tables = [(part, rows) for part in PARTS if (rows := rows_of(found, part))]
-    return _template().render(
-        title=title,
-        verdict=found.verdict,
-        alarms=list(found.alarms.values()),
-        span=span(found),
-        entry=found.entry,
-        shuffles=found.shuffles,
-        tests=str(found.tests),
-        notes=found.notes,
-        pictures=pictures(found),
-        tables=tables,
-        policy=POLICY,
-        style=Markup(page_style() + asset("backtest.signal_study.output", "study.css")),  # noqa: S704 - our own files
-    )
+    drawn = pictures(found)
+    content = {
+        "title": f"What is {title} worth?",
+        "span": f"{span(found)}; returns before costs",
+        "lead": [found.verdict],
+        "notices": list(found.alarms.values()),
+        "sections": [*((each.key, each.title) for each in drawn), ("tables", "All figures"), ("notes", "Notes")],
+        "closing": "What was so in the past promises nothing. ",
+        "entry": found.entry,
+        "shuffles": found.shuffles,
+        "tests": str(found.tests),
+        "notes": found.notes,
+        "pictures": drawn,
+        "tables": [(part, _with_minus(rows)) for part in PARTS if (rows := rows_of(found, part))],
+    }
+    return render_page("backtest.signal_study.output", "study.html.jinja", content, style="study.css")
 
 
-def _template() -> Template:
-    strict = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return strict.from_string(asset("backtest.signal_study.output", "study.html.jinja"))
+def _with_minus(rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    return [(name, *(cell.replace("-", "\u2212") for cell in cells)) for name, *cells in rows]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from backtest.statistics.significance import LEVEL
+from newsfolio.shared.text_table import text_table
 
 if TYPE_CHECKING:
     from backtest.signal_study.study import Study
@@ -116,7 +117,7 @@ def _lines(study: "Study") -> Iterator[str]:
     for part in PARTS if study.has_figures else ():
         rows = [row for row in rows_of(study, part) if part.section != "quantile return" or _is_shown(row[0])]
         if rows:
-            yield from ("", f"{part.title} ({part.unit})", *_aligned([("", *part.columns), *rows]))
+            yield from ("", f"{part.title} ({part.unit})", text_table([("", *part.columns), *rows]))
         elif part.section in study.figures.index.get_level_values(0):
             yield from ("", f"{part.title}: none, for want of sessions or of names")
 
@@ -124,11 +125,3 @@ def _lines(study: "Study") -> Iterator[str]:
 def _is_shown(name: str) -> bool:
     """Of the quantiles, those of one session and the spreads; the page and the JSON have all."""
     return ", 1 session," in name or name.endswith("top less bottom")
-
-
-def _aligned(rows: list[tuple[str, ...]]) -> Iterator[str]:
-    """Columns padded to their widest cell, the first to the left."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for first, *rest in rows:
-        cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))]
-        yield "  ".join(cells).rstrip()

@@ -9,8 +9,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from allocation import AllocationError, MissingPriceError
-from allocation.live import Holdings, Rules, client_id, size_orders
-from backtest.engine.book import Book, Costs, fill
+from allocation.execution.book import Book
+from allocation.execution.costs import FREE, Impact
+from allocation.execution.fill import fill
+from allocation.live import Costs, Holdings, Rules, client_id, size_orders
 
 
 def case(seed, n=5, whole=False, gaps=False):
@@ -32,9 +34,9 @@ def case(seed, n=5, whole=False, gaps=False):
 @given(seed=st.integers(0, 10**6), rate=st.sampled_from([0.0, 0.001, 0.02]))
 def test_fractions_are_the_backtests_fill(seed, rate):
     targets, standing, fills = case(seed, gaps=True)
-    basket = size_orders(targets, standing, fills, Rules(rate))
+    basket = size_orders(targets, standing, fills, costs=Costs.of(rate))
     book = Book(standing.shares.to_numpy(), standing.cash)
-    expected = fill(book, targets.to_numpy(), fills.to_numpy(), standing.marks.to_numpy(), Costs(rate, 0.0))
+    expected = fill(book, targets.to_numpy(), fills.to_numpy(), standing.marks.to_numpy(), Costs.of(rate))
     traded = basket.shares.reindex(targets.index, fill_value=0.0)
     np.testing.assert_allclose(traded, expected.traded, atol=1e-9)
     assert basket.cash == pytest.approx(expected.book.cash, abs=1e-6)
@@ -48,7 +50,7 @@ def test_fractions_are_the_backtests_fill(seed, rate):
 )  # fmt: skip
 def test_every_basket_keeps_the_rules(seed, lot, minimum, reserve):
     targets, standing, fills = case(seed, whole=lot >= 1.0, gaps=True)
-    rules = Rules(0.001, lot, minimum, reserve)
+    rules = Rules(lot, minimum=minimum, reserve=reserve)
     basket = size_orders(targets, standing, fills, rules)
     lots = basket.shares / lot
     np.testing.assert_allclose(lots, np.round(lots), atol=1e-6)
@@ -61,10 +63,10 @@ def test_every_basket_keeps_the_rules(seed, lot, minimum, reserve):
     assert basket.shares.index.isin(targets.dropna().index).all()
 
 
-def deviation(trades, targets, standing, rules, nav):
+def deviation(trades, targets, standing, rate, nav):
     """Money in the wrong place, cash included, by plain arithmetic; infinite where cash runs out."""
     paid = trades * standing.marks.to_numpy()
-    cash = standing.cash - paid.sum() - rules.rate * np.abs(paid).sum()
+    cash = standing.cash - paid.sum() - rate * np.abs(paid).sum()
     after = standing.shares.to_numpy() * standing.marks.to_numpy() + paid
     wanted = targets.to_numpy() * nav
     return np.inf if cash < 0 else np.abs(after - wanted).sum() + abs(cash - (nav - wanted.sum()))
@@ -75,20 +77,20 @@ def deviation(trades, targets, standing, rules, nav):
 def test_whole_shares_are_within_the_stated_gap_of_the_best_there_is(seed):
     """Every basket of three assets within two shares of the ideal is tried."""
     targets, standing, fills = case(seed, n=3, whole=True)
-    rules = Rules(0.001, lot=1.0)
-    exact = size_orders(targets, standing, fills, Rules(0.001)).shares.reindex(targets.index, fill_value=0.0)
+    rules = Rules(lot=1.0)
+    exact = size_orders(targets, standing, fills).shares.reindex(targets.index, fill_value=0.0)
     nav = standing.nav - 0.001 * float((exact * fills).abs().sum())
     basket = size_orders(targets, standing, fills, rules)
     grids = [np.floor(trade) + np.arange(-1, 3) for trade in exact]
     assume(all((grid + held >= 0).all() for grid, held in zip(grids, standing.shares, strict=True)))
-    least = min(deviation(np.array(trades), targets, standing, rules, nav) for trades in product(*grids))
+    least = min(deviation(np.array(trades), targets, standing, 0.001, nav) for trades in product(*grids))
     ours = basket.tracking_error * 2.0 * nav
     assert ours <= least + basket.gap * 2.0 * nav + 1e-6
 
 
 def test_the_gap_is_a_tenth_of_a_basis_point_even_for_many_assets():
     targets, standing, fills = case(1, n=100, whole=True)
-    basket = size_orders(targets, standing, fills, Rules(0.001, lot=1.0))
+    basket = size_orders(targets, standing, fills, Rules(lot=1.0))
     assert basket.gap < 1e-4
     assert basket.cash >= 0.0
 
@@ -103,15 +105,14 @@ def test_whole_shares_are_as_near_as_those_of_pyportfolioopt(seed, n, invested):
     targets = pd.Series(random.dirichlet(np.ones(n)) * invested, prices.index)
     nav = float(random.uniform(2_000.0, 50_000.0))
     standing = Holdings(prices * 0.0, prices, nav)
-    rules = Rules(0.0, lot=1.0)
-    basket = size_orders(targets, standing, prices, rules)
+    basket = size_orders(targets, standing, prices, Rules(lot=1.0), FREE)
     ours, gap = basket.tracking_error * 2.0 * nav, basket.gap * 2.0 * nav
     theirs = {}
     for name in ("lp_portfolio", "greedy_portfolio"):
         allocation = pypfopt.DiscreteAllocation(targets.to_dict(), prices, total_portfolio_value=nav)
         shares, _ = allocation.lp_portfolio() if name == "lp_portfolio" else allocation.greedy_portfolio()
         trades = pd.Series(shares, dtype=float).reindex(prices.index, fill_value=0.0).to_numpy()
-        theirs[name] = deviation(trades, targets, standing, rules, nav)
+        theirs[name] = deviation(trades, targets, standing, 0.0, nav)
         assert ours <= theirs[name] + gap + 1e-6
     if invested == 1.0:
         assert theirs["lp_portfolio"] <= ours * (1.0 + 1e-3) + 1e-6  # their solver stops 1e-4 from its optimum
@@ -130,10 +131,35 @@ def test_the_order_of_the_assets_changes_nothing(seed):
 def test_a_hand_computed_basket():
     """NAV 1,000: half in A at 100 is five shares; half in B at 300 is 1.67, of which the cash pays for one."""
     standing = Holdings(pd.Series({"A": 0.0, "B": 0.0}), pd.Series({"A": 100.0, "B": 300.0}), 1_000.0)
-    basket = size_orders(pd.Series({"A": 0.5, "B": 0.5}), standing, standing.marks, Rules(0.0, lot=1.0))
+    basket = size_orders(pd.Series({"A": 0.5, "B": 0.5}), standing, standing.marks, Rules(lot=1.0), FREE)
     assert basket.shares.to_dict() in ({"A": 5.0, "B": 1.0}, {"A": 7.0, "B": 1.0}, {"A": 4.0, "B": 2.0})
     assert basket.tracking_error == pytest.approx(0.1 if basket.shares["B"] == 2.0 else 0.2)
     assert basket.shares.to_dict() == {"B": 2.0, "A": 4.0}
+
+
+def test_whole_shares_are_whole_also_where_a_fraction_is_held():
+    prices = pd.Series({"A": 1.0})
+    held = Holdings(pd.Series({"A": 0.3}), prices, 100.0)
+    assert size_orders(pd.Series({"A": 0.053}), held, prices, Rules(lot=1.0), FREE).shares.to_dict() == {"A": 5.0}
+
+
+def test_minimum_and_per_share_commissions_are_paid_for():
+    """Fully invested with 5 of minimum on each order: the cash pays for every lot and for its commission."""
+    for seed in range(10):
+        targets, holdings, fills = case(seed, whole=True)
+        costs = Costs(0.0, 0.0005, per_share=0.01, minimum=5.0)
+        for rules in (Rules(), Rules(lot=1.0), Rules(lot=0.01)):
+            orders = size_orders(targets / targets.sum(), holdings, fills, rules, costs)
+            paid = orders.shares * orders.prices
+            fees = np.maximum(5.0, 0.01 * orders.shares.abs()) + 0.0005 * paid.abs()
+            assert orders.cash == pytest.approx(holdings.cash - paid.sum() - fees.sum(), abs=1e-6)
+            assert orders.cash >= -1e-6
+
+
+def test_costs_that_nobody_knows_in_advance_are_refused():
+    targets, holdings, fills = case(1)
+    with pytest.raises(AllocationError, match="impact of an order is not known when it is sized: raise the commi"):
+        size_orders(targets, holdings, fills, costs=Costs(impact=Impact(fills.to_frame().T)))
 
 
 def test_what_cannot_be_traded_is_said():
@@ -152,9 +178,10 @@ def test_client_ids_are_the_same_for_the_same_decision_only():
     assert all(len(name) <= 48 and name.startswith("nf-2022092") for name in made)
 
 
-@pytest.mark.parametrize("wrong", [{"rate": 10.0}, {"lot": -1.0}, {"minimum": -5.0}, {"reserve": 1.0}])
+@pytest.mark.parametrize("wrong", [{"leverage": 0.5}, {"lot": -1.0}, {"minimum": -5.0}, {"reserve": 1.0}])
 def test_rules_that_no_broker_has_are_refused(wrong):
-    with pytest.raises(AllocationError, match=f"no orders under Rules.*: {next(iter(wrong))} must"):
+    (name, value), *_ = wrong.items()
+    with pytest.raises(AllocationError, match=f"^{name} is {value:g}: give "):
         Rules(**wrong)
 
 

@@ -19,8 +19,8 @@ def prior(case):
 def test_equals_the_form_with_inverse_matrices(seed, tau):
     """[(tau Sigma)^-1 + P' Omega^-1 P]^-1 [(tau Sigma)^-1 pi + P' Omega^-1 q], the form of the paper."""
     case = problem(seed)
-    opinions = [InvestorView({"A01": 1.0, "A02": -1.0}, 5e-4, 2e-3), InvestorView({"A05": 1.0}, -1e-3, 1e-3)]
-    found = black_litterman(prior(case), case.risk, opinions, uncertainty=tau)
+    views = [InvestorView({"A01": 1.0, "A02": -1.0}, 5e-4, 2e-3), InvestorView({"A05": 1.0}, -1e-3, 1e-3)]
+    found = black_litterman(prior(case), case.risk, views, uncertainty=tau)
     p = np.zeros((2, 8))
     p[0, 1], p[0, 2], p[1, 5] = 1, -1, 1
     precision, doubt = np.linalg.inv(tau * case.sigma), np.diag([1 / 4e-6, 1 / 1e-6])
@@ -30,7 +30,7 @@ def test_equals_the_form_with_inverse_matrices(seed, tau):
     np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-12)
 
 
-def test_no_opinion_and_one_that_repeats_the_equilibrium_change_nothing():
+def test_no_view_and_one_that_repeats_the_equilibrium_change_nothing():
     case = problem(1)
     same = InvestorView({"A03": 1.0}, float(prior(case)["A03"]), 1e-3)
     assert black_litterman(prior(case), case.risk, []).equals(prior(case))
@@ -50,10 +50,10 @@ def test_between_doubt_and_certainty():
 
 def test_what_is_wrong_is_named():
     case = problem(1)
-    with pytest.raises(AllocationError, match="an opinion names TSLA, which the risk model lacks"):
+    with pytest.raises(AllocationError, match="a view names TSLA, which the risk model lacks"):
         black_litterman(prior(case), case.risk, [InvestorView({"TSLA": 1.0}, 0.01, 0.01)])
     with pytest.raises(AllocationError, match="uncertainty is -1"):
         black_litterman(prior(case), case.risk, [InvestorView({"A03": 1.0}, 0.01, 0.01)], uncertainty=-1.0)
     for wrong in ({}, {"A03": 1.0}):
-        with pytest.raises(AllocationError, match="is no opinion"):
+        with pytest.raises(AllocationError, match="is not a view"):
             InvestorView(wrong, np.nan, 0.0)

@@ -315,7 +315,7 @@ def test_without_decay_not_a_bit_differs_from_the_plain_formula(horizon):
 
 @pytest.mark.parametrize("decay", ["fast", -0.1, 1.1, np.nan, None])
 def test_a_decay_that_is_none_is_refused(decay):
-    with pytest.raises(AllocationError, match="decay is .*: give a number from 0 to 1, or 'fit'"):
+    with pytest.raises(AllocationError, match="decay is .*: pass a number from 0 to 1, or 'fit'"):
         Grinold(decay=decay)
 
 
@@ -331,20 +331,20 @@ def random_covariance(seed, n_assets=5):
 
 @settings(max_examples=25)
 @given(seed=SEEDS, ic=st.floats(0.01, 0.9), silent=st.integers(0, 4))
-def test_scores_are_opinions_on_each_asset(seed, ic, silent):
-    """The same numbers from the general formula: one opinion for each score, s sd / IC of sd sqrt(1/IC^2 - 1)."""
+def test_scores_are_views_on_each_asset(seed, ic, silent):
+    """The same numbers from the general formula: one view for each score, s sd / IC of sd sqrt(1/IC^2 - 1)."""
     covariance = random_covariance(seed)
     score = pd.Series(np.random.default_rng(seed).standard_normal(5), index=covariance.index)
     score.iloc[:silent] = np.nan
     sds = pd.Series(np.sqrt(np.diag(covariance)), index=covariance.index)
     equilibrium = pd.Series(0.001, index=covariance.index)
-    opinions = [
+    views = [
         InvestorView({asset: 1.0}, 0.001 + score[asset] * sds[asset] / ic, sds[asset] * np.sqrt(1 / ic**2 - 1))
         for asset in score.dropna().index
     ]
     factors = pd.DataFrame(np.linalg.cholesky(covariance.to_numpy()), index=covariance.index)
     risk = RiskModel(factors, pd.Series(0.0, index=covariance.index))
-    expected = black_litterman(equilibrium, risk, opinions) - equilibrium
+    expected = black_litterman(equilibrium, risk, views) - equilibrium
     np.testing.assert_allclose(spread_scores(ic, covariance, score), expected, rtol=1e-7, atol=1e-12)
 
 

@@ -295,7 +295,7 @@ def test_a_setting_that_means_nothing_is_refused(setting):
 
 @pytest.mark.parametrize("decay", ["fast", -0.1, 1.1, np.nan, None])
 def test_a_decay_that_is_none_is_refused(decay):
-    with pytest.raises(AllocationError, match="decay is .*: give a number from 0 to 1, or 'fit'"):
+    with pytest.raises(AllocationError, match="decay is .*: pass a number from 0 to 1, or 'fit'"):
         CrossSectionalRidge(decay=decay)
 
 

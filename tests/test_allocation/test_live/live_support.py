@@ -51,13 +51,13 @@ class Desk:
     url: str
     bars: Bars = field(default_factory=market)
     policy: object = field(default_factory=EqualWeight)
-    settings: Settings = field(default_factory=lambda: Settings(Rules(0.001), EASY))
+    settings: Settings = field(default_factory=lambda: Settings(Rules(), EASY))
     inputs: Inputs | None = None
 
     @contextmanager
     def opened(self, **options):
         with open_ledger(self.url, **options) as ledger:
-            yield ledger, PaperBroker(ledger, self.settings.rules.rate, CASH)
+            yield ledger, PaperBroker(ledger, self.settings.costs, CASH)
 
     def step(self, session, *, now=None, dry_run=False, wait=60.0, **changes):
         inputs = self.inputs or Inputs(self.bars)

@@ -16,7 +16,7 @@ import pytest
 from fake_alpaca import KEYS, Exchange, serving
 from live_support import EASY, NIGHT, SESSIONS, Tilted, ended, in_a_child, kill_at, market
 
-from allocation.live import AlpacaBroker, Inputs, Rules, Settings, open_ledger, rebalance
+from allocation.live import AlpacaBroker, Costs, Inputs, Rules, Settings, open_ledger, rebalance
 
 NIGHTS = SESSIONS[10:12]
 BARS = market()
@@ -31,7 +31,7 @@ class Account:
     ledger: str
 
     def step(self, day):
-        settings = Settings(Rules(0.0005, lot=1.0, minimum=1.0, reserve=0.02), EASY)
+        settings = Settings(Rules(lot=1.0, minimum=1.0, reserve=0.02), EASY, costs=Costs.of(0.0005))
         broker = AlpacaBroker(*KEYS, self.url, timeout=5.0, pause=0.01)
         with open_ledger(self.ledger) as ledger:
             now = day.tz_localize("UTC") + NIGHT

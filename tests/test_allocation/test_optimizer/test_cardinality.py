@@ -76,8 +76,9 @@ def test_a_choice_that_cannot_be_made_is_an_error():
     program = MeanVariance(case.assets, NetUtility(), (*FULL, MaxHoldings(2, largest=0.4)))
     with pytest.raises(
         OptimizationError,
-        match=r"SCIP infeasible\): the constraints contradict each other: NetExposure.* \(would have to give 0.2\)"
-        r" and MaxHoldings\(count=2, largest=0.4\) \(would have to give 0.2\)",
+        match=r"SCIP infeasible\): the constraints contradict each other: "
+        r"NetExposure.* \(would have to be relaxed by 0.2\)"
+        r" and MaxHoldings\(count=2, largest=0.4\) \(would have to be relaxed by 0.2\)",
     ):
         program.weights(case.mu, case.risk, case.held)
 
@@ -87,7 +88,7 @@ def test_a_choice_that_cannot_be_made_is_an_error():
 def test_the_ladder_serves_where_no_choice_can_be_made(relaxed, status):
     case = problem(1)
     rules = (*FULL, MaxWeight(0.3), MaxHoldings(2))
-    decision = MeanVariance(case.assets, NetUtility(), rules, ladder=RelaxationOrder(relaxed)).decide(
+    decision = MeanVariance(case.assets, NetUtility(), rules, relaxation_order=RelaxationOrder(relaxed)).decide(
         case.mu, case.risk, case.held
     )
     assert decision.status == status
@@ -101,7 +102,7 @@ def test_the_ladder_serves_where_no_choice_can_be_made(relaxed, status):
 def test_without_scip_the_remedy_is_named(monkeypatch):
     monkeypatch.setattr(cp, "installed_solvers", list)
     case = problem(1)
-    with pytest.raises(OptimizationError, match=r'whole numbers need SCIP: pip install "newsfolio\[integer\]"'):
+    with pytest.raises(OptimizationError, match=r'cardinality rules need SCIP: pip install "newsfolio\[integer\]"'):
         MeanVariance(case.assets, NetUtility(), (*FULL, MaxHoldings(2))).weights(case.mu, case.risk, case.held)
 
 

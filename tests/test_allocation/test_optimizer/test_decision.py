@@ -157,6 +157,6 @@ def test_cash_is_what_the_budget_leaves():
     """A fifth is locked elsewhere: nothing invested is four fifths in cash."""
     case = problem(1)
     program = MeanVariance(ASSETS, NetUtility(5.0, 0.0), (LongOnly(), NetExposure(0.0, 0.0)))
-    decision = program.decide(case.mu, case.risk, case.held, locked=0.2)
+    decision = program.decide(case.mu, case.risk, case.held, untradable_weight=0.2)
     assert decision.budget == pytest.approx(0.8)
     assert "0 of 8 assets, cash 80.00%" in str(decision)

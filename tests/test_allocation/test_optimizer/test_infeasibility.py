@@ -81,13 +81,13 @@ def test_the_error_says_it_all():
         program.weights(CASE.mu, CASE.risk, CASE.held)
     assert str(caught.value) == (
         "no optimal weights (CLARABEL infeasible): the constraints contradict each other: MinCash(fraction=0.5) (would "
-        "have to give 0.2) and NetExposure(least=0.7, most=1.0) (would have to give 0.2): loosen one"
+        "have to be relaxed by 0.2) and NetExposure(least=0.7, most=1.0) (would have to be relaxed by 0.2): loosen one"
     )
 
 
 def laddered(ladder, rules=None):
     rules = rules or [LongOnly(), MinCash(0.5), NetExposure(0.7, 1.0), MaxTurnover(0.01)]
-    return MeanVariance(CASE.assets, NetUtility(), rules, ladder=ladder).decide(CASE.mu, CASE.risk, CASE.held)
+    return MeanVariance(CASE.assets, NetUtility(), rules, relaxation_order=ladder).decide(CASE.mu, CASE.risk, CASE.held)
 
 
 def test_the_ladder_gives_way_in_order_and_by_as_little_as_needed(caplog):
@@ -124,12 +124,12 @@ def test_nothing_gives_way_where_nothing_must():
 
 
 def test_a_ladder_of_unknown_rules_is_refused():
-    with pytest.raises(OptimizationError, match="the ladder relaxes MaxWeight.*none of the rules"):
+    with pytest.raises(OptimizationError, match="the relaxation order has MaxWeight.*none of the rules"):
         laddered(RelaxationOrder((MaxWeight(0.1),)))
 
 
 def test_an_unbounded_program_names_what_grows():
     rules = [lambda s: [s.weights[1:] <= 1.0, s.weights >= 0]]
     program = MeanVariance(CASE.assets, lambda s: s.expected_return, rules)
-    with pytest.raises(OptimizationError, match="unbounded.*add a risk term or bounds; without end grow A00"):
+    with pytest.raises(OptimizationError, match="unbounded.*add a risk term or bounds; unbounded in A00"):
         program.weights(CASE.mu.abs(), CASE.risk, CASE.held)

@@ -93,9 +93,9 @@ def test_each_step_obeys_the_rules():
     ("n_steps", "rules", "means", "complaint"),
     [
         (0, RULES, forecasts(1), "n_steps is 0"),
-        (3, RULES, forecasts(1, 1), "2 forecasts for 3 steps: give one for each"),
-        (2, RULES, forecasts(1, np.nan), r"expected return of step 2 of A00 \(nan\), .* and 3 more is no finite"),
-        (2, (MaxHoldings(2),), forecasts(1, 1), "whole numbers cannot be planned ahead"),
+        (3, RULES, forecasts(1, 1), "2 forecasts for 3 steps: pass one for each"),
+        (2, RULES, forecasts(1, np.nan), r"expected return of step 2 of A00 \(nan\), .* and 3 more is not a finite"),
+        (2, (MaxHoldings(2),), forecasts(1, 1), "cardinality rules cannot be planned ahead"),
         (2, (LongOnly(), lambda s: [s.cash >= 2]), forecasts(1, 1), "no optimal plan .*infeasible"),
     ],
 )
@@ -109,6 +109,6 @@ def test_a_plan_that_cannot_be_made_names_the_rules():
     plan = MultiPeriod(case.assets, NetUtility(), (LongOnly(), MaxWeight(0.05), NetExposure(1.0, 1.0)), n_steps=2)
     means = pd.DataFrame([case.mu, case.mu])
     with pytest.raises(
-        OptimizationError, match=r"at the first step: MaxWeight\(limit=0.05\) \(would have to give 0.6\)"
+        OptimizationError, match=r"at the first step: MaxWeight\(limit=0.05\) \(would have to be relaxed by 0.6\)"
     ):
         plan.plan(means, case.risk, case.held)

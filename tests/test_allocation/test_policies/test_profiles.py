@@ -81,7 +81,7 @@ def test_more_rules_can_stand_beside_a_profile():
 def test_a_policy_is_a_plain_sentiment_policy():
     policy = AGGRESSIVE.policy()
     assert isinstance(policy, SentimentPolicy)
-    assert policy.ladder == RelaxationOrder(())
+    assert policy.relaxation_order == RelaxationOrder(())
 
 
 @pytest.mark.parametrize("change", [{"risk_aversion": 0.0}, {"most_per_asset": 1.5}, {"least_cash": 1.0},

@@ -246,7 +246,7 @@ def test_numbers_given_by_name_follow_from_the_view():
     """Each asset's cost is its own volatility: what moves most is traded least."""
     spread = {"spread": lambda view: view.prices.pct_change(fill_method=None).std()}
     plain = SentimentPolicy(forecast=POLICY.forecast, cost=0.0)
-    costly = SentimentPolicy(forecast=POLICY.forecast, cost=0.0, terms=(LinearCost("spread"),), given=spread)
+    costly = SentimentPolicy(forecast=POLICY.forecast, cost=0.0, terms=(LinearCost("spread"),), parameters=spread)
     view = view_of(4, held=0.15)
     moved = [(policy_(view) - view.held).abs().sum() for policy_ in (plain, costly)]
     assert moved[1] < 0.5 * moved[0]
@@ -257,7 +257,7 @@ def test_a_ladder_lets_the_policy_go_on_after_a_move_of_the_market():
     view = view_of(held=[0.8, 0.2, 0.0, 0.0, 0.0])
     with pytest.raises(OptimizationError, match="contradict each other: MaxWeight.*MaxTurnover"):
         SentimentPolicy(constraints=rules)(view)
-    gone_on = SentimentPolicy(constraints=rules, ladder=RelaxationOrder((MaxTurnover(0.1),)))(view)
+    gone_on = SentimentPolicy(constraints=rules, relaxation_order=RelaxationOrder((MaxTurnover(0.1),)))(view)
     assert gone_on.max() <= 0.25 + 1e-6
 
 
@@ -266,7 +266,7 @@ def test_tables_may_name_assets_that_do_not_trade_today():
     found = SentimentPolicy(constraints=(LongOnly(), GroupBounds(groups, {"first": 0.1})))(view_of(missing=["BBB"]))
     assert found["AAA"] <= 0.1 + 1e-6
     unknown = SentimentPolicy(constraints=(LongOnly(), GroupBounds({**groups, "ZZZ": "second"}, {"first": 0.1})))
-    with pytest.raises(OptimizationError, match="the group second has ZZZ, which no price column has"):
+    with pytest.raises(OptimizationError, match="the group second has ZZZ without a price column"):
         unknown(view_of())
 
 
@@ -277,7 +277,7 @@ def test_terms_are_added_to_the_objective():
 
 
 def test_only_so_many_universes_are_kept_compiled(monkeypatch):
-    monkeypatch.setattr(policies, "MOST_UNIVERSES", 2)
+    monkeypatch.setattr(policies, "MAX_PROGRAMS", 2)
     fresh = SentimentPolicy(forecast=NoView())
     for missing in ((), ("AAA",), ("BBB",), ("AAA",), ("CCC",)):
         fresh(view_of(missing=missing))

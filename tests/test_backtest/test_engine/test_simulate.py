@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from support import random_prices
 
 from allocation import AllocationError, FrameError, MissingPriceError
+from allocation.execution.costs import FREE
 from backtest import Costs, Events, Impact, Rules, simulate, vwap_proxy
-from backtest.engine.book import FREE
 
 PRICES = random_prices(1, 40)
 DAYS = PRICES.index

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from allocation import FrameError
-from backtest.engine.costs import CostBreakdown
+from allocation.execution.costs import CostBreakdown
 from backtest.engine.simulate import _filled
 from backtest.engine.trade_log import TradeLog
 from backtest.engine.vectorbt_books import money_of

@@ -220,7 +220,7 @@ def test_an_answer_that_is_no_row_of_weights_is_named_with_its_date(answer, mess
         ),
         pytest.param(
             lambda view: pd.concat([view.held, view.held[:1]]),
-            "AAA twice",
+            "duplicate weight for AAA",
         ),
         pytest.param(
             lambda view: view.held + 1j,

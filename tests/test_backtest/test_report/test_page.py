@@ -15,9 +15,9 @@ import pytest
 
 from allocation.errors import FrameError
 from backtest.report.charts import MINUS, MOST_ASSETS, largest_weights, weights_chart
-from backtest.report.page import write_report
-from backtest.report.tables import AGAINST, RATIOS, monthly_returns, worst_drawdowns
-from backtest.result.benchmark import against
+from backtest.report.page import Report, write_report
+from backtest.report.tables import BENCHMARK_FIGURES, RATIOS, monthly_returns, worst_drawdowns
+from backtest.result.benchmark import compare_with_benchmark
 from backtest.result.result import Result
 from backtest.signal_study.information_coefficient import InformationCoefficient, Placebo
 from backtest.sweeps.sweep import Sweep
@@ -90,12 +90,18 @@ def full_report(folder: Path) -> Path:
         {"text": "Profit rises", "score": 0.8, "url": "//example.org"},
         {"text": "Profit lost", "score": -0.7, "url": " java\nscript:alert(1)"},
     )
-    return write_report(
-        folder / "report.html", results, title=f"Title {HOSTILE}", notice="The market is simulated.",
-        coefficients=[coefficient(results[0])], signal=signal_of(results[0]), headlines=headlines,
-        placebo=Placebo((-0.02, 0.0, 0.03)), sweep=sweep_of([random_result("x", seed=seed) for seed in range(4)]),
+    report = Report(
+        title=f"Title {HOSTILE}",
+        results=results,
+        notice="The market is simulated.",
+        coefficients=[coefficient(results[0])],
+        signal=signal_of(results[0]),
+        headlines=headlines,
+        placebo=Placebo((-0.02, 0.0, 0.03)),
+        sweep=sweep_of([random_result("x", seed=seed) for seed in range(4)]),
         manifest={"seed": 7, "model": {"name": HOSTILE, "labels": ["a", "b"]}},
-    )  # fmt: skip
+    )
+    return write_report(report, folder / "report.html")
 
 
 class Page(HTMLParser):
@@ -162,16 +168,18 @@ def test_every_ratio_has_its_interval(page: Page) -> None:
 
 
 def test_each_benchmark_has_its_column(page: Page) -> None:
-    found = against(random_result("x"), random_result("y", seed=3)).figures()
+    found = compare_with_benchmark(random_result("x"), random_result("y", seed=3)).figures()
     texts = [text for text in page.texts if text]
-    for name, words, form, sure in AGAINST:
+    for name, words, form, sure in BENCHMARK_FIGURES:
         ends = [f"{found[f'{name}_{end}']:{form}}" for end in ("low", "high") if sure]
         cell = f"{found[name]:{form}}" + (f" ({' to '.join(ends)})" if sure else "")
         assert texts[texts.index(words) + 1] == cell.replace("-", MINUS)
 
 
 def test_a_capacity_that_is_known_is_told(tmp_path: Path) -> None:
-    text = write_report(tmp_path / "x.html", [random_result("x")], title="x", capacity=12_345_678.9).read_text("utf-8")
+    text = write_report(
+        Report(results=[random_result("x")], title="x", capacity=12_345_678.9), tmp_path / "x.html"
+    ).read_text("utf-8")
     assert "<td>12,345,679</td>" in text
 
 
@@ -245,13 +253,17 @@ def test_the_same_results_give_the_same_bytes(path: Path, tmp_path: Path) -> Non
 def test_ten_years_of_a_hundred_assets_are_small(tmp_path: Path) -> None:
     results = [random_result(f"result {seed}", 2520, 100, seed) for seed in range(4)]
     signal, ic = signal_of(results[0]), coefficient(results[0])
-    path = write_report(tmp_path / "big.html", results, title="Big", signal=signal, coefficients=[ic, ic])
+    path = write_report(
+        Report(results=results, title="Big", signal=signal, coefficients=[ic, ic]), tmp_path / "big.html"
+    )
     assert path.stat().st_size < 5_000_000
 
 
 @pytest.mark.parametrize("nav", [[1.0, 1.0, 1.0], [1.0, 1.2], [1.0]])
 def test_a_result_without_risk_or_length_is_still_reported(nav: list[float], tmp_path: Path) -> None:
-    text = write_report(tmp_path / "still.html", [result_of(nav)], title="Still").read_text(encoding="utf-8")
+    text = write_report(Report(results=[result_of(nav)], title="Still"), tmp_path / "still.html").read_text(
+        encoding="utf-8"
+    )
     assert not [each for each in Page(text).texts if "nan" in each]
     assert "never fell below" in text
     assert 'id="signal"' not in text
@@ -259,16 +271,16 @@ def test_a_result_without_risk_or_length_is_still_reported(nav: list[float], tmp
 
 def test_no_result_and_headlines_without_text_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FrameError, match="at least one result"):
-        write_report(tmp_path / "none.html", [], title="None")
+        write_report(Report(results=[], title="None"), tmp_path / "none.html")
     headlines = pd.DataFrame({"published": ["2020-01-01"], "asset": ["A"]})
     with pytest.raises(FrameError, match="headlines lacks text"):
-        write_report(tmp_path / "none.html", [random_result("x")], title="None", headlines=headlines)
+        write_report(Report(results=[random_result("x")], title="None", headlines=headlines), tmp_path / "none.html")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_benchmark_over_other_sessions_is_pointed_out(tmp_path: Path) -> None:
     results = [random_result("mine", 60), random_result("shorter", 40)]
-    text = write_report(tmp_path / "spans.html", results, title="Spans").read_text(encoding="utf-8")
+    text = write_report(Report(results=results, title="Spans"), tmp_path / "spans.html").read_text(encoding="utf-8")
     assert "covers other sessions: 2014-01-06 to" in text
 
 

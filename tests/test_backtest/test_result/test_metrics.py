@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support import random_prices
 
 from allocation import FrameError
-from backtest import Costs, Events, against, attribute, capacity, drawdown_table, simulate
+from backtest import Costs, Events, attribute, capacity, compare_with_benchmark, drawdown_table, simulate
 from backtest.result import metrics
 
 YEAR = 252
@@ -83,7 +83,7 @@ def test_a_simple_book_has_the_figures_that_vectorbt_gives_it():
     assert ours.sharpe == pytest.approx(returns.sharpe_ratio(), rel=1e-10)
     assert ours.volatility == pytest.approx(returns.annualized_volatility(), rel=1e-10)
     assert ours.annual_return == pytest.approx(returns.annualized(), rel=1e-10)
-    against_it = against(ours, prices.mean(axis=1).rename("index"))
+    against_it = compare_with_benchmark(ours, prices.mean(axis=1).rename("index"))
     beta = returns.beta(prices.mean(axis=1).pct_change().iloc[1:])
     assert against_it.beta == pytest.approx(beta, rel=1e-10)
 
@@ -148,7 +148,7 @@ def book(seed=1, level=0.2, n=200, name="ours"):
 
 def test_alpha_beta_and_t_against_matrix_algebra():
     ours, index = book(), random_prices(1, 200).mean(axis=1).rename("index")
-    found = against(ours, index)
+    found = compare_with_benchmark(ours, index)
     y, x = ours.returns.to_numpy(), index.pct_change().iloc[1:].to_numpy()
     design = np.stack([np.ones(len(x)), x], axis=1)
     inverse = np.linalg.inv(design.T @ design)
@@ -174,7 +174,7 @@ def test_alpha_beta_and_t_against_matrix_algebra():
 
 def test_a_portfolio_is_its_own_benchmark():
     ours = book()
-    found = against(ours, ours)
+    found = compare_with_benchmark(ours, ours)
     assert found.active_return == found.tracking_error == 0.0
     assert found.beta == pytest.approx(1.0)
     assert np.isnan(found.information_ratio)
@@ -183,9 +183,9 @@ def test_a_portfolio_is_its_own_benchmark():
 def test_a_benchmark_with_other_sessions_is_refused():
     ours = book()
     with pytest.raises(FrameError, match="ours lacks 1 of the 200 sessions of ours, such as 2021-01-11"):
-        against(ours, ours.nav.drop(ours.nav.index[5]).rename("ours"))
+        compare_with_benchmark(ours, ours.nav.drop(ours.nav.index[5]).rename("ours"))
     with pytest.raises(FrameError, match="lacks .* sessions"):
-        against(ours, pd.Series([1.0, 2.0], pd.DatetimeIndex(["1999-01-04", "1999-01-05"]), name="old"))
+        compare_with_benchmark(ours, pd.Series([1.0, 2.0], pd.DatetimeIndex(["1999-01-04", "1999-01-05"]), name="old"))
 
 
 def test_attribution_sums_to_the_return_in_every_session():

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backtest import Result, comparison
-from backtest.cli.json_text import json_text
+from newsfolio.shared.text_table import json_text
 
 FIGURES = {
     "total_return", "annual_return", "volatility", "sharpe", "sharpe_low", "sharpe_high", "max_drawdown",
@@ -117,7 +117,7 @@ def test_a_nav_that_stands_still_has_no_sharpe_ratio():
     assert np.isnan(result.sharpe)
     assert np.isnan(result.sharpe_interval()).all()
     assert result.total_return == result.annual_return == result.max_drawdown == result.volatility == 0.0
-    assert "nan" in str(result)
+    assert "n/a" in str(result)
 
 
 def test_a_nav_that_rises_steadily_has_no_sharpe_ratio_either():

@@ -1,4 +1,4 @@
-"""Figures that are worked out once are those that are worked out each time, whatever is missing, equal or flat."""
+"""Batched correlations equal those computed row by row, whatever is missing, tied or constant."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def test_they_equal_the_correlations_row_by_row(fast, plain, seed, silent, missi
 @pytest.mark.parametrize("sessions", [0, 1, 10, 40, 50])
 def test_a_later_return_is_that_of_a_later_row(fast, plain, sessions):
     signal, returns = drawn(1)
-    found = fast(SignalRows.of(signal).first(40 - sessions), ReturnRows.of(returns).after(sessions))
+    found = fast(SignalRows.of(signal).head(40 - sessions), ReturnRows.of(returns).shift(sessions))
     expected = plain(signal[: max(40 - sessions, 0)], returns[sessions:])
     np.testing.assert_allclose(found, expected, atol=1e-13)
 
@@ -69,7 +69,7 @@ def test_a_shuffled_signal_is_as_good(shuffle):
 
 
 def test_ranks_less_their_middle_sum_to_zero_exactly():
-    spoken = SignalRows.of(drawn(4, levels=2)[0])
-    assert (spoken.from_middle.sum(axis=1) == 0.0).all()
-    np.testing.assert_array_equal(spoken.ranks, ranked(spoken.values))
-    assert spoken.n.tolist() == spoken.known.sum(axis=1).tolist()
+    rows = SignalRows.of(drawn(4, levels=2)[0])
+    assert (rows.demeaned_ranks.sum(axis=1) == 0.0).all()
+    np.testing.assert_array_equal(rows.ranks, ranked(rows.values))
+    assert rows.count.tolist() == rows.known.sum(axis=1).tolist()

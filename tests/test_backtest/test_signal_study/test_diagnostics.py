@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 from test_backtest.planted import frames, quick
 
-from backtest.signal_study.diagnostics import SMALL, ICSummary, Readings, alarms, undecided, verdict
+from backtest.signal_study.diagnostics import SMALL, Evidence, ICSummary, alarms, undecided, verdict
 
 
 def reading(mean, t, chance=(-0.02, 0.02), high=0.02):
     return ICSummary(mean, t, chance, high)
 
 
-HONEST = Readings(reading(0.05, 4.0), reading(0.04, 4.0), reading(0.04, 4.0), "next open", 0.0, reading(0.04, 4.0))
+HONEST = Evidence(reading(0.05, 4.0), reading(0.04, 4.0), reading(0.04, 4.0), "next open", 0.0, reading(0.04, 4.0))
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_each_alarm_rings_where_it_should_and_nowhere_else(change, rings):
         found = dataclasses.replace(found, delayed=reading(0.01, 0.5))
     rung = alarms(found)
     assert list(rung) == rings
-    assert ("warning" in verdict(found, rung)) == (bool(rings) and found.tradable.is_sure)
+    assert ("warning" in verdict(found, rung)) == (bool(rings) and found.tradable.is_significant)
 
 
 EXPLAINS = dataclasses.replace(HONEST, this_close=reading(0.001, 0.1), tradable=reading(0.0, 0.0))

@@ -62,7 +62,7 @@ def test_a_jump_and_a_drift_are_found_where_they_are():
 
 def covered(study, truth=(0.0, 0.0, 0.0)):
     """Whether each window's interval holds what is true."""
-    reach = study.critical * np.array(study.window_errors)
+    reach = study.critical_value * np.array(study.window_errors)
     return np.abs(np.array(study.windows) - truth) <= reach
 
 
@@ -111,7 +111,7 @@ def test_errors_are_those_of_two_way_clusters_summed_in_loops():
     counts = np.unique([t for t, _ in found], return_counts=True)[1]
     clusters = len(found) ** 2 / (counts**2).sum()
     assert study.clusters == pytest.approx(clusters)
-    assert study.freedom == pytest.approx(clusters - 1)
+    assert study.dof == pytest.approx(clusters - 1)
     expected = np.sqrt(variance * clusters / (clusters - 1)) / len(found)
     assert study.window_errors[2] == pytest.approx(expected, rel=1e-9)
 
@@ -123,11 +123,11 @@ def test_few_events_have_wide_intervals_and_those_of_one_session_none():
     events[50, :] = True
     one = event_study("", events, abnormal)
     assert one.events == 8
-    assert np.isnan([*one.window_errors, one.critical]).all()
+    assert np.isnan([*one.window_errors, one.critical_value]).all()
     events[[30, 70], 0] = True
     few = event_study("", events, abnormal)
     assert few.clusters == pytest.approx(100 / 66)
-    assert few.critical > 20
+    assert few.critical_value > 20
 
 
 def test_clusters_widen_the_error():

@@ -9,12 +9,12 @@ from scipy.stats import t as student
 from test_backtest.planted import frames, quick
 
 from allocation import Bars
-from backtest.cli.json_text import json_text
 from backtest.signal_study.figure_table import figure_table
 from backtest.signal_study.forward_returns import THIS_CLOSE, forward_returns
 from backtest.signal_study.information_coefficient import rank_ic
 from backtest.signal_study.measures import HORIZONS, measure, study_data
-from backtest.statistics.significance import bootstrap_chance, mean_interval, newey_west_error
+from backtest.statistics.significance import bootstrap_null, mean_interval, newey_west_error
+from newsfolio.shared.text_table import json_text
 
 
 def fixed_b(n, lags):
@@ -36,7 +36,7 @@ def test_overlapping_returns_widen_the_interval():
     assert row["t"] == pytest.approx(series.mean() / error)
     assert error > 1.1 * newey_west_error(series)
     assert reach > 2.5
-    wider = bootstrap_chance(series.count(), 42.0).reach / 1.959964
+    wider = bootstrap_null(series.count(), 42.0).critical_value / 1.959964
     drawn = series.mean() + wider * (np.array(mean_interval(series, mean_block=42.0)) - series.mean())
     assert (row["boot_low"], row["boot_high"]) == pytest.approx(drawn, rel=1e-6)
     assert wider > 1.2
@@ -58,12 +58,10 @@ def test_every_figure_that_could_be_skill_counts_as_a_test_and_no_other():
         b = (max(int(4 * (n / 100) ** (2 / 9)), 9 if "5 sessions" in key[1] else 1) + 1) / n
         t = abs(row["t"]) * np.sqrt(1 - b + b * b / 3)
         assert row["p"] == pytest.approx(2 * student.sf(t, 1.5 / b), rel=1e-9), key
-    freedom = found.events[0].freedom
+    dof = found.events[0].dof
     event = found.figures.loc[("event", "good news, session 0")]
-    assert event["p"] == pytest.approx(2 * student.sf(abs(event["t"]), freedom))
-    assert event["high"] - event["value"] == pytest.approx(
-        student.ppf(0.975, freedom) * found.events[0].window_errors[1]
-    )
+    assert event["p"] == pytest.approx(2 * student.sf(abs(event["t"]), dof))
+    assert event["high"] - event["value"] == pytest.approx(student.ppf(0.975, dof) * found.events[0].window_errors[1])
 
 
 def test_what_is_left_after_so_many_tests_is_said_marked_and_in_the_json():

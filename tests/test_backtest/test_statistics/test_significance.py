@@ -12,13 +12,13 @@ from allocation.errors import AllocationError
 from backtest import newey_west_t, sharpe_interval
 from backtest.statistics.significance import (
     _expected_best,
-    bootstrap_chance,
+    bootstrap_null,
     deflated_sharpe,
     holm,
     mean_interval,
-    newey_west_chance,
     newey_west_error,
     newey_west_lags,
+    newey_west_null,
     probabilistic_sharpe,
     stationary_bootstrap,
     student_95,
@@ -244,7 +244,7 @@ def test_holm_is_its_definition(probabilities):
         assert found[place] == pytest.approx(worst)
 
 
-def test_holm_holds_the_chance_of_any_false_find_even_where_tests_have_all_in_common():
+def test_holm_controls_the_probability_of_any_false_positive_even_where_tests_coincide():
     random = np.random.default_rng(1)
     for shared in (0.0, 0.9):
         draws = np.sqrt(shared) * random.standard_normal((2000, 1)) + np.sqrt(1 - shared) * random.standard_normal(
@@ -281,15 +281,15 @@ def test_as_many_lags_as_the_rule_and_twice_what_values_share():
 def test_critical_values_are_those_of_kiefer_and_vogelsang(b, slack):
     """Their polynomial for Bartlett weights and 97.5 %, from table 1 of their paper; ours never lies below by 2 %."""
     theirs = 1.96 + 2.9694 * b + 0.4160 * b**2 - 0.5324 * b**3
-    ours = newey_west_chance(1000, round(1000 * b) - 1).reach
+    ours = newey_west_null(1000, round(1000 * b) - 1).critical_value
     assert -0.02 < ours / theirs - 1 < slack
 
 
 def test_many_values_for_few_lags_are_as_good_as_known():
-    assert newey_west_chance(10**7, 9).reach == pytest.approx(1.959964, rel=1e-5)
-    assert bootstrap_chance(10**7, 9.0).reach == pytest.approx(1.959964, rel=1e-5)
-    for chance in (newey_west_chance(3, 9), bootstrap_chance(3, 40.0), newey_west_chance(0, 1)):
-        assert 4.8 < chance.reach < 25.0  # all lags there are: Kiefer and Vogelsang have 4.81
+    assert newey_west_null(10**7, 9).critical_value == pytest.approx(1.959964, rel=1e-5)
+    assert bootstrap_null(10**7, 9.0).critical_value == pytest.approx(1.959964, rel=1e-5)
+    for chance in (newey_west_null(3, 9), bootstrap_null(3, 40.0), newey_west_null(0, 1)):
+        assert 4.8 < chance.critical_value < 25.0  # all lags there are: Kiefer and Vogelsang have 4.81
 
 
 @pytest.mark.parametrize(("n", "lags"), [(40, 3), (40, 9), (100, 20)])
@@ -301,9 +301,9 @@ def test_t_values_of_nothing_pass_as_often_as_they_should_far_out_too(n, lags):
     for lag in range(1, lags + 1):
         variance += 2 * (1 - lag / (lags + 1)) * (centred[:, lag:] * centred[:, :-lag]).sum(axis=1) / n
     t = draws.mean(axis=1) / np.sqrt(variance / n)
-    chance = newey_west_chance(n, lags)
-    p = 2 * student.sf(np.abs(t) / chance.scale, chance.freedom)
-    assert chance.of(float(t[0])) == pytest.approx(p[0])
+    chance = newey_west_null(n, lags)
+    p = 2 * student.sf(np.abs(t) / chance.scale, chance.dof)
+    assert chance.p_value(float(t[0])) == pytest.approx(p[0])
     assert np.mean(p < 0.05) == pytest.approx(0.05, abs=0.01)
     assert np.mean(p < 0.001) < 0.0025
     assert np.mean(2 * norm.sf(np.abs(t)) < 0.001) > 0.003
@@ -318,7 +318,7 @@ def test_what_a_bootstrap_in_few_blocks_leaves_of_the_variance(n, block):
     for _ in range(200):
         x = random.standard_normal(n)
         shares.append(x[rows].mean(axis=1).var() * n)
-    assert np.mean(shares) == pytest.approx(bootstrap_chance(n, block).scale ** -2, rel=0.1)
+    assert np.mean(shares) == pytest.approx(bootstrap_null(n, block).scale ** -2, rel=0.1)
 
 
 def test_the_interval_of_a_mean_is_as_wide_as_that_of_another_package():

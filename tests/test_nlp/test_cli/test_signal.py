@@ -45,8 +45,11 @@ def by_hand(rows, cutoff="close", **options):
     [
         ([], lambda rows: by_hand(rows)),
         (["--cutoff", "close-30"], lambda rows: by_hand(rows, cutoff="close-30")),
-        (["--prior-strength", "fit"], lambda rows: by_hand(rows, prior_strength="fit")),
-        (["--prior-strength", "7", "--how", "sum"], lambda rows: by_hand(rows, prior_strength=7.0, how="sum")),
+        (["--prior-count", "fit"], lambda rows: by_hand(rows, prior_count="fit")),
+        (
+            ["--prior-count", "7", "--aggregation", "sum"],
+            lambda rows: by_hand(rows, prior_count=7.0, aggregation="sum"),
+        ),
         (["--novelty-hours", "48"], lambda rows: by_hand(weigh_headlines(rows, hours=48.0))),
         (["--relative", "rank"], lambda rows: cross_section(by_hand(rows), "rank")),
         (["--relative", "zscore"], lambda rows: cross_section(by_hand(rows), "zscore")),
@@ -115,9 +118,9 @@ def test_a_delay_leaves_bare_dates_alone(scored):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--how", "median"], "--how 'median' is not known: use mean, sum"),
+        (["--aggregation", "median"], "--aggregation 'median' is not known: use mean, sum"),
         (["--relative", "z"], "--relative 'z' is not known: use no, zscore, rank"),
-        (["--prior-strength", "strong"], "--prior-strength 'strong' is no number"),
+        (["--prior-count", "strong"], "--prior-count 'strong' is not a number"),
         (["--delay", "-5"], "--delay -5 is not less than a day"),
         (["--cutoff", "noon"], "cut-off 'noon' is not known"),
     ],

@@ -52,7 +52,7 @@ def known_on(published, time_known):
     return None
 
 
-def reference(scored, halflife, prior_strength, silence):
+def reference(scored, halflife, prior_count, max_age):
     """The docstring's formula, term by term."""
     rows = [
         (known_on(p, k), s, a) for p, s, a, k in zip(*(scored[c] for c in scored.columns[[0, 2, 1, 3]]), strict=True)
@@ -62,10 +62,10 @@ def reference(scored, halflife, prior_strength, silence):
         signal[asset] = [math.nan] * len(SESSIONS)
         for today in range(len(SESSIONS)):
             past = [(where, score) for where, score, a in rows if a == asset and where is not None and where <= today]
-            if past and today - max(where for where, _ in past) < silence:
+            if past and today - max(where for where, _ in past) < max_age:
                 decay = [0.5 ** ((today - where) / halflife) for where, _ in past]
                 mass = sum(d * score for d, (_, score) in zip(decay, past, strict=True))
-                signal[asset][today] = mass / (prior_strength + sum(decay))
+                signal[asset][today] = mass / (prior_count + sum(decay))
     return pd.DataFrame(signal, index=SESSIONS)
 
 
@@ -75,10 +75,10 @@ def same_bits(left, right):
 
 @settings(max_examples=25)
 @given(many, st.floats(0.3, 30), st.floats(0.01, 20), st.integers(1, 30))
-def test_equals_the_formula_summed_term_by_term(rows, halflife, prior_strength, silence):
+def test_equals_the_formula_summed_term_by_term(rows, halflife, prior_count, max_age):
     scored = scored_from(rows)
-    signal = daily_signal(scored, SESSIONS, halflife=halflife, prior_strength=prior_strength, silence=silence)
-    expected = reference(scored, halflife, prior_strength, silence)
+    signal = daily_signal(scored, SESSIONS, halflife=halflife, prior_count=prior_count, max_age=max_age)
+    expected = reference(scored, halflife, prior_count, max_age)
     pd.testing.assert_frame_equal(signal, expected, rtol=0, atol=1e-12, check_names=False, check_freq=False)
 
 
@@ -92,8 +92,8 @@ def test_the_order_of_rows_does_not_change_a_bit(rows, random):
 
 @settings(max_examples=25)
 @given(many, st.floats(1e-3, 1e3), st.floats(1e-9, 1e3))
-def test_stays_between_minus_one_and_one(rows, halflife, prior_strength):
-    signal = daily_signal(scored_from(rows), SESSIONS, halflife=halflife, prior_strength=prior_strength)
+def test_stays_between_minus_one_and_one(rows, halflife, prior_count):
+    signal = daily_signal(scored_from(rows), SESSIONS, halflife=halflife, prior_count=prior_count)
     assert signal.abs().max().max() <= 1.0
 
 
@@ -121,12 +121,12 @@ def test_asking_for_fewer_sessions_gives_the_first_rows(rows, count):
 
 @settings(max_examples=25)
 @given(many, st.integers(1, 40))
-def test_no_value_before_the_first_news_and_from_silence_on(rows, silence):
+def test_no_value_before_the_first_news_and_from_max_age_on(rows, max_age):
     scored = scored_from(rows)
-    signal = daily_signal(scored, SESSIONS, silence=silence)
+    signal = daily_signal(scored, SESSIONS, max_age=max_age)
     scored["known"] = [known_on(p, k) for p, k in zip(scored["published"], scored["time_known"], strict=True)]
     for asset, news in scored.dropna(subset="known").groupby("asset"):
-        spoken = {int(k) + step for k in news["known"] for step in range(silence)}
+        spoken = {int(k) + step for k in news["known"] for step in range(max_age)}
         assert set(np.flatnonzero(signal[asset].notna())) == {row for row in spoken if row < len(SESSIONS)}
 
 
@@ -137,7 +137,7 @@ def test_a_hand_computed_example():
         (pd.Timestamp("2021-01-08 22:00", tz="UTC"), "BBB", 0.5),  # a Friday after the close
     ]
     scored = pd.DataFrame(rows, columns=["published", "asset", "score"])
-    signal = daily_signal(scored, SESSIONS, halflife=1.0, prior_strength=1.0, silence=2)
+    signal = daily_signal(scored, SESSIONS, halflife=1.0, prior_count=1.0, max_age=2)
     assert signal["AAA"].head(4).tolist()[:3] == [1 / 2, (0.5 - 1) / (1 + 1.5), (0.25 - 0.5) / (1 + 0.75)]
     assert signal["AAA"].iloc[3:].isna().all()
     assert signal["BBB"].first_valid_index() == pd.Timestamp("2021-01-11")
@@ -261,7 +261,7 @@ def test_a_missing_column_is_named_with_those_that_are_there(column):
         daily_signal(scored_from([]).drop(columns=column), SESSIONS)
 
 
-@pytest.mark.parametrize("name", ["halflife", "prior_strength", "silence"])
+@pytest.mark.parametrize("name", ["halflife", "prior_count", "max_age"])
 @pytest.mark.parametrize("value", [0, -1, float("nan")])
 def test_parameters_that_make_no_sense_are_named(name, value):
     with pytest.raises(NewsError, match=rf"{name} is {value:g}: it must be > 0"):

@@ -11,9 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlp.errors import NewsError
-from nlp.signals.daily import DEFAULT_STRENGTH, FEWEST_LEVELS, MEMORY, daily_signal, news_signal
+from nlp.signals.daily import (
+    DEFAULT_PRIOR_COUNT,
+    FEWEST,
+    FEWEST_LEVELS,
+    LEAST,
+    MOST,
+    SURPRISE_WINDOW,
+    daily_signal,
+    news_signal,
+)
 from nlp.signals.novelty import weigh_headlines
-from nlp.signals.shrinkage import FEWEST, LEAST, MOST
 
 CALENDAR = exchange_calendars.get_calendar("XNYS", start="2018-10-01", end="2020-03-31")
 SESSIONS = pd.DatetimeIndex(CALENDAR.sessions_in_range("2018-10-31", "2019-12-31"))
@@ -34,7 +42,7 @@ row = st.tuples(
 )
 rows = st.lists(row, max_size=40)
 ENDS = [(pd.Timestamp(day, tz="UTC"), "AAA", 0.25, True, 1.0, 1.0, "end") for day in ("2018-11-01", "2019-12-30")]
-SETTINGS = ({"prior_strength": "fit"}, {"how": "sum"}, {"cutoff": "close-15"}, {"cutoff": "open"}, {"silence": 3})
+SETTINGS = ({"prior_count": "fit"}, {"aggregation": "sum"}, {"cutoff": "close-15"}, {"cutoff": "open"}, {"max_age": 3})
 
 
 def scored_from(drawn, ends=ENDS):
@@ -90,17 +98,17 @@ def test_sums_of_many_rows_are_the_exact_ones_in_every_order():
     )
     weight = (scored["novelty"] * scored["relevance"]).tolist()
     total = math.fsum(w * s for w, s in zip(weight, scored["score"], strict=True))
-    found = daily_signal(scored, SESSIONS, prior_strength=1.0)
+    found = daily_signal(scored, SESSIONS, prior_count=1.0)
     assert found.iloc[1, 0] == pytest.approx(total / (1.0 + math.fsum(weight)), rel=1e-13)
     for order in (scored[::-1], scored.sort_values("score"), scored.sample(frac=1, random_state=1)):
-        assert same_bits(daily_signal(order, SESSIONS, prior_strength=1.0), found)
+        assert same_bits(daily_signal(order, SESSIONS, prior_count=1.0), found)
 
 
 def test_a_weight_too_small_to_be_summed_is_no_weight(caplog):
     scored = scored_from([(ENDS[0][0], "BBB", 1.0, True, 1e-9, 1e-9, "x")])
     with caplog.at_level(logging.WARNING):
         assert daily_signal(scored, SESSIONS)["BBB"].isna().all()
-    assert "1 of 3 headlines weigh nothing" in caplog.text
+    assert "1 of 3 headlines have weight 0" in caplog.text
 
 
 @settings(max_examples=15)
@@ -124,7 +132,7 @@ def test_rows_without_weight_are_no_news_and_are_counted(caplog):
     scored = scored_from([(ENDS[0][0], "BBB", 1.0, True, 0.0, 1.0, "x")])
     with caplog.at_level(logging.WARNING):
         assert daily_signal(scored, SESSIONS)["BBB"].isna().all()
-    assert "1 of 3 headlines weigh nothing (novelty or relevance 0) and are not used" in caplog.text
+    assert "1 of 3 headlines have weight 0 (novelty or relevance 0) and are not used" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["novelty", "relevance"])
@@ -136,7 +144,7 @@ def test_a_weight_that_is_no_share_is_named(name, value):
 
 def test_a_sum_grows_with_agreement_where_a_mean_does_not():
     def signal(n, how):
-        return daily_signal(scored_from([], [ENDS[0]] * n), SESSIONS, how=how, prior_strength=1.0).iloc[1, 0]
+        return daily_signal(scored_from([], [ENDS[0]] * n), SESSIONS, aggregation=how, prior_count=1.0).iloc[1, 0]
 
     assert signal(1, "sum") == 0.25 / 1.25
     assert signal(40, "sum") == 10.0 / 11.0
@@ -155,8 +163,8 @@ def many(random, n=3000, tone=0.4, noise=0.3):
 
 @pytest.mark.parametrize(("tone", "noise"), [(0.2, 0.2), (0.3, 0.15), (0.1, 0.25)])
 def test_a_fitted_prior_is_the_ratio_of_the_variances(tone, noise):
-    found = news_signal(many(np.random.default_rng(1), 6000, tone, noise), SESSIONS, prior_strength="fit")
-    assert found.prior_strength.iloc[-1] == pytest.approx(noise**2 / tone**2, rel=0.2)
+    found = news_signal(many(np.random.default_rng(1), 6000, tone, noise), SESSIONS, prior_count="fit")
+    assert found.prior_count.iloc[-1] == pytest.approx(noise**2 / tone**2, rel=0.2)
 
 
 def test_a_fitted_prior_shrinks_best():
@@ -175,7 +183,7 @@ def test_a_fitted_prior_shrinks_best():
     )
 
     def miss(strength):
-        found = daily_signal(scored, SESSIONS[:200], halflife=1e-3, prior_strength=strength)
+        found = daily_signal(scored, SESSIONS[:200], halflife=1e-3, prior_count=strength)
         return float(((found.to_numpy()[50:] - means[50:]) ** 2).mean())
 
     assert miss("fit") < min(miss(given) for given in (0.5, 1.0, 5.0, 10.0))
@@ -184,16 +192,16 @@ def test_a_fitted_prior_shrinks_best():
 
 def test_before_headlines_could_disagree_the_prior_is_the_default():
     scored = many(np.random.default_rng(1), 40)
-    strength = news_signal(scored, SESSIONS, prior_strength="fit").prior_strength
-    assert (strength == DEFAULT_STRENGTH).all()
+    strength = news_signal(scored, SESSIONS, prior_count="fit").prior_count
+    assert (strength == DEFAULT_PRIOR_COUNT).all()
     assert FEWEST >= 10
 
 
 def test_tones_alike_are_not_shrunk_and_tones_of_noise_are_shrunk_away():
-    same = news_signal(many(np.random.default_rng(1), noise=0.0), SESSIONS, prior_strength="fit")
-    none = news_signal(many(np.random.default_rng(1), tone=0.0), SESSIONS, prior_strength="fit")
-    assert same.prior_strength.iloc[-1] == LEAST
-    assert none.prior_strength.iloc[-1] > 10 or none.prior_strength.iloc[-1] == MOST
+    same = news_signal(many(np.random.default_rng(1), noise=0.0), SESSIONS, prior_count="fit")
+    none = news_signal(many(np.random.default_rng(1), tone=0.0), SESSIONS, prior_count="fit")
+    assert same.prior_count.iloc[-1] == LEAST
+    assert none.prior_count.iloc[-1] > 10 or none.prior_count.iloc[-1] == MOST
 
 
 @settings(max_examples=15)
@@ -219,7 +227,9 @@ def test_count_coverage_and_surprise_are_what_they_say():
     assert found.coverage.equals(found.level.notna().mean(axis=1).rename("coverage"))
     today = 150
     level = found.level["3"]
-    assert found.surprise["3"].iloc[today] == pytest.approx(level.iloc[today] - level[today - MEMORY : today].mean())
+    assert found.surprise["3"].iloc[today] == pytest.approx(
+        level.iloc[today] - level[today - SURPRISE_WINDOW : today].mean()
+    )
     assert found.surprise["3"].notna().sum() <= level.notna().sum() - FEWEST_LEVELS
     assert found.level.equals(daily_signal(many(np.random.default_rng(1)), SESSIONS))
 
@@ -234,8 +244,8 @@ def test_it_prints_itself():
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"how": "median"}, "how is 'median': use 'mean' or 'sum'"),
-        ({"prior_strength": "guess"}, "prior_strength is 'guess': give a number > 0 or 'fit'"),
+        ({"aggregation": "median"}, "aggregation is 'median': use 'mean' or 'sum'"),
+        ({"prior_count": "guess"}, "prior_count is 'guess': give a number > 0 or 'fit'"),
         ({"cutoff": "noon"}, "cut-off 'noon' is not known"),
         ({"halflife": float("inf")}, "halflife is inf: it must be > 0 and finite"),
     ],
@@ -259,8 +269,8 @@ def test_a_prior_is_fitted_on_no_later_news():
     cut = SESSIONS[100]
     late = scored["published"] >= CALENDAR.closes[cut]
     changed = scored.assign(score=scored["score"].where(~late, -0.9))
-    one, two = (news_signal(each, SESSIONS, prior_strength="fit") for each in (scored, changed))
-    assert one.prior_strength[:cut].nunique() > 50
-    assert one.prior_strength[:cut].equals(two.prior_strength[:cut])
+    one, two = (news_signal(each, SESSIONS, prior_count="fit") for each in (scored, changed))
+    assert one.prior_count[:cut].nunique() > 50
+    assert one.prior_count[:cut].equals(two.prior_count[:cut])
     assert one.level[:cut].equals(two.level[:cut])
-    assert not one.prior_strength.equals(two.prior_strength)
+    assert not one.prior_count.equals(two.prior_count)

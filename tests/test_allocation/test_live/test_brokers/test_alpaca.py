@@ -10,6 +10,7 @@ from live_support import EASY, SESSIONS, Tilted, market
 from allocation.live import (
     AlpacaBroker,
     BrokerError,
+    Costs,
     GuardStopError,
     Inputs,
     Limits,
@@ -38,7 +39,7 @@ def broker(exchange):
 def step(broker, exchange, path, day, policy=None, limits=EASY, now=None):
     now = day.tz_localize("UTC") + pd.Timedelta(hours=22) if now is None else now
     exchange.now = exchange.now or now.isoformat()
-    settings = Settings(Rules(0.0005, lot=1.0, minimum=1.0, reserve=0.02), limits)
+    settings = Settings(Rules(lot=1.0, minimum=1.0, reserve=0.02), limits, costs=Costs.of(0.0005))
     with open_ledger(str(path)) as ledger:
         report = rebalance(policy or Tilted(), Inputs(BARS), day, ledger, broker, settings, now=now)
     exchange.now = None

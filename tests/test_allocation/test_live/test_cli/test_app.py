@@ -284,7 +284,7 @@ def test_a_guard_is_exit_code_3_and_one_line_and_the_command_is_told(command, fo
 def test_a_failing_hook_never_hides_the_exit_code(command, caplog, line, expected, hook):
     code, out, err = command(f"{line} --date {DAY} --on-failure {hook}")
     assert (code, out) == (expected, "")
-    assert "could not be told of the failure" in caplog.text
+    assert "was not notified of the failure" in caplog.text
     assert err
 
 
@@ -425,7 +425,7 @@ def test_a_bad_strategy_is_one_line_and_nothing_is_decided(command, folder, name
         (f"{STEP} --date {DAY} --calendar MARS", 1, "calendar 'MARS' is not known"),
         (f"{STEP} --date {DAY} --news a --signal b", 2, "exclude each other"),
         (f"{STEP} --date {DAY} --log loud", 2, "use quiet, text or json"),
-        (f"{STEP} --date {DAY} --cost-bp 5000", 1, "rate must lie in"),
+        (f"{STEP} --date {DAY} --cost-bp 5000", 1, "costs is 0.5: give a fraction of the traded value"),
         *(
             (f"{STEP} --date {DAY} --cash {cash}", 1, f"an account on paper cannot start with {cash}")
             for cash in ("0.00", "-5.00", "nan", "inf")
@@ -433,8 +433,8 @@ def test_a_bad_strategy_is_one_line_and_nothing_is_decided(command, folder, name
         (f"{STEP} --date {DAY} --max-weight nan", 1, "limit of weight is nan: write a number >= 0, inf for no limit"),
         (f"{STEP} --date {DAY} --max-turnover -1", 1, "the guards' limit of turnover is -1: write a number >= 0"),
         (f"{STEP} --date {DAY} --min-coverage nan", 1, "the guards' limit of coverage is nan: write a number >= 0"),
-        (f"{STEP} --date {DAY} --cost-bp nan", 1, "rate must lie in"),
-        (f"{STEP} --date {DAY} --lot nan", 1, "lot must be 0 (any fraction)"),
+        (f"{STEP} --date {DAY} --cost-bp nan", 1, "costs is nan: give a fraction of the traded value"),
+        (f"{STEP} --date {DAY} --lot nan", 1, "lot is nan: give a number of shares, 0 for any fraction"),
         ("status --ledger none.sqlite", 1, "no such ledger"),
         (f"{STEP.replace('bars', 'none')} --date {DAY}", 1, "none.csv: no such file"),
         (f"{STEP} --date 2023-03-01", 3, "is of 2022-11-21. Without any price of the session nothing can be decided"),

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from allocation.live.monitor import notify as module
-from allocation.live.monitor.notify import MOST_LETTERS, notify, told_plainly
+from allocation.live.monitor.notify import MOST_LETTERS, notify, printable_line
 
 WRITE = f"{sys.executable} -c \"import sys;open('told','w').write(sys.argv[-1])\" --quiet"
 
@@ -25,10 +25,10 @@ def folder(tmp_path, monkeypatch):
 
 @given(reason=st.text(max_size=3000))
 def test_a_reason_is_one_line_of_letters(reason):
-    said = told_plainly(reason)
+    said = printable_line(reason)
     assert said.isprintable()
     assert len(said) <= MOST_LETTERS
-    assert told_plainly(said) == said
+    assert printable_line(said) == said
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_reason_is_one_line_of_letters(reason):
 )
 def test_no_shell_reads_the_reason(folder, reason):
     notify(WRITE, reason, 1)
-    assert (folder / "told").read_text() == f"newsfolio: {told_plainly(reason)}"
+    assert (folder / "told").read_text() == f"newsfolio: {printable_line(reason)}"
     assert [path.name for path in folder.iterdir()] == ["told"]
 
 
@@ -61,7 +61,7 @@ def test_no_shell_reads_the_reason(folder, reason):
 def test_a_target_that_fails_is_logged_without_its_secrets(caplog, command, name, why):
     notify(command, "all is lost", 1)
     (record,) = caplog.records
-    assert record.getMessage().startswith(f"{name} could not be told of the failure: ")
+    assert record.getMessage().startswith(f"{name} was not notified of the failure: ")
     assert any(reason in record.getMessage() for reason in why.split("|"))
     assert "hunter2" not in caplog.text
 
@@ -71,7 +71,7 @@ def test_a_command_that_hangs_is_left_in_time_with_its_children(monkeypatch, cap
     started = time.monotonic()
     notify(f"sh -c {shlex.quote('sleep 5; true')}", "all is lost", 1)
     assert time.monotonic() - started < 4.0
-    assert "sh could not be told of the failure: TimeoutExpired" in caplog.text
+    assert "sh was not notified of the failure: TimeoutExpired" in caplog.text
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def hook():
 def test_a_webhook_gets_the_reason_as_json(hook, reason):
     url, posted, _ = hook
     notify(url, reason, 3)
-    assert posted[-1] == {"text": f"newsfolio: {told_plainly(reason)}", "exit_code": 3}
+    assert posted[-1] == {"text": f"newsfolio: {printable_line(reason)}", "exit_code": 3}
 
 
 @pytest.mark.parametrize(("status", "wait", "why"), [(500, 0.0, "HTTPError"), (200, 1.0, "TimeoutError")])
@@ -110,5 +110,5 @@ def test_a_webhook_that_fails_is_logged_without_its_path(hook, monkeypatch, capl
     answer |= {"status": status, "wait": wait}
     monkeypatch.setattr(module, "WEBHOOK_SECONDS", 0.3)
     notify(url, "all is lost", 1)
-    assert f"127.0.0.1 could not be told of the failure: {why}" in caplog.text
+    assert f"127.0.0.1 was not notified of the failure: {why}" in caplog.text
     assert "hunter2" not in caplog.text

@@ -88,7 +88,7 @@ def test_a_rule_holds_at_the_optimum_and_costs_something_to_somebody(name):
     with_rule, without = MeanVariance(ASSETS, OBJECTIVE, [rule]), MeanVariance(ASSETS, OBJECTIVE)
     cases = [problem(seed) for seed in range(4)]
     for case in cases:
-        assert broken(case, with_rule.weights(case.mu, case.risk, case.held, given=GIVEN)) <= 1e-6
+        assert broken(case, with_rule.weights(case.mu, case.risk, case.held, parameters=GIVEN)) <= 1e-6
     free = [broken(case, without.weights(case.mu, case.risk, case.held)) for case in cases]
     assert max(free) > 1e-3 or name == "return"
     assert with_rule.is_dpp(3)
@@ -103,7 +103,7 @@ def test_rules_hold_together(seed, chosen):
     case = problem(seed)
     rules = [BROKEN[name][0] for name in sorted(chosen)]
     try:
-        found = MeanVariance(ASSETS, OBJECTIVE, rules).weights(case.mu, case.risk, case.held, given=GIVEN)
+        found = MeanVariance(ASSETS, OBJECTIVE, rules).weights(case.mu, case.risk, case.held, parameters=GIVEN)
     except OptimizationError as error:
         assert "contradict" in str(error)  # noqa: PT017 - some mixes do, and must say so
         return
@@ -137,44 +137,46 @@ def test_equalities_and_cones_can_be_soft_too():
 @pytest.mark.parametrize(
     ("build", "complaint"),
     [
-        (lambda: Box({**EQUAL, "A03": np.nan}), "least weight of A03 is nan: give a finite number"),
+        (lambda: Box({**EQUAL, "A03": np.nan}), "least weight of A03 is nan: pass a finite number"),
         (lambda: Box(0.0, {**EQUAL, "A02": np.inf}), "most weight of A02 is inf"),
         (lambda: Box(0.3, 0.2), "the bounds of A00 cross: at least 0.3 and at most 0.2"),
         (lambda: Box(0.0, {**EQUAL, "A04": -0.1}), "the bounds of A04 cross: at least 0 and at most -0.1"),
         (lambda: Box(0.0, {"A00": 0.1}), "most weight of A01, A02, A03, A04, A05 and 2 more is missing"),
-        (lambda: Box(0.0, {**EQUAL, "AAPL": 0.1}), "most weight names AAPL, which no price column has"),
-        (lambda: MaxTrade(0.1, {**EQUAL, "A02": -1.0}), "volume of A02 is -1: it is never negative"),
-        (lambda: GroupBounds({**GROUPS, "AAPL": "odd"}, {"odd": 0.1}), "the group odd has AAPL, which no price column"),
+        (lambda: Box(0.0, {**EQUAL, "AAPL": 0.1}), "most weight names AAPL without a price column"),
+        (lambda: MaxTrade(0.1, {**EQUAL, "A02": -1.0}), "volume of A02 is -1: it must not be negative"),
+        (lambda: GroupBounds({**GROUPS, "AAPL": "odd"}, {"odd": 0.1}), "the group odd has AAPL without a price column"),
         (lambda: GroupBounds(GROUPS, {"tech": 0.1}), "no asset belongs to the group tech: correct its name"),
         (lambda: GroupBounds(GROUPS, {"odd": 0.1}, {"odd": 0.2}), "bounds of group odd cross: at least 0.2 and at"),
         (lambda: GroupBounds({"A00": "odd"}, {"odd": 0.1}), "A01, A02, A03, A04, A05 and 2 more belongs to no group"),
         (lambda: NetExposure(1.0, 0.5), "bounds of net exposure cross"),
         (lambda: FactorBounds("beta", 1.0, 0.5), "bounds of factor exposure cross"),
-        (lambda: NoTrade(("MSFT",)), "the no-trade list has MSFT, which no price column has"),
+        (lambda: NoTrade(("MSFT",)), "the no-trade list has MSFT without a price column"),
         (lambda: MaxTrackingError(0.1, {"A00": 0.5}), "the benchmark's weights sum to 0.5: they must sum to 1"),
         (lambda: MaxTrackingError(0.1, {"A00": np.nan}), "benchmark weight of A00 is nan"),
         (lambda: MaxTurnover(-1.0), "the limit of turnover is -1.0"),
         (lambda: MaxVolatility(np.nan), "the limit of volatility is nan"),
-        (lambda: Soft(LongOnly(), 0.0), "price of breaking a rule is 0.0"),
+        (lambda: Soft(LongOnly(), 0.0), "price of violating a rule is 0.0"),
         (lambda: MinReturn(np.inf), "least return is inf"),
-        (lambda: FactorBounds("held"), "'held' is the program's own: give these numbers another name"),
+        (lambda: FactorBounds("held"), "'held' is the program's own name: rename these numbers"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(build, complaint):
     case = problem(1)
     with pytest.raises(OptimizationError, match=complaint):
-        MeanVariance(ASSETS, OBJECTIVE, [build()]).weights(case.mu, case.risk, case.held, given=GIVEN)
+        MeanVariance(ASSETS, OBJECTIVE, [build()]).weights(case.mu, case.risk, case.held, parameters=GIVEN)
 
 
 def test_numbers_that_were_promised_but_not_given_are_named():
     case = problem(1)
     program = MeanVariance(ASSETS, OBJECTIVE, [FactorBounds("beta")])
-    with pytest.raises(OptimizationError, match="'beta' is asked for by a term or rule: pass it in given"):
+    with pytest.raises(OptimizationError, match="a term or rule needs 'beta': pass it in `parameters`"):
         program.weights(case.mu, case.risk, case.held)
-    with pytest.raises(OptimizationError, match=r"beta of A03 \(missing\) is no finite number"):
-        program.weights(case.mu, case.risk, case.held, given={"beta": BETA.drop("A03")})
+    with pytest.raises(OptimizationError, match=r"beta of A03 \(missing\) is not a finite number"):
+        program.weights(case.mu, case.risk, case.held, parameters={"beta": BETA.drop("A03")})
     with pytest.raises(OptimizationError, match="target is nan"):
-        MeanVariance(ASSETS, OBJECTIVE, [MinReturn("target")]).weights(*case_inputs(case), given={"target": np.nan})
+        MeanVariance(ASSETS, OBJECTIVE, [MinReturn("target")]).weights(
+            *case_inputs(case), parameters={"target": np.nan}
+        )
 
 
 @pytest.mark.parametrize(
@@ -183,15 +185,15 @@ def test_numbers_that_were_promised_but_not_given_are_named():
         ([Box("low", "high")], {"low": 0.2, "high": 0.1}, "the bounds of A00 cross: at least 0.2 and at most 0.1"),
         ([Box(0.15, "high")], {"high": SHARE}, "the bounds of A00 cross: at least 0.15 and at most 0.125"),
         ([Box("low", {**EQUAL, "A05": 0.1})], {"low": 0.11}, "the bounds of A05 cross: at least 0.11 and at most 0.1"),
-        ([MaxTrade(0.1, "low")], {"low": SHARE.where(SHARE.index != "A06", -2.0)}, "low of A06 is -2: it is never"),
-        ([MinReturn("low")], {"low": SHARE}, "low is a table of 8 numbers: one for the portfolio is asked for"),
-        ([MinReturn("low"), Box("low", 1.0)], {"low": 0.0}, "'low' is asked for per asset and for the portfolio"),
+        ([MaxTrade(0.1, "low")], {"low": SHARE.where(SHARE.index != "A06", -2.0)}, "low of A06 is -2: it must not be"),
+        ([MinReturn("low")], {"low": SHARE}, "low is a table of 8 numbers: pass one for the portfolio"),
+        ([MinReturn("low"), Box("low", 1.0)], {"low": 0.0}, "'low' is used per asset and for the portfolio"),
         ([MinReturn("held")], {}, "'held' is the program's own"),
     ],
 )  # fmt: skip
 def test_numbers_given_by_name_are_checked_as_tables_are(rules, changed, complaint):
     with pytest.raises(OptimizationError, match=complaint):
-        MeanVariance(ASSETS, OBJECTIVE, rules).weights(*case_inputs(problem(1)), given=changed)
+        MeanVariance(ASSETS, OBJECTIVE, rules).weights(*case_inputs(problem(1)), parameters=changed)
 
 
 def test_one_number_given_by_name_serves_for_all_assets():
@@ -199,7 +201,7 @@ def test_one_number_given_by_name_serves_for_all_assets():
     case, program = problem(1), MeanVariance(ASSETS, OBJECTIVE, [LongOnly(), Box("low", "high")])
     plain = MeanVariance(ASSETS, OBJECTIVE, [LongOnly(), Box(0.02, 0.2)]).weights(*case_inputs(case))
     for high in (0.2, SHARE * 0 + 0.2):
-        found = program.weights(*case_inputs(case), given={"low": 0.02, "high": high})
+        found = program.weights(*case_inputs(case), parameters={"low": 0.02, "high": high})
         np.testing.assert_allclose(found, plain, atol=1e-9)
 
 
@@ -210,5 +212,5 @@ def case_inputs(case):
 def test_a_ticker_that_is_merely_not_traded_now_is_no_mistake():
     case = problem(1)
     table = {**EQUAL, "HALTED": 0.2}
-    program = MeanVariance(ASSETS, OBJECTIVE, [Box(0.0, table), NoTrade(("HALTED",))], known=[*ASSETS, "HALTED"])
+    program = MeanVariance(ASSETS, OBJECTIVE, [Box(0.0, table), NoTrade(("HALTED",))], universe=[*ASSETS, "HALTED"])
     assert (program.weights(*case_inputs(case)) <= 0.125 + 1e-9).all()

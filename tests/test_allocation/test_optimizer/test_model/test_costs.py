@@ -72,7 +72,7 @@ def test_the_value_of_a_term_is_what_it_says(name):
     program = MeanVariance(ASSETS, (*base, term), [MaxLeverage(2.0)])
     for seed in range(3):
         case = problem(seed)
-        decision = program.decide(case.mu, case.risk, case.held, given=GIVEN)
+        decision = program.decide(case.mu, case.risk, case.held, parameters=GIVEN)
         assert decision.terms.iloc[-1] == pytest.approx(value(case, decision.weights), rel=1e-4, abs=1e-8)
     assert program.is_dpp(3)
 
@@ -90,7 +90,7 @@ def test_no_small_change_of_weights_does_better(name, seed):
 
     extra = () if name in ("expected return", "variance") else (term,)
     program = MeanVariance(ASSETS, (ExpectedReturn(), Variance(4.0), *extra))
-    found = program.weights(case.mu, case.risk, case.held, given=GIVEN)
+    found = program.weights(case.mu, case.risk, case.held, parameters=GIVEN)
     best = utility(found)
     for size in (1e-1, 1e-2, 1e-3):
         for _ in range(10):
@@ -115,12 +115,12 @@ def test_a_cost_makes_trades_smaller(cost):
 @pytest.mark.parametrize(
     ("build", "complaint"),
     [
-        (lambda: LinearCost({**dict(TABLE), "A02": -1e-3}), "rate of A02 is -0.001: it is never negative"),
+        (lambda: LinearCost({**dict(TABLE), "A02": -1e-3}), "rate of A02 is -0.001: it must not be negative"),
         (lambda: LinearCost(-1e-3), "rate of every asset is -0.001"),
         (lambda: ImpactCost({**dict(TABLE), "A05": np.nan}), "impact of A05 is nan"),
         (lambda: BorrowCost({**dict(TABLE), "TSLA": 1e-3}), "borrow rate names TSLA"),
         (lambda: LinearCost(1e-3, horizon=0), "horizon is 0"),
-        (lambda: CashYield(1e-4, -1e-5), "CashYield.*means nothing"),
+        (lambda: CashYield(1e-4, -1e-5), "CashYield.*is not meaningful"),
         (lambda: Variance(-1.0), "risk aversion is -1.0"),
         (lambda: TrackingVariance({"A00": 0.4}), "weights sum to 0.4: they must sum to 1"),
         (lambda: CVaR(SCENARIOS, level=1.0), "level is 1.0"),
@@ -139,14 +139,14 @@ def test_a_negative_cost_given_by_name_is_named_too():
     case = problem(1)
     program = MeanVariance(ASSETS, (ExpectedReturn(), Variance(), LinearCost("table")))
     with pytest.raises(OptimizationError, match="table of A03 is -0.001"):
-        program.weights(case.mu, case.risk, case.held, given={"table": TABLE.where(TABLE.index != "A03", -1e-3)})
+        program.weights(case.mu, case.risk, case.held, parameters={"table": TABLE.where(TABLE.index != "A03", -1e-3)})
 
 
 def test_a_benchmark_given_by_name_must_sum_to_one_too():
     case = problem(1)
     program = MeanVariance(ASSETS, (ExpectedReturn(), TrackingVariance("equal")))
     with pytest.raises(OptimizationError, match="equal sums to 0.8"):
-        program.weights(case.mu, case.risk, case.held, given={"equal": EQUAL * 0.8})
+        program.weights(case.mu, case.risk, case.held, parameters={"equal": EQUAL * 0.8})
 
 
 def test_terms_are_values_that_print_themselves():

@@ -82,9 +82,9 @@ def test_cash_is_kept():
 
 
 def test_what_is_locked_leaves_less_budget():
-    found = weights(NetUtility(0.5, 0.0), [LongOnly(), MinCash(0.1)], MU.abs(), locked=0.35)
+    found = weights(NetUtility(0.5, 0.0), [LongOnly(), MinCash(0.1)], MU.abs(), untradable_weight=0.35)
     assert found.sum() == pytest.approx(0.55, abs=1e-6)
-    assert_weights(weights(NetUtility(10, 0.0), locked=0.35), 0.5, -0.0625)
+    assert_weights(weights(NetUtility(10, 0.0), untradable_weight=0.35), 0.5, -0.0625)
 
 
 @pytest.mark.parametrize("limit", [0.0, -0.1, np.nan])
@@ -95,7 +95,7 @@ def test_a_limit_that_allows_nothing_is_refused(limit):
 
 def test_a_utility_that_means_nothing_is_refused():
     for setting in ({"horizon": 0}, {"horizon": np.nan}, {"cost": np.inf}, {"risk_aversion": np.nan}):
-        with pytest.raises(OptimizationError, match=f"{next(iter(setting))}.* means nothing"):
+        with pytest.raises(OptimizationError, match=f"{next(iter(setting))}.* is not meaningful"):
             NetUtility(**setting)
 
 

@@ -8,14 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_allocation.problems import problem
-from test_allocation.test_optimizer.test_solvers.test_interior_point import (
-    ALL_RULES,
-    ALL_TERMS,
-    SEEDS,
-    any_mix,
-    compiled,
-)
+from test_allocation.problems import ALL_RULES, ALL_TERMS, SEEDS, any_mix, compiled, problem
 
 from allocation import (
     Box,
@@ -38,7 +31,7 @@ DAILY = (ExpectedReturn(), Variance(5.0), LinearCost(0.001))
 
 
 def guessed(program, data):
-    return solvers._guessed(program.canonical, program.structure, data)
+    return solvers._active_set(program.forms, data)
 
 
 @settings(max_examples=30)
@@ -50,7 +43,7 @@ def test_what_is_believed_of_any_mix_is_the_optimum_of_a_general_solver(seed, n_
     program, data = compiled(chosen, limits, case, n_factors)
     found = guessed(program, data)
     if found is not None and found.residuals.worst <= solvers.EXACT:
-        other = solvers._clarabel(program.canonical, None, data)
+        other = solvers._clarabel(program.forms, data)
         np.testing.assert_allclose(program.weights(found), program.weights(other), atol=3e-6)
 
 
@@ -65,12 +58,12 @@ def test_where_trading_costs_the_optimum_is_found(seed, shape, size):
     """Forecasts of a few basis points against a cost of ten: a rebalancing as there are most."""
     case, outer = problem(seed, *shape), daily(*shape)
     program = outer._program(shape[1])
-    data = program.canonical.apply(outer.numbers(size * case.mu, case.risk, case.held, 0.0))
+    data = program.cone_program.apply(outer.numbers(size * case.mu, case.risk, case.held, 0.0))
     found = guessed(program, data)
     assert found is not None
     assert found.residuals.worst < solvers.EXACT
     w = program.weights(found)
-    other = program.weights(solvers._structured(program.canonical, program.structure, data))
+    other = program.weights(solvers._piqp(program.forms, data))
     np.testing.assert_allclose(w, other, atol=1e-7)
     assert w.min() >= 0.0
     untouched = np.abs(other - case.held.to_numpy()) < 1e-9
@@ -84,7 +77,7 @@ def test_most_of_what_is_costly_to_trade_settles():
     program = outer._program(5)
     for seed in range(40):
         case = problem(seed, 40, 5)
-        data = program.canonical.apply(outer.numbers(case.mu, case.risk, case.held, 0.0))
+        data = program.cone_program.apply(outer.numbers(case.mu, case.risk, case.held, 0.0))
         found = guessed(program, data)
         settled += found is not None and found.residuals.worst <= solvers.EXACT
     assert settled >= 25
@@ -96,20 +89,20 @@ def test_most_of_what_is_costly_to_trade_settles():
     shorts=st.booleans(),
 )  # fmt: skip
 def test_what_drifted_beyond_a_limit_pays_until_something_goes(seed, n_assets, drift, size, shorts):
-    """No forecast is worth a trade, so all weights stay at their bends, and yet the portfolio must shrink."""
+    """No forecast is worth a trade, so all weights stay at their costs, and yet the portfolio must shrink."""
     case = problem(seed, n_assets, 3)
     held = case.held / case.held.sum() * (0.98 + drift)
     rules = (Box(-0.5, 1.0) if shorts else LongOnly(), MinCash(0.02))
     outer = MeanVariance(case.assets, DAILY, rules)
     mu = size * case.mu + 5.0 * case.risk.times(held)
     program = outer._program(3)
-    data = program.canonical.apply(outer.numbers(mu, case.risk, held, 0.0))
+    data = program.cone_program.apply(outer.numbers(mu, case.risk, held, 0.0))
     found = guessed(program, data)
     assert found is not None
     assert found.residuals.worst < solvers.EXACT
     w = program.weights(found)
     assert w.sum() <= 0.98 + 1e-12
-    other = program.weights(solvers._structured(program.canonical, program.structure, data))
+    other = program.weights(solvers._piqp(program.forms, data))
     np.testing.assert_allclose(w, other, atol=1e-7)
 
 
@@ -118,14 +111,14 @@ def test_what_drifted_beyond_a_limit_pays_until_something_goes(seed, n_assets, d
 def test_a_weight_moves_when_its_resistance_is_overcome_and_not_before(seed, n_assets, at_bend, side):
     case, random = problem(seed, n_assets, 1), np.random.default_rng(seed)
     program, data = compiled(DAILY, (Box(-0.2, 0.6), NetExposure(0.0, 1.0)), case, 1)
-    bends = PiecewiseLinearCost.read(program.structure.program(data))
-    w = bends.start() if at_bend else np.clip(random.normal(0.2, 0.3, n_assets), -0.2, 0.6)
-    slope, cost = 2e-3 * random.normal(size=n_assets), random.uniform(0, 2e-3, bends.bend.shape)
-    resistance = bends.resistance(w, slope, cost, np.full(n_assets, side))
+    costs = PiecewiseLinearCost.read(program.forms.form.program(data))
+    w = costs.start() if at_bend else np.clip(random.normal(0.2, 0.3, n_assets), -0.2, 0.6)
+    slope, cost = 2e-3 * random.normal(size=n_assets), random.uniform(0, 2e-3, costs.kink.shape)
+    resistance = costs.resistance(w, slope, cost, np.full(n_assets, side))
     gone = {}
     for share, rounding in ((0.999, -1e-9), (1.001, 1e-9)):
         more = np.where(np.isfinite(resistance), share * resistance, 1.0) + rounding
-        gone[share] = side * (bends.place(slope - side * more - w, np.ones(n_assets), cost).w - w) > 0.0
+        gone[share] = side * (costs.candidate(slope - side * more - w, np.ones(n_assets), cost).w - w) > 0.0
     assert not gone[0.999][resistance > 0.0].any()
     assert (gone[1.001] == np.isfinite(resistance)).all()
 
@@ -144,8 +137,8 @@ def test_where_trading_is_free_nothing_is_guessed():
     case = problem(1)
     outer = MeanVariance(case.assets, DAILY[:2], (LongOnly(), MaxTurnover(0.5)))
     program = outer._program(3)
-    data = program.canonical.apply(outer.numbers(case.mu, case.risk, case.held, 0.0))
-    assert solve_active_set(program.structure.program(data)) is None
+    data = program.cone_program.apply(outer.numbers(case.mu, case.risk, case.held, 0.0))
+    assert solve_active_set(program.forms.form.program(data)) is None
 
 
 def test_a_portfolio_that_needs_no_change_is_kept_to_the_last_bit():
@@ -174,16 +167,16 @@ def test_what_the_cost_of_trading_holds_needs_no_bound():
 
 
 def test_costs_that_only_some_assets_have_settle_too():
-    """A further cost of trading the first three: the other assets have one bend less."""
+    """A further cost of trading the first three: the other assets have one kink less."""
     case, rules = problem(7, 12), (LongOnly(), NetExposure(0.0, 1.0))
     terms = (*DAILY, lambda s: -5e-4 * cp.norm1((s.weights - s.held)[:3]))
     program, data = compiled(terms, rules, case, 3)
-    idle = program.structure.program(data).short.idle
+    idle = program.forms.form.program(data).per_asset.absent
     assert idle.sum() == 9
     found = guessed(program, data)
     assert found is not None
     assert found.residuals.worst < solvers.EXACT
-    other = solvers._clarabel(program.canonical, None, data)
+    other = solvers._clarabel(program.forms, data)
     np.testing.assert_allclose(program.weights(found), program.weights(other), atol=3e-6)
 
 

@@ -7,19 +7,18 @@ import pytest
 from test_allocation.problems import problem
 
 from allocation import (
-    ExpectedReturn,
-    ImpactCost,
     LongOnly,
     MaxTurnover,
-    MaxVolatility,
     MaxWeight,
     MeanVariance,
     NetUtility,
     OptimizationError,
-    Variance,
 )
 from allocation.optimizer.solvers import cascade as solvers
+from allocation.optimizer.solvers.cascade import Solution
+from allocation.optimizer.solvers.cone_program import Residuals
 
+LOST = Residuals(1.0, 0.0, 0.0)
 RULES = (LongOnly(), MaxWeight(0.4), MaxTurnover(0.5))
 
 
@@ -34,15 +33,9 @@ def without(monkeypatch, *names):
 
 
 @pytest.mark.parametrize(
-    ("missing", "expected"),
-    [
-        ((), "active set"),
-        (("guess",), "CLARABEL"),
-        (("guess", "CLARABEL"), "structured interior point"),
-        (("guess", "CLARABEL", "structured"), "OSQP"),
-    ],
+    ("missing", "expected"), [((), "active set"), (("active set",), "PIQP"), (("active set", "PIQP"), "CLARABEL")]
 )
-def test_every_solver_comes_to_the_same_weights(monkeypatch, missing, expected):
+def test_every_solver_finds_the_same_weights(monkeypatch, missing, expected):
     usual = [solved(seed).weights for seed in range(4)]
     without(monkeypatch, *missing)
     for seed in range(4):
@@ -54,58 +47,58 @@ def test_every_solver_comes_to_the_same_weights(monkeypatch, missing, expected):
         assert decision.weights.sum() <= 1 + 1e-6
 
 
-def test_a_large_program_goes_to_the_structured_method(monkeypatch):
-    without(monkeypatch, "guess")
-    assert solved(n_assets=120).solver == "structured interior point"
-
-
-def test_cones_have_a_second_opinion_too(monkeypatch):
-    case = problem(2)
-    terms = (ExpectedReturn(), Variance(5.0), ImpactCost(5e-3))
-    program = MeanVariance(case.assets, terms, (LongOnly(), MaxVolatility(0.01)))
-    usual = program.decide(case.mu, case.risk, case.held)
-    without(monkeypatch, "CLARABEL")
-    other = program.decide(case.mu, case.risk, case.held)
-    assert (usual.solver, other.solver) == ("CLARABEL", "SCS")
-    np.testing.assert_allclose(other.weights, usual.weights, atol=1e-4)
-    assert other.utility == pytest.approx(usual.utility, abs=1e-8)
-
-
-def test_an_answer_that_is_off_is_not_believed_whatever_it_is_called(monkeypatch):
+def test_a_point_that_is_off_is_rejected_whatever_its_solver_calls_it(monkeypatch):
     """A solver that says "optimal" of a point one millionth away is passed over."""
-    usual, clarabel = solved(), solvers.SOLVERS["CLARABEL"]
-    without(monkeypatch, "guess")
+    usual, piqp = solved(), solvers.SOLVERS["PIQP"]
+    without(monkeypatch, "active set")
 
-    def sloppy(canonical, structure, data):
-        found = clarabel(canonical, structure, data)
+    def sloppy(forms, data):
+        found = piqp(forms, data)
         x = found.x + 1e-6
         return replace(found, x=x, residuals=solvers.residuals(data, x, found.z))
 
-    monkeypatch.setitem(solvers.SOLVERS, "CLARABEL", sloppy)
+    monkeypatch.setitem(solvers.SOLVERS, "PIQP", sloppy)
     decision = solved()
-    assert decision.solver == "structured interior point"
+    assert decision.solver == "CLARABEL"
     np.testing.assert_allclose(decision.weights, usual.weights, atol=1e-6)
 
 
-def test_an_accurate_answer_counts_whatever_it_is_called(monkeypatch):
+def test_an_accurate_point_counts_whatever_its_solver_calls_it(monkeypatch):
     clarabel = solvers.SOLVERS["CLARABEL"]
-    without(monkeypatch, "guess")
+    without(monkeypatch, "active set", "PIQP")
     monkeypatch.setitem(solvers.SOLVERS, "CLARABEL", lambda *a: replace(clarabel(*a), status="InsufficientProgress"))
     decision = solved()
     assert (decision.solver, decision.status) == ("CLARABEL", "optimal")
 
 
+def test_of_points_that_are_not_exact_the_most_accurate_is_taken(monkeypatch):
+    """The first is 1e-9 off, the second 3e-10."""
+    without(monkeypatch, "active set")
+    for name, off in (("PIQP", 1e-9), ("CLARABEL", 3e-10)):
+        solver = solvers.SOLVERS[name]
+
+        def worse(forms, data, solver=solver, off=off):
+            return replace(solver(forms, data), residuals=Residuals(off, 0.0, 0.0))
+
+        monkeypatch.setitem(solvers.SOLVERS, name, worse)
+    assert solved().solver == "CLARABEL"
+    monkeypatch.setitem(
+        solvers.SOLVERS, "CLARABEL", lambda *_: Solution("NumericalError", *2 * [np.zeros(0)], "CLARABEL", 1, LOST)
+    )
+    assert solved().solver == "PIQP"
+
+
 def test_where_all_fail_each_is_named_with_its_residuals(monkeypatch):
-    clarabel = solvers.SOLVERS["CLARABEL"]
+    for name in ("PIQP", "CLARABEL"):
+        solver = solvers.SOLVERS[name]
 
-    def lost(canonical, structure, data):
-        found = clarabel(canonical, structure, data)
-        return replace(found, status="NumericalError", residuals=solvers.residuals(data, found.x + 1.0, found.z))
+        def lost(forms, data, solver=solver):
+            return replace(solver(forms, data), status="NumericalError", residuals=LOST)
 
-    without(monkeypatch, "guess", "structured", "second")
-    monkeypatch.setitem(solvers.SOLVERS, "CLARABEL", lost)
+        monkeypatch.setitem(solvers.SOLVERS, name, lost)
+    without(monkeypatch, "active set")
     with pytest.raises(
         OptimizationError,
-        match=r"no optimal weights \(CLARABEL ended with NumericalError at residuals primal .*: rescale",
+        match=r"no optimal weights \(PIQP ended with NumericalError at residuals primal .*; CLARABEL ended.*: rescale",
     ):
         solved()

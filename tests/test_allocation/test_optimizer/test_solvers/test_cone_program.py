@@ -45,7 +45,7 @@ def test_equals_what_cvxpy_hands_to_the_solver(name, seed):
     spread = case.mu.abs()
     values = program.numbers(case.mu, case.risk, case.held, 0.1, {"spread": spread, "impact": spread * 3})
     inner = program._program(3)
-    ours = inner.canonical.apply(values)
+    ours = inner.cone_program.apply(values)
     set_values(inner.inputs, values)
     theirs, _, _ = inner.problem.get_problem_data(cp.CLARABEL)
     np.testing.assert_array_equal(ours.a.csc.toarray(), theirs["A"].toarray())
@@ -70,7 +70,7 @@ def test_parameters_that_are_multiplied_are_refused_with_the_remedy():
     program = MeanVariance(
         ["A", "B"], lambda s: s.expected_return - cp.sum_squares(cp.multiply(s.held, s.held) - s.weights)
     )
-    with pytest.raises(OptimizationError, match="multiplies numbers that change at each rebalancing.*`given`"):
+    with pytest.raises(OptimizationError, match="multiplies numbers that change at each rebalancing.*`parameters`"):
         program.is_dpp(1)
 
 

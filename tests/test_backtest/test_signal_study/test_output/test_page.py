@@ -92,7 +92,7 @@ def test_what_is_drawn_lies_inside_the_frame(found):
     for each in drawn:
         points = [point for line in each.lines for point in f"{line.points} {line.band}".split()]
         places = [tuple(map(float, point.split(","))) for point in points]
-        places += [(dot.x, y) for dot in each.dots for y in (dot.y, dot.low, dot.high, *(dot.chance or ()))]
+        places += [(dot.x, y) for dot in each.dots for y in (dot.y, dot.low, dot.high, *(dot.placebo or ()))]
         assert len(places) > 0
         assert all(LEFT <= x <= RIGHT and TOP <= y <= BOTTOM for x, y in places), each.key
         assert len(each.up) >= 3
@@ -103,7 +103,7 @@ def test_intervals_and_chance_are_drawn_around_their_figures(found):
     for each in pictures(found):
         for dot in each.dots:
             assert dot.high <= dot.y <= dot.low  # y points down
-            assert dot.chance is None or dot.chance[0] <= dot.chance[1]
+            assert dot.placebo is None or dot.placebo[0] <= dot.placebo[1]
 
 
 def test_the_same_study_gives_the_same_bytes_and_the_file_is_whole(found, page, tmp_path):

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from allocation import AllocationError
-from backtest.engine.book import FREE, Book, Costs, Rules, fill
+from allocation.execution.book import Book, Rules
+from allocation.execution.costs import FREE, Costs
+from allocation.execution.fill import fill
 
 N = 5
 SEEDS, RATES = st.integers(0, 10**6), st.sampled_from([0.0, 0.0005, 0.01, 0.1])
@@ -142,6 +144,38 @@ def test_an_asset_without_any_price_yet_is_worth_nothing():
 def test_absurd_costs_are_refused(name, value):
     with pytest.raises(AllocationError, match=rf"costs: {name} is {value:g}: give a fraction in \[0, 0.1\], 0.001"):
         Costs(**{name: value})
+
+
+@pytest.mark.parametrize(("costs", "message"), [
+    (10, "costs is 10: give a fraction of the traded value in"), (-0.1, "costs is -0.1"), (True, "costs is a bool"),
+    ("10bp", "costs is a str: give Costs"), (float("nan"), "costs is nan"),
+])  # fmt: skip
+def test_a_number_that_is_no_fraction_is_refused_as_costs(costs, message):
+    with pytest.raises(AllocationError, match=message):
+        Costs.of(costs)
+
+
+def test_a_number_is_a_fraction_of_the_traded_value():
+    assert Costs.of(0.001) == Costs() == Costs.of(None)
+    assert Costs.of(Costs(0.02, 0.0)) == Costs(0.02, 0.0)
+
+
+@given(seed=SEEDS, minimum=st.sampled_from([20.0, 150.0]))
+def test_orders_below_the_minimum_are_left_out_and_named(seed, minimum):
+    _, book, targets, prices = drawn(seed)
+    done = fill(book, targets / targets.sum(), prices, prices, half(0.001), rules=Rules(minimum=minimum))
+    orders = np.abs(done.traded * prices)
+    assert ((orders == 0.0) | (orders >= minimum)).all()
+    assert not orders[done.small].any()
+    assert done.book.cash >= -1e-9
+    assert done.book.nav(prices) + done.cost == pytest.approx(book.nav(prices), rel=1e-12)
+
+
+@given(seed=SEEDS)
+def test_a_reserve_stays_in_cash(seed):
+    _, book, targets, prices = drawn(seed)
+    done = fill(book, targets / targets.sum(), prices, prices, half(0.001), rules=Rules(reserve=0.05))
+    assert done.book.cash / done.book.nav(prices) == pytest.approx(0.05)
 
 
 def test_the_rate_is_the_sum():

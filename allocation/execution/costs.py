@@ -5,18 +5,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from allocation.errors import AllocationError, FrameError, MissingPriceError
+from allocation.errors import AllocationError, MissingPriceError
 from allocation.frames import check_prices, named
 from newsfolio.shared.arrays import FloatArray
 
 if TYPE_CHECKING:
     from pandas.core.window import Rolling
 
-Vector = NDArray[np.float64]
-
 DAYS_A_YEAR = 365  # yearly rates accrue by calendar days, as brokers charge them
+MOST_OF_VALUE = 0.1  # beyond a tenth of the traded value somebody gave percent or basis points
 MOST_A_YEAR = 1.0  # beyond 100 % a year somebody gave percent
 IMPACT_WINDOW, FEWEST_RETURNS = 21, 5  # sessions of the volatility and the traded value that impact is scaled by
 
@@ -75,9 +73,9 @@ class Costs:
     loan: float = 0.0
 
     def __post_init__(self) -> None:
-        """A negative cost would pay for trading; beyond a tenth somebody gave percent or basis points."""
+        """A negative cost would pay for trading; too large a one is in percent or basis points."""
         for name, value in (("commission", self.commission), ("half_spread", self.half_spread)):
-            if not 0.0 <= value <= 0.1:
+            if not 0.0 <= value <= MOST_OF_VALUE:
                 raise AllocationError(f"costs: {name} is {value:g}: give a fraction in [0, 0.1], 0.001 for 10 bp")
         for name, value in (("per_share", self.per_share), ("minimum", self.minimum)):
             if not 0.0 <= value < np.inf:
@@ -85,6 +83,25 @@ class Costs:
         for name, value in (("borrow", self.borrow), ("cash_yield", self.cash_yield), ("loan", self.loan)):
             if not -0.1 <= value <= MOST_A_YEAR or (value < 0 and name != "cash_yield"):
                 raise AllocationError(f"costs: {name} is {value:g}: give a yearly fraction, 0.03 for 3 % a year")
+
+    @classmethod
+    def of(cls, costs: "Costs | float | None") -> "Costs":
+        """Costs as they are; a number is a fraction of the traded value, half commission and half spread.
+
+        Raises:
+            AllocationError: it is neither, or a number outside [0, 0.1], such as basis points.
+        """
+        if costs is None:
+            return cls()
+        if isinstance(costs, cls):
+            return costs
+        if isinstance(costs, bool) or not isinstance(costs, int | float | np.number):
+            raise AllocationError(f"costs is a {type(costs).__name__}: give Costs(...), or a fraction, 0.001 for 10 bp")
+        if not 0.0 <= costs <= MOST_OF_VALUE:
+            raise AllocationError(
+                f"costs is {costs:g}: give a fraction of the traded value in [0, {MOST_OF_VALUE:g}], 0.001 for 10 bp"
+            )
+        return cls(commission=float(costs) / 2.0, half_spread=float(costs) / 2.0)
 
     @property
     def rate(self) -> float:
@@ -127,6 +144,13 @@ def cost_breakdown(
     return CostBreakdown(commission, costs.half_spread * value, impact)
 
 
+def total_cost(costs: Costs, value: FloatArray, price: FloatArray, slopes: FloatArray | None = None) -> float:
+    """Return what orders of these absolute values at these prices cost together; 0 for those of value 0."""
+    if slopes is None and not (costs.per_share or costs.minimum):
+        return costs.rate * float(value.sum())
+    return float(cost_breakdown(costs, value, value / price, slopes).per_asset.sum())
+
+
 class Flows(NamedTuple):
     """Money that came in (+) or went out (-) between two closes without any trade."""
 
@@ -145,15 +169,3 @@ def accrued(costs: Costs, cash: float, values: FloatArray, days: float) -> Flows
         loan=min(cash, 0.0) * costs.loan * share,
         borrow=-short * costs.borrow * share,
     )
-
-
-def refuse_unknown_impact(
-    slopes: FloatArray, traded: NDArray[np.bool_], assets: pd.Index, session: pd.Timestamp
-) -> None:
-    """Raise where an asset was traded in this session whose impact cannot be estimated."""
-    unknown = assets[traded & np.isnan(slopes)]
-    if len(unknown):
-        raise FrameError(
-            f"impact of the orders of {session.date()} in {named(unknown)} is unknown: in the {IMPACT_WINDOW} sessions "
-            f"before there are fewer than {FEWEST_RETURNS} returns or traded values; begin later"
-        )
