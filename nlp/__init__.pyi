@@ -1,4 +1,3 @@
-from nlp.corpora.agreement import share_agreeing as share_agreeing
 from nlp.corpora.duplicates import CorpusCounts as CorpusCounts
 from nlp.corpora.formats import Corpus as Corpus
 from nlp.corpora.formats import read_corpus as read_corpus
@@ -7,6 +6,7 @@ from nlp.corpora.labelled import read_labelled as read_labelled
 from nlp.corpora.labelled import split as split
 from nlp.corpora.mixing import mixed as mixed
 from nlp.corpora.mixing import split_first as split_first
+from nlp.corpora.phrasebank import share_agreeing as share_agreeing
 from nlp.errors import CorpusError as CorpusError
 from nlp.errors import ModelError as ModelError
 from nlp.errors import NewsError as NewsError

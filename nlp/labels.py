@@ -8,10 +8,7 @@ import pandas as pd
 from nlp.errors import CorpusError
 
 LABELS = ("negative", "neutral", "positive")
-LABEL_MAP: Mapping[str, str] = {
-    "negative": "negative", "neutral": "neutral", "positive": "positive",
-    "bearish": "negative", "bullish": "positive",
-}  # fmt: skip
+LABEL_MAP: Mapping[str, str] = {label: label for label in LABELS} | {"bearish": "negative", "bullish": "positive"}
 
 # Numbers mean another label in each corpus, so none is guessed: these are two of the most used, for read_labelled.
 TWITTER_NEWS_LABELS: Mapping[int, str] = {0: "negative", 1: "positive", 2: "neutral"}  # bearish, bullish, neutral
@@ -19,23 +16,21 @@ PHRASEBANK_HUB_LABELS: Mapping[int, str] = {0: "negative", 1: "neutral", 2: "pos
 
 
 def parse_label_map(line: str) -> dict[str, str]:
-    """Return the map that a line such as "0=bearish, 1=bullish, 2=neutral" tells, for the command line.
+    """Return the label map of a line such as "0=bearish, 1=bullish, 2=neutral", for the command line.
 
     Raises:
-        CorpusError: a part is not of the form theirs=ours, ours is not known, or one of theirs is told of twice.
+        CorpusError: a part is not of the form theirs=ours, ours is not known, or one of theirs occurs twice.
     """
-    told: dict[str, str] = {}
+    found: dict[str, str] = {}
     for part in line.split(","):
         theirs, _, ours = (word.strip().lower() for word in part.partition("="))
         if not theirs or ours not in LABEL_MAP:
-            raise CorpusError(f"{part.strip()!r} is no label and its meaning: write 0=negative; known are {_KNOWN}")
-        if theirs in told:
+            known = ", ".join(LABEL_MAP)
+            raise CorpusError(f"{part.strip()!r} is no label and its meaning: write 0=negative; known are {known}")
+        if theirs in found:
             raise CorpusError(f"the label {theirs!r} is given two meanings: leave one")
-        told[theirs] = LABEL_MAP[ours]
-    return told
-
-
-_KNOWN = ", ".join(LABEL_MAP)
+        found[theirs] = LABEL_MAP[ours]
+    return found
 
 
 def label_codes(labels: pd.Series, where: str = "labels") -> np.ndarray:

@@ -1,7 +1,7 @@
-"""Which texts taught a classifier, carried from the training to the frames that hold its scores.
+"""Provenance of a classifier: its training texts, carried to the frames that hold its scores.
 
-A backtest is honest only on sessions after the last text that its classifier learnt from: so every frame of scores
-and every signal says in its `attrs` when that was. pandas keeps attrs in Parquet files; CSV and JSON lines lose them.
+A backtest is honest only on sessions after the last training text of its classifier: so every frame of scores and
+every signal has that date in its `attrs`. pandas keeps attrs in Parquet files; CSV and JSON lines lose them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ import pandas as pd
 
 from nlp.errors import CorpusError
 
-DATES = ("published", "created_at", "date")  # columns that tell when a text appeared, the first that is there
+DATES = ("published", "created_at", "date")  # columns of publication times, the first that is present
 TRAINED_ON, TRAINED_UNTIL = "trained_on", "trained_until"  # the attrs of a frame
 UNKNOWN = "unknown"
 
@@ -31,7 +31,7 @@ class TrainingTexts:
 
 
 def training_texts(rows: pd.DataFrame) -> TrainingTexts:
-    """Return what rows of training say of themselves, by their columns `corpus` and one of DATES where they are there.
+    """Return the provenance of training rows, from their columns `corpus` and one of DATES where they are there.
 
     Raises:
         CorpusError: the column of dates holds something else.
@@ -50,9 +50,9 @@ def _last_date(rows: pd.DataFrame) -> str | None:
 
 
 def dates_column(rows: pd.DataFrame) -> str | None:
-    """Return the column that tells when a text appeared, None where there is none or it is empty.
+    """Return the column of publication times, None where there is none or it is empty.
 
-    Corpora below each other may each have their own: of one of them the others' are empty.
+    Concatenated corpora may each have their own: in the rows of one the others' are empty.
     """
     return next((name for name in DATES if name in rows and rows[name].notna().any()), None)
 
@@ -71,7 +71,7 @@ def times_of(dates: pd.Series) -> pd.Series:
 
 
 def combine(base: TrainingTexts | None, *steps: TrainingTexts) -> TrainingTexts:
-    """Return what taught one classifier in several steps; base: what taught its base, None where nothing is known."""
+    """Return the provenance of a classifier trained in several steps; base: that of its base model, None if unknown."""
     parts = steps if base is None else (base, *steps)
     dates = [part.until for part in parts if part.until is not None]
     corpora = tuple(dict.fromkeys(name for part in parts for name in part.corpora))
@@ -79,14 +79,14 @@ def combine(base: TrainingTexts | None, *steps: TrainingTexts) -> TrainingTexts:
 
 
 def joined(parts: Sequence[TrainingTexts | None]) -> TrainingTexts | None:
-    """Return what taught all of several classifiers; None where nothing is known of any of them."""
+    """Return the provenance of several classifiers together; None where nothing is known of any."""
     if not any(parts):
         return None
     return combine(None, *(part or TrainingTexts() for part in parts))
 
 
 def saved_texts(found: Mapping[str, Any]) -> TrainingTexts | None:
-    """Return them from a saved model's facts, where a fine-tuning wrote them.
+    """Return them from a saved model's metadata, where a fine-tuning wrote them.
 
     Raises:
         ValueError, TypeError: the facts are malformed.
@@ -99,7 +99,7 @@ def saved_texts(found: Mapping[str, Any]) -> TrainingTexts | None:
 
 
 def attach_provenance(frame: pd.DataFrame, texts: TrainingTexts | None) -> pd.DataFrame:
-    """Return the frame with attrs that tell what taught the classifier of its scores; as it was where none is known."""
+    """Return the frame with the provenance of its scores in attrs; unchanged where nothing is known."""
     if texts is not None:
         frame.attrs.update(texts.attrs)
     return frame

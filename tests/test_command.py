@@ -747,11 +747,11 @@ def test_finetune_full_takes_public_corpora_beside_it_and_never_a_test(command, 
     for name in ("fiqa_sentiment", "phrasebank", "test", "phrasebank_test"):
         others(name).to_csv(folder / f"{name}.csv", index=False)
         others(name).to_parquet(folder / f"{name}.parquet")  # the same corpus once more
-    monkeypatch.setattr(importlib.import_module("nlp.corpora.public_corpora"), "MOST", 9)
+    monkeypatch.setattr(importlib.import_module("nlp.corpora.mixing"), "MOST", 9)
     more = ("--valid", "phrasebank.csv", "--licence", "MIT", "--json")
     code, out, err = command(f"{FINETUNE} --preset full", *more)
     assert code == 0, err
-    assert "trained on beside labelled.csv: fiqa_sentiment.csv\n" in err
+    assert "also trained on: fiqa_sentiment.csv\n" in err
     assert "fiqa_sentiment.csv: 9 of 12 texts drawn" in caplog.text
     assert (strict_json(out)["train_rows"], strict_json(out)["valid_rows"]) == (36 + 9, 12)
     assert card_of(folder)[1] == {

@@ -1,16 +1,10 @@
-"""`newsfolio evaluate`: how good a classifier is on labelled texts, and beside what it is to be judged."""
+"""`newsfolio evaluate`: how good a classifier is on labelled texts, and what to compare it with."""
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from nlp.evaluation.assessment import Assessment
-    from nlp.evaluation.baselines import WordList
 
 
 def evaluate(
@@ -33,64 +27,43 @@ def evaluate(
 ) -> None:
     """Measure accuracy, macro-F1, MCC, Brier score and calibration, with 95 % intervals."""
     from nlp.corpora.formats import read_corpus
-    from nlp.evaluation.baselines import read_word_list
+    from nlp.evaluation.assessment import assess
+    from nlp.evaluation.baselines import fit_baselines, read_word_list, without_near_duplicates
+    from nlp.evaluation.page import write_evaluation
     from nlp.labels import LABEL_MAP, parse_label_map
+    from nlp.model.ensemble import load_classifier
+    from nlp.training.model_card import corpus_digest
 
     known = parse_label_map(labels) if labels else LABEL_MAP
     labelled = read_corpus(test, label_map=known).rows
     training = None if train is None else read_corpus(train, label_map=known).rows
     words = None if word_list is None else read_word_list(word_list)
-    found, fingerprints = _assessed(model, against, labelled, training, words)
-    facts = {"test": str(test), "train": str(train or ""), "word list": str(word_list or ""), **fingerprints}
+    classifiers = {name: load_classifier(name) for name in (model, against) if name is not None}
+    notes = ["A model does not record the texts it was trained on: that it has not seen these is taken on trust."]
+    if training is not None:
+        training, met = without_near_duplicates(all_rows := training, labelled)
+        notes.append(
+            f"The baselines were fitted on {len(training):,} training texts; {len(all_rows) - len(training):,} more "
+            f"are near-duplicates of {int(met.sum()):,} of the {len(met):,} test texts and were left out."
+        )
+    if words is not None:
+        notes.append("The word list ranks texts; its Brier score and calibration error are of an arbitrary scale.")
+    texts = list(labelled["text"])
+    baselines = {name: fitted.predict_proba(texts) for name, fitted in fit_baselines(training, words).items()}
+    scored = {name: classifier.predict_proba(texts, progress=True) for name, classifier in classifiers.items()}
+    others = {} if against is None else {against: scored[against]}
+    found = assess(model, scored[model], labelled, against=others, baselines=baselines, notes=notes)
+    facts = {
+        "test": str(test),
+        "train": str(train or ""),
+        "word list": str(word_list or ""),
+        "SHA-256 of texts and labels": corpus_digest(labelled),
+        "fingerprint": classifiers[model].fingerprint,
+        "fingerprint of the other model": classifiers[against].fingerprint if against is not None else "",
+    }
     facts = {name: value for name, value in facts.items() if value}
-    page = None if out is None else _written(found, out, facts)
+    page = None if out is None else str(write_evaluation(found, out, facts=facts))
     if as_json:
         typer.echo(json.dumps(found.to_dict() | {"facts": facts, "page": page}, allow_nan=False))
     else:
         typer.echo(f"{found}\n\nwritten to {page}" if page else str(found))
-
-
-def _written(found: "Assessment", out: Path, facts: dict[str, str]) -> str:
-    from nlp.evaluation.page import write_evaluation
-
-    return str(write_evaluation(found, out, facts=facts))
-
-
-def _assessed(
-    model: str, against: str | None, labelled: "pd.DataFrame", training: "pd.DataFrame | None", words: "WordList | None"
-) -> "tuple[Assessment, dict[str, str]]":
-    """The assessment, and what it was made from."""
-    from nlp.evaluation.assessment import assess
-    from nlp.evaluation.baselines import fit_baselines
-    from nlp.model.ensemble import load_classifier
-    from nlp.training.model_card import corpus_digest
-
-    texts = list(labelled["text"])
-    classifiers = [load_classifier(name) for name in (model, against) if name is not None]
-    kept, notes = _unseen(training, labelled)
-    baselines = {name: fitted.predict_proba(texts) for name, fitted in fit_baselines(kept, words).items()}
-    if words is not None:
-        notes.append("The word list ranks texts; its Brier score and calibration error are of a made-up scale.")
-    first, *others = (classifier.predict_proba(texts, progress=True) for classifier in classifiers)
-    found = assess(
-        model, first, labelled, against={str(against): other for other in others}, baselines=baselines, notes=notes
-    )
-    names = ("fingerprint", "fingerprint of the other model")
-    prints = {name: classifier.fingerprint for name, classifier in zip(names, classifiers, strict=False)}
-    return found, {"SHA-256 of texts and labels": corpus_digest(labelled), **prints}
-
-
-def _unseen(training: "pd.DataFrame | None", labelled: "pd.DataFrame") -> "tuple[pd.DataFrame | None, list[str]]":
-    """The training texts that are no near-duplicates of test texts, and what to say of the others."""
-    from nlp.evaluation.baselines import without_near_duplicates
-
-    notes = ["A model does not tell which texts it was trained on: that it has not seen these is taken on trust."]
-    if training is None:
-        return None, notes
-    kept, met = without_near_duplicates(training, labelled)
-    removed = len(training) - len(kept)
-    notes.append(
-        f"The baselines were fitted on {len(kept):,} training texts; {removed:,} more are near-duplicates of "
-        f"{int(met.sum()):,} of the {len(met):,} test texts and were left out."
-    )
-    return kept, notes

@@ -1,9 +1,10 @@
 """`newsfolio finetune`: train on labelled texts, save the classifier and its card."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,24 +12,38 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nlp.corpora.mixing import Weighted
-    from nlp.evaluation.evaluate import Evaluation
-    from nlp.model.classifier import SentimentClassifier
     from nlp.training.finetune import FinetuneReport
     from nlp.training.recipe import FinetuneConfig
 
 UNSTATED = "not stated"  # the licence of a corpus
-ENDINGS = FIRST, AGAIN = "partial", "refit.partial"  # of the folders beside the model in which checkpoints are kept
+ENDINGS = FIRST, AGAIN = "partial", "refit.partial"  # of the folders next to the model in which checkpoints are kept
 HELD_OUT = 0.1  # of the first corpus, where no file of validation texts is given
 
 
 @dataclass(frozen=True)
-class Data:
-    """The rows of a run, where each part of them came from, and how they were split."""
+class TrainingFiles:
+    """The corpora of a run: TRAIN, further ones and the weight of their texts, held-out texts (None: a part of TRAIN).
+
+    labels: what other labels mean, as --labels. public: whether the public corpora in TRAIN's folder are used too.
+    """
+
+    train: Path
+    also: tuple[Path, ...] = ()
+    also_weight: float = 0.3
+    valid: Path | None = None
+    labels: str = ""
+    licence: str = UNSTATED
+    public: bool = False
+
+
+@dataclass(frozen=True)
+class Split:
+    """The rows of a run, where the held-out ones came from, and how they were split."""
 
     train: "pd.DataFrame"
     valid: "pd.DataFrame"
     valid_name: str
-    split: str
+    how: str
 
 
 def finetune(
@@ -42,13 +57,13 @@ def finetune(
     out: Annotated[Path, typer.Option(help="Folder for the classifier.")],
     valid: Annotated[Path | None, typer.Option(help="Held-out texts; else a tenth of TRAIN.")] = None,
     also: Annotated[list[Path] | None, typer.Option(help="Another corpus to train on; may be repeated.")] = None,
-    also_weight: Annotated[float, typer.Option(help="How much a text of these counts beside one of TRAIN.")] = 0.3,
+    also_weight: Annotated[float, typer.Option(help="Weight of a text of these, where one of TRAIN has 1.")] = 0.3,
     labels: Annotated[str, typer.Option(help="What other labels mean: 0=bearish,1=bullish,2=neutral.")] = "",
     base: Annotated[str, typer.Option(help="minilm, a folder, or a model on the hub.")] = "minilm",
     preset: Annotated[
         str,
         typer.Option(
-            help="default; small for about a thousand texts; full also takes the public corpora beside TRAIN "
+            help="default; small for about a thousand texts; full also takes the public corpora in TRAIN's folder "
             "(phrasebank, twitter_financial_news, fiqa_sentiment) and trains again on all."
         ),
     ] = "default",
@@ -63,99 +78,119 @@ def finetune(
 ) -> None:
     """Fine-tune a classifier on labelled texts and save it, with a card that says what it was trained on.
 
-    A run that was killed goes on where it was when the same command is given again.
+    A run that was killed resumes when the same command is given again.
     """
-    import pandas as pd
-
     from nlp.errors import ModelError
-    from nlp.evaluation.evaluate import evaluate
-    from nlp.model.files import check_destination
-    from nlp.training.checkpoints import clear
-    from nlp.training.finetune import finetune
     from nlp.training.recipe import FinetuneConfig
 
-    check_destination(out)
     if preset == "full" and patience:
-        raise ModelError("--patience needs held-out texts, and --preset full trains on them at last: give one of both")
-    given = {"epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size}
-    config = replace(FinetuneConfig.preset(preset, seed), base=base, patience=patience, **_stated(given))
-    corpora = _corpora([train, *(also or [])], also_weight, labels)
-    licences = dict.fromkeys(corpora, licence)  # of the public corpora nobody said it
-    if preset == "full":
-        named = {file.stem for file in (train, *(also or []), *([valid] if valid else []))}
-        corpora |= _public(train, also_weight, named, seed)
-    data = _data(corpora, valid, labels, seed)
-    classifier, report = finetune(
-        data.train, data.valid, config, workspace=_beside(out, FIRST), trackers=track or (), progress=True,
-        keep_checkpoints=True,
-    )  # fmt: skip
-    evaluation = evaluate(classifier, data.valid)  # before a refit sees these texts
-    taught = data.train
-    if preset == "full":
-        taught = pd.concat([data.train, data.valid], ignore_index=True)
-        classifier = _refitted(taught, report, out)
-    card = _card(out.name, classifier, evaluation, data, taught, report, licences)
-    classifier.save(out, card=card)
-    for ending in ENDINGS:  # only now, as saving may fail too
-        clear(_beside(out, ending))
+        raise ModelError(
+            "--patience needs held-out texts, and --preset full finally trains on them too: give one of both"
+        )
+    stated = {"epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size}
+    chosen = {name: value for name, value in stated.items() if value is not None}  # else the preset's
+    config = replace(FinetuneConfig.preset(preset, seed), base=base, patience=patience, **chosen)  # type: ignore[arg-type]
+    files = TrainingFiles(
+        train=train,
+        also=tuple(also or ()),
+        also_weight=also_weight,
+        valid=valid,
+        labels=labels,
+        licence=licence,
+        public=preset == "full",
+    )
+    report = finetune_files(files, config, out, refitted=preset == "full", trackers=track or ())
     typer.echo(json.dumps(report.to_dict()) if as_json else f"{report}\nsaved in {out}")
 
 
-def _stated(given: dict[str, float | None]) -> dict[str, Any]:
-    """Those that were given; the preset keeps the others."""
-    return {name: value for name, value in given.items() if value is not None}
+def finetune_files(
+    files: TrainingFiles, config: "FinetuneConfig", out: Path, *, refitted: bool = False, trackers: Sequence[str] = ()
+) -> "FinetuneReport":
+    """Train on files, save the classifier with its card in `out`, return the report of the held-out texts.
 
+    refitted: whether what is saved was trained once more, by the same recipe, on the held-out texts too.
 
-def _refitted(rows: "pd.DataFrame", report: "FinetuneReport", out: Path) -> "SentimentClassifier":
-    """The same recipe on the held-out texts too."""
+    Raises:
+        CorpusError, ModelError: files, settings or `out` cannot be used; seen before the training starts.
+    """
+    import pandas as pd
+
+    from nlp.evaluation.evaluate import evaluate
+    from nlp.model.files import check_destination
+    from nlp.provenance import dates_column
+    from nlp.training.checkpoints import clear
+    from nlp.training.finetune import finetune as train_classifier
     from nlp.training.finetune import refit
+    from nlp.training.model_card import CardFacts, corpus_facts, model_card
 
-    return refit(
-        rows,
-        report.config,
-        temperature=report.temperature,
-        workspace=_beside(out, AGAIN),
-        progress=True,
-        keep_checkpoints=True,
+    check_destination(out)
+    data = _split(files, config.seed)
+    first, again = (out.with_name(f"{out.name}.{ending}") for ending in ENDINGS)
+    classifier, report = train_classifier(
+        data.train, data.valid, config, workspace=first, trackers=trackers, progress=True, keep_checkpoints=True
     )
+    evaluation = evaluate(classifier, data.valid)  # before a refit sees these texts
+    taught = data.train
+    if refitted:
+        taught = pd.concat([data.train, data.valid], ignore_index=True)
+        temperature = report.temperature
+        classifier = refit(
+            taught, config, temperature=temperature, workspace=again, progress=True, keep_checkpoints=True
+        )
+    named = {file.name for file in (files.train, *files.also)}  # the licence of public corpora nobody stated
+    training = tuple(
+        corpus_facts(
+            rows,
+            name=str(corpus),
+            licence=files.licence if corpus in named else UNSTATED,
+            dates=dates_column(rows),
+        )
+        for corpus, rows in taught.groupby("corpus", sort=False)
+    )
+    card = CardFacts(
+        name=out.name,
+        base=config.base,
+        fingerprint=classifier.fingerprint,
+        training=training,
+        evaluated_on=corpus_facts(data.valid, name=data.valid_name),
+        evaluation=evaluation,
+        split=data.how,
+        temperature=classifier.temperature,
+        config=asdict(config),
+        limits=_limits(config, refitted=refitted),
+    )
+    classifier.save(out, card=model_card(card))
+    for workspace in (first, again):  # only now, as saving may fail too
+        clear(workspace)
+    return report
 
 
-def _beside(out: Path, ending: str) -> Path:
-    """Where a run keeps its checkpoints until it is done."""
-    return out.with_name(f"{out.name}.{ending}")
-
-
-def _corpora(files: list[Path], also_weight: float, labels: str) -> "dict[str, Weighted]":
-    """The rows of each file and how much they count, by its name, that of TRAIN first."""
+def _split(files: TrainingFiles, seed: int) -> Split:
+    """Training and held-out rows, near-duplicates on one side; public corpora are drawn from where they are large."""
+    from newsfolio.shared.tables import READERS
+    from nlp.corpora.mixing import MOST, apart_from, at_most, mixed, public_corpora, split_first
     from nlp.errors import CorpusError
 
-    names = [file.name for file in files]
-    if len(set(names)) < len(names):
-        raise CorpusError(f"two of {', '.join(names)} have one name: rename a file, as the card tells them by it")
-    return {file.name: (_rows(file, labels), 1.0 if place == 0 else also_weight) for place, file in enumerate(files)}
-
-
-def _public(train: Path, weight: float, taken: set[str], seed: int) -> "dict[str, Weighted]":
-    """The public corpora beside TRAIN that were not named, in whatever format, drawn from where they are large."""
-    from newsfolio.shared.tables import READERS
-    from nlp.corpora.public_corpora import MOST, at_most, public_beside
-
-    files = public_beside(train, READERS, taken=taken)
-    if files:
-        typer.echo(f"trained on beside {train.name}: {', '.join(file.name for file in files)}", err=True)
-    return {file.name: (at_most(_rows(file, ""), MOST, file.name, seed), weight) for file in files}
-
-
-def _data(corpora: "dict[str, Weighted]", valid: Path | None, labels: str, seed: int) -> Data:
-    from nlp.corpora.mixing import apart_from, mixed, split_first
-
-    if valid is not None:
-        held = mixed({valid.name: (_rows(valid, labels), 1.0)})
-        return Data(apart_from(mixed(corpora), held), held, valid.name, f"the texts of {valid.name}")
-    first = next(iter(corpora))
+    named = (files.train, *files.also)
+    if len({file.name for file in named}) < len(named):
+        names = ", ".join(file.name for file in named)
+        raise CorpusError(f"two of {names} have the same file name: rename one, as the card names corpora by it")
+    corpora: dict[str, Weighted] = {
+        file.name: (_rows(file, files.labels), 1.0 if file == files.train else files.also_weight) for file in named
+    }
+    if files.public:
+        taken = {file.stem for file in (*named, *([files.valid] if files.valid else []))}
+        found = public_corpora(files.train, READERS, taken=taken)
+        if found:
+            typer.echo(f"also trained on: {', '.join(file.name for file in found)}", err=True)
+        for file in found:
+            corpora[file.name] = at_most(_rows(file, ""), MOST, file.name, seed), files.also_weight
+    if files.valid is not None:
+        held = mixed({files.valid.name: (_rows(files.valid, files.labels), 1.0)})
+        return Split(apart_from(mixed(corpora), held), held, files.valid.name, f"the texts of {files.valid.name}")
     train, held = split_first(corpora, valid=HELD_OUT, seed=seed)
-    split = f"a tenth of {first}, near-duplicates on one side, seed {seed}"
-    return Data(train, held, f"{first}, held out", split)
+    how = f"a tenth of {files.train.name}, near-duplicates on one side, seed {seed}"
+    return Split(train, held, f"{files.train.name}, held out", how)
 
 
 def _rows(file: Path, labels: str) -> "pd.DataFrame":
@@ -168,50 +203,21 @@ def _rows(file: Path, labels: str) -> "pd.DataFrame":
     return corpus.rows
 
 
-def _card(
-    name: str, classifier: "SentimentClassifier", evaluation: "Evaluation", data: Data, taught: "pd.DataFrame",
-    report: "FinetuneReport", licences: dict[str, str],
-) -> str:  # fmt: skip
-    from nlp.provenance import dates_column
-    from nlp.training.model_card import CardFacts, corpus_facts, model_card
-
-    training = [
-        corpus_facts(rows, name=str(corpus), licence=licences.get(str(corpus), UNSTATED), dates=dates_column(rows))
-        for corpus, rows in taught.groupby("corpus", sort=False)
-    ]
-    facts = CardFacts(
-        name=name,
-        base=report.config.base,
-        fingerprint=classifier.fingerprint,
-        training=tuple(training),
-        evaluated_on=corpus_facts(data.valid, name=data.valid_name),
-        evaluation=evaluation,
-        split=data.split,
-        temperature=classifier.temperature,
-        config=asdict(report.config),
-        limits=_limits(report.config, refitted=len(taught) > len(data.train)),
-    )
-    return model_card(facts)
-
-
 def _limits(config: "FinetuneConfig", *, refitted: bool) -> tuple[str, ...]:
-    fitted = "The temperature was fitted on the held-out texts: their calibration error is a little too good."
-    chosen = "The number of passes was chosen on the held-out texts: all their figures are a little too good."
-    again = (
-        "Figures and temperature are those of the same recipe without the held-out texts. The weights here were then "
-        "trained on these too, so what the model says of them is no test of it."
-    )
-    chosen_limits = (*((chosen,) if config.patience else ()), *((again,) if refitted else ()))
-    return (fitted, *chosen_limits, *_taught_before(config.base))
-
-
-def _taught_before(base: str) -> tuple[str, ...]:
-    """What newsfolio itself had taught the base, which is not among the corpora of this run."""
     from nlp.model.files import texts_of_base
     from nlp.provenance import UNKNOWN
 
-    texts = texts_of_base(base)
-    if texts is None:
-        return ()
-    corpora = ", ".join(texts.corpora) or UNKNOWN
-    return (f"The base was taught before by: {corpora}; date of the last of these texts: {texts.until or UNKNOWN}.",)
+    lines = ["The temperature was fitted on the held-out texts: their calibration error is a little too good."]
+    if config.patience:
+        lines.append("The number of passes was chosen on the held-out texts: all their figures are a little too good.")
+    if refitted:
+        lines.append(
+            "Figures and temperature are those of the same recipe without the held-out texts. The weights here were "
+            "then trained on these too, so what the model says of them is no test of it."
+        )
+    texts = texts_of_base(config.base)
+    if texts is not None:  # what newsfolio itself trained the base on, which is not among the corpora of this run
+        corpora = ", ".join(texts.corpora) or UNKNOWN
+        until = texts.until or UNKNOWN
+        lines.append(f"The base was trained before on: {corpora}; date of the last of these texts: {until}.")
+    return tuple(lines)

@@ -24,14 +24,14 @@ def entity_rows(table: pd.DataFrame, where: str) -> pd.DataFrame:
     """Return one row per entity: text, target (the entity), label as given, and the table's other columns.
 
     Decisions holds a JSON object, a Python dict literal of strings or a mapping; nothing in it is ever run. The
-    index tells the row of the table. A row without a title stays, without a target: checked_rows counts it.
+    index is the row of the table. A row without a title stays, without a target: checked_rows counts it.
 
     Raises:
         CorpusError: a column is missing or in the way, or a cell of Decisions is none of these, or empty.
     """
     taken = sorted({"label", "target"} & set(table.columns))
     if taken:
-        raise CorpusError(f"{where}: has a column {taken[0]} beside {DECISIONS}, where that is read from: drop one")
+        raise CorpusError(f"{where}: has a column {taken[0]} as well as {DECISIONS}, which gives it too: drop one")
     rows = named_columns(table, where, {"text": TITLE, DECISIONS: DECISIONS})
     pairs = [
         _pairs(cell, f"{where}: row {number}") if titled else [(None, None)]
@@ -52,19 +52,15 @@ def _pairs(cell: object, where: str) -> Pairs:
 
 
 def _read_pairs(cell: object) -> Pairs:
-    """Pairs and no dict, so that an entity told of twice is heard twice; none where the cell is not understood."""
+    """Pairs and no dict, so that an entity given twice counts twice; none where the cell is not understood."""
     if not isinstance(cell, str) or len(cell) > LONGEST:
         return []
     try:
-        told = json.loads(cell, object_pairs_hook=tuple)
+        found = json.loads(cell, object_pairs_hook=tuple)
+        return list(found) if isinstance(found, tuple) else []
     except (ValueError, RecursionError):
-        return _literal_pairs(cell)
-    return list(told) if isinstance(told, tuple) else []
-
-
-def _literal_pairs(cell: str) -> Pairs:
-    """As the parser of Python sees the cell, without running it: names, calls and sums are no constants."""
-    try:
+        pass
+    try:  # parsed, never run: names, calls and sums are no constants
         literal = ast.parse(cell.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return []

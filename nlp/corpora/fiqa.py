@@ -4,7 +4,6 @@ M. Maia et al., "WWW'18 open challenge: financial opinion mining and question an
 """
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ def scored_rows(
     neutral where |score| < neutral_below or the score is 0, else by its sign. The score stays as a number.
 
     Raises:
-        CorpusError: a column is missing, a score is no number in [-1, 1], or neutral_below lies outside [0, 1].
+        CorpusError: a column is missing, a score is no number in [-1, 1], or neutral_below is outside [0, 1].
     """
     if not 0.0 <= neutral_below <= 1.0:
         raise CorpusError(
@@ -48,7 +47,7 @@ def scored_rows(
 
 
 def read_fiqa_json(path: Path) -> pd.DataFrame:
-    """Return id, text, target, score and what else is told of each opinion in a file of FiQA's first task.
+    """Return id, text, target, score and the other fields of each opinion in a file of FiQA's first task.
 
     The file is one object: id -> {"sentence": ..., "info": [{"sentiment_score": "0.4", "target": ..., ...}, ...]}.
 
@@ -61,18 +60,17 @@ def read_fiqa_json(path: Path) -> pd.DataFrame:
         raise CorpusError(f"{path}: cannot be read as JSON: {str(error).partition(chr(10))[0]}") from error
     if not isinstance(entries, dict):
         raise CorpusError(f"{path}: is no object of id -> sentence and info, as FiQA's first task is: use .jsonl")
-    opinions = [opinion for name, entry in entries.items() for opinion in _opinions(name, entry, path)]
+    opinions = []
+    for name, entry in entries.items():
+        where = f"{path}: entry {name}"
+        if not (isinstance(entry, dict) and isinstance(entry.get("info"), list) and "sentence" in entry):
+            raise CorpusError(f"{where} has no sentence and list of info, as FiQA's first task does: add them")
+        for opinion in entry["info"]:
+            if not (isinstance(opinion, dict) and "sentiment_score" in opinion):
+                raise CorpusError(f"{where}: an opinion has no sentiment_score: pass the file with scores")
+            others = {key: value for key, value in opinion.items() if key != "sentiment_score"}
+            opinions.append(others | {"id": name, "text": entry["sentence"], "score": opinion["sentiment_score"]})
     return pd.DataFrame(opinions, columns=None if opinions else ["text", "score"])
-
-
-def _opinions(name: str, entry: Any, path: Path) -> Iterator[dict[str, Any]]:
-    if not (isinstance(entry, dict) and isinstance(entry.get("info"), list) and "sentence" in entry):
-        raise CorpusError(f"{path}: entry {name} has no sentence and list of info, as FiQA's first task does: add them")
-    for told in entry["info"]:
-        if not (isinstance(told, dict) and "sentiment_score" in told):
-            raise CorpusError(f"{path}: entry {name}: an opinion has no sentiment_score: pass the file with scores")
-        others = {key: value for key, value in told.items() if key != "sentiment_score"}
-        yield others | {"id": name, "text": entry["sentence"], "score": told["sentiment_score"]}
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -35,9 +35,9 @@ class Corpus:
 
     def __str__(self) -> str:
         """One line that a person can read."""
-        labels = self.rows["label"].value_counts()
-        told = ", ".join(f"{labels.get(label, 0):,} {label}" for label in LABELS)
-        return f"{self.form}: {self.counts}; {told}"
+        counts = self.rows["label"].value_counts()
+        labels = ", ".join(f"{counts.get(label, 0):,} {label}" for label in LABELS)
+        return f"{self.form}: {self.counts}; {labels}"
 
 
 def read_corpus(
@@ -57,9 +57,9 @@ def read_corpus(
     - a table of Title and Decisions, a label per entity (nlp/corpora/entity_tables.py), with target;
     - any other table: CSV, Parquet, JSON lines or a frame whose columns of texts and labels `text` and `label` name.
 
-    Labels are looked up in `label_map`, as in read_labelled. A text with several labels is settled by vote; where it
-    has several targets, `on_mixed` says what a text is whose targets disagree in label: "drop" it (the default, for
-    classifiers that see the text alone), "keep" a row per target, or "vote" as if there were no targets.
+    Labels are looked up in `label_map`, as in read_labelled. A text with several labels is decided by vote; where it
+    has several targets whose labels disagree, `on_mixed` decides: "drop" the text (the default, for classifiers that
+    see the text alone), "keep" a row per target, or "vote" as if there were no targets.
 
     Raises:
         CorpusError: the form is none of these, a column is missing, a label is unknown, or nothing is left.
@@ -67,17 +67,14 @@ def read_corpus(
     if on_mixed not in ("drop", "keep", "vote"):
         raise CorpusError(f"on_mixed is {on_mixed!r}: give drop, keep or vote")
     form, rows, where = _recognised(source, text, label, neutral_below)
-    if form == TABLE and where.endswith(".csv") and _all_numbers(rows["text"]):  # there every cell is text
-        raise CorpusError(f"{where}: the column {text} holds numbers: name the column of sentences text")
+    if form == TABLE and where.endswith(".csv"):  # there every cell is text
+        given = rows["text"].dropna()
+        if len(given) and pd.to_numeric(given, errors="coerce").notna().all():
+            raise CorpusError(f"{where}: the column {text} holds numbers: name the column of sentences text")
     log.info("%s: read as %s", where, form)
     ours = form in (PHRASEBANK, SCORES)  # their labels are our words already, whatever those of other corpora mean
     kept, counts = checked_rows(rows, where, LABEL_MAP if ours else label_map, on_mixed)
     return Corpus(kept, form, counts)
-
-
-def _all_numbers(texts: pd.Series) -> bool:
-    given = texts.dropna()
-    return len(given) > 0 and bool(pd.to_numeric(given, errors="coerce").notna().all())
 
 
 def _recognised(
@@ -107,6 +104,6 @@ def _from_table(
         return ENTITIES, entity_rows(table, where)
     if label not in table.columns and "score" in table.columns:
         if set(LABELS) <= set(table.columns):
-            raise CorpusError(f"{where}: holds what a model made of texts, not labels: pass texts that people labelled")
+            raise CorpusError(f"{where}: holds a model's scores, not labels: pass texts that people labelled")
         return SCORES, scored_rows(table, where, text=text, neutral_below=neutral_below)
     return TABLE, named_columns(table, where, {"text": text, "label": label})

@@ -30,7 +30,7 @@ def read_labelled(
     source: CSV, Parquet, JSON lines or a frame; `text` and `label` name its columns of sentences and labels. Labels
     are looked up in `label_map` whatever their case, numbers as their digits; rows without a text are dropped and
     counted, as are exact repeats of one text with one label. A text with two labels keeps the commoner one, in the
-    first row that bears it, or is dropped on a tie. For the counts, and for corpora in other forms, see read_corpus.
+    first row that has it, or is dropped on a tie. For the counts, and for corpora in other forms, see read_corpus.
 
     Raises:
         CorpusError: a column is missing, a label is unknown, texts are not text, or nothing is left.
@@ -50,7 +50,7 @@ def named_columns(table: pd.DataFrame, where: str, names: Mapping[str, str]) -> 
         raise CorpusError(f"{where}: {' and '.join(names)} are both to be the column {names['text']}: name two columns")
     for ours, theirs in names.items():
         if ours in table.columns and ours not in names.values():
-            raise CorpusError(f"{where}: has a column {ours} beside {theirs}, which is to be read as that: drop one")
+            raise CorpusError(f"{where}: has a column {ours} as well as {theirs}, which is read as {ours}: drop one")
     if pd.api.types.is_numeric_dtype(table[names["text"]]) and len(table):
         raise CorpusError(f"{where}: the column {names['text']} holds numbers: name the column of sentences text")
     return table.rename(columns={theirs: ours for ours, theirs in names.items()}).reset_index(drop=True)
@@ -61,13 +61,25 @@ def checked_rows(
 ) -> tuple[pd.DataFrame, CorpusCounts]:
     """Return rows of text and label with our labels, one per text (see resolve_duplicates), and the count of each fate.
 
-    rows: text, label as given, other columns; their index tells messages which row of the source they come from.
+    rows: text, label as given, other columns; their index is the row of the source, for messages.
 
     Raises:
         CorpusError: a label is unknown, or nothing is left.
     """
-    worded = rows[has_text(rows["text"])]
-    labelled = worded.assign(label=_mapped(worded["label"], label_map, where)).reset_index(drop=True)
+    known = {_key(label): ours for label, ours in label_map.items()}
+    wrong = sorted(set(map(str, known.values())) - set(LABELS))
+    if wrong:
+        raise CorpusError(f"label_map leads to {', '.join(wrong)}: map to {', '.join(LABELS)}")
+    with_text = rows[has_text(rows["text"])]
+    labels = with_text["label"].astype(object)  # not of NumPy: they are shown
+    mapped = labels.map(_key).map(known)
+    unknown = labels[mapped.isna()]
+    if len(unknown):
+        raise CorpusError(
+            f"{where}: row {unknown.index[0] + 1}: label {unknown.iloc[0]!r} is not known; known are "
+            f"{', '.join(known)}: pass --labels or a label_map ({len(unknown)} such rows)"
+        )
+    labelled = with_text.assign(label=mapped).reset_index(drop=True)
     fates = resolve_duplicates(labelled, on_mixed)
     counts = count_fates(fates, read=len(rows))
     if counts.kept < counts.read:
@@ -80,22 +92,6 @@ def checked_rows(
 def has_text(texts: pd.Series) -> NDArray[np.bool_]:
     """Whether each value is a text with anything but blanks."""
     return np.array([isinstance(text, str) and bool(text.strip()) for text in texts], dtype=bool)
-
-
-def _mapped(labels: pd.Series, label_map: Mapping[Any, str], where: str) -> pd.Series:
-    known = {_key(label): ours for label, ours in label_map.items()}
-    strange = sorted(set(map(str, known.values())) - set(LABELS))
-    if strange:
-        raise CorpusError(f"label_map leads to {', '.join(strange)}: map to {', '.join(LABELS)}")
-    labels = labels.astype(object)  # not of NumPy: they are shown
-    mapped = labels.map(_key).map(known)
-    unknown = labels[mapped.isna()]
-    if len(unknown):
-        raise CorpusError(
-            f"{where}: row {unknown.index[0] + 1}: label {unknown.iloc[0]!r} is not known; known are "
-            f"{', '.join(known)}: pass --labels or a label_map ({len(unknown)} such rows)"
-        )
-    return mapped
 
 
 def _key(label: object) -> str:

@@ -1,7 +1,8 @@
-"""Several corpora in one training: how much each counts, and none of the held-out texts among them."""
+"""Several corpora in one training: which, how much each counts, and none of the held-out texts among them."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,11 +13,15 @@ from nlp.texts.near_duplicates import duplicate_groups, group_split, near_any_of
 
 log = logging.getLogger(__name__)
 
+# By name, never whatever is there: another labelled file in the same folder may be the test.
+PUBLIC = ("phrasebank", "twitter_financial_news", "fiqa_sentiment")
+MOST = 1000  # texts of each: in-domain ones are worth more, and the time of a training is bounded
+
 Weighted = tuple[pd.DataFrame, float]  # rows of text and label, and how much each of them counts
 
 
 def mixed(corpora: Mapping[str, Weighted]) -> pd.DataFrame:
-    """Return the rows of several corpora below each other, with the columns `corpus` and `weight`.
+    """Return the rows of several corpora, concatenated, with the columns `corpus` and `weight`.
 
     corpora: (rows, weight) by name; a text of weight 0.3 counts in training as much as 0.3 texts of weight 1. Where
     rows have a column `weight` of their own, each is multiplied by it; one that is no number becomes a missing one,
@@ -30,12 +35,11 @@ def mixed(corpora: Mapping[str, Weighted]) -> pd.DataFrame:
     for name, (_, weight) in corpora.items():
         if not 0.0 < weight < np.inf:
             raise CorpusError(f"{name}: its weight is {weight:g}: give a number above 0")
-    parts = [rows.assign(corpus=name, weight=weight * _own_weights(rows)) for name, (rows, weight) in corpora.items()]
+    parts = []
+    for name, (rows, weight) in corpora.items():
+        own = pd.to_numeric(rows["weight"], errors="coerce") if "weight" in rows else 1.0
+        parts.append(rows.assign(corpus=name, weight=weight * own))
     return pd.concat(parts, ignore_index=True)
-
-
-def _own_weights(rows: pd.DataFrame) -> "pd.Series | float":
-    return pd.to_numeric(rows["weight"], errors="coerce") if "weight" in rows else 1.0
 
 
 def apart_from(train: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
@@ -74,3 +78,21 @@ def split_first(
     if near.any():
         log.warning("%d texts of the other corpora are near-duplicates of held-out ones and were left out", near.sum())
     return pd.concat([train, others[~near]], ignore_index=True).drop(columns="group"), held.drop(columns="group")
+
+
+def public_corpora(file: Path, endings: Collection[str], *, taken: Collection[str]) -> list[Path]:
+    """Return the files of PUBLIC in the folder of `file`, in that order, without those `taken` (names).
+
+    One that is there in several formats counts once, in the first of the `endings`.
+    """
+    forms = ([file.with_name(f"{name}{ending}") for ending in endings] for name in PUBLIC if name not in taken)
+    found = (next(filter(Path.is_file, places), None) for places in forms)
+    return [place for place in found if place]
+
+
+def at_most(rows: pd.DataFrame, most: int, name: str, seed: int) -> pd.DataFrame:
+    """Return `most` of the rows, drawn at random, or all where there are fewer; what is left out is logged."""
+    if len(rows) <= most:
+        return rows
+    log.warning("%s: %d of %d texts drawn", name, most, len(rows))
+    return rows.sample(most, random_state=seed).reset_index(drop=True)

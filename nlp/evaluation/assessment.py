@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from newsfolio.shared.tables import need_columns
 from nlp.errors import CorpusError
@@ -28,7 +27,7 @@ class Rival:
     comparison: Comparison
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values for JSON: the figures, and the comparison beside them."""
+        """As plain values for JSON: the figures, and the comparison."""
         return self.evaluation.to_dict() | {"comparison": self.comparison.to_dict()}
 
 
@@ -36,7 +35,7 @@ class Rival:
 class Assessment:
     """One classifier on one labelled set; rivals and breakdown are by name.
 
-    mistakes: the surest wrong guesses, surest first: text, truth, guess, confidence and the probability of the truth.
+    mistakes: the most confident misclassifications: text, truth, guess, confidence and the probability of the truth.
     """
 
     name: str
@@ -62,8 +61,10 @@ class Assessment:
 
         comparison is None where there is no other model, else its name as `against` and its figures.
         """
-        other = next(({"against": name, **rival.to_dict()["comparison"], "figures": rival.evaluation.to_dict()}
-                      for name, rival in self.against.items()), None)  # fmt: skip
+        other = None
+        for name, rival in list(self.against.items())[:1]:
+            figures = rival.to_dict()
+            other = {"against": name, **figures.pop("comparison"), "figures": figures}
         return self.evaluation.to_dict() | {
             "model": self.name,
             "notes": [*self.evaluation.notes, *self.notes],
@@ -101,7 +102,13 @@ def assess(
     labels, groups = labelled["label"], duplicate_groups(list(labelled["text"]))
 
     def _rivals(others: Mapping[str, Probabilities] | None) -> dict[str, Rival]:
-        return {other: _rival(probabilities, given, labels, groups, seed) for other, given in (others or {}).items()}
+        return {
+            other: Rival(
+                evaluate_probabilities(given, labels, groups=groups, seed=seed),
+                compare(probabilities, given, labels, groups=groups, seed=seed),
+            )
+            for other, given in (others or {}).items()
+        }
 
     return Assessment(
         name=name,
@@ -115,26 +122,22 @@ def assess(
 
 
 def worst_mistakes(probabilities: Probabilities, labelled: pd.DataFrame, most: int = MOST_MISTAKES) -> pd.DataFrame:
-    """Return the wrong guesses of highest confidence: text, truth, guess, confidence, given_truth."""
+    """Return the most confident misclassifications: text, truth, guess, confidence, given_truth."""
     truth = checked_codes(probabilities, labelled["label"])
     guess, row, names = guesses(probabilities), np.arange(len(truth)), np.array(LABELS)
     table = pd.DataFrame(
-        {"text": labelled["text"].to_numpy(), "truth": names[truth], "guess": names[guess],
-         "confidence": probabilities[row, guess], "given_truth": probabilities[row, truth]}
-    )  # fmt: skip
+        {
+            "text": labelled["text"].to_numpy(),
+            "truth": names[truth],
+            "guess": names[guess],
+            "confidence": probabilities[row, guess],
+            "given_truth": probabilities[row, truth],
+        }
+    )
     wrong: pd.DataFrame = table[guess != truth].sort_values(
         ["confidence", "text"], ascending=[False, True], kind="stable"
     )
     return wrong.head(most).reset_index(drop=True)
-
-
-def _rival(
-    probabilities: Probabilities, other: Probabilities, labels: pd.Series, groups: ArrayLike, seed: int
-) -> Rival:
-    return Rival(
-        evaluate_probabilities(other, labels, groups=groups, seed=seed),
-        compare(probabilities, other, labels, groups=groups, seed=seed),
-    )
 
 
 def _plain(table: pd.DataFrame) -> dict[str, dict[str, Any]]:

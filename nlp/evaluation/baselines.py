@@ -1,7 +1,7 @@
 """What any classifier must beat: the commonest label, a word list, and a linear model over words.
 
 Each is a small frozen object with `predict_proba(texts)` -> (texts × 3: negative, neutral, positive) float32, rows sum
-to 1, in the order given, so that `evaluate_probabilities` and `compare` take them beside a transformer.
+to 1, in the order given, so that `evaluate_probabilities` and `compare` take them as they take a transformer.
 """
 
 import re
@@ -36,7 +36,7 @@ _TOKEN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 class Majority:
     """Gives every text the shares of the labels in the training texts: its guess is the commonest one."""
 
-    shares: tuple[float, float, float]
+    shares: tuple[float, ...]
 
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
         """Return the shares, once per text."""
@@ -50,15 +50,14 @@ def fit_majority(labelled: pd.DataFrame) -> Majority:
         CorpusError: no texts, or an unknown label.
     """
     counts = _label_counts(labelled)
-    negative, neutral, positive = (counts / counts.sum()).tolist()
-    return Majority((negative, neutral, positive))
+    return Majority(tuple((counts / counts.sum()).tolist()))
 
 
 @dataclass(frozen=True)
 class WordList:
     """Counts words of two lists: with balance = positive - negative, p = softmax(-balance, 1/2, balance).
 
-    A text is neutral where the lists balance, else of the heavier side, the surer the more words. A positive word
+    A text is neutral where the lists balance, else of the heavier side; more words, more confidence. A positive word
     within three words after a negation counts as negative; a negative word there counts for nothing, as what does
     not fall need not rise. After T. Loughran and B. McDonald, "When is a liability not a liability?", Journal of
     Finance 2011, section II.A, who turn positive words only. The probabilities are a ranking: see fit_temperature.
@@ -78,15 +77,14 @@ class WordList:
         words = _TOKEN.findall(text.lower().replace("’", "'"))
         balance, negated_until = 0, -1
         for place, word in enumerate(words):
-            balance += self._weight(word, negated=place <= negated_until)
+            negated = place <= negated_until
+            if word in self.positive:
+                balance += -1 if negated else 1
+            elif word in self.negative and not negated:
+                balance -= 1
             if word in NEGATIONS or word.endswith("n't"):
                 negated_until = place + REACH
         return balance
-
-    def _weight(self, word: str, *, negated: bool) -> int:
-        if word in self.positive:
-            return -1 if negated else 1
-        return -int(word in self.negative and not negated)
 
 
 def read_word_list(source: str | Path | pd.DataFrame) -> WordList:
@@ -101,19 +99,17 @@ def read_word_list(source: str | Path | pd.DataFrame) -> WordList:
         CorpusError: the columns are neither of these, a year is no number, or there is no positive or no negative word.
     """
     table, where = read_table(source, CorpusError)
-    words, category = _categorised(table.set_axis([str(name).strip().lower() for name in table.columns], axis=1), where)
-    negative, positive = (frozenset(words[category == name]) for name in ("negative", "positive"))
-    if not negative or not positive:
-        known = ", ".join(sorted(set(category))[:10]) or "none"
-        raise CorpusError(f"{where}: needs words of category negative and positive, its categories are {known}")
-    return WordList(negative - positive, positive - negative)
-
-
-def _categorised(table: pd.DataFrame, where: str) -> tuple[pd.Series, pd.Series]:
-    """Words and their categories, a pair per row, in small letters."""
+    table = table.set_axis([str(name).strip().lower() for name in table.columns], axis=1)
     need_columns(table, (), where, CorpusError)
     if {"word", "negative", "positive"} <= set(table.columns) and "category" not in table.columns:
-        table = _one_category_per_row(table, where)
+        long = table[["word", "negative", "positive"]].melt("word", var_name="category", value_name="year")
+        year = pd.to_numeric(long["year"], errors="coerce")
+        if year.isna().any():
+            row = long[year.isna()].iloc[0]
+            raise CorpusError(
+                f"{where}: {row['category']} of the word {row['word']} is {row['year']}: give a year or 0"
+            )
+        table = long[year > 0]
     if not {"word", "category"} <= set(table.columns):
         have = ", ".join(table.columns) or "none"
         raise CorpusError(
@@ -121,17 +117,11 @@ def _categorised(table: pd.DataFrame, where: str) -> tuple[pd.Series, pd.Series]
             f"word, negative and positive (it has {have}): rename or add them"
         )
     words, category = (table[name].astype(str).str.strip().str.lower() for name in ("word", "category"))
-    return words, category
-
-
-def _one_category_per_row(table: pd.DataFrame, where: str) -> pd.DataFrame:
-    """The master dictionary's rows as word and category, of the words that are in it now."""
-    long = table[["word", "negative", "positive"]].melt("word", var_name="category", value_name="year")
-    year = pd.to_numeric(long["year"], errors="coerce")
-    if year.isna().any():
-        row = long[year.isna()].iloc[0]
-        raise CorpusError(f"{where}: {row['category']} of the word {row['word']} is {row['year']}: give a year or 0")
-    return long[year > 0]
+    negative, positive = (frozenset(words[category == name]) for name in ("negative", "positive"))
+    if not negative or not positive:
+        known = ", ".join(sorted(set(category))[:10]) or "none"
+        raise CorpusError(f"{where}: needs words of category negative and positive, its categories are {known}")
+    return WordList(negative - positive, positive - negative)
 
 
 @dataclass(frozen=True)
@@ -155,13 +145,19 @@ def fit_word_weights(labelled: pd.DataFrame, *, strength: float = 10.0) -> WordW
     Raises:
         CorpusError: an unknown label, or a label without a text.
     """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     counts = _label_counts(labelled)
     missing = [label for label, count in zip(LABELS, counts, strict=True) if not count]
     if missing:
         raise CorpusError(f"no training text is labelled {', '.join(missing)}: all of {', '.join(LABELS)} are needed")
-    pipeline = _pipeline(strength, least_texts=max(2, round(RARE * counts.sum())) if counts.sum() >= 100 else 1)
+    rare = max(2, round(RARE * counts.sum())) if counts.sum() >= 100 else 1
+    # Stop words stay: "up", "not" and "from" decide many a headline.
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=ANY_WORD, min_df=rare)
+    pipeline = make_pipeline(words, LogisticRegression(C=strength, class_weight="balanced", max_iter=1000))
     with threadpool_limits(1):  # on matrices this thin threads wait for one another: seconds instead of a quarter
         pipeline.fit(list(labelled["text"]), label_codes(labelled["label"]))  # codes, so that columns come as LABELS
     return WordWeights(pipeline)
@@ -196,16 +192,6 @@ def without_near_duplicates(train: pd.DataFrame, test: pd.DataFrame) -> tuple[pd
     if seen.all():
         raise CorpusError(f"all {len(train)} training texts are near-duplicates of test texts: give other ones")
     return train[~seen].reset_index(drop=True), np.isin(tested, trained)
-
-
-def _pipeline(strength: float, least_texts: int) -> Any:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-
-    # Stop words stay: "up", "not" and "from" decide many a headline.
-    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=ANY_WORD, min_df=least_texts)
-    return make_pipeline(words, LogisticRegression(C=strength, class_weight="balanced", max_iter=1000))
 
 
 def _label_counts(labelled: pd.DataFrame) -> NDArray[np.int64]:

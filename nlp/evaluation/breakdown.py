@@ -14,7 +14,7 @@ from nlp.evaluation.evaluate import Probabilities, evaluate_probabilities
 from nlp.evaluation.metrics import accuracy_of, as_confusion, checked_codes, confusion_cells, guesses, macro_f1
 from nlp.labels import LABELS
 
-BANDS = ("agree", "source", "corpus")  # columns by which figures are told apart, where a table has them
+BANDS = ("agree", "source", "corpus")  # columns to break figures down by, where a table has them
 MOST_PARTS = 20
 
 
@@ -55,7 +55,17 @@ def breakdowns(
 
     Of more than twenty sources the smallest stand together as "(others)".
     """
-    by = {name: _largest(labelled[name]) for name in BANDS if name in labelled.columns}
+    by = {}
+    for name in BANDS:
+        if name not in labelled.columns:
+            continue
+        column = labelled[name]  # whatever is no number as text, rare values as "(others)"
+        plain = column if pd.api.types.is_numeric_dtype(column) else column.map(str, na_action="ignore")
+        if plain.nunique() > MOST_PARTS:
+            counts = plain.value_counts().sort_index().sort_values(ascending=False, kind="stable")
+            kept = plain.isin(counts.index[: MOST_PARTS - 1]) | plain.isna()
+            plain = plain.map(str, na_action="ignore").where(kept, "(others)")
+        by[name] = plain
     by["length"] = length_quarter(labelled["text"])
     return {
         name: breakdown(probabilities, labelled["label"], part, groups=groups, seed=seed) for name, part in by.items()
@@ -70,15 +80,6 @@ def _parts(by: pd.Series) -> Iterator[tuple[Any, NDArray[np.bool_]]]:
     if (code < 0).any():
         yield "(none)", code < 0
     yield "(all)", np.ones(len(by), dtype=bool)
-
-
-def _largest(column: pd.Series) -> pd.Series:
-    """The column with its rare values as "(others)", and whatever is no number as text."""
-    plain = column if pd.api.types.is_numeric_dtype(column) else column.map(str, na_action="ignore")
-    if plain.nunique() <= MOST_PARTS:
-        return plain
-    largest = plain.value_counts().sort_index().sort_values(ascending=False, kind="stable").index[: MOST_PARTS - 1]
-    return plain.map(str, na_action="ignore").where(plain.isin(largest) | plain.isna(), "(others)")
 
 
 def _figures(cells: FloatArray, groups: ArrayLike | None, seed: int) -> dict[str, float]:

@@ -17,7 +17,7 @@ Z = 1.959964  # 97.5 % quantile of the normal law
 
 
 class CalibrationNull(NamedTuple):
-    """A calibration error that comes of chance alone: its mean, and what it exceeds once in twenty times."""
+    """Distribution of the calibration error of a calibrated classifier: its mean and its 95 % quantile (`most`)."""
 
     mean: float
     most: float
@@ -55,17 +55,21 @@ def confidence_of(probabilities: Scores) -> FloatArray:
 def error_if_calibrated(probabilities: Scores, groups: ArrayLike | None = None, *, seed: int = 0) -> CalibrationNull:
     """Return the calibration error that chance alone would show, on so many texts, were each confidence right.
 
-    A mean of absolute values is above 0 even then, so an error is told from none by this and not by 0. After
+    A mean of absolute values is above 0 even then, so an error is compared with this and not with 0. After
     J. Bröcker and L. Smith, "Increasing the reliability of reliability diagrams", Weather and Forecasting 2007, with
     near-duplicates right or wrong together.
     """
     confidence = confidence_of(probabilities)
-    bins, group = _bins(confidence, BINS), _groups_by_confidence(confidence, groups)
+    # Groups are numbered by their sum of confidence, so that what is drawn for each does not depend on row order.
+    code = group_codes(groups, len(confidence))
+    total = np.bincount(code, weights=in_grains(confidence))
+    bins, group = _bins(confidence, BINS), np.argsort(np.argsort(total, kind="stable"))[code]
     random = np.random.default_rng(seed)
-    errors = [
-        _error(bins, confidence - (random.random(len(confidence))[group] < confidence))
-        for _ in range(DRAWS_IF_CALIBRATED)
-    ]
+    errors = []
+    for _ in range(DRAWS_IF_CALIBRATED):
+        gaps = in_grains(confidence - (random.random(len(confidence))[group] < confidence))
+        by_bin: FloatArray = np.bincount(bins, weights=gaps, minlength=BINS).astype(np.float64)
+        errors.append(calibration_error(by_bin, len(gaps)))
     return CalibrationNull(float(np.mean(errors)), float(np.quantile(errors, 0.95)))
 
 
@@ -79,9 +83,13 @@ def reliability_curve(probabilities: Scores, truth: IntArray, *, groups: ArrayLi
     right, group = guesses(probabilities) == truth, group_codes(groups, len(truth))
     rows = pd.DataFrame({"bin": _bins(confidence, BINS), "confidence": confidence, "right": right, "group": group})
     curve = rows.groupby("bin").agg(
-        texts=("right", "size"), groups=("group", "nunique"), least=("confidence", "min"), most=("confidence", "max"),
-        confidence=("confidence", "mean"), accuracy=("right", "mean"),
-    )  # fmt: skip
+        texts=("right", "size"),
+        groups=("group", "nunique"),
+        least=("confidence", "min"),
+        most=("confidence", "max"),
+        confidence=("confidence", "mean"),
+        accuracy=("right", "mean"),
+    )
     low, high = wilson(curve["accuracy"].to_numpy(), curve["groups"].to_numpy())
     return curve.assign(low=low, high=high).set_axis(pd.RangeIndex(1, len(curve) + 1, name="bin"))
 
@@ -103,18 +111,6 @@ def wilson(share: FloatArray, n: IntArray) -> tuple[FloatArray, FloatArray]:
     return np.minimum((centre - reach) / (1 + Z**2 / n), share), np.maximum((centre + reach) / (1 + Z**2 / n), share)
 
 
-def _error(bins: IntArray, gaps: FloatArray) -> float:
-    by_bin: FloatArray = np.bincount(bins, weights=in_grains(gaps), minlength=BINS).astype(np.float64)
-    return float(calibration_error(by_bin, len(gaps)))
-
-
 def _bins(confidence: FloatArray, bins: int) -> IntArray:
     rank = np.searchsorted(np.sort(confidence), confidence)
     return np.asarray(rank * bins // len(confidence), dtype=np.int64)
-
-
-def _groups_by_confidence(confidence: FloatArray, groups: ArrayLike | None) -> IntArray:
-    """Number the groups by their sum of confidence, so that what is drawn for each does not depend on row order."""
-    code = group_codes(groups, len(confidence))
-    total = np.bincount(code, weights=in_grains(confidence))
-    return np.asarray(np.argsort(np.argsort(total, kind="stable"))[code], dtype=np.int64)

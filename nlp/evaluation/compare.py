@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from newsfolio.shared.arrays import FloatArray
 from nlp.evaluation.bootstrap import Interval, group_codes, interval_of, resampled_sums
@@ -83,13 +83,17 @@ def compare(
     guessed = [guesses(first), guesses(second)]
     cells = np.concatenate([confusion_cells(truth, guess) for guess in guessed], axis=1)
     drawn = resampled_sums(cells, groups, seed)
-    only_first, only_second = _alone(guessed[0] == truth, guessed[1] == truth)
+    right, also = guessed[0] == truth, guessed[1] == truth
+    only_first, only_second = int((right & ~also).sum()), int((also & ~right).sum())
     return Comparison(
-        n=len(truth), groups=int(group_codes(groups, len(truth)).max()) + 1,
+        n=len(truth),
+        groups=int(group_codes(groups, len(truth)).max()) + 1,
         accuracy=_paired(accuracy_of, cells.sum(axis=0), drawn),
         macro_f1=_paired(macro_f1, cells.sum(axis=0), drawn),
-        only_first=only_first, only_second=only_second, p_value=mcnemar(only_first, only_second),
-    )  # fmt: skip
+        only_first=only_first,
+        only_second=only_second,
+        p_value=mcnemar(only_first, only_second),
+    )
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
@@ -101,10 +105,6 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
     parted = only_first + only_second
     return float(binomtest(only_first, parted, 0.5).pvalue) if parted else 1.0
-
-
-def _alone(first_right: NDArray[np.bool_], second_right: NDArray[np.bool_]) -> tuple[int, int]:
-    return int((first_right & ~second_right).sum()), int((second_right & ~first_right).sum())
 
 
 def _paired(figure: Figure, cells: FloatArray, drawn: FloatArray) -> Paired:

@@ -41,6 +41,7 @@ from nlp.texts.near_duplicates import duplicate_groups
 Probabilities = NDArray[np.float32]
 
 NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "mcc": "MCC", "brier": "Brier", "ece": "ECE"}
+PER_CLASS = ("precision", "recall", "f1")
 OFF_ONE = 1e-3  # half precision sums to 1 no better
 FEW = 30  # groups
 
@@ -59,7 +60,7 @@ class Evaluation:
     n texts in `groups` groups of near-duplicates, which the bootstrap draws whole. brier is in [0, 2], least is best;
     ece_if_calibrated is the calibration error that chance alone would show. per_class: label × precision, recall, f1
     (each with _low and _high) and support. confusion: truth × guess, counts. reliability and confidence: see
-    reliability_curve and confidence_histogram. notes: what is undefined, or less sure than its interval looks.
+    reliability_curve and confidence_histogram. notes: what is undefined, or less certain than its interval suggests.
     """
 
     n: int
@@ -102,10 +103,16 @@ class Evaluation:
         flat: dict[str, Any] = {"n": self.n, "groups": self.groups}
         for name, (value, ends) in self.headline.items():
             flat |= {name: value, f"{name}_interval": list(ends)}
+        per_class: dict[str, dict[str, Any]] = {}
+        for label, row in self.per_class.iterrows():
+            per_class[str(label)] = {"support": int(row["support"])}
+            for name in PER_CLASS:
+                ends_of = [float(row[f"{name}_low"]), float(row[f"{name}_high"])]
+                per_class[str(label)] |= {name: float(row[name]), f"{name}_interval": ends_of}
         return flat | {
             "ece_if_calibrated": self.ece_if_calibrated._asdict(),
             "f1": self.f1,
-            "per_class": {str(label): _nested(row) for label, row in self.per_class.iterrows()},
+            "per_class": per_class,
             "confusion": {str(truth): row.to_dict() for truth, row in self.confusion.iterrows()},
             "reliability": self.reliability.reset_index().to_dict("records"),
             "confidence": self.confidence.to_dict("records"),
@@ -146,31 +153,6 @@ def evaluate_probabilities(
         CorpusError: no texts, an unknown label, not one group or not one row of three probabilities per label.
     """
     truth = checked_codes(probabilities, labels)
-    _check_probabilities(probabilities)
-    guess = guesses(probabilities)
-    errors = in_grains(squared_errors(probabilities, truth))
-    sums = np.column_stack([confusion_cells(truth, guess), errors, gaps_by_bin(probabilities, truth)])
-    value, drawn = _figures(sums.sum(axis=0)), _figures(resampled_sums(sums, groups, seed))
-    ends = {name: interval_of(drawn[name]) for name in NAMES}
-    ends["ece"] = _error_interval(drawn["ece"], float(value["ece"]))
-    confusion, clusters = confusion_of(truth, guess), int(group_codes(groups, len(truth)).max()) + 1
-    return Evaluation(
-        n=len(truth), groups=clusters,
-        accuracy=float(value["accuracy"]), accuracy_interval=ends["accuracy"],
-        macro_f1=float(value["macro_f1"]), macro_f1_interval=ends["macro_f1"],
-        mcc=float(value["mcc"]), mcc_interval=ends["mcc"],
-        brier=float(value["brier"]), brier_interval=ends["brier"],
-        ece=float(value["ece"]), ece_interval=ends["ece"],
-        ece_if_calibrated=error_if_calibrated(probabilities, groups, seed=seed),
-        per_class=_per_class(value, drawn).assign(support=confusion.sum(axis=1)),
-        confusion=pd.DataFrame(confusion, index=LABELS, columns=LABELS),
-        reliability=reliability_curve(probabilities, truth, groups=groups),
-        confidence=confidence_histogram(probabilities, truth),
-        notes=tuple(_notes(confusion, clusters)),
-    )  # fmt: skip
-
-
-def _check_probabilities(probabilities: Probabilities) -> None:
     off = (probabilities < 0.0).any(axis=1) | (np.abs(probabilities.sum(axis=1) - 1.0) > OFF_ONE)
     if off.any():
         row = int(off.argmax())
@@ -179,16 +161,52 @@ def _check_probabilities(probabilities: Probabilities) -> None:
             f"row {row + 1}: {shown} are no probabilities, which sum to 1: pass those of predict_proba, not logits "
             f"({int(off.sum())} such rows)"
         )
+    guess = guesses(probabilities)
+    errors = in_grains(squared_errors(probabilities, truth))
+    sums = np.column_stack([confusion_cells(truth, guess), errors, gaps_by_bin(probabilities, truth)])
+    value, drawn = _figures(sums.sum(axis=0)), _figures(resampled_sums(sums, groups, seed))
+    ends = {name: interval_of(drawn[name]) for name in NAMES}
+    ends["ece"] = _error_interval(drawn["ece"], float(value["ece"]))
+    confusion, clusters = confusion_of(truth, guess), int(group_codes(groups, len(truth)).max()) + 1
+    per_class = pd.DataFrame(index=pd.Index(LABELS, name="label"))
+    for name in PER_CLASS:
+        low, high = interval(drawn[name])
+        per_class = per_class.assign(**{name: value[name], f"{name}_low": low, f"{name}_high": high})
+    return Evaluation(
+        n=len(truth),
+        groups=clusters,
+        accuracy=float(value["accuracy"]),
+        accuracy_interval=ends["accuracy"],
+        macro_f1=float(value["macro_f1"]),
+        macro_f1_interval=ends["macro_f1"],
+        mcc=float(value["mcc"]),
+        mcc_interval=ends["mcc"],
+        brier=float(value["brier"]),
+        brier_interval=ends["brier"],
+        ece=float(value["ece"]),
+        ece_interval=ends["ece"],
+        ece_if_calibrated=error_if_calibrated(probabilities, groups, seed=seed),
+        per_class=per_class.assign(support=confusion.sum(axis=1)),
+        confusion=pd.DataFrame(confusion, index=LABELS, columns=LABELS),
+        reliability=reliability_curve(probabilities, truth, groups=groups),
+        confidence=confidence_histogram(probabilities, truth),
+        notes=tuple(_notes(confusion, clusters)),
+    )
 
 
 def _figures(sums: FloatArray) -> dict[str, FloatArray]:
     """Figures (... or ... × label) from sums of confusion cells, squared errors and gaps by bin (... × 25)."""
     confusion, n = as_confusion(sums[..., :CELLS]), sums[..., :CELLS].sum(axis=-1)
     return {
-        "accuracy": accuracy_of(confusion), "macro_f1": macro_f1(confusion), "mcc": matthews(confusion),
-        "brier": sums[..., CELLS] / n, "ece": calibration_error(sums[..., CELLS + 1 :], n),
-        "precision": precision(confusion), "recall": recall(confusion), "f1": f1_per_label(confusion),
-    }  # fmt: skip
+        "accuracy": accuracy_of(confusion),
+        "macro_f1": macro_f1(confusion),
+        "mcc": matthews(confusion),
+        "brier": sums[..., CELLS] / n,
+        "ece": calibration_error(sums[..., CELLS + 1 :], n),
+        "precision": precision(confusion),
+        "recall": recall(confusion),
+        "f1": f1_per_label(confusion),
+    }
 
 
 def _error_interval(draws: FloatArray, figure: float) -> Interval:
@@ -198,23 +216,8 @@ def _error_interval(draws: FloatArray, figure: float) -> Interval:
     one only moves the draws to the figure, as that is what the interval should contain.
     """
     high = float(np.quantile(draws, 0.975))
-    return Interval(float(np.clip(2.0 * figure - high, 0.0, figure)),
-                    float(np.clip(high - draws.mean() + figure, figure, 1.0)))  # fmt: skip
-
-
-def _per_class(value: dict[str, FloatArray], drawn: dict[str, FloatArray]) -> pd.DataFrame:
-    table = pd.DataFrame(index=pd.Index(LABELS, name="label"))
-    for name in ("precision", "recall", "f1"):
-        low, high = interval(drawn[name])
-        table = table.assign(**{name: value[name], f"{name}_low": low, f"{name}_high": high})
-    return table
-
-
-def _nested(row: pd.Series) -> dict[str, Any]:
-    plain: dict[str, Any] = {"support": int(row["support"])}
-    for name in ("precision", "recall", "f1"):
-        plain |= {name: float(row[name]), f"{name}_interval": [float(row[f"{name}_low"]), float(row[f"{name}_high"])]}
-    return plain
+    low = float(np.clip(2.0 * figure - high, 0.0, figure))
+    return Interval(low, float(np.clip(high - draws.mean() + figure, figure, 1.0)))
 
 
 def _notes(confusion: NDArray[np.int64], groups: int) -> list[str]:
@@ -222,20 +225,20 @@ def _notes(confusion: NDArray[np.int64], groups: int) -> list[str]:
     texts, guessed = confusion.sum(axis=1), confusion.sum(axis=0)
     absent = [label for label, count in zip(LABELS, texts, strict=True) if not count]
     silent = [label for label, count in zip(LABELS, guessed, strict=True) if not count]
-    told = []
+    notes = []
     if absent:
-        told.append(
+        notes.append(
             f"No text is {' or '.join(absent)}: recall is undefined there, and its F1 of 0 lowers the macro-F1."
         )
     if silent:
-        told.append(f"No guess is {' or '.join(silent)}: precision is undefined there and given as 0.")
+        notes.append(f"No guess is {' or '.join(silent)}: precision is undefined there and given as 0.")
     if len(absent) == 2 or len(silent) == 2:
-        told.append("MCC is undefined where all texts or all guesses have one label, and given as 0.")
+        notes.append("MCC is undefined where all texts or all guesses have one label, and given as 0.")
     if np.trace(confusion) == confusion.sum():
-        told.append(
+        notes.append(
             "No text is wrong: the bootstrap cannot show errors that it never saw. Were the accuracy "
             f"{0.025 ** (1 / groups):.3f}, so many texts without an error would still come up once in forty times."
         )
     if groups < FEW:
-        told.append(f"Only {groups} texts that are no near-duplicates: the intervals are too narrow.")
-    return told
+        notes.append(f"Only {groups} texts that are no near-duplicates: the intervals are too narrow.")
+    return notes

@@ -27,12 +27,12 @@ from nlp.model.files import (
     quiet_transformers,
     reading,
     refuse_absent,
-    saved_reading,
+    saved_metadata,
     whole_folder,
 )
 from nlp.model.forward.encoders import Encoder
 from nlp.model.forward.engines import Engine, calibrate, engine_for
-from nlp.model.forward.int8 import quantised
+from nlp.model.forward.int8 import quantize_encoder
 from nlp.model.forward.precision import chosen_precision, known_dtype
 from nlp.model.inference import TOKENS_PER_BATCH, checked_texts, logits_of, longest_text, tokenize
 from nlp.provenance import TRAINED_ON, TRAINED_UNTIL, TrainingTexts
@@ -43,7 +43,7 @@ __all__ = ["EMBEDDED", "SentimentClassifier", "checked_source", "label_order", "
 log = logging.getLogger(__name__)
 
 CARD = "README.md"  # where the model hub looks for a card
-CALIBRATION_TEXTS = 256  # headlines of the package itself whose activations say what 8 bits must span
+CALIBRATION_TEXTS = 256  # headlines of the package itself whose activations set the range of 8 bits
 # Of a config, what does not decide a probability: where it came from, who wrote it, in which dtype.
 INCIDENTAL = {"_name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures"}
 
@@ -67,16 +67,26 @@ class SentimentClassifier:
         (nlp/texts/compared_amounts.py), as they must be where it was trained so. training: which texts taught it, where
         that is known; no part of the fingerprint.
         """
+        import torch
+
         self.reads_amounts = reads_amounts
         self.training = training
         self.column_order = label_order(model.config)
         self.temperature = checked_temperature(temperature)
         self.tokenizer = tokenizer
-        # Kept as loaded: casting to bfloat16 to compute and back to save would lose digits.
-        self._stored = {name: _widened(tensor) for name, tensor in model.state_dict().items()}
-        self._weights_digest = _tensors_digest(self._stored)
+        # Kept as loaded: casting to bfloat16 to compute and back to save would lose digits. On the CPU and, where a
+        # float, in float32: the one dtype that models are saved and compared in.
+        stored = ((name, tensor.detach().cpu()) for name, tensor in model.state_dict().items())
+        self._stored = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in stored}
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self._stored.items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        self._weights_digest = digest.hexdigest()
         self.precision = chosen_precision(dtype, model)
-        self.model = _cast(model, self.precision).eval()
+        # int8 is made from float32 (nlp/model/forward/int8.py). A copy, as the caller's own keeps its digits.
+        computed = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(self.precision, torch.float32)
+        self.model = (model if model.dtype == computed else copy.deepcopy(model).to(computed)).eval()
         self.max_length = longest_text(model, tokenizer)
 
     @classmethod
@@ -85,25 +95,43 @@ class SentimentClassifier:
 
         device: "auto" takes CUDA, then Apple's MPS, then the CPU. dtype: "auto" takes what is fastest there: bfloat16
         on CUDA; on the CPU int8 where the processor has VNNI or AMX and the model is a BERT, RoBERTa or DistilBERT,
-        else bfloat16 where it is multiplied clearly faster than float32. `precision` tells which it took; "float32"
+        else bfloat16 where it is multiplied clearly faster than float32. `precision` is the one it took; "float32"
         is exact. A temperature is read from a folder only: a model loaded by its hub name has temperature 1.
 
         Raises:
             ModelError: no such folder, no safetensors, weights or vocabulary missing, labels that are not
                 negative, neutral, positive, an unknown device or dtype, or int8 where there is none.
         """
+        import torch
+        from transformers import AutoModelForSequenceClassification
+
         where, device, dtype = checked_source(source), _device(device), known_dtype(dtype)
-        model, tokenizer = _load_whole(where, source)
-        saved = saved_reading(Path(where))
+        with reading(source, "a classifier"):
+            model, report = AutoModelForSequenceClassification.from_pretrained(
+                where,
+                use_safetensors=True,
+                trust_remote_code=False,  # else a person at a terminal is asked
+                dtype=torch.float32,  # a config that names bfloat16 would round the weights
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+            )
+            label_order(model.config)
+            refuse_absent(absent_weights(report))  # transformers would draw them at random, in silence
+            tokenizer = load_tokenizer(where)
+        saved = saved_metadata(Path(where))
         if saved.columns not in (None, label_order(model.config)):
             raise ModelError(
                 f"{source}: config.json has the labels in another order than the model was saved with: "
                 "put id2label back, or save the model again"
             )
         return cls(
-            model.to(device), tokenizer, temperature=saved.temperature, dtype=dtype, reads_amounts=saved.amounts,
+            model.to(device),
+            tokenizer,
+            temperature=saved.temperature,
+            dtype=dtype,
+            reads_amounts=saved.amounts,
             training=saved.training,
-        )  # fmt: skip
+        )
 
     def predict_proba(
         self, texts: Sequence[str], *, tokens_per_batch: int = TOKENS_PER_BATCH, progress: bool = False
@@ -111,33 +139,29 @@ class SentimentClassifier:
         """Return probabilities (texts × 3: negative, neutral, positive), float32, rows sum to 1, order kept.
 
         Equal texts are computed once. Texts longer than the model's limit are cut and counted in the log.
-        On one machine a text's probabilities do not depend on the texts beside it, to the last bit;
+        On one machine a text's probabilities do not depend on its batch, to the last bit;
         `tokens_per_batch` trades speed for memory and moves them within the rounding of the dtype.
 
         Raises:
             NlpError: a text is not a string.
         """
-        asked = checked_texts(texts)
-        place = {text: row for row, text in enumerate(dict.fromkeys(asked))}
+        given = checked_texts(texts)
+        place = {text: row for row, text in enumerate(dict.fromkeys(given))}
         if not place:
             return np.empty((0, len(LABELS)), dtype=np.float32)
-        probabilities = softmax(self._logits(list(place), tokens_per_batch, progress) / self.temperature)
-        return np.asarray(probabilities[[place[text] for text in asked]])
-
-    def _logits(self, texts: list[str], tokens_per_batch: int, progress: bool) -> NDArray[np.float32]:
         cut = 0
 
         def read(some: Sequence[str]) -> list[list[int]]:
-            """Token ids; counts on the way how many texts were cut."""
+            """Token ids; counts how many texts were cut."""
             nonlocal cut
             ids, longer = self._read(some)
             cut += longer
             return ids
 
-        logits = logits_of(texts, read, self._engine, tokens_per_batch, progress)
+        logits = logits_of(list(place), read, self._engine, tokens_per_batch, progress)[:, self.column_order]
         if cut:
-            log.warning("%d of %d texts are longer than %d tokens and were cut", cut, len(texts), self.max_length)
-        return logits[:, self.column_order]
+            log.warning("%d of %d texts are longer than %d tokens and were cut", cut, len(place), self.max_length)
+        return np.asarray(softmax(logits / self.temperature)[[place[text] for text in given]])
 
     def _read(self, texts: Sequence[str]) -> tuple[list[list[int]], int]:
         """Token ids of each text, and how many texts were cut."""
@@ -146,21 +170,23 @@ class SentimentClassifier:
 
     @cached_property
     def _engine(self) -> Engine:
-        return engine_for(self.model, self._prepared, self.tokenizer.pad_token_id or 0, self.max_length)
+        def prepared(encoder: Encoder) -> Encoder:
+            if self.precision != "int8":
+                return encoder
+            headlines = embedded_corpus()["text"]
+            ids, _ = self._read(headlines[:: len(headlines) // CALIBRATION_TEXTS].tolist())
+            return quantize_encoder(encoder, lambda observed: calibrate(observed, ids))
 
-    def _prepared(self, encoder: Encoder) -> Encoder:
-        if self.precision != "int8":
-            return encoder
-        headlines = embedded_corpus()["text"]
-        ids, _ = self._read(headlines[:: len(headlines) // CALIBRATION_TEXTS].tolist())
-        return quantised(encoder, lambda watched: calibrate(watched, ids))
+        return engine_for(self.model, prepared, self.tokenizer.pad_token_id or 0, self.max_length)
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of what decides the probabilities: weights, config, tokenizer, label order, how texts are read."""
         config = {key: value for key, value in self.model.config.to_dict().items() if key not in INCIDENTAL}
+        words = json.loads(self.tokenizer.backend_tokenizer.to_str())
+        words = {key: value for key, value in words.items() if key not in ("padding", "truncation")}  # set per call
         digest = hashlib.sha256(self._weights_digest.encode())
-        digest.update(_tokenizer_state(self.tokenizer).encode())
+        digest.update(json.dumps(words).encode())
         digest.update(json.dumps([self.column_order, repr(self.temperature), self.max_length]).encode())
         digest.update(AMOUNT_RULES.encode() if self.reads_amounts else b"")
         digest.update(json.dumps(config, sort_keys=True, default=str).encode())
@@ -174,44 +200,25 @@ class SentimentClassifier:
         Raises:
             ModelError: `folder` holds anything but a saved model, or cannot be written.
         """
-        with whole_folder(Path(folder)) as fresh:
-            self._write(fresh)
+        sidecar = {
+            "temperature": self.temperature,
+            "labels": LABELS,
+            "columns": self.column_order,
+            "fingerprint": self.fingerprint,
+            "amounts": AMOUNT_RULES if self.reads_amounts else None,
+            TRAINED_ON: None if self.training is None else list(self.training.corpora),
+            TRAINED_UNTIL: None if self.training is None else self.training.until,
+        }
+        config = copy.deepcopy(self.model.config)
+        config.dtype = "float32"  # that of the weights in the file, whatever they are computed in
+        with whole_folder(Path(folder)) as fresh, quiet_transformers():
+            self.model.save_pretrained(fresh, state_dict=self._stored)
+            config.save_pretrained(fresh)
+            self.tokenizer.save_pretrained(fresh)
+            (fresh / SIDECAR).write_text(json.dumps(sidecar, indent=2) + "\n", encoding="utf-8")
             if card:
                 (fresh / CARD).write_text(card, encoding="utf-8")
         return Path(folder)
-
-    def _write(self, folder: Path) -> None:
-        with quiet_transformers():
-            self.model.save_pretrained(folder, state_dict=self._stored)
-            config = copy.deepcopy(self.model.config)
-            config.dtype = "float32"  # that of the weights in the file, whatever they are computed in
-            config.save_pretrained(folder)
-            self.tokenizer.save_pretrained(folder)
-        sidecar = {"temperature": self.temperature, "labels": LABELS, "columns": self.column_order,
-                   "fingerprint": self.fingerprint,
-                   "amounts": AMOUNT_RULES if self.reads_amounts else None,
-                   TRAINED_ON: None if self.training is None else list(self.training.corpora),
-                   TRAINED_UNTIL: None if self.training is None else self.training.until}  # fmt: skip
-        (folder / SIDECAR).write_text(json.dumps(sidecar, indent=2) + "\n", encoding="utf-8")
-
-
-def _load_whole(where: str, source: str | Path) -> tuple[Any, Any]:
-    """Return model and tokenizer; transformers itself makes up what is missing, at random and in silence."""
-    import torch
-    from transformers import AutoModelForSequenceClassification
-
-    with reading(source, "a classifier"):
-        model, report = AutoModelForSequenceClassification.from_pretrained(
-            where,
-            use_safetensors=True,
-            trust_remote_code=False,  # else a person at a terminal is asked
-            dtype=torch.float32,  # a config that names bfloat16 would round the weights
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-        )
-        label_order(model.config)
-        refuse_absent(absent_weights(report))
-        return model, load_tokenizer(where)
 
 
 def label_order(config: Any) -> list[int]:
@@ -246,38 +253,3 @@ def _device(device: str) -> str:
     except (RuntimeError, AssertionError) as error:
         raise ModelError(f"device {device!r} cannot be used: {first_line(error)}: use auto, cpu, cuda, mps") from error
     return device
-
-
-def _cast(model: Any, precision: str) -> Any:
-    """Return the model in a precision, as a copy where that changes it: the caller's own keeps its digits.
-
-    For int8 that is float32: nlp/model/forward/int8.py makes its own numbers of it.
-    """
-    import torch
-
-    dtypes = {"bfloat16": torch.bfloat16, "float16": torch.float16}
-    dtype = dtypes.get(precision, torch.float32)
-    return model if model.dtype == dtype else copy.deepcopy(model).to(dtype)
-
-
-def _widened(tensor: Any) -> Any:
-    """On the CPU and, where a float, in float32: the one dtype that models are saved and compared in."""
-    tensor = tensor.detach().cpu()
-    return tensor.float() if tensor.is_floating_point() else tensor
-
-
-def _tensors_digest(state: dict[str, Any]) -> str:
-    import torch
-
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def _tokenizer_state(tokenizer: Any) -> str:
-    """The Rust tokenizer as JSON, less padding and truncation, which are set per call."""
-    state = json.loads(tokenizer.backend_tokenizer.to_str())
-    return json.dumps({key: value for key, value in state.items() if key not in ("padding", "truncation")})

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ SIDECAR = "ensemble.json"  # its presence is what makes a folder an ensemble
 
 
 class Classifier(Protocol):
-    """What the rest of the package asks of a classifier, one model or many."""
+    """What the rest of the package needs of a classifier, one model or several."""
 
     temperature: float
 
@@ -35,7 +35,7 @@ class Classifier(Protocol):
 
     @property
     def training(self) -> TrainingTexts | None:
-        """Which texts taught it, where that is known."""
+        """Provenance of its training texts, where known."""
 
     def save(self, folder: str | Path) -> Path:
         """Write it as a folder that `load_classifier` reads."""
@@ -53,7 +53,10 @@ class SentimentEnsemble:
         if not members:
             raise ModelError("an ensemble of no classifiers: pass at least one")
         for number, member in enumerate(members):
-            _check_labels(number, member)
+            try:
+                label_order(member.model.config)
+            except ModelError as error:
+                raise ModelError(f"member {number} of the ensemble: {error}") from error
         self.members = tuple(members)
         self.temperature = checked_temperature(temperature)
 
@@ -65,11 +68,21 @@ class SentimentEnsemble:
             ModelError: no ensemble.json, a member that is missing or cannot be loaded, or other members than saved.
         """
         folder = Path(source)
-        sidecar = _read_sidecar(folder)
-        places = [folder / "members" / str(number) for number in range(sidecar["members"])]
+        path = folder / SIDECAR
+        if not path.is_file():
+            raise ModelError(f"{folder}: has no {SIDECAR}: pass a folder that an ensemble was saved in")
+        try:
+            sidecar = json.loads(path.read_text(encoding="utf-8"))
+            labels, count = tuple(sidecar["labels"]), int(sidecar["members"])
+            temperature, fingerprint = float(sidecar["temperature"]), str(sidecar["fingerprint"])
+        except (ValueError, TypeError, KeyError) as error:
+            raise ModelError(f"{path}: cannot be read: {error!r}: save the ensemble anew") from error
+        if labels != LABELS:
+            raise ModelError(f"{path}: its labels are {', '.join(map(str, labels))}, needed are {', '.join(LABELS)}")
+        places = [folder / "members" / str(number) for number in range(count)]
         members = [SentimentClassifier.load(place.resolve(), device=device, dtype=dtype) for place in places]
-        ensemble = cls(members, temperature=sidecar["temperature"])
-        if ensemble.fingerprint != sidecar["fingerprint"]:
+        ensemble = cls(members, temperature=temperature)
+        if ensemble.fingerprint != fingerprint:
             raise ModelError(f"{folder}: its members are not those that {SIDECAR} was written for: save it anew")
         return ensemble
 
@@ -87,7 +100,8 @@ class SentimentEnsemble:
         total = np.zeros((len(texts), len(LABELS)))
         for member in self.members:
             total += member.predict_proba(texts, tokens_per_batch=tokens_per_batch, progress=progress)
-        return _tempered(total / len(self.members), self.temperature)
+        powers = (total / len(self.members)) ** (1.0 / self.temperature)
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float32)
 
     @property
     def fingerprint(self) -> str:
@@ -97,7 +111,7 @@ class SentimentEnsemble:
 
     @property
     def training(self) -> TrainingTexts | None:
-        """Which texts taught any of the members, where that is known."""
+        """Provenance of the training texts of all members, where known."""
         return joined([member.training for member in self.members])
 
     def save(self, folder: str | Path) -> Path:
@@ -106,16 +120,17 @@ class SentimentEnsemble:
         Raises:
             ModelError: `folder` holds anything but a saved model, or cannot be written.
         """
+        sidecar = {
+            "members": len(self.members),
+            "labels": LABELS,
+            "temperature": self.temperature,
+            "fingerprint": self.fingerprint,
+        }
         with whole_folder(Path(folder)) as fresh:
-            self._write(fresh)
+            for number, member in enumerate(self.members):
+                member.save(fresh / "members" / str(number))
+            (fresh / SIDECAR).write_text(json.dumps(sidecar, indent=2) + "\n", encoding="utf-8")
         return Path(folder)
-
-    def _write(self, folder: Path) -> None:
-        for number, member in enumerate(self.members):
-            member.save(folder / "members" / str(number))
-        sidecar = {"members": len(self.members), "labels": LABELS, "temperature": self.temperature,
-                   "fingerprint": self.fingerprint}  # fmt: skip
-        (folder / SIDECAR).write_text(json.dumps(sidecar, indent=2) + "\n", encoding="utf-8")
 
 
 def load_classifier(source: str | Path, *, device: str = "auto", dtype: str = "auto") -> Classifier:
@@ -126,31 +141,3 @@ def load_classifier(source: str | Path, *, device: str = "auto", dtype: str = "a
     """
     kind = SentimentEnsemble if (Path(source) / SIDECAR).is_file() else SentimentClassifier
     return kind.load(source, device=device, dtype=dtype)
-
-
-def _tempered(mean: NDArray[np.float64], temperature: float) -> NDArray[np.float32]:
-    powers = mean ** (1.0 / temperature)
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float32)
-
-
-def _check_labels(number: int, member: SentimentClassifier) -> None:
-    try:
-        label_order(member.model.config)
-    except ModelError as error:
-        raise ModelError(f"member {number} of the ensemble: {error}") from error
-
-
-def _read_sidecar(folder: Path) -> dict[str, Any]:
-    path = folder / SIDECAR
-    if not path.is_file():
-        raise ModelError(f"{folder}: has no {SIDECAR}: pass a folder that an ensemble was saved in")
-    try:
-        sidecar = json.loads(path.read_text(encoding="utf-8"))
-        labels = tuple(sidecar["labels"])
-        found = {"members": int(sidecar["members"]), "temperature": float(sidecar["temperature"]),
-                 "fingerprint": str(sidecar["fingerprint"])}  # fmt: skip
-    except (ValueError, TypeError, KeyError) as error:
-        raise ModelError(f"{path}: cannot be read: {error!r}: save the ensemble anew") from error
-    if labels != LABELS:
-        raise ModelError(f"{path}: its labels are {', '.join(map(str, labels))}, needed are {', '.join(LABELS)}")
-    return found

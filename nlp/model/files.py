@@ -14,7 +14,7 @@ from nlp.errors import ModelError
 from nlp.provenance import TrainingTexts, saved_texts
 
 AMOUNT_RULES = "2026-11"  # of nlp/texts/compared_amounts.py: a change there that changes a text is a new name here
-PRETRAINED = "pretraining.json"  # what a further training on masked words was, beside the encoder
+PRETRAINED = "pretraining.json"  # in the folder of an encoder: the record of its further pre-training
 SIDECAR = "newsfolio.json"  # what a transformers config has no place for: temperature, where it came from
 EMBEDDED = "minilm"  # the encoder of the `offline` extra, by this name wherever a model is asked for
 EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -30,23 +30,20 @@ def checked_source(source: str | Path) -> str:
             raise ModelError(f"{path}: has no config.json: pass a folder that a model was saved in")
         if not any(path.glob("*.safetensors")):
             raise ModelError(f"{path}: has no safetensors file: pickled weights are never loaded, convert them first")
-        _refuse_pickled_shards(path / "model.safetensors.index.json")
+        # An index may name any file as a shard, and transformers unpickles those of another ending.
+        index = path / "model.safetensors.index.json"
+        try:
+            shards = (
+                set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()) if index.is_file() else ()
+            )
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ModelError(f"{index}: cannot be read: {error!r}: save the model again") from error
+        pickled = sorted(str(shard) for shard in shards if not str(shard).endswith(".safetensors"))
+        if pickled:
+            raise ModelError(f"{index}: names {pickled[0]}: pickled weights are never loaded, convert them first")
     elif path.is_absolute() or str(source).startswith(".") or str(source).count("/") != 1:
         raise ModelError(f"{source}: no such model folder (or name it on the hub: owner/name)")
     return str(source)
-
-
-def _refuse_pickled_shards(index: Path) -> None:
-    """An index may name any file as a shard, and transformers unpickles those of another ending."""
-    if not index.is_file():
-        return
-    try:
-        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ModelError(f"{index}: cannot be read: {error!r}: save the model again") from error
-    pickled = sorted(str(shard) for shard in shards if not str(shard).endswith(".safetensors"))
-    if pickled:
-        raise ModelError(f"{index}: names {pickled[0]}: pickled weights are never loaded, convert them first")
 
 
 def embedded_encoder() -> Path:
@@ -63,24 +60,19 @@ def embedded_encoder() -> Path:
     return folder
 
 
-class quiet_transformers:  # used as a context manager, reads like one
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
     """Keep transformers from reporting head weights that are new on purpose, and from drawing loading bars."""
+    from transformers.utils import logging as hf_logging
 
-    def __enter__(self) -> None:
-        """Remember the verbosity, then lower it."""
-        from transformers.utils import logging as hf_logging
-
-        self._verbosity = hf_logging.get_verbosity()
-        self._bars = hf_logging.is_progress_bar_enabled()
-        hf_logging.set_verbosity(logging.ERROR)
-        hf_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-
-    def __exit__(self, *_: object) -> None:
-        """Put it back."""
-        from transformers.utils import logging as hf_logging
-
-        hf_logging.set_verbosity(self._verbosity)
-        if self._bars:
+    verbosity, bars = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
+    hf_logging.set_verbosity(logging.ERROR)
+    hf_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        hf_logging.set_verbosity(verbosity)
+        if bars:
             hf_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
@@ -104,7 +96,7 @@ def absent_weights(report: dict[str, Any]) -> list[str]:
 
 
 def refuse_absent(names: list[str]) -> None:
-    """Raise where weights are absent: transformers would draw them at random and go on."""
+    """Raise where weights are absent: transformers would draw them at random and continue."""
     if names:
         shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
         raise ModelError(
@@ -119,12 +111,12 @@ def load_tokenizer(where: str) -> Any:
 
     tokenizer = AutoTokenizer.from_pretrained(where, use_fast=True, trust_remote_code=False)
     if not tokenizer.is_fast or len(tokenizer) <= len(tokenizer.all_special_ids):
-        raise ModelError("has no vocabulary (tokenizer.json): save the tokenizer beside the model")
+        raise ModelError("has no vocabulary (tokenizer.json): save the tokenizer with the model")
     return tokenizer
 
 
 def checked_temperature(temperature: Any) -> float:
-    """Return it as a float, or raise: 0 gives NaN, and below it the ranking is turned round."""
+    """Return it as a float, or raise: 0 gives NaN, and a negative one inverts the ranking."""
     if not 0.0 < float(temperature) < float("inf"):
         raise ModelError(f"temperature is not > 0 and finite but {temperature}: 1 leaves the probabilities as they are")
     return float(temperature)
@@ -132,10 +124,10 @@ def checked_temperature(temperature: Any) -> float:
 
 @dataclass(frozen=True)
 class SavedMetadata:
-    """How a saved model reads texts: its temperature, and whether compared amounts are worked out.
+    """What is saved with a model: its temperature, and whether compared amounts are worked out for it.
 
-    training: which texts taught it, None where no fine-tuning said so. columns: those of negative, neutral and
-    positive, None where an older version saved it.
+    training: provenance of its training texts, None where unknown. columns: those of negative, neutral and positive,
+    None where an older version saved it.
     """
 
     temperature: float = 1.0
@@ -144,38 +136,38 @@ class SavedMetadata:
     columns: list[int] | None = None
 
 
-def saved_reading(folder: Path) -> SavedMetadata:
-    """Return what was written beside a saved model; temperature 1 and texts as they are where there is nothing."""
+def saved_metadata(folder: Path) -> SavedMetadata:
+    """Return the metadata of a saved model; the defaults where there are none."""
     path = folder / SIDECAR
     if not path.is_file():
         return SavedMetadata()
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        temperature = checked_temperature(found.get("temperature", 1.0))
-        return SavedMetadata(temperature, _known_rules(found.get("amounts")), saved_texts(found), found.get("columns"))
+        rules = found.get("amounts")
+        if rules not in (None, AMOUNT_RULES):
+            raise ModelError(f"reads amounts by the rules {rules!r}, known are {AMOUNT_RULES!r}: train it anew")
+        return SavedMetadata(
+            temperature=checked_temperature(found.get("temperature", 1.0)),
+            amounts=rules is not None,
+            training=saved_texts(found),
+            columns=found.get("columns"),
+        )
     except (ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: cannot be read: {error}") from error
 
 
 def texts_of_base(source: str | Path) -> TrainingTexts | None:
-    """Return which texts taught a base model, as a fine-tuning or `pretrain` wrote it there; None where neither did.
+    """Return the training texts of a base model that a fine-tuning or `pretrain` recorded; None where neither did.
 
-    What its makers trained an encoder on is not among them.
+    What an encoder's publisher trained it on is not among them.
     """
     path = Path(source) / PRETRAINED
     if not path.is_file():
-        return saved_reading(Path(source)).training
+        return saved_metadata(Path(source)).training
     try:
         return saved_texts(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: cannot be read: {error}") from error
-
-
-def _known_rules(rules: Any) -> bool:
-    """Whether amounts are read; only by the rules the model was trained with."""
-    if rules not in (None, AMOUNT_RULES):
-        raise ModelError(f"reads amounts by the rules {rules!r}, known are {AMOUNT_RULES!r}: train it anew")
-    return rules is not None
 
 
 @contextmanager
@@ -191,14 +183,22 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     try:
         check_destination(place)
         place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            dir=place.parent, prefix=f".{place.name}-", ignore_cleanup_errors=True
-        ) as beside:
-            fresh = Path(beside, "new")
+        prefix = f".{place.name}-"
+        with tempfile.TemporaryDirectory(dir=place.parent, prefix=prefix, ignore_cleanup_errors=True) as temporary:
+            fresh, aside = Path(temporary, "new"), Path(temporary, "old")
             fresh.mkdir()
             yield fresh
-            _open_up(fresh)
-            _swap(fresh, place, aside=Path(beside, "old"))
+            # safetensors makes files that only their owner reads; the umask shall decide, as for config.json.
+            for weights in fresh.glob("*.safetensors"):
+                weights.chmod((fresh / "config.json").stat().st_mode & 0o777)
+            try:  # folders cannot be swapped in one step: the old one moves aside, and back where the new cannot follow
+                if place.exists():
+                    place.rename(aside)
+                fresh.rename(place)
+            except BaseException:  # an interrupt between both too: what moved aside would be removed with its folder
+                if aside.exists() and not place.exists():
+                    aside.rename(place)
+                raise
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or first_line(error)
         raise ModelError(f"{folder}: cannot be written: {reason}: name another folder") from error
@@ -208,11 +208,11 @@ def check_destination(folder: Path) -> None:
     """Refuse a folder that a model cannot be saved in, best before an hour of training.
 
     Raises:
-        ModelError: it holds anything but a saved model, or the working directory lies in it.
+        ModelError: it holds anything but a saved model, or the working directory is inside it.
     """
     folder = folder.resolve()
     if Path.cwd().is_relative_to(folder):
-        raise ModelError(f"{folder}: the working directory lies in it: name a new folder")
+        raise ModelError(f"{folder}: the working directory is inside it: name a new folder")
     if folder.is_dir():
         saved_model = (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
         saved_ensemble = (folder / "ensemble.json").is_file()
@@ -222,24 +222,6 @@ def check_destination(folder: Path) -> None:
         raise ModelError(f"{folder}: holds other files: name a new folder")
 
 
-def _open_up(folder: Path) -> None:
-    """safetensors makes files that only their owner reads; the umask shall decide, as for config.json."""
-    for weights in folder.glob("*.safetensors"):
-        weights.chmod((folder / "config.json").stat().st_mode & 0o777)
-
-
-def _swap(fresh: Path, folder: Path, aside: Path) -> None:
-    """Folders cannot be swapped in one step, so the old one steps aside, and back where the new cannot move in."""
-    try:
-        if folder.exists():
-            folder.rename(aside)
-        fresh.rename(folder)
-    except BaseException:  # an interrupt between both too: what stepped aside would be removed with its folder
-        if aside.exists() and not folder.exists():
-            aside.rename(folder)
-        raise
-
-
 def first_line(error: Exception) -> str:
-    """What an error says, less its further lines."""
+    """The first line of an error's message."""
     return str(error).strip().partition("\n")[0]

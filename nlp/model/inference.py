@@ -1,6 +1,6 @@
 """Texts -> logits: tokens read ahead of the model, the model in whatever way its device is fastest."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlp.errors import NlpError
-from nlp.model.forward.engines import Engine, Part, in_flight
+from nlp.model.forward.engines import Engine, in_flight
 from nlp.model.forward.padded import LONGEST
 
 TOKENS_PER_BATCH = 0  # as many as suit the device (nlp/model/forward/engines.py)
@@ -28,17 +28,12 @@ def checked_texts(texts: Sequence[str], error: type[NlpError] = NlpError) -> lis
     for row, text in enumerate(texts, 1):
         if not isinstance(text, str):
             raise error(f"row {row}: the text is {text!r}: pass strings only")
-        if not text.isascii() and _has_surrogate(text):
-            raise error(f"row {row}: the text {text!r} holds half a character (a lone surrogate): decode it again")
+        try:
+            text.encode()  # a hundred times as fast as to look at each character
+        except UnicodeEncodeError as cause:
+            message = f"row {row}: the text {text!r} holds half a character (a lone surrogate): decode it again"
+            raise error(message) from cause
     return list(texts)
-
-
-def _has_surrogate(text: str) -> bool:
-    try:
-        text.encode()  # a hundred times as fast as to look at each character
-    except UnicodeEncodeError:
-        return True
-    return False
 
 
 def tokenize(tokenizer: Any, texts: Sequence[str], max_length: int) -> tuple[list[list[int]], int]:
@@ -65,20 +60,15 @@ def logits_of(
 
     windows = [texts[start : start + TEXTS_AHEAD] for start in range(0, len(texts), TEXTS_AHEAD)]
     bar = tqdm(total=len(texts), desc="scoring", unit="text", disable=None if progress else True)
+    ordered = []
     with torch.inference_mode(), bar, ThreadPoolExecutor(1) as reader:
-        parts = [_ordered(engine(ids, tokens), len(ids), bar.update) for ids in in_flight(reader, read, windows, 1)]
-    return np.concatenate(parts)
-
-
-def _ordered(parts: Iterable[Part], count: int, advance: Callable[[int], object]) -> NDArray[np.float32]:
-    """Return the rows of all parts in the order of the texts; a GPU is waited for only here."""
-    import torch
-
-    places, rows = [], []
-    for texts, logits in parts:
-        places.append(texts)
-        rows.append(logits)
-        advance(len(texts))
-    ordered = np.empty((count, rows[0].shape[1]), dtype=np.float32)
-    ordered[np.concatenate(places)] = torch.cat(rows).float().cpu().numpy()
-    return ordered
+        for ids in in_flight(reader, read, windows, 1):
+            places, rows = [], []
+            for some, logits in engine(ids, tokens):
+                places.append(some)
+                rows.append(logits)
+                bar.update(len(some))
+            computed = torch.cat(rows).float().cpu().numpy()  # a GPU is waited for only here
+            ordered.append(np.empty_like(computed))
+            ordered[-1][np.concatenate(places)] = computed
+    return np.concatenate(ordered)

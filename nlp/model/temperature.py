@@ -21,9 +21,9 @@ def fit_temperature(logits_or_probabilities: Scores, labels: pd.Series) -> float
     """Return the temperature, in [0.05, 20], at which these texts' labels are likeliest.
 
     Logits or probabilities: texts × 3 (negative, neutral, positive); log-probabilities are logits, so both give the
-    same answer. Rows that are nowhere negative and sum to 1 are taken for probabilities. Above 1 the classifier was
-    too sure. Fit on texts that training never saw, or the temperature of a fitted model comes out too low. Where
-    every text is right, or none better than chance, there is no best one: the end of the range, and a warning.
+    same temperature. Rows that are nowhere negative and sum to 1 are taken for probabilities. Above 1 the classifier
+    was overconfident. Fit on texts that training never saw, or the temperature comes out too low. Where every text is
+    right, or none better than chance, there is no best one: the end of the range, and a warning.
 
     Minimises the negative log-likelihood of softmax(logits / T): C. Guo, G. Pleiss, Y. Sun and K. Weinberger, "On
     calibration of modern neural networks", ICML 2017. It is convex in 1 / T, so the root of its slope is the answer.
@@ -35,7 +35,7 @@ def fit_temperature(logits_or_probabilities: Scores, labels: pd.Series) -> float
     logits = _logits(logits_or_probabilities)
     inverse_low, inverse_high = 1.0 / HOTTEST, 1.0 / COLDEST
     if _slope(inverse_low, logits, truth) >= 0.0:
-        return _end(HOTTEST, "no surer than chance is better")
+        return _end(HOTTEST, "uniform probabilities fit better")
     if _slope(inverse_high, logits, truth) <= 0.0:
         return _end(COLDEST, "every text is right")
     return 1.0 / float(brentq(_slope, inverse_low, inverse_high, args=(logits, truth)))

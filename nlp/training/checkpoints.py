@@ -1,4 +1,4 @@
-"""Checkpoints of a training run: only whole ones, of the very same run, are gone on from."""
+"""Checkpoints of a training run (only whole ones, of the very same run, are resumed from) and what trackers log."""
 
 import json
 import logging
@@ -28,13 +28,23 @@ class WholeMark(TrainerCallback):  # type: ignore[misc, unused-ignore]
             (folder / WHOLE).touch()
 
 
+class LossOfPass(TrainerCallback):  # type: ignore[misc, unused-ignore]
+    """Logs the loss at the end of a pass too: trackers get it every few steps, and a short run has fewer."""
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:  # noqa: ARG002 - Trainer's call
+        """A pass is over."""
+        control.should_log = True
+        return control
+
+
 def last_whole(workspace: Path) -> Path | None:
     """Return the newest whole checkpoint, None where there is none."""
-    return max((mark.parent for mark in workspace.glob(f"checkpoint-*/{WHOLE}")), key=_step, default=None)
+    whole = (mark.parent for mark in workspace.glob(f"checkpoint-*/{WHOLE}"))
+    return max(whole, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
 
 
 def passes_if_last(checkpoint: Path) -> float | None:
-    """Return the passes behind a checkpoint with which its training ended; None where more were to come."""
+    """Return the number of passes at a checkpoint with which its training ended; None where more were to come."""
     if not (checkpoint / LAST).exists():
         return None
     state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
@@ -44,7 +54,11 @@ def passes_if_last(checkpoint: Path) -> float | None:
 def claim(workspace: Path, run: str) -> None:
     """Make the workspace that of `run` (a digest); checkpoints of another run there are removed, and said so."""
     workspace.mkdir(parents=True, exist_ok=True)
-    if _owner(workspace) == run:
+    try:
+        owner = json.loads((workspace / RUN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # none yet, or truncated in writing: then no checkpoint was begun either
+        owner = None
+    if isinstance(owner, dict) and owner.get("run") == run:
         return
     stale = list(workspace.glob("checkpoint-*"))
     if stale:
@@ -66,15 +80,3 @@ def clear(workspace: Path) -> None:
     (workspace / RUN).unlink(missing_ok=True)
     if not any(workspace.iterdir()):
         workspace.rmdir()
-
-
-def _owner(workspace: Path) -> str | None:
-    try:
-        found = json.loads((workspace / RUN).read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # none yet, or cut off in writing: then no checkpoint was begun either
-        return None
-    return found.get("run") if isinstance(found, dict) else None
-
-
-def _step(checkpoint: Path) -> int:
-    return int(checkpoint.name.rpartition("-")[2])

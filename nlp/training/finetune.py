@@ -4,8 +4,8 @@ import hashlib
 import json
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from nlp.training.targets import class_weights, row_weights, targets
 from nlp.training.techniques.augment import AugmentConfig, augment
 from nlp.training.techniques.lora import adapt, merged
 from nlp.training.techniques.rdrop import duplicate_batch
-from nlp.training.trainer import Row, Run, build, headline_figures, rows_of, train_from
+from nlp.training.trainer import Run, build, headline_figures, rows_of, train_from
 
 log = logging.getLogger(__name__)
 
@@ -78,14 +78,14 @@ def finetune(
 ) -> tuple[SentimentClassifier, FinetuneReport]:
     """Train on rows of `text` and `label` (see read_labelled), measure on `valid`, return both.
 
-    train may have a column `weight` (how much a text counts; see nlp.labelled.mixing for several corpora) and, for soft
-    targets, `agree`. The same data, config and machine give the same weights. The temperature is fitted on
+    train may have a column `weight` (how much a text counts; see nlp/corpora/mixing.py for several corpora) and, for
+    soft targets, `agree`. The same data, config and machine give the same weights. The temperature is fitted on
     `valid` too, which training never saw: it moves no figure of the report, as it never changes which label comes
     first.
 
-    workspace: a folder for a checkpoint per pass. The same call after a kill goes on from the last whole one, to
-    the same weights as an uninterrupted run; at the end they are removed. keep_checkpoints: they are not, and the same
-    call then answers without training, until `nlp.training.checkpoints.clear(workspace)`. trackers: tensorboard (writes
+    workspace: a folder for a checkpoint per pass. The same call after a kill resumes from the last whole one, to the
+    same weights as an uninterrupted run; at the end they are removed. keep_checkpoints: they are not, and the same
+    call then returns without training, until `nlp.training.checkpoints.clear(workspace)`. trackers: tensorboard (writes
     below `workspace`), wandb, mlflow; their own environment variables hold.
 
     Raises:
@@ -101,10 +101,12 @@ def finetune(
     measured = replace(training_texts(valid), corpora=())
     taught = combine(texts_of_base(config.base), training_texts(train), measured)
     train = _augmented(train, held_texts, config)
-    with _workspace(workspace, config) as folder:
-        run = Run(config, folder, trackers, progress, keep_checkpoints)
+    # To return to the best pass, checkpoints need a folder, if only a temporary one.
+    needs_folder = workspace is None and config.patience > 0
+    with tempfile.TemporaryDirectory() if needs_folder else nullcontext(workspace) as folder:
+        run = Run(config, None if folder is None else Path(folder), trackers, progress, keep_checkpoints)
         trainer, tokenizer, seconds = _trained(train, valid, run)
-        model = _without_adapters(trainer.model, config)
+        model = merged(trainer.model)
     classifier = SentimentClassifier(
         model, tokenizer, dtype="float32", reads_amounts=config.reads_amounts, training=taught
     )
@@ -112,9 +114,16 @@ def finetune(
     classifier.temperature = fit_temperature(probabilities, valid["label"])
     figures = headline_figures(held_codes, probabilities.argmax(axis=1))
     return classifier, FinetuneReport(
-        config, len(train), len(held_texts), int(trainer.state.global_step), seconds, _last_loss(trainer),
-        figures["accuracy"], figures["macro_f1"], classifier.temperature,
-    )  # fmt: skip
+        config=config,
+        train_rows=len(train),
+        valid_rows=len(held_texts),
+        steps=int(trainer.state.global_step),
+        seconds=seconds,
+        train_loss=next(float(entry["loss"]) for entry in reversed(trainer.state.log_history) if "loss" in entry),
+        valid_accuracy=figures["accuracy"],
+        valid_macro_f1=figures["macro_f1"],
+        temperature=classifier.temperature,
+    )
 
 
 def refit(
@@ -128,8 +137,8 @@ def refit(
 ) -> SentimentClassifier:
     """Train by the same recipe on all rows, those included that `finetune` was measured on, and return that.
 
-    temperature: the one that `finetune` found on the rows it had held out. None are left here to fit it on, so it is
-    that of a sibling trained on fewer texts, as are all figures: scikit-learn's CalibratedClassifierCV does the
+    temperature: the one that `finetune` fitted on the rows it had held out. None are left here to fit it on, so it is
+    that of a model trained on fewer texts, as are all figures: scikit-learn's CalibratedClassifierCV does the
     same with ensemble=False. workspace, keep_checkpoints: as for finetune, and not the same folder.
 
     Raises:
@@ -142,11 +151,14 @@ def refit(
     rows = _augmented(rows, [], config)
     run = Run(config, None if workspace is None else Path(workspace), (), progress, keep_checkpoints)
     trainer, tokenizer, _ = _trained(rows, rows.head(0), run)
-    model = _without_adapters(trainer.model, config)
     return SentimentClassifier(
-        model, tokenizer, temperature=temperature, dtype="float32", reads_amounts=config.reads_amounts,
+        merged(trainer.model),
+        tokenizer,
+        temperature=temperature,
+        dtype="float32",
+        reads_amounts=config.reads_amounts,
         training=taught,
-    )  # fmt: skip
+    )
 
 
 def _augmented(train: pd.DataFrame, held: list[str], config: FinetuneConfig) -> pd.DataFrame:
@@ -170,33 +182,24 @@ def _need_all_labels(codes: NDArray[np.int64]) -> None:
         raise CorpusError(f"no training text is labelled {', '.join(missing)}: all of {', '.join(LABELS)} are needed")
 
 
-@contextmanager
-def _workspace(workspace: str | Path | None, config: FinetuneConfig) -> Iterator[Path | None]:
-    """Where checkpoints go: the caller's folder; one for now where going back needs them; else nowhere."""
-    if workspace is not None:
-        yield Path(workspace)
-    elif config.patience:
-        with tempfile.TemporaryDirectory() as folder:
-            yield Path(folder)
-    else:
-        yield None
-
-
 def _trained(train: pd.DataFrame, valid: pd.DataFrame, run: Run) -> tuple[Any, Any, float]:
     """Return the Trainer when it is done, the tokenizer, and how long it took."""
     from nlp.training.techniques.fast_dropout import quick_dropout
 
     config = run.config
-    readings = duplicate_batch if config.rdrop else nullcontext
+    doubled = duplicate_batch if config.rdrop else nullcontext
     counts = row_weights(train)
     wanted = targets(train, soft=config.soft_targets) * counts[:, None]
     factors = class_weights(label_codes(train["label"]), config.class_weight_power, counts)
     model, tokenizer = load_base(config.base, config.seed, dropout=config.dropout)
     rows = rows_of(_token_ids(model, tokenizer, train, "training", config), wanted)
     held = rows_of(_token_ids(model, tokenizer, valid, "validation", config), targets(valid))
-    trainer = build(_with_adapters(model, config), tokenizer, rows, held, factors, run)
-    with quick_dropout(trainer.model), readings(trainer.model):
-        outcome = train_from(trainer, run, _digest(config, rows, held))
+    model = adapt(model, rank=config.lora_rank) if config.lora_rank else model
+    trainer = build(model, tokenizer, rows, held, factors, run)
+    # What decides a run: only one that agrees in all of it may resume from another's checkpoint.
+    digest = hashlib.sha256(json.dumps([asdict(config), rows, held], sort_keys=True).encode()).hexdigest()
+    with quick_dropout(trainer.model), doubled(trainer.model):
+        outcome = train_from(trainer, run, digest)
     return trainer, tokenizer, float(outcome.metrics["train_runtime"])
 
 
@@ -207,21 +210,3 @@ def _token_ids(model: Any, tokenizer: Any, rows: pd.DataFrame, role: str, config
     if cut:
         log.warning("%d of %d %s texts are longer than %d tokens and were cut", cut, len(ids), role, limit)
     return ids
-
-
-def _digest(config: FinetuneConfig, train: list[Row], valid: list[Row]) -> str:
-    """What decides a run: only one that agrees in all of it may go on from another's checkpoint."""
-    return hashlib.sha256(json.dumps([asdict(config), train, valid], sort_keys=True).encode()).hexdigest()
-
-
-def _with_adapters(model: Any, config: FinetuneConfig) -> Any:
-    return adapt(model, rank=config.lora_rank) if config.lora_rank else model
-
-
-def _without_adapters(model: Any, config: FinetuneConfig) -> Any:
-    return merged(model) if config.lora_rank else model
-
-
-def _last_loss(trainer: Any) -> float:
-    """Mean training loss of the last pass."""
-    return next(float(entry["loss"]) for entry in reversed(trainer.state.log_history) if "loss" in entry)

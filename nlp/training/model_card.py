@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from newsfolio.shared.tables import need_columns
 from nlp.errors import CorpusError
 from nlp.evaluation.evaluate import NAMES, Evaluation
 from nlp.labels import LABELS
@@ -68,10 +69,21 @@ def corpus_facts(
     Raises:
         CorpusError: there is no such column of dates, or it holds something else.
     """
-    first, last = (None, None) if dates is None else _date_range(labelled, dates)
+    first = last = None
+    if dates is not None:
+        need_columns(labelled, (dates,), "labelled texts", CorpusError)
+        times = times_of(labelled[dates])
+        if not times.empty and times.notna().all():
+            first, last = f"{times.min():%Y-%m-%d}", f"{times.max():%Y-%m-%d}"
     counted = labelled["label"].value_counts()
-    counts = {label: int(counted.get(label, 0)) for label in LABELS}
-    return CorpusFacts(name, corpus_digest(labelled), counts, licence, first, last)
+    return CorpusFacts(
+        name=name,
+        digest=corpus_digest(labelled),
+        counts={label: int(counted.get(label, 0)) for label in LABELS},
+        licence=licence,
+        first_date=first,
+        last_date=last,
+    )
 
 
 def corpus_digest(labelled: pd.DataFrame) -> str:
@@ -82,21 +94,11 @@ def corpus_digest(labelled: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def _date_range(labelled: pd.DataFrame, column: str) -> tuple[str | None, str | None]:
-    if column not in labelled.columns:
-        raise CorpusError(f"there is no column {column} of dates, only {', '.join(map(str, labelled.columns))}")
-    times = times_of(labelled[column])
-    unknown = times.empty or times.isna().any()
-    return (None, None) if unknown else (f"{times.min():%Y-%m-%d}", f"{times.max():%Y-%m-%d}")
-
-
 def training_period(training: tuple[CorpusFacts, ...]) -> tuple[str, str] | None:
-    """First and last date (YYYY-MM-DD) of the training texts; None where any corpus does not tell."""
-    dates = [(corpus.first_date, corpus.last_date) for corpus in training]
-    first = [start for start, _ in dates if start]
-    last = [end for _, end in dates if end]
-    known = bool(training) and len(first) == len(last) == len(dates)
-    return (min(first), max(last)) if known else None
+    """First and last date (YYYY-MM-DD) of the training texts; None where those of any corpus are unknown."""
+    first = [corpus.first_date for corpus in training if corpus.first_date]
+    last = [corpus.last_date for corpus in training if corpus.last_date]
+    return (min(first), max(last)) if training and len(first) == len(last) == len(training) else None
 
 
 def escaped(text: object) -> str:
@@ -116,13 +118,26 @@ def escaped(text: object) -> str:
 def model_card(facts: CardFacts) -> str:
     """Return the card in Markdown, with a front matter that the model hub reads.
 
-    Every name, licence, setting and limit in it is taken for foreign text and escaped. Figures carry their 95 %
+    Every name, licence, setting and limit in it is treated as untrusted text and escaped. Figures carry their 95 %
     intervals. The same facts give the same card: no clock is read.
     """
+    period = training_period(facts.training)
+    front = {
+        "language": "en",
+        "library_name": "transformers",
+        "pipeline_tag": "text-classification",
+        "tags": ["finance", "sentiment", "newsfolio"],
+        "base_model": facts.base,
+        "training_texts_from": period and period[0],
+        "training_texts_until": period and period[1],
+    }
     sections = (
-        _front_matter(facts),
+        # JSON is YAML, and no text can break out of a JSON string.
+        "\n".join(["---", *(f"{key}: {json.dumps(value)}" for key, value in front.items()), "---"]),
         f"# {escaped(facts.name)}",
-        _introduction(facts),
+        f"Financial news sentiment: {', '.join(LABELS)}. Fine-tuned from {escaped(facts.base)} with newsfolio.",
+        f"Fingerprint: `{_hexadecimal(facts.fingerprint)}`. Temperature by which `predict_proba` divides the logits: "
+        f"{facts.temperature:.4f} (1 where none was fitted).",
         _data(facts),
         _figures(facts),
         _settings(facts),
@@ -131,42 +146,25 @@ def model_card(facts: CardFacts) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def _front_matter(facts: CardFacts) -> str:
-    period = training_period(facts.training)
-    values = {
-        "language": "en", "library_name": "transformers", "pipeline_tag": "text-classification",
-        "tags": ["finance", "sentiment", "newsfolio"], "base_model": facts.base,
-        "training_texts_from": period and period[0], "training_texts_until": period and period[1],
-    }  # fmt: skip
-    # JSON is YAML, and no text can break out of a JSON string.
-    return "\n".join(["---", *(f"{key}: {json.dumps(value)}" for key, value in values.items()), "---"])
-
-
-def _introduction(facts: CardFacts) -> str:
-    return (
-        f"Financial news sentiment: {', '.join(LABELS)}. Fine-tuned from {escaped(facts.base)} with newsfolio.\n\n"
-        f"Fingerprint: `{_hexadecimal(facts.fingerprint)}`. Temperature by which `predict_proba` divides the logits: "
-        f"{facts.temperature:.4f} (1 where none was fitted)."
-    )
-
-
 def _data(facts: CardFacts) -> str:
-    rows = [_corpus_row("training", corpus) for corpus in facts.training]
-    rows.append(_corpus_row("evaluation", facts.evaluated_on))
     period = training_period(facts.training)
-    told = f"The training texts were published from {period[0]} to {period[1]}." if period else (
+    published = (
         "When the training texts were published is not known for all of them: a backtest cannot be sure that it "
         "starts after them."
-    )  # fmt: skip
-    head = _row("use", "corpus", "texts", *LABELS, "licence", "published", "SHA-256")
-    return "\n".join(["## Data", "", head, _row(*["---"] * 9), *rows, "", f"Split: {escaped(facts.split)}. {told}"])
+    )
+    if period:
+        published = f"The training texts were published from {period[0]} to {period[1]}."
+    rows = [_row("use", "corpus", "texts", *LABELS, "licence", "published", "SHA-256"), _row(*["---"] * 9)]
+    rows += [_corpus_row("training", corpus) for corpus in facts.training]
+    rows.append(_corpus_row("evaluation", facts.evaluated_on))
+    return "\n".join(["## Data", "", *rows, "", f"Split: {escaped(facts.split)}. {published}"])
 
 
 def _corpus_row(use: str, corpus: CorpusFacts) -> str:
     dates = f"{corpus.first_date} to {corpus.last_date}" if corpus.first_date and corpus.last_date else "not known"
-    counts = [f"{corpus.counts.get(label, 0):,}" for label in LABELS]
-    return _row(use, escaped(corpus.name), f"{corpus.rows:,}", *counts, escaped(corpus.licence), escaped(dates),
-                f"`{_hexadecimal(corpus.digest)}`")  # fmt: skip
+    counts = (f"{count:,}" for count in (corpus.rows, *(corpus.counts.get(label, 0) for label in LABELS)))
+    others = (escaped(corpus.licence), escaped(dates), f"`{_hexadecimal(corpus.digest)}`")
+    return _row(use, escaped(corpus.name), *counts, *others)
 
 
 def _figures(facts: CardFacts) -> str:
@@ -191,12 +189,12 @@ def _settings(facts: CardFacts) -> str:
 def _limits(facts: CardFacts) -> str:
     licences = sorted({escaped(corpus.licence) for corpus in facts.training})
     of_data = f"The training data's licences ({'; '.join(licences)}) may bind what the model may be used for."
-    return "\n".join(["## Known limits", "", *(f"- {line}" for line in (*LIMITS, of_data)),
-                      *(f"- {escaped(line)}" for line in facts.limits)])  # fmt: skip
+    lines = [f"- {line}" for line in (*LIMITS, of_data, *map(escaped, facts.limits))]
+    return "\n".join(["## Known limits", "", *lines])
 
 
 def _hexadecimal(digest: str) -> str:
-    """What of a digest may stand between backticks, where a backslash would not escape."""
+    """The hexadecimal digits of a digest: between backticks, a backslash would not escape anything else."""
     return re.sub(r"[^0-9a-fA-F]", "", digest)
 
 

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 class PretrainConfig:
     """How to train on.
 
-    mask_share: the share of tokens to be guessed; of these 80 % are masked, 10 % replaced, 10 % left. warmup: the
+    mask_share: the share of tokens to predict; of these 80 % are masked, 10 % replaced, 10 % left. warmup: the
     share of steps over which the rate rises; it then falls linearly to 0. max_length is in tokens.
     """
 
@@ -47,18 +47,23 @@ class PretrainConfig:
 
 
 def pretrain(
-    texts: Sequence[str], base: str | Path, folder: str | Path, config: PretrainConfig | None = None,
-    *, until: str | None = None, progress: bool = False,
-) -> Path:  # fmt: skip
-    """Train `base` to guess masked words of `texts`, write the encoder, return its folder.
+    texts: Sequence[str],
+    base: str | Path,
+    folder: str | Path,
+    config: PretrainConfig | None = None,
+    *,
+    until: str | None = None,
+    progress: bool = False,
+) -> Path:
+    """Train `base` to predict masked words of `texts`, write the encoder, return its folder.
 
     base: a folder, a hub name or "minilm", as for finetune. What is written holds safetensors, config, tokenizer and
-    what was done (pretraining.json: losses, digest of the texts), and serves as the base of a fine-tuning. The pooler
-    of the base, which this training has no use for, is kept as it was; where the base has none, none is made up.
+    a record (pretraining.json: losses, digest of the texts), and serves as the base of a fine-tuning. The pooler
+    of the base, which this training does not use, is kept as it was; where the base has none, none is added.
     Equal texts count once; blank ones are left out. Texts that the classifier will be measured on do not belong here.
 
     until: the date (YYYY-MM-DD) of the last of `texts`; what is fine-tuned from this encoder carries it, so that a
-    backtest can tell which of its sessions are not after it. Not known where it is not given.
+    backtest knows which of its sessions are not after it. Unknown where it is not given.
 
     The same texts, config and machine give the same weights.
 
@@ -71,24 +76,36 @@ def pretrain(
 
     config = PretrainConfig() if config is None else config
     _check(config)
-    kept, taught = _usable(texts), combine(texts_of_base(base), _masked_words(until))
+    kept = [text for text in dict.fromkeys(checked_texts(texts)) if text.strip()]
+    if not kept:
+        raise NlpError("there is no text to train on: pass at least one that is not blank")
+    try:
+        seen = TrainingTexts(("masked words",), None if until is None else str(date.fromisoformat(until)))
+    except ValueError as error:
+        raise NlpError(f"until is {until!r}: give the last text's date as YYYY-MM-DD") from error
+    taught = combine(texts_of_base(base), seen)
     model, tokenizer = _masked_model(base, config.seed)
     trainer = _trainer(model, tokenizer, kept, config, progress)
     with quick_dropout(trainer.model):
         trainer.train()
-    record = {"base": str(base), "config": asdict(config), "texts": len(kept), "texts_sha256": _digest(kept),
-              "steps": int(trainer.state.global_step), **_losses(trainer.state.log_history),
-              TRAINED_ON: list(taught.corpora), TRAINED_UNTIL: taught.until}  # fmt: skip
-    with whole_folder(Path(folder)) as fresh:
-        _save(fresh, base, trainer.model, tokenizer, record)
+    # Mean cross-entropy per masked token, in nats, over the first and the last twentieth of the steps.
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    record = {
+        "base": str(base),
+        "config": asdict(config),
+        "texts": len(kept),
+        "texts_sha256": hashlib.sha256("\0".join(sorted(kept)).encode()).hexdigest(),
+        "steps": int(trainer.state.global_step),
+        **({"first_loss": losses[0], "last_loss": losses[-1]} if losses else {}),
+        TRAINED_ON: list(taught.corpora),
+        TRAINED_UNTIL: taught.until,
+    }
+    tokenizer.backend_tokenizer.no_truncation()  # the limit of this training is not the tokenizer's
+    with whole_folder(Path(folder)) as fresh, quiet_transformers():
+        _trained_encoder(base, trainer.model).save_pretrained(fresh)
+        tokenizer.save_pretrained(fresh)
+        (fresh / PRETRAINED).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return Path(folder)
-
-
-def _masked_words(until: str | None) -> TrainingTexts:
-    try:
-        return TrainingTexts(("masked words",), None if until is None else str(date.fromisoformat(until)))
-    except ValueError as error:
-        raise NlpError(f"until is {until!r}: give the last text's date as YYYY-MM-DD") from error
 
 
 def _check(config: PretrainConfig) -> None:
@@ -106,15 +123,8 @@ def _check(config: PretrainConfig) -> None:
             raise ModelError(message)
 
 
-def _usable(texts: Sequence[str]) -> list[str]:
-    kept = [text for text in dict.fromkeys(checked_texts(texts)) if text.strip()]
-    if not kept:
-        raise NlpError("there is no text to train on: pass at least one that is not blank")
-    return kept
-
-
 def _masked_model(base: str | Path, seed: int) -> tuple[Any, Any]:
-    """Return the base under a head that guesses words (fresh where the base has none), in float32; its tokenizer."""
+    """Return the base under a masked-word head (fresh where the base has none), in float32; its tokenizer."""
     import transformers
 
     where = checked_source(base)
@@ -135,36 +145,20 @@ def _masked_model(base: str | Path, seed: int) -> tuple[Any, Any]:
 
 
 def _trainer(model: Any, tokenizer: Any, texts: list[str], config: PretrainConfig, progress: bool) -> Any:
-    import transformers
-
-    limit = min(config.max_length, longest_text(model, tokenizer), _positions(model, tokenizer))
-    ids, cut = tokenize(tokenizer, texts, limit)
-    if cut:
-        log.warning("%d of %d texts are longer than %d tokens and were cut", cut, len(texts), limit)
-    trainer = transformers.Trainer(
-        model=model,
-        args=_arguments(config, progress),
-        train_dataset=[{"input_ids": tokens} for tokens in ids],
-        data_collator=transformers.DataCollatorForLanguageModeling(tokenizer, mlm_probability=config.mask_share),
-    )
-    trainer.remove_callback(transformers.PrinterCallback)  # it prints a dict per logging step
-    return trainer
-
-
-def _positions(model: Any, tokenizer: Any) -> int:
-    """RoBERTa counts positions from the padding token's number + 1, so its last ones do not exist."""
-    positions = int(getattr(model.config, "max_position_embeddings", tokenizer.model_max_length))
-    return positions - (tokenizer.pad_token_id + 1 if "roberta" in str(model.config.model_type) else 0)
-
-
-def _arguments(config: PretrainConfig, progress: bool) -> Any:
     import sys
 
     import torch
     import transformers
 
+    # RoBERTa counts positions from the padding token's number + 1, so its last ones do not exist.
+    positions = int(getattr(model.config, "max_position_embeddings", tokenizer.model_max_length))
+    positions -= tokenizer.pad_token_id + 1 if "roberta" in str(model.config.model_type) else 0
+    limit = min(config.max_length, longest_text(model, tokenizer), positions)
+    ids, cut = tokenize(tokenizer, texts, limit)
+    if cut:
+        log.warning("%d of %d texts are longer than %d tokens and were cut", cut, len(texts), limit)
     on_cpu = not (torch.cuda.is_available() or torch.backends.mps.is_available())
-    return transformers.TrainingArguments(
+    arguments = transformers.TrainingArguments(
         output_dir=tempfile.gettempdir(),  # nothing is written there: saving is off
         num_train_epochs=config.epochs,
         learning_rate=config.learning_rate,
@@ -181,39 +175,27 @@ def _arguments(config: PretrainConfig, progress: bool) -> Any:
         disable_tqdm=not (progress and sys.stderr.isatty()),
         dataloader_pin_memory=not on_cpu,
     )
+    trainer = transformers.Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=[{"input_ids": tokens} for tokens in ids],
+        data_collator=transformers.DataCollatorForLanguageModeling(tokenizer, mlm_probability=config.mask_share),
+    )
+    trainer.remove_callback(transformers.PrinterCallback)  # it prints a dict per logging step
+    return trainer
 
 
-def _losses(history: list[dict[str, float]]) -> dict[str, float]:
-    """Mean cross-entropy per masked token, in nats, over the first and the last twentieth of the steps."""
-    losses = [entry["loss"] for entry in history if "loss" in entry]
-    return {"first_loss": losses[0], "last_loss": losses[-1]} if losses else {}
-
-
-def _digest(texts: list[str]) -> str:
-    return hashlib.sha256("\0".join(sorted(texts)).encode()).hexdigest()
-
-
-def _save(folder: Path, base: str | Path, model: Any, tokenizer: Any, record: dict[str, Any]) -> None:
-    encoder = _encoder_of(base, model)
-    tokenizer.backend_tokenizer.no_truncation()  # the limit of this training is not the tokenizer's
-    with quiet_transformers():
-        encoder.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-    (folder / PRETRAINED).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-
-
-def _encoder_of(base: str | Path, model: Any) -> Any:
+def _trained_encoder(base: str | Path, model: Any) -> Any:
     """Return the base's own encoder, its pooler included, with the weights that were trained."""
     import transformers
 
-    with quiet_transformers():
-        encoder, found = transformers.AutoModel.from_pretrained(
-            checked_source(base),
-            use_safetensors=True,
-            trust_remote_code=False,
-            dtype="float32",
-            output_loading_info=True,
-        )
+    encoder, found = transformers.AutoModel.from_pretrained(
+        checked_source(base),
+        use_safetensors=True,
+        trust_remote_code=False,
+        dtype="float32",
+        output_loading_info=True,
+    )
     trained = model.base_model.cpu().state_dict()  # the masked model is built without a pooler
     encoder.load_state_dict(trained, strict=False)
     if any(name.startswith("pooler.") for name in found["missing_keys"]):

@@ -21,14 +21,14 @@ class FinetuneConfig:
     dropout applies between layers; attention dropout is off, as it shuts out the fused attention kernels.
     max_length is in tokens, at most those the base can read; longer texts are cut and counted.
 
-    Off by default, and told about in files of this folder: layer_decay, the factor from each layer's learning rate to
-    the one below (1: none); accumulation, micro-batches of batch_size per step; label_smoothing and focal_gamma (loss);
-    average_decay of a moving average of weights, 0.99 for one over about a hundred steps (averaging);
-    adversarial_norm of a perturbation of word embeddings (adversarial); augmented_copies of each training text
-    (augment); lora_rank (lora); soft_targets, to train towards the share of annotators behind a label where the texts
-    carry `agree` (targets); rdrop, how much it counts that two draws of dropout tell a text alike, for which each text
-    is read twice a step (rdrop); patience, the passes without a better macro-F1 on the validation texts after which to
-    stop and return to the best pass; gradient_checkpointing, which computes activations twice instead of keeping them.
+    Off by default (named is the file of nlp/training/techniques): layer_decay, the factor from each layer's learning
+    rate to the one below (learning_rates; 1: none); accumulation, micro-batches of batch_size per step;
+    label_smoothing and focal_gamma (loss); average_decay of a moving average of weights, 0.99 for one over about a
+    hundred steps (averaging); adversarial_norm of a perturbation of word embeddings (adversarial); augmented_copies
+    of each training text (augment); lora_rank (lora); soft_targets, to train towards the share of annotators behind a
+    label where the texts carry `agree`; rdrop, weight of the divergence between two draws of dropout, for which each
+    text is computed twice a step (rdrop); patience, the passes without a better macro-F1 on the validation texts after
+    which to stop and return to the best pass; gradient_checkpointing: recompute activations instead of keeping them.
 
     reads_amounts: whether compared amounts are worked out for the model (see nlp/texts/compared_amounts.py). precision:
     auto (bfloat16 on a GPU that has it, else float32), float32, bfloat16 or float16.
@@ -107,8 +107,8 @@ class FinetuneConfig:
     def preset(cls, name: str, seed: int = 0) -> "FinetuneConfig":
         """Return the settings of a name: default and full (thousands of texts) or small (about a thousand).
 
-        full takes half as long again as default on the same texts; after it, `nlp.finetune.refit` trains on the
-        held-out texts too.
+        full takes half as long again as default on the same texts; after it, `nlp.refit` trains on the held-out
+        texts too.
 
         Raises:
             ModelError: another name.

@@ -4,24 +4,26 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nlp.corpora.agreement import share_agreeing
+from nlp.corpora.phrasebank import share_agreeing
 from nlp.errors import CorpusError
 from nlp.labels import LABELS, label_codes
 
-Floats = NDArray[np.float32]
+Targets = NDArray[np.float32]
+# Of the votes against a label, in the order negative, neutral, positive: who gets them.
+_NEXT = np.array([[0.0, 1.0, 0.0], [0.5, 0.0, 0.5], [0.0, 1.0, 0.0]], dtype=np.float32)
 
 
-def class_weights(codes: NDArray[np.int64], power: float, counts: Floats | None = None) -> Floats:
+def class_weights(codes: NDArray[np.int64], power: float, counts: Targets | None = None) -> Targets:
     """Return (1 / label frequency)^power per label, scaled so that the mean over the texts is 1.
 
-    counts: how much each text counts; 1 unless told.
+    counts: how much each text counts; by default 1.
     """
     totals = np.bincount(codes, weights=counts, minlength=len(LABELS))
     weights = (totals.sum() / totals) ** power
     return np.asarray(weights / (weights * totals).sum() * totals.sum(), dtype=np.float32)
 
 
-def targets(rows: pd.DataFrame, *, soft: bool = False) -> Floats:
+def targets(rows: pd.DataFrame, *, soft: bool = False) -> Targets:
     """Return texts × labels: 1 at the text's label, or less where annotators disagreed and `soft` is true.
 
     The share of annotators behind the label is read from the column `agree` (see share_agreeing); the others'
@@ -37,10 +39,7 @@ def targets(rows: pd.DataFrame, *, soft: bool = False) -> Floats:
     return np.asarray(share * certain[codes] + (1.0 - share) * _NEXT[codes], dtype=np.float32)
 
 
-_NEXT = np.array([[0.0, 1.0, 0.0], [0.5, 0.0, 0.5], [0.0, 1.0, 0.0]], dtype=np.float32)
-
-
-def row_weights(rows: pd.DataFrame) -> Floats:
+def row_weights(rows: pd.DataFrame) -> Targets:
     """Return the column `weight`, scaled to the mean 1; all 1 where there is none.
 
     Raises:

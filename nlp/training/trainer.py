@@ -1,9 +1,10 @@
 """The transformers Trainer of one fine-tuning run: its arguments, optimizer, callbacks, and how it is run."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from nlp.errors import ModelError
 from nlp.labels import LABELS
 from nlp.model.files import first_line, quiet_transformers
 from nlp.training.recipe import FinetuneConfig
-from nlp.training.targets import Floats
+from nlp.training.targets import Targets
 from nlp.training.techniques.adversarial import adversarial_step
 from nlp.training.techniques.learning_rates import parameter_groups
 from nlp.training.techniques.loss import trainer_loss
 
+TRACKERS = ("tensorboard", "wandb", "mlflow")
 # What torch says of a checkpoint that it could not write to its end: its archive writer, by name or by file.
 UNWRITTEN = ("PytorchStreamWriter", "inline_container", "No space left")
 
@@ -27,7 +29,7 @@ Row = dict[str, Any]  # input_ids, and labels: the target, one number per label
 
 @dataclass(frozen=True)
 class Run:
-    """What surrounds a training: its settings, where its checkpoints go (None: nowhere), who is told of it.
+    """One training run: its settings, where its checkpoints go (None: nowhere), and the trackers that log it.
 
     keeps_checkpoints: they stay when it is done, so that the same run again is done at once.
     """
@@ -40,26 +42,43 @@ class Run:
 
     @property
     def saves(self) -> bool:
-        """Whether each pass is kept: to go on from, or to go back to."""
+        """Whether each pass is kept, to resume from or to return to."""
         return self.workspace is not None
 
 
-def build(model: Any, tokenizer: Any, train: list[Row], valid: list[Row], weights: Floats, run: Run) -> Any:
-    """Return a Trainer; weights: the loss's factor per class."""
+def build(model: Any, tokenizer: Any, train: list[Row], valid: list[Row], weights: Targets, run: Run) -> Any:
+    """Return a Trainer; weights: the loss's factor per class.
+
+    Raises:
+        ModelError: memory ran out, or a tracker is unknown or not installed.
+    """
+    import torch
     import transformers
 
+    from nlp.training.checkpoints import LossOfPass, WholeMark
+    from nlp.training.techniques.averaging import AveragingCallback
+
     config = run.config
-    with _told(run):  # the model goes to its device here
+    callbacks = [
+        *([AveragingCallback(config.average_decay)] if config.average_decay else []),
+        *([transformers.EarlyStoppingCallback(config.patience)] if config.patience else []),
+        *([LossOfPass()] if run.trackers else []),
+        *([WholeMark()] if run.saves else []),  # last: it vouches for what those before it wrote
+    ]
+    loss = trainer_loss(
+        torch.tensor(weights), smoothing=config.label_smoothing, gamma=config.focal_gamma, rdrop=config.rdrop
+    )
+    with _resource_errors(run):  # the model goes to its device here
         trainer = transformers.Trainer(
             model=model,
             args=arguments(run),
             train_dataset=train,
             eval_dataset=valid,
             data_collator=transformers.DataCollatorWithPadding(tokenizer),
-            compute_loss_func=_loss(config, weights),
-            compute_metrics=_metrics,
+            compute_loss_func=loss,
+            compute_metrics=trainer_metrics,
             optimizers=(optimizer(model, config), None),
-            callbacks=_callbacks(run),
+            callbacks=callbacks,
         )
     trainer.remove_callback(transformers.PrinterCallback)  # it prints a dict per logging step
     if config.adversarial_norm:
@@ -67,13 +86,6 @@ def build(model: Any, tokenizer: Any, train: list[Row], valid: list[Row], weight
         step = adversarial_step(trainer.training_step, config.adversarial_norm)
         trainer.training_step = step  # type: ignore[method-assign]
     return trainer
-
-
-def _loss(config: FinetuneConfig, weights: Floats) -> Callable[..., Any]:
-    import torch
-
-    factors = torch.tensor(weights)
-    return trainer_loss(factors, smoothing=config.label_smoothing, gamma=config.focal_gamma, rdrop=config.rdrop)
 
 
 def optimizer(model: Any, config: FinetuneConfig) -> Any:
@@ -97,8 +109,11 @@ def arguments(run: Run) -> Any:
     import torch
     import transformers
 
-    from nlp.training.tracking import known_trackers
-
+    for name in run.trackers:
+        if name not in TRACKERS:
+            raise ModelError(f"the tracker {name!r} is not known: use {', '.join(TRACKERS)}")
+        if find_spec(name) is None:
+            raise ModelError(f"the tracker {name} is not installed: pip install {name}")
     config, on_cpu = run.config, not (torch.cuda.is_available() or torch.backends.mps.is_available())
     measured, width = bool(config.patience or run.trackers), precision_on(config.precision, on_cpu=on_cpu)
     return transformers.TrainingArguments(
@@ -123,7 +138,7 @@ def arguments(run: Run) -> Any:
         restore_callback_states_from_checkpoint=True,  # the patience already spent
         logging_strategy="steps" if run.trackers else "epoch",
         logging_steps=10,
-        report_to=list(known_trackers(run.trackers)),
+        report_to=list(run.trackers),
         disable_tqdm=not (run.progress and sys.stderr.isatty()),
         dataloader_pin_memory=not on_cpu,
     )
@@ -149,27 +164,13 @@ def precision_on(precision: str, *, on_cpu: bool) -> str:
     return "bfloat16" if has_bf16 and not on_cpu else "float32"
 
 
-def _callbacks(run: Run) -> list[Any]:
-    import transformers
-
-    from nlp.training.checkpoints import WholeMark
-    from nlp.training.techniques.averaging import AveragingCallback
-    from nlp.training.tracking import LossOfPass
-
-    config = run.config
-    averaging = [AveragingCallback(config.average_decay)] if config.average_decay else []
-    stopping = [transformers.EarlyStoppingCallback(config.patience)] if config.patience else []
-    telling = [LossOfPass()] if run.trackers else []
-    marking = [WholeMark()] if run.saves else []  # last: it vouches for what those before it wrote
-    return [*averaging, *stopping, *telling, *marking]
-
-
-def _metrics(predicted: Any) -> dict[str, float]:
+def trainer_metrics(predicted: Any) -> dict[str, float]:
+    """`headline_figures` of what the Trainer predicted."""
     return headline_figures(predicted.label_ids.argmax(axis=1), predicted.predictions.argmax(axis=1))
 
 
 def headline_figures(truth: NDArray[np.int64], guess: NDArray[np.int64]) -> dict[str, float]:
-    """Accuracy and macro-F1 of codes of labels; a label that neither side knows has the F1 0."""
+    """Accuracy and macro-F1 of label codes; a label absent from both sides has the F1 0."""
     from sklearn.metrics import accuracy_score, f1_score
 
     codes = list(range(len(LABELS)))
@@ -186,13 +187,13 @@ def train_from(trainer: Any, run: Run, digest: str) -> Any:
     """
     from nlp.training.checkpoints import claim, clear, last_whole, passes_if_last
 
-    with _told(run), quiet_transformers():  # each checkpoint would else draw a bar of its own
+    with _resource_errors(run), quiet_transformers():  # each checkpoint would else draw a bar of its own
         if run.workspace is None:
             return trainer.train()
         claim(run.workspace, digest)
         checkpoint = last_whole(run.workspace)
         if checkpoint is not None and (passes := passes_if_last(checkpoint)):
-            trainer.args.num_train_epochs = passes  # it would go on where patience had ended it
+            trainer.args.num_train_epochs = passes  # it would otherwise continue where patience had ended it
         outcome = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
         if not run.keeps_checkpoints:
             clear(run.workspace)
@@ -200,37 +201,26 @@ def train_from(trainer: Any, run: Run, digest: str) -> Any:
 
 
 @contextmanager
-def _told(run: Run) -> Iterator[None]:
+def _resource_errors(run: Run) -> Iterator[None]:
+    """Raise a ModelError with a remedy where memory or disk run out."""
     from safetensors import SafetensorError
 
     try:
         yield
-    except MemoryError as error:
-        raise _out_of_memory(run) from error
-    except OSError as error:
-        raise _unwritten(run, error.strerror or str(error)) from error
-    except SafetensorError as error:
-        raise _unwritten(run, first_line(error)) from error
-    except RuntimeError as error:  # torch's, for a full disk and for memory
-        if any(sign in str(error) for sign in UNWRITTEN):
-            raise _unwritten(run, first_line(error)) from error
-        if "memory" not in str(error).lower():
+    except (MemoryError, OSError, SafetensorError, RuntimeError) as error:  # torch's is a RuntimeError for both
+        plain = isinstance(error, RuntimeError)
+        if isinstance(error, OSError | SafetensorError) or (plain and any(sign in str(error) for sign in UNWRITTEN)):
+            reason = getattr(error, "strerror", None) or first_line(error)
+            raise ModelError(f"{run.workspace}: cannot be written: {reason}: make room there") from error
+        if plain and "memory" not in str(error).lower():
             raise
-        raise _out_of_memory(run) from error
+        raise ModelError(
+            f"out of memory at batch size {run.config.batch_size}: lower batch_size (--batch-size on the command "
+            "line); from Python one may also raise accumulation, lower max_length or set gradient_checkpointing"
+        ) from error
 
 
-def _unwritten(run: Run, reason: str) -> ModelError:
-    return ModelError(f"{run.workspace}: cannot be written: {reason}: make room there")
-
-
-def _out_of_memory(run: Run) -> ModelError:
-    return ModelError(
-        f"out of memory at batch size {run.config.batch_size}: lower batch_size (--batch-size on the command line); "
-        "from Python one may also raise accumulation, lower max_length or set gradient_checkpointing"
-    )
-
-
-def rows_of(ids: list[list[int]], targets: Floats) -> list[Row]:
+def rows_of(ids: list[list[int]], targets: Targets) -> list[Row]:
     """Rows as the Trainer takes them."""
     if targets.shape != (len(ids), len(LABELS)):
         raise ValueError(f"targets are {targets.shape} for {len(ids)} texts")

@@ -52,3 +52,11 @@ def test_no_public_name_is_hidden_by_a_module_of_that_name(package):
 
     loaded = importlib.import_module(package)
     assert not set(loaded.__all__) & {module.name for module in pkgutil.iter_modules(loaded.__path__)}
+
+
+def test_the_command_s_help_loads_no_library_of_numbers():
+    code = (
+        "import sys; import newsfolio.command.app; print(*({'pandas', 'numpy', 'torch', 'cvxpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

@@ -5,14 +5,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import typer
 
 from allocation.live.cli import options as opt
-from allocation.live.cli.hooks import ReadNewsSignal
+
+if TYPE_CHECKING:
+    from allocation.live.cli.hooks import ReadNewsSignal
 
 
-def register(app: typer.Typer, read_news: ReadNewsSignal) -> None:
+def register(app: typer.Typer, read_news: "ReadNewsSignal") -> None:
     """Add the commands to `app`."""
     app.command()(_Command(read_news).rebalance)
     app.command()(status)
@@ -22,7 +25,7 @@ def register(app: typer.Typer, read_news: ReadNewsSignal) -> None:
 class _Command:
     """The command with what other packages lend to it. Each parameter is an option, described in `options`."""
 
-    read_news: ReadNewsSignal
+    read_news: "ReadNewsSignal"
 
     def rebalance(  # the parser needs one parameter per option; below they are records
         self,

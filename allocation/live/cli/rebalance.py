@@ -5,6 +5,7 @@ import json
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import typer
@@ -19,7 +20,6 @@ from allocation.live import clock
 from allocation.live.broker import Broker
 from allocation.live.brokers.alpaca import AlpacaBroker
 from allocation.live.brokers.paper import PaperBroker, check_cash
-from allocation.live.cli.hooks import ReadNewsSignal
 from allocation.live.errors import LedgerError
 from allocation.live.ledger.database import open_ledger, read_ledger
 from allocation.live.ledger.journal import last_valuation
@@ -30,6 +30,9 @@ from allocation.live.step.rebalance import rebalance
 from allocation.live.step.report import NoSession, StepReport
 from allocation.policies.strategy_file import load_policy
 from allocation.schedule import is_due
+
+if TYPE_CHECKING:
+    from allocation.live.cli.hooks import ReadNewsSignal
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Sources:
         if self.news is not None and self.signal is not None:
             raise typer.BadParameter("--news and --signal exclude each other")
 
-    def inputs(self, session: pd.Timestamp, calendar: str, config: str, read_news: ReadNewsSignal) -> Inputs:
+    def inputs(self, session: pd.Timestamp, calendar: str, config: str, read_news: "ReadNewsSignal") -> Inputs:
         """Load all data up to a session; config: digest of the settings that the decision depends on."""
         bars = self._bars(session)
         strategy = hashlib.sha256(self.strategy.read_bytes()).hexdigest()
@@ -152,7 +155,7 @@ class Night:
     limits: Limits
     target: Target
 
-    def run(self, read_news: ReadNewsSignal) -> StepReport | NoSession:
+    def run(self, read_news: "ReadNewsSignal") -> StepReport | NoSession:
         """Do the step."""
         self.sources.check()
         target, calendar = self.target, self.schedule.calendar

@@ -54,9 +54,9 @@ class Norm:
         """Vectors (tokens × width), which may be overwritten, to the same shape."""
         import torch
 
-        quick = kernels()
-        if quick is not None and is_kernel_compatible(vectors, 64):
-            return quick.normalise_(vectors, self.weight, self.bias, self.eps)
+        compiled = kernels()
+        if compiled is not None and is_kernel_compatible(vectors, 64):
+            return compiled.normalise_(vectors, self.weight, self.bias, self.eps)
         return torch.nn.functional.layer_norm(vectors, self.weight.shape, self.weight, self.bias, self.eps)
 
 
@@ -76,8 +76,8 @@ class Block(Generic[Projection]):
     feed_forward: Adding
     output_norm: Map
 
-    def after(self, gathered: "torch.Tensor", hidden: "torch.Tensor") -> "torch.Tensor":
-        """What follows attention: what the tokens gathered, and their vectors, to their new vectors."""
+    def after_attention(self, gathered: "torch.Tensor", hidden: "torch.Tensor") -> "torch.Tensor":
+        """Attention outputs and the layer's inputs (tokens × width each) to the layer's outputs."""
         hidden = self.attention_norm(self.out(gathered, hidden))
         return self.output_norm(self.feed_forward(hidden, hidden))
 
@@ -86,7 +86,7 @@ class Block(Generic[Projection]):
 class Embeddings:
     """Word and position vectors, normalised; segments are part of positions: there is but one of them.
 
-    skipped: the token that takes no position; those of the others begin behind its id. None: they begin at 0.
+    skipped: the token that takes no position; those of the others begin after its id. None: they begin at 0.
     """
 
     words: "torch.Tensor"
@@ -130,13 +130,25 @@ class Encoder:
 
 def is_known(model: Any) -> bool:
     """Whether `read_encoder` can take the model apart: BERT and RoBERTa with their kin, DistilBERT."""
-    return type(model).__name__ in _READERS and _plain(model) and _known_config(model.config.to_dict())
+    import torch
+
+    config, parts = model.config.to_dict(), list(model.modules())
+    weighted = (part for part in parts if next(part.parameters(recurse=False), None) is not None)
+    return (
+        type(model).__name__ in _READERS
+        # of PyTorch's and transformers' own parts: an adapter, for one, is neither
+        and all(type(part).__module__.startswith(("torch.", "transformers.")) for part in parts)
+        and all(type(part) in (torch.nn.Linear, torch.nn.Embedding, torch.nn.LayerNorm) for part in weighted)
+        and (config.get("hidden_act") or config.get("activation")) in (*ACTIVATIONS, "relu")
+        and config.get("position_embedding_type", "absolute") == "absolute"
+        and not config.get("is_decoder")
+    )
 
 
 def read_encoder(model: Any) -> Encoder:
     """Return a transformers sequence classifier that `is_known` taken apart.
 
-    The tensors are those of the model, apart from queries, keys and values, which are copied to lie side by side, and
+    The tensors are those of the model, apart from queries, keys and values, which are copied to be adjacent, and
     the vectors of positions and segments, which are summed.
     """
     return _READERS[type(model).__name__](model)
@@ -151,103 +163,82 @@ def activated(inputs: "torch.Tensor", name: str) -> "torch.Tensor":
     return torch.nn.functional.gelu(inputs, approximate=ACTIVATIONS[name])
 
 
-def _plain(model: Any) -> bool:
-    """Whether the model is made of PyTorch's and transformers' own parts: an adapter, for one, is neither."""
+def _linear(*layers: Any) -> Linear:
+    """The layers' outputs side by side; a missing bias is 0."""
     import torch
 
-    known = (torch.nn.Linear, torch.nn.Embedding, torch.nn.LayerNorm)
-    weighted = (part for part in model.modules() if next(part.parameters(recurse=False), None) is not None)
-    own = all(type(part).__module__.startswith(("torch.", "transformers.")) for part in model.modules())
-    return own and all(type(part) in known for part in weighted)
-
-
-def _known_config(config: dict[str, Any]) -> bool:
-    return (
-        (config.get("hidden_act") or config.get("activation")) in (*ACTIVATIONS, "relu")
-        and config.get("position_embedding_type", "absolute") == "absolute"
-        and not config.get("is_decoder")
-    )
-
-
-def _linear(layer: Any) -> Linear:
-    missing = layer.weight.new_zeros(layer.out_features)
-    return Linear(layer.weight.detach(), missing if layer.bias is None else layer.bias.detach())
-
-
-def _side_by_side(layers: tuple[Any, ...]) -> Linear:
-    import torch
-
-    parts = [_linear(layer) for layer in layers]
-    return Linear(torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts]))
+    biases = [each.weight.new_zeros(each.out_features) if each.bias is None else each.bias for each in layers]
+    if len(layers) == 1:
+        return Linear(layers[0].weight.detach(), biases[0].detach())
+    return Linear(torch.cat([each.weight.detach() for each in layers]), torch.cat([each.detach() for each in biases]))
 
 
 def _norm(layer: Any) -> Norm:
     return Norm(layer.weight.detach().contiguous(), layer.bias.detach().contiguous(), layer.eps)
 
 
-def _bert(model: Any) -> Encoder:
+def _bert_like(model: Any, body: Any, head: Head, skipped: int | None = None) -> Encoder:
+    parts, blocks = body.embeddings, []
+    embeddings = Embeddings(
+        words=parts.word_embeddings.weight.detach(),
+        positions=parts.position_embeddings.weight.detach() + parts.token_type_embeddings.weight[0].detach(),
+        norm=_norm(parts.LayerNorm),
+        skipped=skipped,
+    )
+    for layer in body.encoder.layer:
+        attention, up, down = layer.attention, _linear(layer.intermediate.dense), _linear(layer.output.dense)
+        block = Block(
+            qkv=_linear(attention.self.query, attention.self.key, attention.self.value),
+            out=_linear(attention.output.dense),
+            attention_norm=_norm(attention.output.LayerNorm),
+            feed_forward=FeedForward(up, down, model.config.hidden_act),
+            output_norm=_norm(layer.output.LayerNorm),
+        )
+        blocks.append(block)
+    return Encoder(embeddings, tuple(blocks[:-1]), blocks[-1], head, model.config.num_attention_heads)
+
+
+def read_bert(model: Any) -> Encoder:
+    """A BertForSequenceClassification."""
     import torch
 
     return _bert_like(model, model.bert, Head(_linear(model.bert.pooler.dense), torch.tanh, _linear(model.classifier)))
 
 
-def _roberta(model: Any) -> Encoder:
-    """Positions begin behind that of the padding token, and wherever that token stands it takes none."""
+def read_roberta(model: Any) -> Encoder:
+    """RoBERTa's positions begin after that of the padding token, and wherever that token stands it takes none."""
     import torch
 
     head = Head(_linear(model.classifier.dense), torch.tanh, _linear(model.classifier.out_proj))
     return _bert_like(model, model.roberta, head, skipped=model.config.pad_token_id)
 
 
-def _bert_like(model: Any, body: Any, head: Head, skipped: int | None = None) -> Encoder:
-    parts = body.embeddings
-    embeddings = Embeddings(
-        parts.word_embeddings.weight.detach(),
-        parts.position_embeddings.weight.detach() + parts.token_type_embeddings.weight[0].detach(),
-        _norm(parts.LayerNorm), skipped,
-    )  # fmt: skip
-    *blocks, last = (_bert_block(layer, model.config.hidden_act) for layer in body.encoder.layer)
-    return Encoder(embeddings, tuple(blocks), last, head, model.config.num_attention_heads)
-
-
-def _bert_block(layer: Any, activation: str) -> Block[Linear]:
-    attention = layer.attention
-    return Block(
-        qkv=_side_by_side((attention.self.query, attention.self.key, attention.self.value)),
-        out=_linear(attention.output.dense),
-        attention_norm=_norm(attention.output.LayerNorm),
-        feed_forward=FeedForward(_linear(layer.intermediate.dense), _linear(layer.output.dense), activation),
-        output_norm=_norm(layer.output.LayerNorm),
-    )
-
-
-def _distilbert(model: Any) -> Encoder:
+def read_distilbert(model: Any) -> Encoder:
+    """A DistilBertForSequenceClassification."""
     import torch
 
-    parts = model.distilbert.embeddings
+    parts, blocks = model.distilbert.embeddings, []
     embeddings = Embeddings(
         parts.word_embeddings.weight.detach(), parts.position_embeddings.weight.detach(), _norm(parts.LayerNorm)
     )
-    *blocks, last = (_distilbert_block(layer, model.config.activation) for layer in model.distilbert.transformer.layer)
+    for layer in model.distilbert.transformer.layer:
+        attention, up, down = layer.attention, _linear(layer.ffn.lin1), _linear(layer.ffn.lin2)
+        block = Block(
+            qkv=_linear(attention.q_lin, attention.k_lin, attention.v_lin),
+            out=_linear(attention.out_lin),
+            attention_norm=_norm(layer.sa_layer_norm),
+            feed_forward=FeedForward(up, down, model.config.activation),
+            output_norm=_norm(layer.output_layer_norm),
+        )
+        blocks.append(block)
     head = Head(_linear(model.pre_classifier), torch.relu, _linear(model.classifier))
-    return Encoder(embeddings, tuple(blocks), last, head, model.config.n_heads)
-
-
-def _distilbert_block(layer: Any, activation: str) -> Block[Linear]:
-    attention = layer.attention
-    return Block(
-        qkv=_side_by_side((attention.q_lin, attention.k_lin, attention.v_lin)),
-        out=_linear(attention.out_lin),
-        attention_norm=_norm(layer.sa_layer_norm),
-        feed_forward=FeedForward(_linear(layer.ffn.lin1), _linear(layer.ffn.lin2), activation),
-        output_norm=_norm(layer.output_layer_norm),
-    )
+    return Encoder(embeddings, tuple(blocks[:-1]), blocks[-1], head, model.config.n_heads)
 
 
 _READERS: dict[str, Callable[[Any], Encoder]] = {
-    "BertForSequenceClassification": _bert,
-    "RobertaForSequenceClassification": _roberta,
-    "XLMRobertaForSequenceClassification": _roberta,
-    "CamembertForSequenceClassification": _roberta,
-    "DistilBertForSequenceClassification": _distilbert,
+    "BertForSequenceClassification": read_bert,
+    "RobertaForSequenceClassification": read_roberta,
+    "XLMRobertaForSequenceClassification": read_roberta,
+    "CamembertForSequenceClassification": read_roberta,
+    "DistilBertForSequenceClassification": read_distilbert,
 }

@@ -42,28 +42,29 @@ _cores = Lock()  # how many threads PyTorch may use is one setting of the proces
 def engine_for(model: Any, prepare: Callable[[Encoder], Encoder], pad_id: int, limit: int) -> Engine:
     """Return the fastest way to compute a model on its device.
 
-    prepare: what is done to the encoder before it is used on a CPU, such as `quantised`. pad_id, limit: the token
+    prepare: what is done to the encoder before use on a CPU, such as `quantize_encoder`. pad_id, limit: the token
     that fills padded batches, and the tokens of the longest text that the model reads.
     """
-    kind = model.device.type
-    if is_known(model) and kind == "cpu":
-        return partial(_on_threads, prepare(read_encoder(model)))
-    if is_known(model) and kind == "cuda" and _flash_attends(model):
-        return partial(halving, partial(_on_cuda, read_encoder(model), model.device), GPU_TOKENS)
-    log.warning(
-        "%s on %s in %s is computed in padded batches: packed ones are for BERT, RoBERTa and DistilBERT, on a CPU or "
-        "in half precision on CUDA", type(model).__name__, kind, model.dtype,
-    )  # fmt: skip
-    return partial(halving, partial(padded_logits, model, pad_id, limit), PADDED_TOKENS.get(kind, GPU_TOKENS))
-
-
-def _flash_attends(model: Any) -> bool:
-    """Whether there is a kernel: half precision, heads a multiple of 8 and up to 256 wide, an Ampere or later."""
     import torch
 
-    width = model.config.hidden_size // model.config.num_attention_heads
-    half = model.dtype in (torch.bfloat16, torch.float16)
-    return half and width % 8 == 0 and width <= 256 and torch.cuda.get_device_capability(model.device) >= (8, 0)
+    kind, known = model.device.type, is_known(model)
+    if known and kind == "cpu":
+        encoder = prepare(read_encoder(model))
+        return lambda ids, tokens: _spread(encoder, packs(ids, encoder.embeddings, tokens or CPU_TOKENS))
+    if known and kind == "cuda":
+        width = model.config.hidden_size // model.config.num_attention_heads
+        # What the attention kernel supports: half precision, such heads, an Ampere or later.
+        half = model.dtype in (torch.bfloat16, torch.float16)
+        if half and width % 8 == 0 and width <= 256 and torch.cuda.get_device_capability(model.device) >= (8, 0):
+            return partial(halving, partial(_on_cuda, read_encoder(model), model.device), GPU_TOKENS)
+    log.warning(
+        "%s on %s in %s is computed in padded batches: packed ones are for BERT, RoBERTa and DistilBERT, on a CPU or "
+        "in half precision on CUDA",
+        type(model).__name__,
+        kind,
+        model.dtype,
+    )
+    return partial(halving, partial(padded_logits, model, pad_id, limit), PADDED_TOKENS.get(kind, GPU_TOKENS))
 
 
 def _on_cuda(encoder: Encoder, device: "torch.device", ids: Ids, tokens: int) -> Iterator[Part]:
@@ -72,19 +73,13 @@ def _on_cuda(encoder: Encoder, device: "torch.device", ids: Ids, tokens: int) ->
         yield pack.texts, logits_of_pack(encoder, pack, device, VARLEN)
 
 
-def _on_threads(encoder: Encoder, ids: Ids, tokens: int) -> Iterator[Part]:
-    return _spread(encoder, packs(ids, encoder.embeddings, tokens or CPU_TOKENS))
-
-
 def calibrate(encoder: Encoder, ids: Ids) -> None:
-    """Run an encoder on the CPU on the tokens of texts and no others, for the sake of those who watch it."""
-    todo = packs(ids, encoder.embeddings, CPU_TOKENS)
-    deque(_spread(encoder, map(_without_blanks, todo)), maxlen=0)
-
-
-def _without_blanks(pack: Pack) -> Pack:
-    tokens = int(pack.cuts[-1])
-    return replace(pack, ids=pack.ids[:tokens], positions=pack.positions[:tokens])
+    """Run an encoder on the CPU on the tokens of texts, without the blanks that fill a pack, for its observers."""
+    todo = []
+    for pack in packs(ids, encoder.embeddings, CPU_TOKENS):
+        tokens = int(pack.cuts[-1])
+        todo.append(replace(pack, ids=pack.ids[:tokens], positions=pack.positions[:tokens]))
+    deque(_spread(encoder, todo), maxlen=0)
 
 
 def _spread(encoder: Encoder, todo: Iterable[Pack]) -> Iterator[Part]:
@@ -92,21 +87,16 @@ def _spread(encoder: Encoder, todo: Iterable[Pack]) -> Iterator[Part]:
 
     So the bits of a score do not depend on how many threads there are, either.
     """
-    with one_thread_each() as threads, ThreadPoolExecutor(threads, initializer=_one_thread) as pool:
-        yield from in_flight(pool, partial(_alone, encoder), todo, 2 * threads)
-
-
-def _alone(encoder: Encoder, pack: Pack) -> Part:
     import torch
 
-    with torch.inference_mode():  # a thread's own setting
-        return pack.texts, logits_of_pack(encoder, pack, torch.device("cpu"), ON_CPU)
+    def alone(pack: Pack) -> Part:
+        with torch.inference_mode():  # a thread's own setting
+            return pack.texts, logits_of_pack(encoder, pack, torch.device("cpu"), ON_CPU)
 
-
-def _one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
+    # How many threads PyTorch uses is each thread's own setting too.
+    single = partial(torch.set_num_threads, 1)
+    with one_thread_each() as threads, ThreadPoolExecutor(threads, initializer=single) as pool:
+        yield from in_flight(pool, alone, todo, 2 * threads)
 
 
 @contextmanager
@@ -124,7 +114,7 @@ def one_thread_each() -> Iterator[int]:
 
 
 def in_flight(pool: ThreadPoolExecutor, work: Callable[[T], R], items: Iterable[T], ahead: int) -> Iterator[R]:
-    """Yield work(item) in order, with up to `ahead` items begun that were not asked for yet."""
+    """Yield work(item) in order, with up to `ahead` items begun in advance."""
     begun: deque[Future[R]] = deque()
     for item in items:
         begun.append(pool.submit(work, item))

@@ -1,6 +1,6 @@
 /* What lies between the matrix products of an encoder, for x86 processors with AVX-512; float32, rows one after the
  * other in memory. Each number is made by the same operations in the same order wherever its row stands, so no bit of
- * a text's score depends on the texts beside it. nlp/forward/kernels.py says what each function is given. */
+ * a text's score depends on the texts beside it. nlp/model/forward/kernels.py says what each function is given. */
 
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
 

@@ -1,7 +1,7 @@
-"""What lies between the matrix products of an encoder on a CPU, in C (kernels.c): some three times PyTorch's speed.
+"""The operations between the matrix products of an encoder on a CPU, in C (kernels.c), at thrice PyTorch's speed.
 
 The C is compiled when the package is installed. Where there was no compiler, or the processor has no AVX-512, there
-are no kernels, and PyTorch does the same with the other last bits.
+are no kernels, and PyTorch computes the same with other last bits.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nlp.model.forward.attention import SequenceSpans
 
 VERSION = 1  # of the arguments of the functions in kernels.c
-NONE = 0  # what a file says that was compiled for another kind of processor
+NONE = 0  # the version of a file that was compiled for another kind of processor
 NEEDED = ("avx512_f", "avx512_bw", "avx512_vl", "fma3")
 
 log = logging.getLogger(__name__)
@@ -25,12 +25,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Kernels:
-    """The functions of the compiled file; all tensors are contiguous, on the CPU and float32 where nothing is said."""
+    """The functions of the compiled file; all tensors are contiguous, on the CPU and float32 unless stated."""
 
     compiled: ctypes.CDLL
 
     def attend(self, qkv: "torch.Tensor", rows: "SequenceSpans", n_heads: int) -> "torch.Tensor":
-        """As `Attention.within`, for heads of a multiple of 32 channels; zeros behind the last text."""
+        """As `Attention.within`, for heads of a multiple of 32 channels; zeros after the last text."""
         import torch
 
         tokens, width = len(qkv), qkv.shape[1] // 3
@@ -50,10 +50,8 @@ class Kernels:
         self.compiled.normalise(vectors.data_ptr(), tokens, width, weight.data_ptr(), bias.data_ptr(), eps)
         return vectors
 
-    def cut(self, values: "torch.Tensor", scale: "torch.Tensor", shift: "torch.Tensor") -> "torch.Tensor":
-        """Values (tokens × a multiple of 16 channels) * scale + shift (channels) as uint8, without what is behind
-        the point; what lies outside becomes 0 or 255.
-        """
+    def quantize(self, values: "torch.Tensor", scale: "torch.Tensor", shift: "torch.Tensor") -> "torch.Tensor":
+        """Values (tokens × a multiple of 16 channels) * scale + shift (channels), truncated, clipped to uint8."""
         import torch
 
         whole = torch.empty(values.shape, dtype=torch.uint8)
@@ -65,44 +63,34 @@ class Kernels:
 @cache
 def kernels() -> Kernels | None:
     """The compiled kernels; None where there are none for this processor."""
-    compiled = _compiled()
-    return Kernels(compiled) if compiled is not None and _runs_here() else None
+    import torch
+
+    compiled, features = load_compiled(), torch.cpu.get_capabilities()
+    return Kernels(compiled) if compiled is not None and all(features.get(name) for name in NEEDED) else None
 
 
 def is_kernel_compatible(vectors: "torch.Tensor", channels: int) -> bool:
-    """Whether a kernel can read vectors (tokens × width), whose width it wants to be a multiple of `channels`."""
+    """Whether a kernel can read vectors (tokens × width) whose width must be a multiple of `channels`."""
     import torch
 
     plain = vectors.dtype == torch.float32 and vectors.device.type == "cpu" and vectors.is_contiguous()
     return plain and vectors.shape[1] % channels == 0
 
 
-def _runs_here() -> bool:
-    import torch
-
-    features = torch.cpu.get_capabilities()
-    return all(features.get(name) for name in NEEDED)
-
-
-def _compiled() -> ctypes.CDLL | None:
+def load_compiled() -> ctypes.CDLL | None:
+    """The compiled file with typed functions; None where there is none of this version for this kind of processor."""
     found = find_spec("nlp.model.forward._kernels")
     if found is None or found.origin is None:
         return None
     compiled = ctypes.CDLL(found.origin)
     version = int(compiled.version())
-    if version == NONE:
-        return None
     if version != VERSION:
-        log.warning("%s is of version %d, not %d: install newsfolio again", found.origin, version, VERSION)
+        if version != NONE:
+            log.warning("%s is of version %d, not %d: install newsfolio again", found.origin, version, VERSION)
         return None
-    return _typed(compiled)
-
-
-def _typed(compiled: ctypes.CDLL) -> ctypes.CDLL:
     pointer, whole = ctypes.c_void_p, ctypes.c_int64
     compiled.attend.argtypes = [pointer, pointer, whole, whole, whole, whole, pointer]
     compiled.normalise.argtypes = [pointer, whole, whole, pointer, pointer, ctypes.c_float]
-    compiled.normalise.restype = None
     compiled.cut.argtypes = [pointer, whole, whole, pointer, pointer, pointer]
-    compiled.cut.restype = None
+    compiled.normalise.restype = compiled.cut.restype = None
     return compiled

@@ -25,7 +25,7 @@ def token_batches(
 
     The shape of the batch a text is computed in follows from its own length alone, and a batch that has too
     few texts is filled with blank rows. Matrix kernels round by the shape of their input, so this is what
-    keeps the last bit of a score free of which other texts, later news among them, are scored beside it.
+    makes the last bit of a score independent of the other texts in its batch, later news among them.
     """
     padded = np.array([padded_length(int(length), limit) for length in lengths], dtype=np.int64)
     order = np.argsort(-padded, kind="stable")
@@ -45,20 +45,13 @@ def padded_logits(
 
     lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
     for texts, rows, longest in token_batches(lengths, tokens_per_batch, limit):
-        inputs, mask = _padded([ids[text] for text in texts], pad_id, (rows, longest))
+        inputs, mask = (np.full((rows, longest), fill, dtype=np.int64) for fill in (pad_id, 0))
+        mask[:, 0] = 1  # a blank row must attend to something, or its softmax is 0/0
+        for row, text in enumerate(texts):
+            inputs[row, : lengths[text]] = ids[text]
+            mask[row, : lengths[text]] = 1
         answer = model(
             input_ids=torch.from_numpy(inputs).to(model.device),
             attention_mask=torch.from_numpy(mask).to(model.device),
         )
         yield texts, answer.logits[: len(texts)]
-
-
-def _padded(
-    ids: Sequence[Sequence[int]], pad_id: int, shape: tuple[int, int]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    inputs, mask = np.full(shape, pad_id, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    mask[:, 0] = 1  # a blank row must attend to something, or its softmax is 0/0
-    for row, tokens in enumerate(ids):
-        inputs[row, : len(tokens)] = tokens
-        mask[row, : len(tokens)] = 1
-    return inputs, mask

@@ -1,4 +1,4 @@
-"""Which numbers a classifier computes in: asked for, or what is fastest on the device at hand."""
+"""The precision a classifier computes in: the one requested, or the fastest on its device."""
 
 import time
 from functools import cache
@@ -27,37 +27,29 @@ def chosen_precision(dtype: str, model: Any) -> str:
     Raises:
         ModelError: an unknown dtype, or int8 for a model or a device that has none.
     """
-    if known_dtype(dtype) == "int8":
-        _check_int8(model)
-    return _fastest(model) if dtype == "auto" else dtype
-
-
-def _fastest(model: Any) -> str:
     import torch
 
-    if model.device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
-    if model.device.type != "cpu":
-        return "float32"
-    if int8_runs() and is_known(model):
+    kind = model.device.type
+    if known_dtype(dtype) == "int8":
+        if kind != "cpu":
+            raise ModelError(f"int8 is computed on the CPU, not on {kind}: use bfloat16")
+        if not int8_runs():
+            raise ModelError("this processor has no VNNI or AMX to multiply int8 exactly: use float32")
+        if not is_known(model):
+            raise ModelError(f"int8 is for BERT, RoBERTa and DistilBERT, not {type(model).__name__}: use bfloat16")
+    if dtype != "auto":
+        return dtype
+    if kind == "cpu" and int8_runs() and is_known(model):
         return "int8"
-    return "bfloat16" if bfloat16_pays() else "float32"
-
-
-def _check_int8(model: Any) -> None:
-    if model.device.type != "cpu":
-        raise ModelError(f"int8 is computed on the CPU, not on {model.device.type}: use bfloat16")
-    if not int8_runs():
-        raise ModelError("this processor has no VNNI or AMX to multiply int8 exactly: use float32")
-    if not is_known(model):
-        raise ModelError(f"int8 is for BERT, RoBERTa and DistilBERT, not {type(model).__name__}: use bfloat16")
+    bfloat16 = torch.cuda.is_bf16_supported() if kind == "cuda" else kind == "cpu" and bfloat16_pays()
+    return "bfloat16" if bfloat16 else "float32"
 
 
 @cache
 def bfloat16_pays() -> bool:
     """Whether this processor multiplies bfloat16 clearly faster than float32; measured once per process.
 
-    The instruction set does not tell: of two processors that both have AVX512-BF16, one multiplied it two and a
+    The instruction set does not decide: of two processors that both have AVX512-BF16, one multiplied it two and a
     half times as fast as float32 and the other half as fast.
     """
     import torch

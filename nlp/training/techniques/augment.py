@@ -1,4 +1,4 @@
-"""More training texts from those there are: other amounts, other company names, other neutral words; the same label."""
+"""Training texts augmented by copies with other amounts, company names and neutral synonyms; the label stays."""
 
 import hashlib
 import re
@@ -70,7 +70,7 @@ class AugmentConfig:
 
 
 def augment(train: pd.DataFrame, config: AugmentConfig | None = None, *, held_out: Iterable[str] = ()) -> pd.DataFrame:
-    """Return the training rows as they are, then their changed copies; a new column `augmented` tells them apart.
+    """Return the training rows as they are, then their changed copies; a new column `augmented` marks them.
 
     train: rows with `text` and `label`; a copy keeps the label and every other column of its original. held_out:
     texts that the model will be measured on; no copy may equal one, numbers and case aside, so split first. What a
@@ -83,11 +83,19 @@ def augment(train: pd.DataFrame, config: AugmentConfig | None = None, *, held_ou
     config = AugmentConfig() if config is None else config
     _check(config)
     need_columns(train, ("text", "label"), "the training rows", CorpusError)
-    taken = _held_out(train, held_out)
-    seen = set(train["text"])
+    if "augmented" in train.columns:
+        raise CorpusError("the training rows have a column augmented: pass rows that were not augmented before")
+    exact = set(held_out)
+    both = [text for text in train["text"] if text in exact]
+    if both:
+        raise CorpusError(f"{len(both)} training texts are held out, the first is {both[0][:60]!r}: split first")
+    taken, seen = {normalised(text) for text in exact}, set(train["text"])
     places, texts = [], []
     for place, text in enumerate(train["text"]):
-        for copy in _copies(text, config):
+        for number in range(config.copies):
+            # The generator depends on these three only, so it is the same in every process.
+            digest = hashlib.sha256(f"{config.seed}\0{number}\0{text}".encode()).digest()
+            copy = changed(text, config, np.random.default_rng(list(digest)))
             if copy not in seen and normalised(copy) not in taken:
                 seen.add(copy)
                 places.append(place)
@@ -106,26 +114,6 @@ def _check(config: AugmentConfig) -> None:
         raise CorpusError(f"copies is {config.copies}: give 0 or more")
     if not 1.0 <= widest <= 10.0:
         raise CorpusError(f"widest is {widest:g}: give a factor in [1, 10], 2 is usual")
-
-
-def _held_out(train: pd.DataFrame, held_out: Iterable[str]) -> set[str]:
-    if "augmented" in train.columns:
-        raise CorpusError("the training rows have a column augmented: pass rows that were not augmented before")
-    exact = set(held_out)
-    both = [text for text in train["text"] if text in exact]
-    if both:
-        raise CorpusError(f"{len(both)} training texts are held out, the first is {both[0][:60]!r}: split first")
-    return {normalised(text) for text in exact}
-
-
-def _copies(text: str, config: AugmentConfig) -> list[str]:
-    return [changed(text, config, _random(config.seed, copy, text)) for copy in range(config.copies)]
-
-
-def _random(seed: int, copy: int, text: str) -> Random:
-    """A generator that depends on these three only, the same in every process."""
-    digest = hashlib.sha256(f"{seed}\0{copy}\0{text}".encode()).digest()
-    return np.random.default_rng(list(digest))
 
 
 def changed(text: str, config: AugmentConfig, random: Random) -> str:
@@ -173,8 +161,10 @@ def other_numbers(text: str, random: Random, widest: float = 2.0) -> str:
     for _ in range(8):  # rounding to the decimals written may make two amounts equal: then another factor
         factor = float(np.exp(random.uniform(-np.log(widest), np.log(widest))))
         new = [_written(float(figure.value) * factor, like=figure.written) for figure in figures]
-        if _same_order(figures, new) and (amounts or _same_side(figures, new)):
-            return _replaced(text, figures, new)
+        if _same_order(figures, new, percentages=not amounts):
+            for figure, number in reversed(list(zip(figures, new, strict=True))):
+                text = text[: figure.start] + number + text[figure.start + len(figure.written) :]
+            return text
     return text
 
 
@@ -188,16 +178,16 @@ class _Figure(NamedTuple):
         return _exact(self.written)
 
 
+_UNITS = {"thousand": 10**3, "mio|meur|eurm|m(n|ln|illion)": 10**6, "b(n|ln|illion)": 10**9, "t(n|rillion)": 10**12}
+
+
 def _figures(found: list[re.Match[str]], group: str) -> list[_Figure]:
-    return [_Figure(match.start(group), match[group], _unit(match[0])) for match in found]
-
-
-def _unit(amount: str) -> int:
-    """What the scale beside a number stands for: 999 mn is less than 1 bn."""
-    letters = re.sub(r"[^a-z]", "", amount.lower())
-    units = {"thousand": 10**3, "mio": 10**6, "meur": 10**6, "eurm": 10**6, "m(n|ln|illion)": 10**6,
-             "b(n|ln|illion)": 10**9, "t(n|rillion)": 10**12}  # fmt: skip
-    return next((unit for name, unit in units.items() if re.search(name, letters)), 1)
+    figures = []
+    for match in found:
+        letters = re.sub(r"[^a-z]", "", match[0].lower())
+        unit = next((unit for name, unit in _UNITS.items() if re.search(name, letters)), 1)
+        figures.append(_Figure(match.start(group), match[group], unit))
+    return figures
 
 
 def _unclear(match: re.Match[str], text: str) -> bool:
@@ -210,19 +200,15 @@ def _unclear(match: re.Match[str], text: str) -> bool:
     return bool(glued) or not (match["before"] or match["after"])
 
 
-def _same_order(figures: list[_Figure], new: list[str]) -> bool:
-    """Whether every two figures compare as before, each with its unit, and none has become or ceased to be 0."""
-    pairs = [
-        (figure.value * figure.unit, _exact(text) * figure.unit) for figure, text in zip(figures, new, strict=True)
-    ]
-    pairs.append((Decimal(0), Decimal(0)))
-    return all((a > c) == (b > d) and (a < c) == (b < d) for a, b in pairs for c, d in pairs)
+def _same_order(figures: list[_Figure], new: list[str], *, percentages: bool) -> bool:
+    """Whether every two figures compare as before, each with its unit, and none has become or ceased to be 0.
 
-
-def _same_side(figures: list[_Figure], new: list[str]) -> bool:
-    """Half and the whole are thresholds of their own: a majority stays a majority, a share stays one."""
-    pairs = [(figure.value, _exact(text)) for figure, text in zip(figures, new, strict=True)]
-    return all((a > c) == (b > c) and (a < c) == (b < c) for a, b in pairs for c in (50, 100))
+    percentages: half and the whole are thresholds too: a majority stays a majority, a share stays one.
+    """
+    fixed = (0, 50, 100) if percentages else (0,)
+    pairs = [(f.value * f.unit, _exact(text) * f.unit) for f, text in zip(figures, new, strict=True)]
+    others = [*pairs, *((Decimal(value), Decimal(value)) for value in fixed)]
+    return all((a > c) == (b > d) and (a < c) == (b < d) for a, b in pairs for c, d in others)
 
 
 def _exact(number: str) -> Decimal:
@@ -232,12 +218,6 @@ def _exact(number: str) -> Decimal:
 def _written(value: float, *, like: str) -> str:
     decimals = len(like.partition(".")[2])
     return f"{value:,.{decimals}f}" if "," in like else f"{value:.{decimals}f}"
-
-
-def _replaced(text: str, figures: list[_Figure], new: list[str]) -> str:
-    for figure, number in reversed(list(zip(figures, new, strict=True))):
-        text = text[: figure.start] + number + text[figure.start + len(figure.written) :]
-    return text
 
 
 # --- names -------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from nlp.errors import ModelError
 
 log = logging.getLogger(__name__)
 
-FILE = "averaged.safetensors"  # beside the weights in a checkpoint folder
+FILE = "averaged.safetensors"  # in a checkpoint folder, with the weights
 
 
 class MovingAverage:
@@ -66,8 +66,8 @@ class MovingAverage:
                     weight.copy_(coming[name])
         self._aside = aside if self.steps else {}
 
-    def settle(self, model: Any) -> None:
-        """Put the average into the model for good."""
+    def finish(self, model: Any) -> None:
+        """Leave the average in the model for good."""
         if not self.swapped:
             self.swap(model)
         self._aside = {}
@@ -79,7 +79,7 @@ class MovingAverage:
         return {**self.average, "steps": torch.tensor(self.steps)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned."""
+        """Continue from what `state_dict` returned."""
         if "steps" not in state:
             raise ModelError(f"the saved average has no count of steps (it has {', '.join(list(state)[:3])}, ...)")
         self.steps = int(state["steps"])
@@ -89,7 +89,7 @@ class MovingAverage:
 class AveragingCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]
     """Averages after each optimizer step; evaluates, and ends the training, with the average in the model.
 
-    Trainer saves the trained weights, which resuming needs, and this callback the average beside them. With
+    Trainer saves the trained weights, which resuming needs, and this callback the average next to them. With
     `load_best_model_at_end` the average of the best checkpoint is the one that is kept: it is what was measured.
     """
 
@@ -117,7 +117,7 @@ class AveragingCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]
             self.moving.swap(kwargs["model"])
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """Write the average beside the checkpoint's weights."""
+        """Write the average next to the checkpoint's weights."""
         from safetensors.torch import save_file
 
         folder = _checkpoint(args, state)
@@ -128,7 +128,7 @@ class AveragingCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]
         """Leave the average in the model: the last, or the best checkpoint's where that was loaded."""
         if args.load_best_model_at_end and state.best_model_checkpoint is not None:
             self._read(Path(state.best_model_checkpoint), kwargs["model"])
-        self.moving.settle(kwargs["model"])
+        self.moving.finish(kwargs["model"])
 
     def _show_if_evaluated(self, control: Any, model: Any) -> None:
         if control.should_evaluate and not self.moving.swapped:

@@ -39,11 +39,6 @@ class Dropout(torch.nn.Dropout):
         dropped = round(self.p * WORD)
         if not self.training or dropped in (0, WORD) or input.device.type != "cpu":
             return super().forward(input)
-        kept = _words(input.numel()) >= dropped - WORD // 2
+        bits = torch.empty((input.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+        kept = bits.view(torch.int16)[: input.numel()] >= dropped - WORD // 2
         return input * (kept.view(input.shape).to(input.dtype) * (WORD / (WORD - dropped)))
-
-
-def _words(count: int) -> Tensor:
-    """So many whole numbers, each of -32768 to 32767 as likely as the others."""
-    bits = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
-    return bits.view(torch.int16)[:count]

@@ -22,51 +22,6 @@ def parameter_groups(
         ModelError: layer_decay outside (0, 1], or below 1 for a model without numbered layers; a factor or rate
             that is not above 0.
     """
-    _check(learning_rate, layer_decay, head_factor, weight_decay)
-    depths = parameter_depths(model)
-    top = max((depth for depth in depths.values() if depth is not None), default=0)
-    if top == 0 and layer_decay < 1.0:
-        raise ModelError(f"{type(model).__name__} has no numbered layers: its layer_decay can only be 1")
-    groups: dict[tuple[float, bool], list[Any]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            rate = learning_rate * _factor(depths[name], top, layer_decay, head_factor)
-            groups.setdefault((rate, parameter.ndim > 1), []).append(parameter)
-    return [
-        {"params": groups[key], "lr": key[0], "weight_decay": weight_decay if key[1] else 0.0} for key in sorted(groups)
-    ]
-
-
-def parameter_depths(model: Any) -> dict[str, int | None]:
-    """Return the depth of each named parameter: 0 embeddings, 1 ... n the layers, None the head.
-
-    What the encoder holds beside numbered layers, embeddings and pooler (a last norm, say) counts as its top layer.
-    """
-    plain = model.get_base_model() if hasattr(model, "peft_config") else model
-    encoder = {id(parameter) for parameter in plain.base_model.parameters()}
-    layers = {name: int(found[1]) + 1 for name, _ in model.named_parameters() if (found := LAYER.search(name))}
-    top = max(layers.values(), default=0)
-    return {
-        name: _depth(name, layers.get(name), top) if id(parameter) in encoder else None
-        for name, parameter in model.named_parameters()
-    }
-
-
-def _depth(name: str, layer: int | None, top: int) -> int | None:
-    if layer is not None:
-        return layer
-    if "pooler." in name:
-        return None
-    return 0 if "embed" in name else top
-
-
-def _factor(depth: int | None, top: int, layer_decay: float, head_factor: float) -> float:
-    # lr_l = lr * decay^(L - l): Howard and Ruder (2018), section 3.2, where decay is 1 / 2.6; for BERT
-    # Sun et al. (2019), section 5.3.4, find 0.95 best.
-    return head_factor if depth is None else float(layer_decay ** (top - depth))
-
-
-def _check(learning_rate: float, layer_decay: float, head_factor: float, weight_decay: float) -> None:
     checks = {
         f"learning_rate is {learning_rate:g}: give a rate above 0": learning_rate > 0.0,
         f"layer_decay is {layer_decay:g}: give a factor in (0, 1], 1 for equal rates": 0.0 < layer_decay <= 1.0,
@@ -76,3 +31,36 @@ def _check(learning_rate: float, layer_decay: float, head_factor: float, weight_
     for message, holds in checks.items():
         if not holds:
             raise ModelError(message)
+    depths = parameter_depths(model)
+    top = max((depth for depth in depths.values() if depth is not None), default=0)
+    if top == 0 and layer_decay < 1.0:
+        raise ModelError(f"{type(model).__name__} has no numbered layers: its layer_decay can only be 1")
+    groups: dict[tuple[float, bool], list[Any]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            # lr_l = lr * decay^(L - l): Howard and Ruder (2018), section 3.2, where decay is 1 / 2.6; for BERT
+            # Sun et al. (2019), section 5.3.4, find 0.95 best.
+            depth = depths[name]
+            rate = learning_rate * (head_factor if depth is None else float(layer_decay ** (top - depth)))
+            groups.setdefault((rate, parameter.ndim > 1), []).append(parameter)
+    return [
+        {"params": groups[key], "lr": key[0], "weight_decay": weight_decay if key[1] else 0.0} for key in sorted(groups)
+    ]
+
+
+def parameter_depths(model: Any) -> dict[str, int | None]:
+    """Return the depth of each named parameter: 0 embeddings, 1 ... n the layers, None the head.
+
+    What else the encoder holds besides numbered layers, embeddings and pooler (a last norm) counts as its top layer.
+    """
+    plain = model.get_base_model() if hasattr(model, "peft_config") else model
+    encoder = {id(parameter) for parameter in plain.base_model.parameters()}
+    layers = {name: int(found[1]) + 1 for name, _ in model.named_parameters() if (found := LAYER.search(name))}
+    top = max(layers.values(), default=0)
+
+    def depth(name: str, parameter: Any) -> int | None:
+        if id(parameter) not in encoder or ("pooler." in name and name not in layers):
+            return None
+        return layers.get(name, 0 if "embed" in name else top)
+
+    return {name: depth(name, parameter) for name, parameter in model.named_parameters()}

@@ -16,14 +16,31 @@ def adapt(model: Any, *, rank: int = 8, alpha: float = 16.0, dropout: float = 0.
     Raises:
         ModelError: peft is not installed, a setting makes no sense, or the model has no linear maps in numbered layers.
     """
-    peft = _peft()
+    try:
+        import peft
+    except ImportError as error:
+        raise ModelError("low-rank adapters need peft: pip install 'newsfolio[lora]'") from error
+    import torch
+
     _check(rank, alpha, dropout)
+    linear = (name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear))
+    names = [name for name in linear if LAYER.search(name)]
+    if not names:
+        raise ModelError(f"{type(model).__name__} has no linear maps in numbered layers: train it without adapters")
+    outside = (name for name, module in model.named_children() if module is not model.base_model)
+    head = [name for name in outside if list(model.get_submodule(name).parameters())]
+    pooler = ["pooler"] if getattr(model.base_model, "pooler", None) is not None else []
     # W x + (alpha / rank) B A x, with B starting at 0: Hu et al. (2021), section 4.1. On all linear maps rather
     # than on query and value alone: Dettmers et al. (2023), section 4, find that this is what reaches full tuning.
     settings = peft.LoraConfig(
-        task_type="SEQ_CLS", r=rank, lora_alpha=alpha, lora_dropout=dropout, bias="none",
-        target_modules=_linear_maps(model), modules_to_save=_trained_whole(model),
-    )  # fmt: skip
+        task_type="SEQ_CLS",
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=dropout,
+        bias="none",
+        target_modules="|".join(map(re.escape, names)),  # a list would match by suffix, outside the layers too
+        modules_to_save=head + pooler,
+    )
     return peft.get_peft_model(model, settings)
 
 
@@ -35,14 +52,6 @@ def merged(model: Any) -> Any:
     return model.merge_and_unload() if hasattr(model, "peft_config") else model
 
 
-def _peft() -> Any:
-    try:
-        import peft
-    except ImportError as error:
-        raise ModelError("low-rank adapters need peft: pip install 'newsfolio[lora]'") from error
-    return peft
-
-
 def _check(rank: int, alpha: float, dropout: float) -> None:
     checks = {
         f"the adapters' rank is {rank}: give 1 or more, 8 is usual": rank >= 1,
@@ -52,21 +61,3 @@ def _check(rank: int, alpha: float, dropout: float) -> None:
     for message, holds in checks.items():
         if not holds:
             raise ModelError(message)
-
-
-def _linear_maps(model: Any) -> str:
-    """Return a pattern of the full names of the linear maps in the encoder's layers."""
-    import torch
-
-    linear = (name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear))
-    names = [name for name in linear if LAYER.search(name)]
-    if not names:
-        raise ModelError(f"{type(model).__name__} has no linear maps in numbered layers: train it without adapters")
-    return "|".join(re.escape(name) for name in names)  # a list of names would match by ending, outside the layers too
-
-
-def _trained_whole(model: Any) -> list[str]:
-    """Return the names of the modules beside the encoder that hold parameters, and of the pooler."""
-    beside = (name for name, module in model.named_children() if module is not model.base_model)
-    head = [name for name in beside if list(model.get_submodule(name).parameters())]
-    return head + (["pooler"] if getattr(model.base_model, "pooler", None) is not None else [])

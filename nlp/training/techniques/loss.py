@@ -1,4 +1,4 @@
-"""One loss for sentiment: class weights, label smoothing and focal modulation in one formula."""
+"""One classification loss: class weights, label smoothing and focal modulation in one formula."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -19,10 +19,10 @@ def classification_loss(
     targets: (texts,) int64 codes of labels, or texts × labels: a probability per label, times the text's own weight.
     weights: (labels,), one factor per class; give it the mean 1 over the corpus's texts (see class_weights),
     and the loss keeps its scale. smoothing: the share of each target spread evenly over all labels.
-    gamma: 0 is cross-entropy; above it, texts that are already told well count less.
+    gamma: 0 is cross-entropy; above it, texts that are already classified well count less.
 
     The mean is over texts, sum / number of texts. torch's own weighted `reduction="mean"` divides by the batch's
-    sum of weights instead: that makes a text's gradient depend on the labels drawn beside it, and the mean over
+    sum of weights instead: that makes a text's gradient depend on the labels of its batch, and the mean over
     micro-batches differ from the big batch. With `smoothing` and `weights` but gamma 0 this equals
     `cross_entropy(..., weight, label_smoothing, reduction="sum") / len(labels)`.
 
@@ -31,32 +31,25 @@ def classification_loss(
     """
     import torch
 
-    _check(logits.shape[-1], weights, smoothing, gamma)
+    n_labels = logits.shape[-1]
+    if not 0.0 <= smoothing < 1.0:
+        raise ModelError(f"label smoothing is {smoothing:g}: give the share to spread, in [0, 1)")
+    if not gamma >= 0.0:
+        raise ModelError(f"focal gamma is {gamma:g}: give 0 (plain cross-entropy) or more, 2 is usual")
+    if weights is not None and tuple(weights.shape) != (n_labels,):
+        raise ModelError(f"class weights have the shape {tuple(weights.shape)}: give one per label, {n_labels} in all")
     log_p = torch.log_softmax(logits.to(torch.promote_types(logits.dtype, torch.float32)), dim=-1)
     # FL = -sum_k q_k w_k (1 - p_k)^gamma log p_k with q = (1 - smoothing) target + smoothing / K: at smoothing 0
     # Lin et al. (2017), eq. 5, with alpha = w; at gamma 0 the smoothing of Szegedy et al. (2016), eq. 8.
-    terms = -log_p * _modulation(log_p, gamma)
+    terms = -log_p
+    if gamma:
+        # 1 - p without cancellation; the floor keeps the gradient finite where p rounds to 1 and gamma is below 1.
+        terms = terms * (-torch.expm1(log_p)).clamp(min=torch.finfo(log_p.dtype).tiny) ** gamma
     if weights is not None:
         terms = terms * weights.to(terms)
-    wanted = _one_hot(targets, log_p) if targets.dim() == 1 else targets.to(log_p)
+    wanted = (torch.nn.functional.one_hot(targets, n_labels) if targets.dim() == 1 else targets).to(log_p)
     of_target = (wanted * terms).sum(dim=-1)
     return ((1.0 - smoothing) * of_target + smoothing * wanted.sum(dim=-1) * terms.mean(dim=-1)).mean()
-
-
-def _one_hot(codes: "Tensor", like: "Tensor") -> "Tensor":
-    import torch
-
-    return torch.nn.functional.one_hot(codes, like.shape[-1]).to(like)
-
-
-def _modulation(log_p: "Tensor", gamma: float) -> "Tensor":
-    """(1 - p)^gamma. The floor keeps the gradient finite where p rounds to 1 and gamma is below 1."""
-    import torch
-
-    if gamma == 0.0:
-        return torch.ones_like(log_p)
-    doubt = -torch.expm1(log_p)  # 1 - p without cancellation
-    return doubt.clamp(min=torch.finfo(log_p.dtype).tiny) ** gamma
 
 
 def trainer_loss(
@@ -64,9 +57,9 @@ def trainer_loss(
 ) -> Callable[..., "Tensor"]:
     """Return `classification_loss` as the `compute_loss_func` of a transformers Trainer.
 
-    rdrop: what the disagreement of two readings of a text counts beside the mean of their two losses; it is added
-    where the model answers with two rows of logits a text (rdrop.seen_twice). The paper adds both losses up, so its
-    alpha is twice this number.
+    rdrop: weight of the divergence between two forward passes of a text, relative to the mean of their two losses; it
+    is added where the model returns two rows of logits per text (rdrop.duplicate_batch). The paper adds both losses
+    up, so its alpha is twice this number.
 
     Trainer adds up the micro-batches of one step and leaves a custom loss undivided; it passes the number of texts
     in the whole step as `num_items_in_batch`. Each micro-batch is therefore returned as its sum over that number:
@@ -75,29 +68,14 @@ def trainer_loss(
     """
 
     def loss(outputs: Any, labels: "Tensor", num_items_in_batch: "Tensor | int | None" = None) -> "Tensor":
-        readings = len(outputs.logits) // len(labels)
-        wanted = labels.repeat_interleave(readings, dim=0)
+        """The Trainer's share of the mean loss over one step's texts."""
+        passes = len(outputs.logits) // len(labels)
+        wanted = labels.repeat_interleave(passes, dim=0)
         mean = classification_loss(outputs.logits, wanted, weights=weights, smoothing=smoothing, gamma=gamma)
-        if readings == 2:
-            mean = mean + rdrop * rdrop_kl(outputs.logits.unflatten(0, (-1, 2)), _counts(labels, mean))
+        if passes == 2:
+            # A text's own weight is what its target sums to; 1 where targets are codes.
+            counts = labels.new_ones(len(labels)) if labels.dim() == 1 else labels.sum(dim=-1)
+            mean = mean + rdrop * rdrop_kl(outputs.logits.unflatten(0, (-1, 2)), counts.to(mean))
         return mean if num_items_in_batch is None else mean * (labels.numel() / num_items_in_batch)
 
     return loss
-
-
-def _counts(targets: "Tensor", like: "Tensor") -> "Tensor":
-    """How much each text counts: what its target sums to; 1 where targets are codes."""
-    import torch
-
-    if targets.dim() == 1:
-        return torch.ones_like(targets, dtype=like.dtype)
-    return targets.sum(dim=-1).to(like)
-
-
-def _check(labels: int, weights: "Tensor | None", smoothing: float, gamma: float) -> None:
-    if not 0.0 <= smoothing < 1.0:
-        raise ModelError(f"label smoothing is {smoothing:g}: give the share to spread, in [0, 1)")
-    if not gamma >= 0.0:
-        raise ModelError(f"focal gamma is {gamma:g}: give 0 (plain cross-entropy) or more, 2 is usual")
-    if weights is not None and tuple(weights.shape) != (labels,):
-        raise ModelError(f"class weights have the shape {tuple(weights.shape)}: give one per label, {labels} in all")

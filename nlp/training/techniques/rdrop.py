@@ -1,4 +1,4 @@
-"""R-Drop: each text goes through the model twice a step, and the two draws of dropout are asked to agree.
+"""R-Drop: each text goes through the model twice a step, and disagreement of the two dropout draws is penalised.
 
 X. Liang et al., "R-Drop: regularized dropout for neural networks", NeurIPS 2021.
 """
@@ -13,15 +13,19 @@ if TYPE_CHECKING:
 
 @contextmanager
 def duplicate_batch(model: Any) -> Iterator[None]:
-    """Within it, in training, the model reads every text twice and answers with two rows of logits for it.
+    """Within it, in training, the model returns two adjacent rows of logits per text, from two draws of dropout.
 
-    The two rows stand below each other, so that they stay together where a batch is parted among devices.
+    Adjacent, so that they stay together where a batch is divided among devices.
     """
 
     def doubled(module: Any, given: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if not module.training:
             return given, named
-        return given, {name: _twice(value) for name, value in named.items()}
+        # The Trainer also passes the item count of the whole step, which has no rows.
+        return given, {
+            name: value.repeat_interleave(2, dim=0) if getattr(value, "ndim", 0) else value
+            for name, value in named.items()
+        }
 
     handle = model.register_forward_pre_hook(doubled, with_kwargs=True)
     try:
@@ -30,13 +34,8 @@ def duplicate_batch(model: Any) -> Iterator[None]:
         handle.remove()
 
 
-def _twice(value: Any) -> Any:
-    """The Trainer also passes a count of the whole step along, which has no rows."""
-    return value.repeat_interleave(2, dim=0) if getattr(value, "ndim", 0) else value
-
-
 def rdrop_kl(logits: "Tensor", counts: "Tensor") -> "Tensor":
-    """Return how far two readings of each text are apart, its mean over the texts, in nats, as a scalar.
+    """Return the symmetric divergence of two forward passes, its mean over the texts, in nats, as a scalar.
 
     logits: texts × 2 × labels. counts: (texts,), how much each text counts.
 

@@ -32,7 +32,7 @@ def reference(rows, on_mixed):
     for text, label, target in rows:
         key = (text, None if on_mixed == "vote" else target)
         won = winner([other for t, other, g in rows if (t, None if on_mixed == "vote" else g) == key])
-        fate = "tied" if won is None else "outvoted" if label != won else "repeats" if key in seen else "kept"
+        fate = "tied" if won is None else "minority_label" if label != won else "repeats" if key in seen else "kept"
         seen |= {key} if fate == "kept" else set()
         fates.append(fate)
     if on_mixed == "drop":
@@ -59,7 +59,7 @@ def test_the_counts_add_up_and_are_those_of_a_plain_loop(on_mixed, rows, blank):
     counts = count_fates(resolve_duplicates(table(rows), on_mixed), read=len(rows) + blank)
     expected = Counter(reference(rows, on_mixed))
     assert counts == CorpusCounts(
-        len(rows) + blank, blank, *(expected[fate] for fate in ("repeats", "outvoted", "tied", "mixed", "kept"))
+        len(rows) + blank, blank, *(expected[fate] for fate in ("repeats", "minority_label", "tied", "mixed", "kept"))
     )
     assert sum(astuple(counts)[1:]) == counts.read
 
@@ -86,7 +86,7 @@ def test_the_order_of_rows_decides_neither_texts_nor_labels(rows, rng):
 def test_without_a_column_of_targets_all_is_settled_by_vote():
     rows = table([("a", "neutral", "X"), ("a", "positive", "Y"), ("a", "positive", "Y")]).drop(columns="target")
     for on_mixed in ("vote", "drop", "keep"):
-        assert resolve_duplicates(rows, on_mixed).tolist() == ["outvoted", "kept", "repeats"]
+        assert resolve_duplicates(rows, on_mixed).tolist() == ["minority_label", "kept", "repeats"]
 
 
 def test_targets_that_disagree_are_no_contradiction():
@@ -100,6 +100,6 @@ def test_targets_that_disagree_are_no_contradiction():
 def test_counts_print_what_happened_and_nothing_else():
     assert str(CorpusCounts(3, 0, 0, 0, 0, 0, 3)) == "3 rows read, 3 kept"
     assert str(CorpusCounts(1010, 1, 2, 3, 1000, 4, 0)) == (
-        "1,010 rows read, 0 kept; dropped: 1 without text, 2 exact repeats, 3 outvoted by another label of their text, "
+        "1,010 rows read, 0 kept; dropped: 1 without text, 2 exact repeats, 3 with a minority label of their text, "
         "1,000 of texts whose labels tie, 4 of texts whose targets disagree"
     )

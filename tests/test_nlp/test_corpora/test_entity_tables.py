@@ -131,5 +131,5 @@ def test_a_cell_that_is_no_plain_dict_of_words_is_named_and_never_run(tmp_path, 
 
 @pytest.mark.parametrize("column", ["label", "target"])
 def test_a_column_that_would_be_written_over_is_refused(column):
-    with pytest.raises(CorpusError, match=f"here: has a column {column} beside Decisions"):
+    with pytest.raises(CorpusError, match=f"here: has a column {column} as well as Decisions"):
         entity_rows(TABLE.assign(**{column: "x"}), "here")

@@ -60,7 +60,7 @@ def test_names_and_meanings_of_ones_own_are_passed_on():
 
 def test_what_a_model_made_is_no_corpus():
     table = pd.DataFrame({"text": ["a"], "negative": 0.1, "neutral": 0.1, "positive": 0.8, "score": 0.7})
-    with pytest.raises(CorpusError, match="the frame: holds what a model made of texts, not labels"):
+    with pytest.raises(CorpusError, match="the frame: holds a model's scores, not labels"):
         read_corpus(table)
 
 

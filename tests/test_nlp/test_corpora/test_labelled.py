@@ -90,7 +90,7 @@ def test_repeats_texts_without_words_and_contradictions_are_dropped_and_counted(
     assert kept.to_numpy().tolist() == [["same", "neutral"], ["vote", "positive"]]
     assert (
         "the frame: 10 rows read, 2 kept; dropped: 3 without text, 2 exact repeats, "
-        "1 outvoted by another label of their text, 2 of texts whose labels tie\n"
+        "1 with a minority label of their text, 2 of texts whose labels tie\n"
     ) in caplog.text
 
 
@@ -160,8 +160,8 @@ def test_headlines_that_are_numbers_stay_words_in_columns_of_any_name(tmp_path, 
 @pytest.mark.parametrize(
     ("columns", "text", "label", "message"),
     [
-        (["text", "title", "label"], "title", "label", "has a column text beside title, which is to be read as that"),
-        (["text", "label", "mood"], "text", "mood", "has a column label beside mood, which is to be read as that"),
+        (["text", "title", "label"], "title", "label", "has a column text as well as title, which is read as text"),
+        (["text", "label", "mood"], "text", "mood", "has a column label as well as mood, which is read as label"),
         (["text", "label"], "title", "label", r"has no column title \(it has text, label\)"),
         (["text", "label"], "text", "text", "text and label are both to be the column text: name two columns"),
         (["text", "text", "label"], "text", "label", "has the column text twice"),

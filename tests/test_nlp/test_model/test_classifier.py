@@ -342,7 +342,7 @@ def test_a_place_below_a_file_is_named(classifier, tmp_path):
 
 def test_saving_into_the_working_directory_itself_leaves_nothing_behind(classifier, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ModelError, match="the working directory lies in it: name a new folder"):
+    with pytest.raises(ModelError, match="the working directory is inside it: name a new folder"):
         classifier.save(".")
     assert not list(tmp_path.iterdir())
 

@@ -84,7 +84,7 @@ def test_facts_of_a_corpus():
     corpus = corpus_facts(ROWS, name="x", dates="published")
     assert (corpus.rows, dict(corpus.counts), corpus.licence) == (3, dict.fromkeys(LABELS, 1), "not stated")
     assert (corpus.first_date, corpus.last_date) == ("2012-03-01", "2014-12-31")
-    with pytest.raises(CorpusError, match="no column day of dates, only text, label, published"):
+    with pytest.raises(CorpusError, match="has no column day .it has text, label, published"):
         corpus_facts(ROWS, name="x", dates="day")
     with pytest.raises(CorpusError, match="the column text holds something that is not a date .2014-03-07.: "):
         corpus_facts(ROWS, name="x", dates="text")

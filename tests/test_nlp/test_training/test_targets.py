@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlp.corpora.agreement import BANDS
+from nlp.corpora.phrasebank import BANDS
 from nlp.errors import CorpusError
 from nlp.labels import LABELS, label_codes
 from nlp.training.targets import class_weights, row_weights, targets
@@ -67,3 +67,17 @@ def test_a_text_that_counts_n_times_weighs_its_class_like_n_texts(drawn, times):
     counts = np.where(np.arange(len(codes)) % 2 == 0, float(times), 1.0).astype(np.float32)
     repeated = np.repeat(codes, counts.astype(int))
     np.testing.assert_allclose(class_weights(codes, 0.5, counts), class_weights(repeated, 0.5), rtol=1e-5)
+
+
+@given(st.lists(st.integers(0, 2), max_size=60), st.floats(0, 2))
+def test_class_weights_are_inverse_frequencies_to_a_power_with_mean_one(drawn, power):
+    codes = np.array([0, 1, 2, *drawn])
+    weights = class_weights(codes, power).astype(np.float64)
+    assert weights[codes].mean() == pytest.approx(1.0, rel=1e-5)
+    frequency = np.bincount(codes) / len(codes)
+    np.testing.assert_allclose(weights / weights[0], (frequency[0] / frequency) ** power, rtol=1e-5)
+
+
+def test_class_weights_by_hand():
+    assert class_weights(np.array([0, 1, 1, 2]), 1.0).tolist() == pytest.approx([4 / 3, 2 / 3, 4 / 3])
+    assert class_weights(np.array([0, 1, 1, 2]), 0.0).tolist() == [1.0, 1.0, 1.0]

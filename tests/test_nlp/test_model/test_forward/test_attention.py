@@ -57,7 +57,7 @@ def test_each_token_gathers_from_its_own_text(attention, lengths, n_heads, blank
 def test_first_tokens_gather_what_they_do_among_all(attention, lengths, n_heads, blank):
     hidden, starts = drawn(sum(lengths) + blank, WIDTH, seed=len(lengths)), np.cumsum([0, *lengths[:-1]])
     firsts = torch.tensor([*starts, *[0] * (ROOM - len(lengths))])
-    found = attention.of_firsts(projection(1), hidden[firsts], hidden, rows(lengths), n_heads)
+    found = attention.of_cls(projection(1), hidden[firsts], hidden, rows(lengths), n_heads)
     expected = plain(projection(1)(hidden[: sum(lengths)]), lengths, n_heads)[starts]
     assert found.shape == (ROOM, WIDTH)
     torch.testing.assert_close(found[: len(lengths)].double(), expected, atol=1e-5, rtol=0)
@@ -67,7 +67,7 @@ def test_first_tokens_keep_their_digits_in_bfloat16_where_all_vectors_share_a_la
     hidden = (drawn(40, WIDTH, seed=0) + 20 * drawn(WIDTH, seed=1)).bfloat16()
     exact = plain(projection(2)(hidden.float()), [40], 2)[:1]
     half = Linear(projection(2).weight.bfloat16(), projection(2).bias.bfloat16())
-    found = ON_CPU.of_firsts(half, hidden[:1], hidden, rows([40]), 2)
+    found = ON_CPU.of_cls(half, hidden[:1], hidden, rows([40]), 2)
     assert found.dtype == torch.bfloat16
     assert float((found.double() - exact).abs().max() / exact.abs().max()) < 0.05
 
@@ -91,7 +91,5 @@ def test_the_cuda_kernel_attends_as_the_cpu_does():
     expected = ON_CPU.within(qkv.float(), rows(lengths), 2)[: sum(lengths)]
     torch.testing.assert_close(found, expected, atol=2e-2, rtol=0)
     first = hidden[np.cumsum([0, *lengths[:-1]])]
-    found = VARLEN.of_firsts(on_gpu, first.cuda(), hidden.cuda(), there, 2).float().cpu()
-    torch.testing.assert_close(
-        found, ON_CPU.of_firsts(linear, first, hidden, rows(lengths), 2).float(), atol=5e-2, rtol=0
-    )
+    found = VARLEN.of_cls(on_gpu, first.cuda(), hidden.cuda(), there, 2).float().cpu()
+    torch.testing.assert_close(found, ON_CPU.of_cls(linear, first, hidden, rows(lengths), 2).float(), atol=5e-2, rtol=0)

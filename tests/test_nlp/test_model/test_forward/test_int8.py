@@ -10,12 +10,12 @@ from nlp.errors import ModelError
 from nlp.model.classifier import SentimentClassifier
 from nlp.model.forward.encoders import Block, FeedForward, Linear
 from nlp.model.forward.int8 import (
-    BlockWatch,
+    BlockObservers,
     RangeObserver,
-    _int8_feed_forward,
-    _int8_linear,
-    _quantised_block,
+    int8_feed_forward,
+    int8_linear,
     int8_runs,
+    quantized_block,
 )
 
 pytestmark = pytest.mark.skipif(not int8_runs(), reason="needs a processor with VNNI or AMX")
@@ -43,19 +43,19 @@ def off(found, exact):
 @pytest.mark.parametrize("seed", range(3))
 def test_a_linear_map_is_close_in_spite_of_channels_that_are_off_centre_or_wide(seed):
     exact, inputs = layer(48, 64, seed), inputs_with_outliers(512, 64, seed)
-    watch = RangeObserver(exact)
-    watch(inputs)
-    assert off(_int8_linear(watch.inner, watch.range)(inputs), exact(inputs)) < 0.02
+    observer = RangeObserver(exact)
+    observer(inputs)
+    assert off(int8_linear(observer.inner, observer.range)(inputs), exact(inputs)) < 0.02
 
 
 @pytest.mark.parametrize("activation", ["gelu", "gelu_new", "relu"])
 def test_a_feed_forward_is_close_with_every_activation(activation):
     up, down, inputs = layer(192, 64, 1), layer(64, 192, 2), inputs_with_outliers(512, 64, 3)
     up.weight[5] *= 10  # a wide channel between the two
-    watched = BlockWatch(RangeObserver(up), RangeObserver(up), RangeObserver(up), RangeObserver(down), activation)
+    observers = BlockObservers(RangeObserver(up), RangeObserver(up), RangeObserver(up), RangeObserver(down), activation)
     onto = inputs_with_outliers(512, 64, 4)
-    exact = FeedForward(watched.up, watched.down, activation)(inputs, onto)
-    assert off(_int8_feed_forward(watched)(inputs, onto.clone()) - onto, exact - onto) < 0.03
+    exact = FeedForward(observers.up, observers.down, activation)(inputs, onto)
+    assert off(int8_feed_forward(observers)(inputs, onto.clone()) - onto, exact - onto) < 0.03
 
 
 def test_what_is_gathered_needs_no_rounding_of_its_own():
@@ -68,37 +68,37 @@ def test_what_is_gathered_needs_no_rounding_of_its_own():
     )
     weights = torch.rand(512, 512, generator=torch.Generator().manual_seed(5)) ** 9
     weights /= weights.sum(1, keepdim=True)
-    watch = BlockWatch(*map(RangeObserver, (qkv, out, layer(8, 64, 6), layer(64, 8, 7))), "gelu")
-    block = Block(watch.qkv, watch.out, None, FeedForward(watch.up, watch.down, "gelu"), None)
+    observer = BlockObservers(*map(RangeObserver, (qkv, out, layer(8, 64, 6), layer(64, 8, 7))), "gelu")
+    block = Block(observer.qkv, observer.out, None, FeedForward(observer.up, observer.down, "gelu"), None)
     exact = block.out(weights @ block.qkv(inputs)[:, 128:], onto)
     block.feed_forward(inputs, onto)
-    found = _quantised_block(block, watch)
+    found = quantized_block(block, observer)
     assert off(found.out(weights @ found.qkv(inputs)[:, 128:], onto.clone()) - onto, exact - onto) < 0.03
 
 
-def test_what_lies_beyond_the_range_that_was_watched_is_cut_to_it():
-    watch = RangeObserver(Linear(torch.eye(4), torch.zeros(4)))
-    watch(torch.tensor([[-1.0] * 4, [3.0] * 4]))
-    found = _int8_linear(watch.inner, watch.range)(torch.tensor([[-50.0, 50.0, 0.0, 1.0]]))
+def test_what_lies_beyond_the_observed_range_is_clipped_to_it():
+    observer = RangeObserver(Linear(torch.eye(4), torch.zeros(4)))
+    observer(torch.tensor([[-1.0] * 4, [3.0] * 4]))
+    found = int8_linear(observer.inner, observer.range)(torch.tensor([[-50.0, 50.0, 0.0, 1.0]]))
     torch.testing.assert_close(found, torch.tensor([[-1.0, 3.0, 0.0, 1.0]]), atol=0.03, rtol=0)
 
 
 @settings(max_examples=10)
 @given(st.permutations(range(40)))
 def test_the_range_does_not_depend_on_the_order_in_which_threads_show_it(order):
-    parts, watch = inputs_with_outliers(40, 8, 0), RangeObserver(layer(4, 8, 0))
+    parts, observer = inputs_with_outliers(40, 8, 0), RangeObserver(layer(4, 8, 0))
     for row in order:
-        watch(parts[row : row + 1])
-    assert torch.equal(watch.range.low, parts.amin(0))
-    assert torch.equal(watch.range.high, parts.amax(0))
+        observer(parts[row : row + 1])
+    assert torch.equal(observer.range.low, parts.amin(0))
+    assert torch.equal(observer.range.high, parts.amax(0))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_layers_that_overflow_are_refused(value):
-    watch = RangeObserver(layer(4, 8, 0))
-    watch(torch.full((2, 8), value))
+    observer = RangeObserver(layer(4, 8, 0))
+    observer(torch.full((2, 8), value))
     with pytest.raises(ModelError, match="not finite: train it anew, or use float32"):
-        _int8_linear(watch.inner, watch.range)
+        int8_linear(observer.inner, observer.range)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The compiled kernels are the formulas, and no row of theirs tells of another one."""
+"""The compiled kernels are the formulas, and no row depends on another."""
 
 import ctypes
 from types import SimpleNamespace
@@ -20,7 +20,7 @@ shapes = st.sampled_from([(1, 32), (2, 32), (3, 64), (2, 96)])  # heads, and cha
 
 
 @pytest.fixture(scope="module")
-def quick() -> Kernels:
+def compiled() -> Kernels:
     found = kernels()
     if found is None:
         pytest.skip("the kernels were not compiled, or this processor has no AVX-512")
@@ -39,64 +39,64 @@ def drawn(*shape, seed, times=1.0):
 
 
 @given(lengths_drawn, shapes, st.sampled_from([0.01, 1.0, 3.0]), st.integers(0, 99))
-def test_attention_is_its_formula_and_zero_behind_the_last_text(quick, lengths, shape, times, seed):
+def test_attention_is_its_formula_and_zero_behind_the_last_text(compiled, lengths, shape, times, seed):
     heads, width = shape
     qkv = drawn(sum(lengths) + 5, 3 * heads * width, seed=seed, times=times)
-    found = quick.attend(qkv, rows(lengths), heads)
+    found = compiled.attend(qkv, rows(lengths), heads)
     expected = plain(qkv[: sum(lengths)], lengths, heads)
     torch.testing.assert_close(found[: sum(lengths)].double(), expected, atol=3e-5 * times, rtol=0)
     assert not found[sum(lengths) :].any()
 
 
 @given(lengths_drawn, shapes, st.integers(0, 99))
-def test_no_bit_of_a_text_depends_on_the_others(quick, lengths, shape, seed):
+def test_no_bit_of_a_text_depends_on_the_others(compiled, lengths, shape, seed):
     heads, width = shape
     qkv, start = drawn(sum(lengths), 3 * heads * width, seed=seed), 0
-    together = quick.attend(qkv, rows(lengths), heads)
+    together = compiled.attend(qkv, rows(lengths), heads)
     for length in lengths:
         own = qkv[start : start + length].clone()
-        assert torch.equal(quick.attend(own, rows([length]), heads), together[start : start + length])
+        assert torch.equal(compiled.attend(own, rows([length]), heads), together[start : start + length])
         start += length
 
 
-def test_scores_as_far_apart_as_can_be_leave_one_key_and_no_nan(quick):
+def test_scores_as_far_apart_as_can_be_leave_one_key_and_no_nan(compiled):
     qkv = torch.zeros(3, 96)
     qkv[:, 0] = 1e4
     qkv[:, 32] = torch.tensor([-1e4, 0.0, 1e4])
     qkv[:, 64:] = torch.arange(3.0)[:, None]
-    assert torch.equal(quick.attend(qkv, rows([3]), 1), torch.full((3, 32), 2.0))
+    assert torch.equal(compiled.attend(qkv, rows([3]), 1), torch.full((3, 32), 2.0))
 
 
 @given(st.integers(1, 20), st.sampled_from([64, 128, 384]), st.floats(-50, 50), st.integers(0, 99))
-def test_layer_normalisation_is_that_of_pytorch(quick, tokens, width, middle, seed):
+def test_layer_normalisation_is_that_of_pytorch(compiled, tokens, width, middle, seed):
     vectors = drawn(tokens, width, seed=seed) + middle
     weight, bias = drawn(width, seed=seed + 1), drawn(width, seed=seed + 2)
     expected = torch.nn.functional.layer_norm(vectors.double(), (width,), weight.double(), bias.double(), 1e-12)
-    alone = quick.normalise_(vectors[-1:].clone(), weight, bias, 1e-12)
-    found = quick.normalise_(vectors.clone(), weight, bias, 1e-12)
+    alone = compiled.normalise_(vectors[-1:].clone(), weight, bias, 1e-12)
+    found = compiled.normalise_(vectors.clone(), weight, bias, 1e-12)
     torch.testing.assert_close(found.double(), expected, atol=1e-4, rtol=0)
     assert torch.equal(found[-1:], alone)
 
 
 @given(st.integers(1, 9), st.sampled_from([16, 48, 384]), st.integers(0, 99))
-def test_cutting_to_whole_numbers_is_that_of_pytorch(quick, tokens, width, seed):
+def test_quantizing_is_that_of_pytorch(compiled, tokens, width, seed):
     values, scale = drawn(tokens, width, seed=seed, times=2.0), drawn(width, seed=seed + 1, times=100.0)
     shift = drawn(width, seed=seed + 2) + 128.5
     exact = values.double() * scale.double() + shift.double()
     sure = (exact - exact.round()).abs() > 1e-3  # elsewhere the last bit may choose
     expected = exact.clamp(0, 255).to(torch.int16).to(torch.uint8)
-    assert torch.equal(quick.cut(values, scale, shift)[sure], expected[sure])
+    assert torch.equal(compiled.quantize(values, scale, shift)[sure], expected[sure])
 
 
-def test_what_lies_outside_becomes_the_end_and_what_is_no_number_zero(quick):
+def test_what_lies_outside_becomes_the_end_and_what_is_no_number_zero(compiled):
     values = torch.tensor(
         [[-float("inf"), -3.0, 0.0, 254.9, 255.0, 256.0, 1e30, float("inf"), float("nan")] + [1.0] * 7]
     )
-    found = quick.cut(values, torch.ones(16), torch.zeros(16))
+    found = compiled.quantize(values, torch.ones(16), torch.zeros(16))
     assert found[0].tolist() == [0, 0, 0, 254, 255, 255, 255, 255, 0] + [1] * 7
 
 
-def test_vectors_that_do_not_lie_plain_are_left_to_pytorch():
+def test_vectors_that_are_not_contiguous_rows_of_float32_are_left_to_pytorch():
     vectors = torch.zeros(4, 64)
     assert is_kernel_compatible(vectors, 64)
     assert not is_kernel_compatible(vectors, 48)
@@ -106,29 +106,29 @@ def test_vectors_that_do_not_lie_plain_are_left_to_pytorch():
 
 
 @pytest.mark.usefixtures("without")
-def test_without_kernels_pytorch_does_the_same(quick):
+def test_without_kernels_pytorch_does_the_same(compiled):
     qkv, lengths = drawn(30, 192, seed=1), [17, 13]
     assert torch.equal(attend_on_cpu(qkv, rows(lengths), 2), attend_by_length(qkv, rows(lengths), 2))
     torch.testing.assert_close(
-        attend_on_cpu(qkv, rows(lengths), 2), quick.attend(qkv, rows(lengths), 2), atol=1e-5, rtol=0
+        attend_on_cpu(qkv, rows(lengths), 2), compiled.attend(qkv, rows(lengths), 2), atol=1e-5, rtol=0
     )
     norm, values = Norm(drawn(64, seed=2), drawn(64, seed=3), 1e-12), drawn(5, 64, seed=4)
     torch.testing.assert_close(
-        norm(values), quick.normalise_(values.clone(), norm.weight, norm.bias, 1e-12), atol=1e-5, rtol=0
+        norm(values), compiled.normalise_(values.clone(), norm.weight, norm.bias, 1e-12), atol=1e-5, rtol=0
     )
     rounding = Rounding(torch.full((64,), 40.0), torch.full((64,), 128.5))
-    assert (rounding(values).int() - quick.cut(values, rounding.scale, rounding.shift).int()).abs().max() <= 1
+    assert (rounding(values).int() - compiled.quantize(values, rounding.scale, rounding.shift).int()).abs().max() <= 1
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize(("version", "said"), [(VERSION + 1, "install newsfolio again"), (module.NONE, "")])
 def test_a_file_of_another_version_is_left_alone_and_said_so(monkeypatch, caplog, version, said):
     monkeypatch.setattr(ctypes, "CDLL", lambda _path: SimpleNamespace(version=lambda: version))
-    assert module._compiled() is None
+    assert module.load_compiled() is None
     assert said in caplog.text
     assert bool(said) == bool(caplog.text)
 
 
 def test_where_nothing_was_compiled_there_are_no_kernels(monkeypatch):
     monkeypatch.setattr(module, "find_spec", lambda _name: None)
-    assert module._compiled() is None
+    assert module.load_compiled() is None

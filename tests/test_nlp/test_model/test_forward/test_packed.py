@@ -25,13 +25,13 @@ def test_packs_hold_the_tokens_of_each_text_once_longest_first(ids, tokens):
         for text, start, end in zip(pack.texts, pack.cuts, pack.cuts[1:], strict=False):
             assert pack.ids[start:end].tolist() == ids[text]
             assert pack.positions[start:end].tolist() == list(range(len(ids[text])))
-        assert pack.firsts[: len(pack.texts)].tolist() == pack.cuts[:-1].tolist()
+        assert pack.cls_tokens[: len(pack.texts)].tolist() == pack.cuts[:-1].tolist()
 
 
 @given(drawn, drawn, budgets)
 def test_the_shapes_that_a_text_is_computed_in_follow_from_its_own_length_alone(ids, others, tokens):
     def shapes(texts):
-        return {(len(texts[text]), pack.ids.shape, pack.positions.shape, pack.firsts.shape)
+        return {(len(texts[text]), pack.ids.shape, pack.positions.shape, pack.cls_tokens.shape)
                 for pack in packs(texts, EMBEDDINGS, tokens) for text in pack.texts}  # fmt: skip
 
     assert shapes(ids) | shapes(others) == shapes([*ids, *others])

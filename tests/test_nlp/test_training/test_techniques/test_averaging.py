@@ -78,7 +78,7 @@ def test_swapping_twice_gives_back_both_to_the_last_bit():
 
 def test_settling_leaves_the_average_for_good():
     model, moving = fed([1.0, 3.0], 0.5)
-    moving.settle(model)
+    moving.finish(model)
     assert not moving.swapped
     assert torch.equal(model.weight, moving.average["weight"])
 
@@ -86,7 +86,7 @@ def test_settling_leaves_the_average_for_good():
 def test_frozen_weights_are_not_averaged_and_nothing_happens_before_the_first_step():
     model = one_weight(2.0)
     moving = MovingAverage(0.9)
-    moving.settle(model)
+    moving.finish(model)
     assert model.weight.item() == 2.0
     model.weight.requires_grad_(False)
     moving.update(model)
