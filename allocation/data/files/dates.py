@@ -63,9 +63,11 @@ def _moments(dates: pd.Series, where: str, notes: list[str]) -> pd.Series:
         return pd.Series(pd.NaT, index=dates.index)
     if pd.api.types.is_numeric_dtype(dates):
         return _from_numbers(dates, notes)
-    if not dates.map(lambda value: isinstance(value, str) or pd.isna(value)).all():  # dates and times of Python
+    if pd.api.types.infer_dtype(dates, skipna=True) not in ("string", "empty"):  # dates and times of Python
         return pd.to_datetime(dates, errors="coerce", format="ISO8601")
-    return _from_text(dates.astype("str").str.strip(), where, notes)
+    codes, texts = pd.factorize(dates)  # a long table repeats its dates
+    found = _from_text(pd.Series(texts, dtype="str").str.strip(), where, notes)
+    return found.reindex(codes).set_axis(dates.index)
 
 
 def _from_numbers(dates: pd.Series, notes: list[str]) -> pd.Series:

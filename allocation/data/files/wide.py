@@ -6,7 +6,7 @@ import pandas as pd
 
 from allocation.data.files.dates import parse_dates
 from allocation.data.files.numbers import parse_numbers
-from allocation.data.files.raw import day_column, read_raw
+from allocation.data.files.raw import TICKER_WORDS, day_column, plain, read_raw
 from allocation.errors import SourceError
 from newsfolio.shared.tables import write_indexed
 
@@ -16,8 +16,10 @@ TEXTS = ("object", "str", "string")
 def read_values(path: Path, notes: list[str]) -> pd.DataFrame:
     """Read a table of dates, words and numbers; where numbers are not plain, a CSV file's cells as they are written."""
     table = read_raw(path, notes)
-    unread = [name for name in table.columns if table[name].dtype.name in TEXTS]
-    if path.suffix == ".csv" and len(unread) > 1:
+    if path.suffix != ".csv":
+        return table
+    words = {day_column(table), *(name for name in table.columns if plain(name) in TICKER_WORDS)}
+    if any(table[name].dtype.name in TEXTS for name in table.columns if name not in words):
         return read_raw(path, [], as_text=True)
     return table
 
