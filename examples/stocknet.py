@@ -77,7 +77,8 @@ def main(out: Path, data: Path) -> None:
     report = Report(
         title="StockNet 2014-2015",
         results=results,
-        notice=verdict(coefficients[0].t, coefficients[2].t),
+        twin=results[1],
+        notices=[verdict(coefficients[0].t, coefficients[2].t)],
         coefficients=coefficients,
         signal=signal,
         headlines=scored,

@@ -17,6 +17,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from backtest.result.benchmark import BenchmarkComparison
 from backtest.result.result import Result
 from backtest.signal_study.information_coefficient import InformationCoefficient
 from backtest.statistics.significance import ROUNDING
@@ -74,6 +75,19 @@ def nav_chart(results: Sequence[Result]) -> Chart:
     _title_y(figure, "NAV (start = 100)", "drawdown, %")
     figure.update_xaxes(showticklabels=False, row=1, col=1)
     return Chart("nav", "Net asset value", _nav_words(results), _dressed(figure), _dates(growth.index), 480)
+
+
+def active_chart(news: BenchmarkComparison) -> Chart:
+    """Sum of the strategy's returns less its twin's, in percent: what the news added so far."""
+    sums = 100.0 * news.active.cumsum()
+    figure = go.Figure(_area("active return so far", sums, HUES[0], "%{y:+.2f}%"))
+    _title_y(figure, "% of NAV")
+    words = (
+        f"{news.name} less {news.benchmark}: the sum of their differences ends at {signed(sums.iloc[-1], '+z.1f')} % "
+        f"of NAV, between {signed(sums.min(), '+z.1f')} and {signed(sums.max(), '+z.1f')} on the way. Skill is a "
+        "steady rise; chance wanders around zero."
+    )
+    return Chart("news", "What the news added", words, _dressed(figure, legend=False), _dates(sums.index), 280)
 
 
 def risk_chart(result: Result) -> Chart:

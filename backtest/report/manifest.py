@@ -14,7 +14,7 @@ PACKAGES = ("newsfolio", "numpy", "pandas", "cvxpy", "vectorbt")
 
 
 def manifest(
-    strategy: Path,
+    sources: Mapping[str, Path | None],
     frames: Mapping[str, pd.DataFrame | None],
     *,
     files: Mapping[str, str],
@@ -22,13 +22,13 @@ def manifest(
 ) -> dict[str, Mapping[str, object]]:
     """Return nested mappings of plain values; the same inputs give the same manifest, and no clock is in it.
 
-    frames: what was read, by name, None where it was not given; what a frame says of itself in its attrs is noted.
-    files: names of the files beside the strategy's.
+    sources: files that are told by their bytes, the strategy among them, and frames: what was read, by name; None where
+    one was not given. What a frame says of itself in its attrs is noted. files: names of the files but the strategy's.
     """
     given = {name: frame for name, frame in frames.items() if frame is not None}
     found: dict[str, Mapping[str, object]] = {
-        "files": {"strategy": strategy.name, **files},
-        "digests": {"strategy": sha256(strategy.read_bytes()).hexdigest()}
+        "files": {"strategy": str(sources["strategy"] and sources["strategy"].name), **files},
+        "digests": {name: sha256(path.read_bytes()).hexdigest() for name, path in sources.items() if path is not None}
         | {name: frame_digest(frame) for name, frame in given.items()},
         "settings": {name: value for name, value in settings.items() if value is not None},
         "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},

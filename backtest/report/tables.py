@@ -30,12 +30,13 @@ RATIOS = (  # name among the figures, what a reader calls it, how it is written
     ("hit_rate", "Hit rate: sessions that gained", ".1%"),
 )
 BENCHMARK_FIGURES = (  # name among the figures, what a reader calls it, how it is written, whether it has an interval
-    ("active_return", "Active return a year", "+z.1%", False),
+    ("active_return", "Active return a year", "+z.1%", True),
+    ("active_t", "t of active return", "z.1f", False),
     ("tracking_error", "Tracking error", ".1%", False),
     ("information_ratio", "Information ratio", ".2f", True),
     ("beta", "Beta", ".2f", True),
     ("alpha", "Alpha a year", "+z.1%", True),
-    ("alpha_t", "t of alpha", ".1f", False),
+    ("alpha_t", "t of alpha", "z.1f", False),
 )
 ATTRIBUTION_HEADER = ("source", "mean a year", "t")
 BLOCKS = 10  # of the probability of overfitting; two sessions each are the fewest
@@ -86,20 +87,14 @@ def _interval(figures: Mapping[str, float], name: str, form: str) -> str:
     return " to ".join(signed(figures[f"{name}_{end}"], form) for end in ("low", "high"))
 
 
-def ratio_rows(strategy: Result, capacity: float | None) -> list[tuple[str, ...]]:
-    """Further figures of one result with their intervals, in the order of RATIO_HEADER; capacity in money: MEANING."""
+def ratio_rows(strategy: Result) -> list[tuple[str, ...]]:
+    """Further figures of one result with their intervals, in the order of RATIO_HEADER."""
     figures = strategy.details()
-    rows: list[tuple[str, ...]] = [
-        (words, signed(figures[name], form), _interval(figures, name, form)) for name, words, form in RATIOS
-    ]
-    if capacity is not None:
-        rows.append((f"Capacity: {MEANING}", f"{capacity:,.0f}", ""))
-    return rows
+    return [(words, signed(figures[name], form), _interval(figures, name, form)) for name, words, form in RATIOS]
 
 
 def evidence_rows(
     strategy: Result,
-    figures: Mapping[str, float],
     placebo: Placebo | None,
     tried: Sweep | int | None,
     coefficients: Sequence[InformationCoefficient] = (),
@@ -107,16 +102,16 @@ def evidence_rows(
     """What speaks for skill and what for chance: (name, verdict) of each test that was made.
 
     tried: the sweep that the strategy was chosen from, or how many settings were tried. coefficients: of the signal,
-    whose next session the placebo is held against.
+    whose next session the placebo is compared with.
     """
-    low, high = figures["sharpe_low"], figures["sharpe_high"]
+    low, high = strategy.sharpe_interval()
     alone = deflated_sharpe(strategy.returns, 1)
     rows = [
-        ("Sharpe ratio", f"{signed(figures['sharpe'], '.2f')}, 95 % {signed(low, '.2f')} to {signed(high, '.2f')}"),
-        ("Probability that the true one is above zero", f"{signed(alone, '.0%')}, if nothing else had been tried"),
+        ("Sharpe ratio", f"{signed(strategy.sharpe, 'z.2f')}, 95 % {signed(low, 'z.2f')} to {signed(high, 'z.2f')}"),
+        ("True Sharpe ratio above 0", f"probability {signed(alone, '.0%')}, if nothing else had been tried"),
     ]
     if tried is None:
-        rows.append(("Settings tried", "not logged: had others been tried first, the probability would be lower"))
+        rows.append(("Settings tried", "not logged: had others been tried first, that probability would be lower"))
     elif isinstance(tried, int):
         rows.extend(_tried_evidence(tried, deflated_sharpe(strategy.returns, tried)))
     else:
@@ -124,6 +119,17 @@ def evidence_rows(
     if placebo is not None:
         rows.append(("Placebo", _chance(placebo, [each for each in coefficients if each.name == "next session"])))
     return rows
+
+
+def trading_rows(strategy: Result, capacity: float | None) -> Iterator[tuple[str, str]]:
+    """What trading the strategy takes, and what other costs would leave of it: (name, words)."""
+    if not len(strategy.trades):
+        yield "Turnover", "none: nothing was traded"
+        return
+    turnover, cost = strategy.annual_turnover, 1e4 * strategy.annual_cost
+    yield "Turnover", f"{turnover:.1f}x NAV a year, bought plus sold, at a cost of {cost:.0f} bp of NAV a year"
+    if capacity is not None:
+        yield "Capacity", f"{capacity:,.0f}: {MEANING}"
 
 
 def _chance(placebo: Placebo, own: Sequence[InformationCoefficient]) -> str:
@@ -134,7 +140,7 @@ def _chance(placebo: Placebo, own: Sequence[InformationCoefficient]) -> str:
 
 def _tried_evidence(tried: int, deflated: float) -> Iterator[tuple[str, str]]:
     yield "Settings tried", f"{tried}"
-    yield "The same, deflated by that number", signed(deflated, ".0%")
+    yield "Deflated by that number", f"probability {signed(deflated, '.0%')} that the true Sharpe ratio is above 0"
 
 
 def _sweep_evidence(strategy: Result, sweep: Sweep) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from allocation.errors import FrameError
 from allocation.forecast.newey_west import newey_west_variance
 from backtest.result import metrics
 from backtest.result.result import Result
-from backtest.statistics.significance import Interval
+from backtest.statistics.significance import Interval, newey_west_t
 from newsfolio.shared.arrays import FloatArray
 
 
@@ -31,6 +31,11 @@ class BenchmarkComparison:
     def active_return(self) -> float:
         """Mean active return, annualised by multiplication."""
         return float(self.active.mean() * self.sessions_per_year)
+
+    @property
+    def active_t(self) -> float:
+        """Mean active return over its Newey-West standard error; NaN where the two never differ."""
+        return newey_west_t(self.active)
 
     @property
     def tracking_error(self) -> float:
@@ -70,7 +75,7 @@ class BenchmarkComparison:
         return float(self.alpha / self.sessions_per_year / error) if error > 0 else float("nan")
 
     def interval(self, which: str, level: float = 0.95, seed: int = 0) -> Interval:
-        """Stationary-bootstrap interval of information_ratio, alpha or beta; whole sessions are drawn.
+        """Stationary-bootstrap interval of active_return, information_ratio, alpha or beta; whole sessions are drawn.
 
         Raises:
             FrameError: `which` is another name.
@@ -85,6 +90,7 @@ class BenchmarkComparison:
         """What has an interval, as functions of the pair (portfolio, benchmark)."""
         year = self.sessions_per_year
         return {
+            "active_return": lambda pair: np.asarray((pair[0] - pair[1]).mean(axis=-1) * year),
             "information_ratio": lambda pair: metrics.sharpe(pair[0] - pair[1], year),
             "alpha": lambda pair: _alpha(pair) * year,
             "beta": _beta,
@@ -94,10 +100,14 @@ class BenchmarkComparison:
         """All figures by name, with the ends of 95 % intervals (_low, _high), as plain fractions."""
         ends = metrics.intervals(self._statistics, self.returns.to_numpy().T)
         found = {
-            "active_return": self.active_return, "tracking_error": self.tracking_error,
-            "information_ratio": self.information_ratio, "beta": self.beta, "alpha": self.alpha,
+            "active_return": self.active_return,
+            "active_t": self.active_t,
+            "tracking_error": self.tracking_error,
+            "information_ratio": self.information_ratio,
+            "beta": self.beta,
+            "alpha": self.alpha,
             "alpha_t": self.alpha_t,
-        }  # fmt: skip
+        }
         for name, (low, high) in ends.items():
             found |= {f"{name}_low": low, f"{name}_high": high}
         return found
@@ -107,7 +117,8 @@ class BenchmarkComparison:
         f = self.figures()
         return (
             f"{self.name} against {self.benchmark}, {len(self.returns)} sessions: active {f['active_return']:+.1%} a "
-            f"year, tracking error {f['tracking_error']:.1%}, information ratio {f['information_ratio']:.2f} "
+            f"year (95 % {f['active_return_low']:+.1%} to {f['active_return_high']:+.1%}, t = {f['active_t']:.1f}), "
+            f"tracking error {f['tracking_error']:.1%}, information ratio {f['information_ratio']:.2f} "
             f"(95 % {f['information_ratio_low']:.2f} to {f['information_ratio_high']:.2f}), beta {f['beta']:.2f}, "
             f"alpha {f['alpha']:+.1%} a year (95 % {f['alpha_low']:+.1%} to {f['alpha_high']:+.1%}, "
             f"t = {f['alpha_t']:.1f})"

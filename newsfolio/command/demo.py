@@ -13,7 +13,7 @@ from newsfolio.shared.text_table import json_text
 if TYPE_CHECKING:
     import pandas as pd
 
-    from backtest import InformationCoefficient, Market, Placebo, Result
+    from backtest import InformationCoefficient, Market, Placebo, Report, Result
     from nlp import FinetuneReport, SentimentClassifier
 
 SIMULATED = "This market is simulated: its companies, prices and headlines are invented and its edge was planted."
@@ -31,11 +31,13 @@ def demo(
 
     market = simulate_market()
     say("fine-tuning on the embedded headlines; the longest step")
-    classifier, report = _train(seed)
-    say(str(report))
+    classifier, training = _train(seed)
+    say(f"{training}; {_provenance(classifier)}")
     run = _judge(market, classifier)
     say(f"{len(run.scored):,} headlines of unseen patterns scored, {run.accuracy:.1%} read as they were meant\n")
-    typer.echo(run.summary())
+    manifest = _manifest(run, training, classifier)
+    report = _report(run, manifest)
+    typer.echo(run.summary(report))
     _write(run, report, classifier, out)
     say(f"written to {out}: report.html, the frames, headlines.csv, model, manifest.json")
 
@@ -84,20 +86,22 @@ class _DemoRun:
             "weights": self.results[0].targets,
         }
 
-    def summary(self) -> str:
-        """The tables that the demo prints."""
-        from backtest import comparison
+    def summary(self, report: "Report") -> str:
+        """What the demo prints: what the news added, the strategy, and what was planted."""
+        from backtest.report.text import report_text
 
-        first, last = (self.results[0].nav.index[i].date() for i in (0, -1))
         planted = self.market.config.information_coefficient
-        return "\n".join([
-            f"{first} to {last}, weekly rebalancing, filled at the next open, net of 10 bp of the traded value",
-            comparison(self.results), "",
-            *map(str, self.coefficients),
-            str(self.placebo),
-            f"planted: {planted:.2f} (true tone against the next session's company-specific return)", "",
-            SIMULATED, "It says nothing about real news: for that see examples/stocknet.py.", "",
-        ])  # fmt: skip
+        return "\n".join(
+            [
+                "weekly rebalancing, filled at the next open, net of 10 bp of the traded value",
+                report_text(report),
+                *map(str, self.coefficients),
+                f"planted: {planted:.2f} (true tone against the next session's company-specific return)",
+                "",
+                "It says nothing about real news: for that see examples/stocknet.py.",
+                "",
+            ]
+        )
 
 
 def _judge(market: "Market", classifier: "SentimentClassifier") -> _DemoRun:
@@ -116,48 +120,61 @@ def _judge(market: "Market", classifier: "SentimentClassifier") -> _DemoRun:
 
 
 def _backtests(market: "Market", signal: "pd.DataFrame") -> "list[Result]":
-    from allocation import Bars, EqualWeight, Hold, NoView, Policy, SentimentPolicy
+    from allocation import Bars, EqualWeight, Hold, Policy, SentimentPolicy
     from allocation.frames import sessions_of
     from backtest import rebalance_dates, run
 
-    policies: dict[str, Policy] = {
-        "sentiment": SentimentPolicy(),
-        "same without signal": SentimentPolicy(forecast=NoView()),
-        "equal weight": EqualWeight(),
-        "buy and hold": Hold(),
+    policies: dict[str, tuple[Policy, pd.DataFrame | None]] = {
+        "sentiment": (SentimentPolicy(), signal),
+        "sentiment without news": (SentimentPolicy(), None),
+        "equal weight": (EqualWeight(), None),
+        "buy and hold": (Hold(), None),
     }
     dates = rebalance_dates(sessions_of(market.prices), "weekly")
     dates = dates[dates >= market.prices.index[WARMUP]]
     bars = Bars(market.prices, market.opens)
-    return [run(policy, bars, signal, dates, name=name, progress=True) for name, policy in policies.items()]
+    return [run(policy, bars, seen, dates, name=name, progress=True) for name, (policy, seen) in policies.items()]
 
 
-def _write(run: _DemoRun, training: "FinetuneReport", classifier: "SentimentClassifier", out: Path) -> None:
-    from allocation import write_frame
-    from backtest import Report, write_report
-    from newsfolio.shared.atomic import write_text
-    from newsfolio.shared.tables import write_table
+def _report(run: _DemoRun, manifest: dict[str, object]) -> "Report":
+    from backtest import Report
 
-    manifest = _manifest(run, training, classifier)
-    for name, frame in run.frames.items():
-        write_frame(frame, out / f"{name}.parquet")
-    write_table(run.scored, out / "headlines.csv")
-    classifier.save(out / "model")
-    write_text(json_text(manifest, indent=2) + "\n", out / "manifest.json")
-    report = Report(
+    return Report(
         title="newsfolio demo",
         results=run.results,
-        notice=SIMULATED,
+        twin=run.results[1],
+        notices=[SIMULATED],
         coefficients=run.coefficients,
         signal=run.signal,
         headlines=run.scored,
         manifest=manifest,
         placebo=run.placebo,
     )
+
+
+def _write(run: _DemoRun, report: "Report", classifier: "SentimentClassifier", out: Path) -> None:
+    from allocation import write_frame
+    from backtest import write_report
+    from newsfolio.shared.atomic import write_text
+    from newsfolio.shared.tables import write_table
+
+    for name, frame in run.frames.items():
+        write_frame(frame, out / f"{name}.parquet")
+    write_table(run.scored, out / "headlines.csv")
+    classifier.save(out / "model")
+    write_text(json_text(report.manifest, indent=2) + "\n", out / "manifest.json")
     write_report(report, out / "report.html")
 
 
-def _manifest(run: _DemoRun, report: "FinetuneReport", classifier: "SentimentClassifier") -> dict[str, object]:
+def _provenance(classifier: "SentimentClassifier") -> str:
+    """What taught the classifier, and until when."""
+    taught = classifier.training
+    if taught is None or not taught.corpora or taught.until is None:
+        return "what taught it was not recorded"
+    return f"taught by {', '.join(taught.corpora)}, written until {taught.until}"
+
+
+def _manifest(run: _DemoRun, training: "FinetuneReport", classifier: "SentimentClassifier") -> dict[str, object]:
     """How the demo's figures came about: settings, digests of all data, versions."""
     from allocation import frame_digest
     from nlp import embedded_corpus
@@ -172,7 +189,7 @@ def _manifest(run: _DemoRun, report: "FinetuneReport", classifier: "SentimentCla
         "notice": SIMULATED,
         "placebo": str(run.placebo),
         "market": asdict(run.market.config),
-        "finetune": report.to_dict(),
+        "finetune": training.to_dict(),
         "digests": digests,
         "figures": {result.name: result.figures() for result in run.results},
         "versions": _versions(),

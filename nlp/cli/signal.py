@@ -67,12 +67,15 @@ def signal(
 
 def _taught(frame: "pd.DataFrame") -> str:
     """Up to when a backtest of the signal may be hindsight, or that nobody can tell."""
-    from nlp.provenance import TRAINED_ON, TRAINED_UNTIL, read_provenance
+    from nlp.provenance import TRAINED_ON, TRAINED_UNTIL, UNKNOWN, read_provenance
 
-    told = read_provenance(frame)
-    if not told:
+    found = read_provenance(frame)
+    if not found:
         return "not recorded: which texts taught the classifier of the scores (CSV files and joined frames lose it)"
-    return f"classifier taught by {told.get(TRAINED_ON)}, last text {told.get(TRAINED_UNTIL)}"
+    corpora, until = (found.get(name, UNKNOWN) for name in (TRAINED_ON, TRAINED_UNTIL))
+    source = "texts whose source was not recorded" if corpora == UNKNOWN else corpora
+    dated = f"the last of {until}" if until != UNKNOWN else "whose dates are not known: any session may be hindsight"
+    return f"the classifier was taught by {source}, {dated}"
 
 
 def _one_of(given: str, known: tuple[str, ...], option: str) -> str:

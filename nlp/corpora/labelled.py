@@ -17,6 +17,8 @@ from nlp.texts.near_duplicates import duplicate_groups, group_split
 
 log = logging.getLogger(__name__)
 
+EMBEDDED, EMBEDDED_WRITTEN = "newsfolio's embedded headlines", "2026-11-21"  # its name, and the day it was finished
+
 
 def read_labelled(
     source: str | Path | pd.DataFrame,
@@ -136,8 +138,11 @@ def need_enough(labelled: pd.DataFrame, groups: NDArray[np.int64], valid: float)
 
 
 def embedded_corpus() -> pd.DataFrame:
-    """The labelled headlines that ship with the package: text, label, kind (see nlp/corpora/data/README.md)."""
+    """The labelled headlines that ship with the package: text, label, kind (see nlp/corpora/data/README.md).
+
+    corpus and published say what taught a classifier that is trained on them, and until when.
+    """
     from importlib.resources import as_file, files
 
     with as_file(files("nlp.corpora") / "data" / "headlines.csv") as path:
-        return read_labelled(path)
+        return read_labelled(path).assign(corpus=EMBEDDED, published=EMBEDDED_WRITTEN)

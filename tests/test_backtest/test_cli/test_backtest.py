@@ -3,6 +3,7 @@
 import hashlib
 import html
 import json
+import re
 import sqlite3
 import sys
 
@@ -13,7 +14,8 @@ from support import random_prices, random_signal
 
 from allocation import Bars, EqualWeight, Hold, frame_digest, write_bars
 from allocation.data.files.wide import write_frame
-from backtest import load_result, placebo
+from allocation.policies.strategy_file import load_policy
+from backtest import Events, compare_with_benchmark, load_result, placebo
 from backtest import run as backtest_of
 from newsfolio.command.app import main
 
@@ -42,6 +44,11 @@ def run(capsys, line):
     with pytest.raises(SystemExit) as ended:
         main(line.split())
     return int(ended.value.code or 0), *capsys.readouterr()
+
+
+def plain(text):
+    """Without the breaks of lines and the blanks that align them."""
+    return " ".join(text.split())
 
 
 def test_everything_that_was_given_is_in_the_report_and_in_the_figures(folder, capsys):
@@ -157,10 +164,10 @@ def test_a_capacity_is_told_with_what_it_assumes_where_volumes_are_known(folder,
     words = "NAV at which 95 % of orders stay within 1 % of what the asset traded a day in the 21 sessions before"
     page = (folder / "out" / "report.html").read_text(encoding="utf-8")
     money = f"{json.loads(out)['strategy']['capacity']['nav']:,.0f}"
-    assert f'<th scope="row">Capacity: {words}</th><td>{money}</td>' in page
+    assert f"<dt>Capacity</dt><dd>{money}: {words}</dd>" in page
     digests = json.loads((folder / "out" / "manifest.json").read_text())["digests"]
     assert digests["volumes"] == frame_digest(volume)
-    assert f"\ncapacity {money}: {words}\n" in run(capsys, f"{LINE.replace('prices.csv', 'long.csv')}")[1]
+    assert f"Capacity {money}: {words}" in plain(run(capsys, f"{LINE.replace('prices.csv', 'long.csv')}")[1])
 
 
 def test_volumes_change_nothing_but_the_capacity(folder, capsys):
@@ -235,3 +242,154 @@ def test_a_bad_wish_is_refused_before_anything_is_written(folder, capsys, more, 
     assert (ended, out) == (code, "")
     assert err.startswith(message)
     assert not (folder / "out").exists()
+
+
+# What the news added, benchmarks, and what of the files is used
+
+NEWSY = "def policy():\n    return lambda view: 0.2 + 0.05 * (view.signal.iloc[-1] > 0) + view.held * 0\n"
+
+
+def test_the_twin_without_news_is_always_run_and_comes_first(folder, capsys):
+    (folder / "strategy.py").write_text(NEWSY)
+    code, out, err = run(capsys, f"{LINE} --signal signal.parquet")
+    assert (code, err) == (0, "")
+    assert re.match(r"The news added [+-]\d+ bp a year to strategy \(t ", out)
+    assert out.index("The news added") < out.index("strategy returned") < out.index("strategy without news ")
+    printed = json.loads((folder / "out" / "figures.json").read_text())
+    dates = PRICES.index[5::5]
+    signal = random_signal(1, PRICES)
+    with_news, without = (
+        backtest_of(load_policy(folder / "strategy.py"), Bars(PRICES), seen, dates, calendar="XNYS")
+        for seen in (signal, None)
+    )
+    news = compare_with_benchmark(with_news, without)
+    assert printed["strategy"]["news"] == pytest.approx(news.figures())
+    assert printed["strategy without news"]["sharpe"] == pytest.approx(without.sharpe)
+    page = (folder / "out" / "report.html").read_text(encoding="utf-8")
+    assert page.index("The news added") < page.index("strategy returned")
+    assert 'data-chart="news"' in page
+
+
+def test_a_strategy_that_ignores_its_signal_gained_nothing_from_news(folder, capsys):
+    _, out, _ = run(capsys, f"{LINE} --signal signal.parquet")
+    assert out.startswith("The news added nothing: without its signal strategy earns the same in every session.")
+
+
+def test_without_a_signal_no_part_comes_from_news(folder, capsys):
+    _, out, _ = run(capsys, LINE)
+    assert out.startswith("warning: No signal was given: no part of this comes from news.\nstrategy returned")
+    assert "The news added" not in out
+    _, out, _ = run(capsys, f"{LINE} --signal signal.parquet")
+    assert "No signal was given" not in out
+
+
+def test_a_strategy_that_fails_without_news_is_reported_with_a_warning(folder, capsys):
+    (folder / "strategy.py").write_text(
+        "def policy():\n    def ask(view):\n        if view.signal.notna().to_numpy().any():\n"
+        "            return view.held * 0 + 0.2\n        raise RuntimeError('no <news>')\n    return ask\n"
+    )
+    code, out, _ = run(capsys, f"{LINE} --signal signal.parquet")
+    assert code == 0
+    assert plain(out).startswith("warning: What the news added is not known: without its signal the strategy fails: 20")
+    assert "RuntimeError: no <news>" in plain(out)
+    page = (folder / "out" / "report.html").read_text(encoding="utf-8")
+    assert "RuntimeError: no &lt;news&gt;" in page
+    code, _, err = run(capsys, f"{LINE} --signal signal.parquet --attribution")
+    assert code == 1
+    assert "RuntimeError: no <news>" in err
+
+
+def test_a_signal_of_few_assets_is_warned_of_and_each_note_is_printed_once(folder, capsys):
+    wide = random_signal(1, PRICES, covered=1.0)
+    longer = wide.reindex(wide.index.append(wide.index[-3:] + pd.Timedelta(days=90))).assign(BBB=np.nan, CCC=np.nan)
+    longer.assign(DDD=np.nan).iloc[:-3].to_csv(folder / "few.csv")
+    code, out, err = run(capsys, f"{LINE} --signal few.csv")
+    assert (code, err) == (0, "")
+    warning = "The signal covers 1 of 4 traded assets: BBB, CCC, DDD are traded without news."
+    assert out.count(f"warning: {warning}") == 1
+    assert warning in (folder / "out" / "report.html").read_text(encoding="utf-8")
+    printed = json.loads((folder / "out" / "figures.json").read_text())["strategy"]
+    assert printed["coverage"]["silent"] == ["BBB", "CCC", "DDD"]
+    assert printed["warnings"] == [warning]
+    longer.ffill().to_csv(folder / "long.csv")
+    code, out, err = run(capsys, f"{LINE} --signal long.csv")
+    assert (code, err) == (0, "")
+    assert plain(out).count("3 of 58 rows of the signal lie outside the prices") == 1
+    assert "The signal covers" not in out
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda signal: signal * np.nan, "error: signal has no value: all of its 220 cells are empty"),
+        (lambda signal: signal.set_axis([*"WXYZ"], axis=1), "error: signal and prices have no asset in common"),
+        (lambda signal: signal.set_axis(signal.index - pd.Timedelta(days=3640)), "error: signal has values from 2012-"),
+    ],
+)
+def test_a_signal_that_does_not_meet_the_prices_is_refused(folder, capsys, change, message):
+    change(random_signal(1, PRICES)).to_csv(folder / "bad.csv")
+    code, out, err = run(capsys, f"{LINE} --signal bad.csv")
+    assert (code, out) == (1, "")
+    assert err.startswith(message)
+    assert not (folder / "out").exists()
+
+
+def test_a_benchmark_of_ones_own_stands_beside_the_others(folder, capsys):
+    PRICES.mean(axis=1).rename("close").to_csv(folder / "index.csv")
+    code, out, _ = run(capsys, f"{LINE} --benchmark index.csv --json")
+    assert code == 0
+    printed = json.loads(out)
+    assert list(printed) == ["strategy", "equal weight", "buy and hold", "index"]
+    held = PRICES.mean(axis=1).iloc[5:]
+    assert printed["index"]["total_return"] == pytest.approx(held.iloc[-1] / held.iloc[0] - 1)
+    assert printed["index"]["annual_turnover"] is None
+    assert json.loads((folder / "out" / "manifest.json").read_text())["files"]["benchmark"] == "index.csv"
+    page = (folder / "out" / "report.html").read_text(encoding="utf-8")
+    assert '<th scope="col">index</th>' in page
+    PRICES.mean(axis=1).rename("close").iloc[:40].to_csv(folder / "index.csv")
+    code, out, err = run(capsys, f"{LINE.replace('out out', 'out none')} --benchmark index.csv")
+    assert (code, out) == (1, "")
+    assert "lacks 15 of the 50 sessions of the backtest" in err
+
+
+def test_start_end_and_assets_cut_the_prices(folder, capsys):
+    code, out, _ = run(
+        capsys, f"{LINE} --signal signal.parquet --start 2022-09-13 --end 2022-11-01 --assets BBB,AAA --json"
+    )
+    assert code == 0
+    cut = PRICES.loc["2022-09-13":"2022-11-01", ["AAA", "BBB"]]
+    expected = backtest_of(EqualWeight(), Bars(cut), None, cut.index[5::5], calendar="XNYS")
+    assert json.loads(out)["equal weight"] == {**expected.figures(), "notes": list(expected.notes)}
+    assert list(load_result(folder / "out" / "result").weights.columns) == ["AAA", "BBB"]
+    manifest = json.loads((folder / "out" / "manifest.json").read_text())
+    assert manifest["settings"]["assets"] == "BBB,AAA"
+    for wish, message in {
+        "--assets AAA,EEE": "error: --assets: prices.csv has no EEE; it has AAA, BBB, CCC, DDD",
+        "--start 2030-01-01": "error: prices.csv: has no prices from 2030-01-01",
+        "--end soon": "error: end is 'soon', which is not a date: write YYYY-MM-DD",
+    }.items():
+        code, _, err = run(capsys, f"{LINE} {wish}")
+        assert code == 1
+        assert err.startswith(message)
+
+
+def test_holders_of_a_delisted_asset_receive_what_is_stated(folder, capsys):
+    (folder / "gone.csv").write_text("asset,date,return\nBBB,2022-10-14,-0.5\nZZZ,2022-10-14,-1\n")
+    code, out, _ = run(capsys, f"{LINE} --delistings gone.csv --json")
+    assert code == 0
+    cut = PRICES.copy()
+    cut.loc["2022-10-15":, "BBB"] = np.nan
+    events = Events(delistings={"BBB": -0.5})
+    expected = backtest_of(EqualWeight(), Bars(cut), None, PRICES.index[5::5], events=events, calendar="XNYS")
+    assert json.loads(out)["equal weight"]["total_return"] == pytest.approx(expected.total_return, abs=1e-12)
+    for content, message in {
+        "asset,date\nBBB,2022-10-14\n": "return",
+        "asset,date,return\nBBB,2022-10-14,all\n": "give fractions, -1 for nothing",
+        "asset,date,return\nBBB,soon,0\n": "'soon' is not a date",
+        "asset,date,return\nBBB,2022-10-14,0\nBBB,2022-10-17,0\n": "BBB is there twice",
+        "asset,date,return\nBBB,2022-10-14,-50\n": "-50 for BBB is no return",
+    }.items():
+        (folder / "gone.csv").write_text(content)
+        code, _, err = run(capsys, f"{LINE} --delistings gone.csv")
+        assert code == 1
+        assert message in err

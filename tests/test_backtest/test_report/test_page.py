@@ -15,7 +15,8 @@ import pytest
 
 from allocation.errors import FrameError
 from backtest.report.charts import MINUS, MOST_ASSETS, largest_weights, weights_chart
-from backtest.report.page import Report, write_report
+from backtest.report.page import write_report
+from backtest.report.report import Report
 from backtest.report.tables import BENCHMARK_FIGURES, RATIOS, monthly_returns, worst_drawdowns
 from backtest.result.benchmark import compare_with_benchmark
 from backtest.result.result import Result
@@ -93,7 +94,8 @@ def full_report(folder: Path) -> Path:
     report = Report(
         title=f"Title {HOSTILE}",
         results=results,
-        notice="The market is simulated.",
+        twin=results[1],
+        notices=["The market is simulated."],
         coefficients=[coefficient(results[0])],
         signal=signal_of(results[0]),
         headlines=headlines,
@@ -142,7 +144,7 @@ def page(path: Path) -> Page:
 def test_every_section_is_there(page: Page) -> None:
     headings = {attributes["id"] for attributes in page.all("h2")}
     assert headings == {
-        "figures", "significance", "nav", "risk", "weights", "signal", "ic", "sweep", "costs", "months", "drawdowns",
+        "news", "figures", "nav", "risk", "weights", "signal", "ic", "sweep", "costs", "months", "drawdowns",
         "notes", "manifest",
     }  # fmt: skip
     assert {each["href"] for each in page.all("a")} >= {f"#{heading}" for heading in headings}
@@ -180,7 +182,7 @@ def test_a_capacity_that_is_known_is_told(tmp_path: Path) -> None:
     text = write_report(
         Report(results=[random_result("x")], title="x", capacity=12_345_678.9), tmp_path / "x.html"
     ).read_text("utf-8")
-    assert "<td>12,345,679</td>" in text
+    assert "<dt>Capacity</dt><dd>12,345,679: NAV at which" in text
 
 
 def test_the_evidence_says_how_many_were_tried(page: Page) -> None:
@@ -192,6 +194,24 @@ def test_the_evidence_says_how_many_were_tried(page: Page) -> None:
     assert any(text.endswith("no better than the median of the other") for text in page.texts)
     assert "Information ratio" in page.texts
     assert page.texts.count("theirs <b>bold</b> & co") >= 2
+
+
+def test_what_the_news_added_is_charted_where_there_is_a_twin(page: Page, tmp_path: Path) -> None:
+    mine, theirs = random_result("mine"), random_result("theirs", seed=3)
+    drawn = json.loads(page.scripts[1])["news"]["data"][0]["y"]
+    active = (mine.returns - theirs.returns).cumsum()
+    np.testing.assert_allclose(drawn, 100 * active, rtol=1e-5)
+    alone = write_report(Report(results=[mine, theirs], title="x"), tmp_path / "x.html").read_text("utf-8")
+    assert 'id="news"' not in alone
+    assert "The news added" not in alone
+    assert any(text.startswith("The news added") for text in page.texts)
+
+
+def test_a_note_of_several_results_is_shown_once(tmp_path: Path) -> None:
+    results = [replace(random_result(name), notes=("late",)) for name in ("one", "two")]
+    text = write_report(Report(results=results, title="x"), tmp_path / "x.html").read_text("utf-8")
+    assert text.count("<dd>late</dd>") == 1
+    assert "<dt>one, two</dt>" in text
 
 
 def test_hostile_text_stays_text(page: Page) -> None:
@@ -227,7 +247,7 @@ def test_figures_hold_six_digits_and_no_tag(page: Page) -> None:
     text = page.scripts[1]
     assert not set("<>&\u2028\u2029") & set(text)
     figures = json.loads(text)
-    assert set(figures) == {"nav", "risk", "weights", "signal", "ic", "sweep", "costs"}
+    assert set(figures) == {"news", "nav", "risk", "weights", "signal", "ic", "sweep", "costs"}
     assert html.unescape(figures["nav"]["data"][0]["name"]) == f"mine {HOSTILE}"
     lines = [figure for name, figure in figures.items() if name != "sweep"]
     values = [value for figure in lines for trace in figure["data"] for value in trace["y"]]
@@ -240,7 +260,7 @@ def test_tables_charts_and_landmarks_are_labelled(page: Page) -> None:
     assert all(each.get("scope") for each in page.all("th"))
     ids = {attributes.get("id") for _, attributes in page.elements}
     charts = [each for each in page.all("div") if "data-chart" in each]
-    assert len(charts) == 7
+    assert len(charts) == 8
     assert all(each["role"] == "img" and each["aria-label"] for each in charts)
     assert {each["aria-describedby"] for each in charts} < ids
     assert {"header", "nav", "main", "footer"} < {tag for tag, _ in page.elements}
@@ -350,7 +370,7 @@ def opened(browser: Any, path: Path, *, before: str = "", **context: Any) -> tup
 
 def test_a_browser_draws_the_charts_and_shows_labels(browser: Any, path: Path) -> None:
     tab, trouble = opened(browser, path, viewport={"width": 1100, "height": 800})
-    assert tab.locator(".chart").count() == 7
+    assert tab.locator(".chart").count() == 8
     assert all(chart.locator(".main-svg").count() >= 2 for chart in tab.locator(".chart").all())
     assert tab.locator("#nav-chart .scatterlayer .trace").count() == 3
     assert tab.locator("#nav-chart .legendtext").all_text_contents()[1] == "theirs <b>bold</b> & co"

@@ -105,7 +105,7 @@ def test_it_says_what_taught_the_classifier_or_that_this_is_not_recorded(scored)
     app = typer.Typer()
     app.command()(signal)
     told = CliRunner().invoke(app, [str(scored / "scored.parquet"), "--out", str(scored / "other.parquet")])
-    assert "classifier taught by corpus one, last text 2020-05-06" in told.output
+    assert "the classifier was taught by corpus one, the last of 2020-05-06" in told.output
     assert pd.read_parquet(scored / "other.parquet").attrs == rows.attrs
 
 
