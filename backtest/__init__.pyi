@@ -18,6 +18,8 @@ from backtest.result.attribution import attribute as attribute
 from backtest.result.benchmark import BenchmarkComparison as BenchmarkComparison
 from backtest.result.benchmark import compare_with_benchmark as compare_with_benchmark
 from backtest.result.capacity import capacity as capacity
+from backtest.result.cost_sensitivity import break_even_cost as break_even_cost
+from backtest.result.cost_sensitivity import cost_sensitivity as cost_sensitivity
 from backtest.result.drawdowns import drawdown_table as drawdown_table
 from backtest.result.files import load_result as load_result
 from backtest.result.files import save_result as save_result

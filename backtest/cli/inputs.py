@@ -150,7 +150,7 @@ def _of_assets(bars: "Bars", asked: str, where: str) -> "Bars":
 
 def _delisted(bars: "Bars", path: Path) -> "tuple[Bars, Events]":
     """The bars without prices after each delisting, and what holders received; assets without prices are left out."""
-    from allocation.data.files.wide import parse_dates
+    from allocation.data.files.dates import parse_dates
     from allocation.data.load import Bars
     from backtest.engine.corporate_actions import Events
     from newsfolio.shared.tables import need_columns, read_table

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from backtest import InformationCoefficient, Market, Placebo, Report, Result
-    from nlp import FinetuneReport, SentimentClassifier
+    from nlp import FinetuneReport, TextClassifier
 
 SIMULATED = "This market is simulated: its companies, prices and headlines are invented and its edge was planted."
 WARMUP = 60  # sessions of prices before the first decision
@@ -52,7 +52,7 @@ class _Narrator:
         typer.echo(f"[{time.monotonic() - self.started:3.0f} s] {line}")
 
 
-def _train(seed: int) -> "tuple[SentimentClassifier, FinetuneReport]":
+def _train(seed: int) -> "tuple[TextClassifier, FinetuneReport]":
     from nlp import FinetuneConfig, embedded_corpus, finetune, split
 
     train, valid = split(embedded_corpus(), seed=seed)
@@ -104,7 +104,7 @@ class _DemoRun:
         )
 
 
-def _judge(market: "Market", classifier: "SentimentClassifier") -> _DemoRun:
+def _judge(market: "Market", classifier: "TextClassifier") -> _DemoRun:
     """Score the market's headlines, make the signal, and backtest it beside policies that cannot see it."""
     from allocation.frames import sessions_of
     from backtest import next_session_ic, placebo, same_session_ic
@@ -152,7 +152,7 @@ def _report(run: _DemoRun, manifest: dict[str, object]) -> "Report":
     )
 
 
-def _write(run: _DemoRun, report: "Report", classifier: "SentimentClassifier", out: Path) -> None:
+def _write(run: _DemoRun, report: "Report", classifier: "TextClassifier", out: Path) -> None:
     from allocation import write_frame
     from backtest import write_report
     from newsfolio.shared.atomic import write_text
@@ -166,7 +166,7 @@ def _write(run: _DemoRun, report: "Report", classifier: "SentimentClassifier", o
     write_report(report, out / "report.html")
 
 
-def _provenance(classifier: "SentimentClassifier") -> str:
+def _provenance(classifier: "TextClassifier") -> str:
     """What taught the classifier, and until when."""
     taught = classifier.training
     if taught is None or not taught.corpora or taught.until is None:
@@ -174,7 +174,7 @@ def _provenance(classifier: "SentimentClassifier") -> str:
     return f"taught by {', '.join(taught.corpora)}, written until {taught.until}"
 
 
-def _manifest(run: _DemoRun, training: "FinetuneReport", classifier: "SentimentClassifier") -> dict[str, object]:
+def _manifest(run: _DemoRun, training: "FinetuneReport", classifier: "TextClassifier") -> dict[str, object]:
     """How the demo's figures came about: settings, digests of all data, versions."""
     from allocation import frame_digest
     from nlp import embedded_corpus
