@@ -152,7 +152,7 @@ def _delisted(bars: "Bars", path: Path) -> "tuple[Bars, Events]":
     """The bars without prices after each delisting, and what holders received; assets without prices are left out."""
     from allocation.data.files.dates import parse_dates
     from allocation.data.load import Bars
-    from backtest.engine.corporate_actions import Events
+    from backtest.engine.corporate_actions import Delisting, Events
     from newsfolio.shared.tables import need_columns, read_table
 
     table, where = read_table(path, SourceError)
@@ -175,8 +175,8 @@ def _delisted(bars: "Bars", path: Path) -> "tuple[Bars, Events]":
             frame.loc[frame.index > day, asset] = float("nan")
         return frame
 
-    received = {name: value for name, value in zip(last, returns, strict=True) if name in known}
-    return Bars(*map(cut, (bars.close, bars.open, bars.volume))), Events(delistings=received)  # type: ignore[arg-type]
+    stated = {name: Delisting(known[name], value) for name, value in zip(last, returns, strict=True) if name in known}
+    return Bars(*map(cut, (bars.close, bars.open, bars.volume))), Events(delistings=stated)  # type: ignore[arg-type]
 
 
 def _dates(sessions: "pd.DatetimeIndex", settings: Settings) -> "pd.DatetimeIndex":
