@@ -10,7 +10,7 @@ import typer
 
 from allocation.errors import AllocationError, FrameError
 from backtest.cli.inputs import Files, Inputs, Settings, read_inputs
-from backtest.cli.study import Json
+from backtest.cli.study import AllowJump, Json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +65,7 @@ def backtest(
     placebo: Annotated[
         bool, typer.Option("--placebo", help="Shuffle the signal a hundred times, and show what such chance gives.")
     ] = False,
+    allow_jump: AllowJump = None,
     as_json: Json = False,
 ) -> None:
     """Walk a strategy forward, with and without its signal and beside simple benchmarks, and write a report."""
@@ -92,6 +93,7 @@ def backtest(
         start=start,
         end=end,
         assets=assets,
+        allow_jump=tuple(allow_jump) if allow_jump else None,
     )
     report = _backtested(files, settings)
     _write(report, out)
