@@ -18,6 +18,7 @@ from backtest.statistics.significance import deflated_sharpe
 from backtest.sweeps.sweep import Sweep
 
 MOST_DRAWDOWNS = 5
+OWN = "next session"  # the coefficient that a placebo is compared with
 IC_HEADER = ("", "mean", "95 % interval", "t", "sessions")
 RATIO_HEADER = ("", "value", "95 % interval")
 RATIOS = (  # name among the figures, what a reader calls it, how it is written
@@ -69,7 +70,7 @@ def benchmark_table(results: Sequence[Result]) -> list[tuple[str, ...]]:
     found = [compare_with_benchmark(strategy, other).figures() for other in peers]
     header: list[tuple[str, ...]] = [("", *(other.name for other in peers))]
     return header + [
-        (words, *(signed(each[name], form) + (f" ({_interval(each, name, form)})" if sure else "") for each in found))
+        (words, *(signed(each[name], form) + (f"\n{_interval(each, name, form)}" if sure else "") for each in found))
         for name, words, form, sure in BENCHMARK_FIGURES
     ]
 
@@ -117,7 +118,9 @@ def evidence_rows(
     else:
         rows.extend(_sweep_evidence(strategy, tried))
     if placebo is not None:
-        rows.append(("Placebo", _chance(placebo, [each for each in coefficients if each.name == "next session"])))
+        own = [f"; the signal's own is {signed(each.mean, '+z.4f')}" for each in coefficients if each.name == OWN]
+        ends = " and ".join(signed(end, "+z.4f") for end in placebo.interval)
+        rows.append(("Placebo", f"rank IC of {len(placebo.means)} shuffled signals: 95 % between {ends}{''.join(own)}"))
     return rows
 
 
@@ -130,12 +133,6 @@ def trading_rows(strategy: Result, capacity: float | None) -> Iterator[tuple[str
     yield "Turnover", f"{turnover:.1f}x NAV a year, bought plus sold, at a cost of {cost:.0f} bp of NAV a year"
     if capacity is not None:
         yield "Capacity", f"{capacity:,.0f}: {MEANING}"
-
-
-def _chance(placebo: Placebo, own: Sequence[InformationCoefficient]) -> str:
-    low, high = placebo.interval
-    said = f"rank IC of {len(placebo.means)} shuffled signals: 95 % between {signed(low, '+z.4f')} and "
-    return said + signed(high, "+z.4f") + "".join(f"; the signal's own is {signed(each.mean, '+z.4f')}" for each in own)
 
 
 def _tried_evidence(tried: int, deflated: float) -> Iterator[tuple[str, str]]:

@@ -101,7 +101,7 @@ def test_the_strategy_is_judged_by_its_sharpe_ratio():
 
 def test_the_twin_stands_beside_it_where_there_is_one():
     mine, twin = book(0.001), book(0.0005, "twin")
-    assert strategy_lead(mine, twin).endswith(f"Without the news it is {twin.sharpe:.2f}.")
+    assert strategy_lead(mine, twin).endswith(f"Without the news the Sharpe ratio is {twin.sharpe:.2f}.")
     assert "Without the news" not in strategy_lead(mine)
 
 

@@ -174,8 +174,9 @@ def test_each_benchmark_has_its_column(page: Page) -> None:
     texts = [text for text in page.texts if text]
     for name, words, form, sure in BENCHMARK_FIGURES:
         ends = [f"{found[f'{name}_{end}']:{form}}" for end in ("low", "high") if sure]
-        cell = f"{found[name]:{form}}" + (f" ({' to '.join(ends)})" if sure else "")
-        assert texts[texts.index(words) + 1] == cell.replace("-", MINUS)
+        cells = [f"{found[name]:{form}}", *([" to ".join(ends)] if sure else [])]
+        after = texts.index(words) + 1
+        assert texts[after : after + len(cells)] == [cell.replace("-", MINUS) for cell in cells]
 
 
 def test_a_capacity_that_is_known_is_told(tmp_path: Path) -> None:
