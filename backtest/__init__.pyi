@@ -16,7 +16,10 @@ from backtest.result.attribution import Attribution as Attribution
 from backtest.result.attribution import attribute as attribute
 from backtest.result.benchmark import BenchmarkComparison as BenchmarkComparison
 from backtest.result.benchmark import compare_with_benchmark as compare_with_benchmark
+from backtest.result.benchmark_file import read_benchmark as read_benchmark
 from backtest.result.capacity import capacity as capacity
+from backtest.result.cost_sensitivity import CostSensitivity as CostSensitivity
+from backtest.result.cost_sensitivity import cost_sensitivity as cost_sensitivity
 from backtest.result.drawdowns import drawdown_table as drawdown_table
 from backtest.result.files import load_result as load_result
 from backtest.result.files import save_result as save_result

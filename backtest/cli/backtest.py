@@ -221,6 +221,12 @@ def figures_json(report: "Report", indent: int | None = None) -> str:
         own["news"] = report.news.figures()
     if report.coverage is not None:
         own["coverage"] = asdict(report.coverage)
+    own["cost_sensitivity"] = {
+        "by_basis_points": {f"{cost:g}": row for cost, row in report.costs.table.to_dict("index").items()},
+        "break_even": report.costs.break_even,
+        "active_break_even": report.costs.active_break_even,
+    }
+    own["tried"] = report.tried
     own |= {"warnings": report.warnings} if report.warnings else {}
     figures = {mine.name: own} | {other.name: {**other.figures(), "notes": other.notes} for other in others}
     return json_text(figures, indent=indent)

@@ -11,6 +11,7 @@ from backtest.report.signal_notes import Coverage, coverage_of
 from backtest.report.tables import evidence_rows, trading_rows
 from backtest.result.attribution import Attribution
 from backtest.result.benchmark import BenchmarkComparison, compare_with_benchmark
+from backtest.result.cost_sensitivity import CostSensitivity, cost_sensitivity
 from backtest.result.result import Result
 from backtest.signal_study.information_coefficient import InformationCoefficient, Placebo
 from backtest.sweeps.sweep import Sweep
@@ -59,6 +60,11 @@ class Report:
         """How much of what was traded has a signal; None where there is no signal."""
         return None if self.signal is None else coverage_of(self.signal, self.strategy)
 
+    @cached_property
+    def costs(self) -> CostSensitivity:
+        """What other trading costs would leave of the strategy, and of what the news added."""
+        return cost_sensitivity(self.strategy, benchmark=self.twin)
+
     @property
     def lead(self) -> list[str]:
         """What the news added, where that is known, then what the strategy earned."""
@@ -76,7 +82,7 @@ class Report:
         tried = self.sweep if self.sweep is not None else self.tried
         rows = evidence_rows(self.strategy, self.placebo, tried, self.coefficients)
         covered = [] if self.coverage is None else [("Coverage", str(self.coverage))]
-        return [*rows, *covered, *trading_rows(self.strategy, self.capacity)]
+        return [*rows, *covered, *trading_rows(self.strategy, self.costs, self.capacity)]
 
     @property
     def notes(self) -> list[tuple[str, list[str]]]:

@@ -1,5 +1,6 @@
 """The tables of a report: figures, benchmarks, evidence, months and drawdowns as rows of text."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from backtest.report.headlines import Headline, Headlines
 from backtest.result.attribution import Attribution
 from backtest.result.benchmark import compare_with_benchmark
 from backtest.result.capacity import MEANING
+from backtest.result.cost_sensitivity import CostSensitivity
 from backtest.result.drawdowns import drawdown_table
 from backtest.result.result import Result, figures_row
 from backtest.signal_study.information_coefficient import InformationCoefficient, Placebo
@@ -38,6 +40,11 @@ BENCHMARK_FIGURES = (  # name among the figures, what a reader calls it, how it 
     ("beta", "Beta", ".2f", True),
     ("alpha", "Alpha a year", "+z.1%", True),
     ("alpha_t", "t of alpha", "z.1f", False),
+)
+COST_FIGURES = (
+    ("annual_return", "return a year", "+z.1%", 1.0),
+    ("sharpe", "Sharpe ratio at that cost", "z.2f", 1.0),
+    ("active_return", "added by the news, bp a year", "+z.0f", 1e4),
 )
 ATTRIBUTION_HEADER = ("source", "mean a year", "t")
 BLOCKS = 10  # of the probability of overfitting; two sessions each are the fewest
@@ -124,8 +131,8 @@ def evidence_rows(
     return rows
 
 
-def trading_rows(strategy: Result, capacity: float | None) -> Iterator[tuple[str, str]]:
-    """What trading the strategy takes, and what other costs would leave of it: (name, words)."""
+def trading_rows(strategy: Result, costs: CostSensitivity, capacity: float | None) -> Iterator[tuple[str, str]]:
+    """What trading the strategy takes, and how much it may cost: (name, words)."""
     if not len(strategy.trades):
         yield "Turnover", "none: nothing was traded"
         return
@@ -133,6 +140,25 @@ def trading_rows(strategy: Result, capacity: float | None) -> Iterator[tuple[str
     yield "Turnover", f"{turnover:.1f}x NAV a year, bought plus sold, at a cost of {cost:.0f} bp of NAV a year"
     if capacity is not None:
         yield "Capacity", f"{capacity:,.0f}: {MEANING}"
+    free = "none: it loses even free of costs"
+    words = f"{costs.break_even:.0f} bp of the traded value" if costs.break_even > 0.0 else free
+    if "active_return" not in costs.table:
+        yield "Break-even cost", words
+    elif math.isnan(costs.active_break_even):
+        yield "Break-even cost", f"{words}; of the news none: no more is traded than without them"
+    elif costs.active_break_even == 0.0:
+        yield "Break-even cost", f"{words}; of the news none: they add nothing even free of costs"
+    else:
+        yield "Break-even cost", f"{words}; of what the news added {costs.active_break_even:.0f} bp"
+
+
+def cost_table(costs: CostSensitivity) -> list[tuple[str, ...]]:
+    """Return and Sharpe ratio at other trading costs: a header, then a row per figure, a column per cost."""
+    rows: list[tuple[str, ...]] = [("", *(f"{cost:g} bp" for cost in costs.table.index))]
+    for name, words, form, scale in COST_FIGURES:
+        if name in costs.table:
+            rows.append((words, *(signed(scale * value, form) for value in costs.table[name])))
+    return rows
 
 
 def _tried_evidence(tried: int, deflated: float) -> Iterator[tuple[str, str]]:

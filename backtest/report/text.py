@@ -4,7 +4,9 @@ from textwrap import fill
 
 from backtest.report.charts import MINUS
 from backtest.report.report import Report, span
+from backtest.report.tables import cost_table
 from backtest.result.result import comparison
+from newsfolio.shared.text_table import text_table
 
 WIDTH = 100
 
@@ -14,6 +16,11 @@ def report_text(report: Report) -> str:
     parts = [fill(f"warning: {sentence}", WIDTH) for sentence in report.warnings]
     parts += [fill(sentence, WIDTH) for sentence in report.lead]
     parts += ["", span(report.strategy), comparison(report.results), "", *_evidence(report)]
+    parts += [
+        "",
+        "the same trades at other costs, basis points of the traded value",
+        text_table(cost_table(report.costs)),
+    ]
     parts += [text for each in (report.attribution, report.placebo) if each is not None for text in ("", str(each))]
     notes = [fill(f"note: {note}", WIDTH) for note in report.strategy.notes]
     return "\n".join([*parts, *(["", *notes] if notes else [])]).replace(MINUS, "-")
