@@ -5,10 +5,11 @@ from allocation.policies.wrappers import OnDrift as OnDrift
 from allocation.policies.wrappers import Rolling as Rolling
 from allocation.policies.wrappers import WarmUp as WarmUp
 from allocation.schedule import rebalance_dates as rebalance_dates
+from backtest.engine.corporate_actions import Delisting as Delisting
 from backtest.engine.corporate_actions import Events as Events
-from backtest.engine.run_backtest import run as run
+from backtest.engine.evaluate import run as run
+from backtest.engine.market import vwap_proxy as vwap_proxy
 from backtest.engine.simulate import simulate as simulate
-from backtest.engine.typical_price import vwap_proxy as vwap_proxy
 from backtest.engine.walk import walk_forward as walk_forward
 from backtest.report.page import write_report as write_report
 from backtest.report.report import Report as Report

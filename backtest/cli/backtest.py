@@ -173,7 +173,7 @@ def _capacity(mine: "Result", inputs: Inputs) -> tuple[float | None, str | None]
 
 def _run(name: str, policy: "Policy", inputs: Inputs, settings: Settings, signal: "pd.DataFrame | None") -> "Result":
     from allocation.execution.costs import Costs
-    from backtest.engine.run_backtest import run
+    from backtest.engine.evaluate import run
 
     return run(
         policy,

@@ -11,7 +11,8 @@ from allocation.frames import align, sessions_of
 from allocation.policies.call import call_policy
 from allocation.view import Policy, View
 from backtest.engine.corporate_actions import UNEVENTFUL, Events
-from backtest.engine.replay import Ledger, MarketArrays
+from backtest.engine.market import MarketArrays
+from backtest.engine.replay import AccountReplay
 from newsfolio.shared.arrays import FloatArray
 
 
@@ -22,7 +23,7 @@ def walk_forward(
     dates: pd.DatetimeIndex,
     *,
     opens: pd.DataFrame | None = None,
-    costs: Costs = FREE,
+    costs: Costs | float = FREE,
     cash: float = 1_000_000.0,
     rules: Rules = CASH_ACCOUNT,
     events: Events = UNEVENTFUL,
@@ -43,22 +44,37 @@ def walk_forward(
         PolicyError: the policy returned something that is not a row of weights.
         AllocationError: what the policy itself raised, with the date in front.
     """
-    prices, signal = align(prices, _blank_like(prices) if signal is None else signal)
+    return walk(
+        policy, prices, signal, dates, opens=opens, costs=Costs.of(costs), cash=cash, rules=rules, events=events,
+        progress=progress,
+    )[0]  # fmt: skip
+
+
+def walk(
+    policy: Policy,
+    prices: pd.DataFrame,
+    signal: pd.DataFrame | None,
+    dates: pd.DatetimeIndex,
+    *,
+    opens: pd.DataFrame | None,
+    costs: Costs,
+    cash: float,
+    rules: Rules,
+    events: Events,
+    progress: bool,
+) -> tuple[pd.DataFrame, AccountReplay]:
+    """Return the targets of walk_forward, and the account that the policy was shown, as of the last decision."""
+    prices, signal = align(prices, prices * np.nan if signal is None else signal)
     steps = _positions(sessions_of(prices), dates)
-    ledger = Ledger.start(MarketArrays.of(prices, opens, costs, events), costs, rules, cash, steps[0])
+    replay = AccountReplay.start(MarketArrays.of(prices, opens, costs, events), costs, rules, cash, steps[0])
     past = _Past(prices, signal)
     rows: list[FloatArray] = []
     for step in tqdm(steps, desc="walking forward", unit="date", disable=None if progress else True):
-        for _ in ledger.advance(step):
-            pass  # the walk needs the book, not how it came about
-        targets = call_policy(policy, past.view(step, pd.Series(ledger.weights(), index=prices.columns))).to_numpy()
-        ledger.order(targets)
+        replay.advance(step)
+        targets = call_policy(policy, past.view(step, pd.Series(replay.weights(), index=prices.columns))).to_numpy()
+        replay.order(targets)
         rows.append(targets)
-    return pd.DataFrame(np.asarray(rows), index=prices.index[steps], columns=prices.columns)
-
-
-def _blank_like(prices: pd.DataFrame) -> pd.DataFrame:
-    return pd.DataFrame(np.nan, index=prices.index, columns=prices.columns)
+    return pd.DataFrame(np.asarray(rows), index=prices.index[steps], columns=prices.columns), replay
 
 
 def _positions(sessions: pd.DatetimeIndex, dates: pd.DatetimeIndex) -> list[int]:

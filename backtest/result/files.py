@@ -15,7 +15,7 @@ FRAMES = ("weights", "trades", "targets")
 
 
 def save_result(result: Result, folder: str | Path) -> Path:
-    """Write `result` to `folder`: nav, flows, weights, trades and targets as Parquet, the rest as result.json.
+    """Write `result` to `folder`: nav, flows, weights, trades, targets and closes as Parquet, the rest as result.json.
 
     An older result there is replaced as a whole; a crash leaves it as it was, or at worst under a name that
     begins with a dot beside it.
@@ -54,10 +54,18 @@ def load_result(folder: str | Path) -> Result:
         nav = pd.read_parquet(folder / "nav.parquet")["nav"]
         weights, trades, targets = (pd.read_parquet(folder / f"{name}.parquet") for name in FRAMES)
         flows = pd.read_parquet(folder / "flows.parquet") if stored["has_flows"] else None
+        closes = pd.read_parquet(folder / "closes.parquet") if stored.get("has_closes") else None
         return Result(
-            str(stored["name"]), nav, weights, trades, targets, tuple(map(str, stored["notes"])), flows,
-            stored["sessions_in_year"],
-        )  # fmt: skip
+            name=str(stored["name"]),
+            nav=nav,
+            weights=weights,
+            trades=trades,
+            targets=targets,
+            notes=tuple(map(str, stored["notes"])),
+            flows=flows,
+            sessions_in_year=stored["sessions_in_year"],
+            closes=closes,
+        )
     except (KeyError, TypeError, OSError, ValueError) as error:
         if isinstance(error, SourceError):
             raise
@@ -70,11 +78,14 @@ def _write(result: Result, folder: Path) -> None:
         frame.to_parquet(folder / f"{name}.parquet")
     if result.flows is not None:
         result.flows.to_parquet(folder / "flows.parquet")
+    if result.closes is not None:
+        result.closes.to_parquet(folder / "closes.parquet")
     stored = {
         "format": FORMAT,
         "name": result.name,
         "notes": list(result.notes),
         "has_flows": result.flows is not None,
+        "has_closes": result.closes is not None,
         "sessions_in_year": result.sessions_in_year,
         "figures": {name: value if value == value else None for name, value in result.figures().items()},
     }

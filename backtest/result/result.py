@@ -4,15 +4,20 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from allocation.errors import FrameError
 from allocation.frames import sessions_of
 from backtest.result import metrics
 from backtest.result.drawdowns import drawdown_table
 from backtest.statistics.significance import Interval, sharpe_interval, sharpe_ratio
 from newsfolio.shared.text_table import text_table
+
+if TYPE_CHECKING:
+    from vectorbt import Portfolio
 
 WEEKDAYS_A_YEAR, DAYS_A_YEAR = 252, 365
 LEVEL, SEED = 0.95, 0  # of intervals, unless asked otherwise
@@ -27,6 +32,7 @@ class Result:
     row per fill (session, asset, shares, price, cost in all; then commission, spread, impact). targets: the rows of
     weights that were decided. notes: in words, whatever did not go as the targets said. flows: money in (+) and
     out (-) per session without a trade: interest, loan, borrow, dividends. sessions_in_year: of the exchange.
+    closes: last known close of each session (sessions × assets).
     """
 
     name: str
@@ -37,6 +43,24 @@ class Result:
     notes: tuple[str, ...] = ()
     flows: pd.DataFrame | None = None
     sessions_in_year: int | None = None
+    closes: pd.DataFrame | None = None
+
+    @cached_property
+    def portfolio(self) -> "Portfolio":
+        """The same account as a vectorbt.Portfolio, built when first touched, for its stats, plots, trades, drawdowns.
+
+        Value, returns, fees (those for trading) and orders are those of this result. Interest, fees for holding and
+        dividends are the price of one unit of a last column, "cash flows", where there are any: one order more.
+
+        Raises:
+            FrameError: the result holds no closes, as those that were saved by an older version.
+        """
+        if self.closes is None:
+            raise FrameError(f"{self.name}: holds no closes to value positions with: run it again")
+        from backtest.result.vectorbt_books import portfolio_of  # takes 2-3 s to load
+
+        flows = pd.Series(0.0, self.nav.index) if self.flows is None else self.flows.sum(axis=1)
+        return portfolio_of(self.trades, self.closes, flows, float(self.nav.iloc[0]), self.sessions_per_year)
 
     @property
     def sessions_per_year(self) -> int:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support import random_prices, random_signal
 
 from allocation import EqualWeight, Grinold, Hold, LedoitWolf, SentimentPolicy
-from backtest import Costs, Events, Impact, rebalance_dates, simulate, simulate_market, walk_forward
+from backtest import Costs, Delisting, Events, Impact, rebalance_dates, simulate, simulate_market, walk_forward
 from nlp import SentimentClassifier, daily_signal, read_headlines, score_headlines
 
 N_SESSIONS = 110
@@ -195,6 +195,32 @@ def test_future_events_volumes_and_opens_move_no_past_nav(seed, cut):
 
     assert len(navs(1.0)) > 5
     assert navs(1.0).to_numpy().tobytes() == navs(1.7).to_numpy().tobytes()
+
+
+@settings(max_examples=25)
+@given(seed=st.integers(0, 10_000), cut=st.integers(36, 100), delisted=st.integers(30, 100), gap=st.booleans())
+def test_prices_after_a_close_move_no_past_weight_beside_a_delisting_either(seed, cut, delisted, gap):
+    """Prices of the delisted asset may end, come back or go on after the cut: what is held before does not know."""
+    prices = random_prices(seed, N_SESSIONS)
+    if gap:
+        prices.iloc[max(delisted - 6, 31) : delisted, 0] = np.nan
+    events = Events(delistings={prices.columns[0]: Delisting(prices.index[delisted], -0.4)})
+    held = {}
+
+    def weights_of(frame):
+        def policy(view):
+            held.setdefault(view.now, []).append(view.held.to_numpy().tobytes())
+            return EqualWeight()(view)
+
+        return walk_forward(policy, frame, None, frame.index[30::5], events=events)
+
+    silent, back = prices.copy(), prices.copy()
+    silent.iloc[cut + 1 :, 0] = np.nan
+    back.iloc[cut + 1 :] = random_prices(seed + 1, N_SESSIONS).iloc[cut + 1 :]
+    walks = [weights_of(frame) for frame in (prices, silent, back)]
+    now = prices.index[cut]
+    assert len({walk.loc[:now].to_numpy().tobytes() for walk in walks}) == 1
+    assert all(len(set(seen)) == 1 for day, seen in held.items() if day <= now)
 
 
 def test_no_costs_and_no_news_is_the_mean_of_the_assets_every_session():

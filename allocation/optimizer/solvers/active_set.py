@@ -1,4 +1,4 @@
-"""A primal-dual active set method: where trading costs, most of what is held stays, and a few steps are exact.
+"""A primal-dual active set method: where most weights stay at bounds or at what is held, a few steps are exact.
 
 Each weight is at a bound, at the kink of a cost (at what is held, say), or free. Given which, weights and multipliers
 follow from linear equations; they in turn say which weights would move, until none does. The first guess and all that
@@ -25,12 +25,11 @@ VIOLATED, DEPENDENT, INFEASIBLE = 1e-12, 1e-8, 1e-11
 
 
 def solve_active_set(program: QuadraticProgram) -> Optimum | None:
-    """Return the optimum, or None where trading is free or the method does not converge."""
-    with np.errstate(all="ignore"):  # a guess that led nowhere is noticed by its residuals
-        costs = PiecewiseLinearCost.read(program)
-        if costs is None or not program.r.size or not costs.charges_every_weight(program.r):
-            return None
-        return refine_active_set(program, costs, costs.start(), np.zeros(len(program.coupling_limit)), MAX_STEPS)
+    """Return the optimum, or None where the method does not converge."""
+    costs = PiecewiseLinearCost.read(program)
+    if costs is None:
+        return None
+    return refine_active_set(program, costs, costs.start(), np.zeros(len(program.coupling_limit)), MAX_STEPS)
 
 
 def refine_active_set(
@@ -38,7 +37,7 @@ def refine_active_set(
 ) -> Optimum | None:
     """Return the optimum found from weights `w` and multipliers `y`; None where the method does not converge."""
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):  # a guess that led nowhere is noticed by its residuals
             return _Search(program, costs, w, y).run(max_steps)
     except np.linalg.LinAlgError:
         return None

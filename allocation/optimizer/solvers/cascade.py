@@ -100,8 +100,9 @@ def solve(forms: SolverForms, data: ConeData) -> Solution:
 
 
 def _active_set(forms: SolverForms, data: ConeData) -> Solution | None:
+    """The active set's optimum, where it is likely to find one: trading costs, or a step of PIQP is dense."""
     form = forms.form
-    if form is None or not form.costs(data).any():
+    if form is None or not (form.costs(data).any() or forms.elimination.is_dense):
         return None
     return _restored(form, data, solve_active_set(form.program(data)), "active set")
 

@@ -78,13 +78,10 @@ class PiecewiseLinearCost:
             sorted_kinks=sorted_kinks if order is None else np.take_along_axis(sorted_kinks, order, axis=0),
         )
 
-    def charges_every_weight(self, price: FloatArray) -> bool:
-        """Whether each weight has a kink at which something is paid, at these prices of the epigraph variables."""
-        return bool((price >= 0).all() and (total(price * (self.high - self.low)) > 0).all())
-
     def start(self) -> FloatArray:
-        """The lowest kink of each weight, within its bounds."""
-        return np.asarray(np.minimum(np.maximum(self.sorted_kinks[0], self.lower), self.upper))
+        """The lowest kink of each weight, or zero where it has none, within its bounds."""
+        lowest = self.sorted_kinks[0] if len(self.sorted_kinks) else np.zeros(len(self.lower))
+        return np.asarray(np.minimum(np.maximum(np.where(np.isfinite(lowest), lowest, 0.0), self.lower), self.upper))
 
     def epigraph(self, w: FloatArray) -> FloatArray:
         """The epigraph variables at these weights."""

@@ -1,7 +1,5 @@
 """What simulate() refuses, counts and notes; its arithmetic is proved in test_contracts/test_ledger.py."""
 
-import importlib
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +9,7 @@ from support import random_prices
 
 from allocation import AllocationError, FrameError, MissingPriceError
 from allocation.execution.costs import FREE
-from backtest import Costs, Events, Impact, Rules, simulate, vwap_proxy
+from backtest import Costs, Delisting, Events, Impact, Rules, simulate, vwap_proxy
 
 PRICES = random_prices(1, 40)
 DAYS = PRICES.index
@@ -247,13 +245,6 @@ def test_a_ruined_portfolio_is_refused():
         simulate(prices, targets({0: [-0.5, 0.0, 0.0, 0.0]}))
 
 
-def test_an_order_that_vectorbt_would_cut_is_an_error(monkeypatch):
-    """Without the loan that the ledger plans with, vectorbt buys what its cash allows and logs that as filled."""
-    monkeypatch.setattr(importlib.import_module("backtest.engine.simulate"), "_to_lend", lambda *_: 0.0)
-    with pytest.raises(FrameError, match=r"vectorbt left [\d.]+ of [\d.]+ shares unfilled of CCC at 2021-01-05"):
-        simulate(PRICES, QUARTERS * 1.8, FREE, rules=Rules(leverage=2.0))
-
-
 def test_leverage_is_reached_and_paid_for():
     """Twice the capital in one asset that stands still for a year: the loan costs 5 % of the other half."""
     days = pd.DatetimeIndex(["2021-01-04", "2021-01-05", "2022-01-05"])
@@ -300,10 +291,45 @@ def test_a_delisted_position_is_paid_out_once(value):
     shares = 0.25e6 / prices["AAA"].iloc[1]
     received = shares * prices["AAA"].iloc[19] * (1 + value)
     np.testing.assert_allclose(result.nav.iloc[20:], rest.iloc[20:] - 0.25e6 + received, rtol=1e-12)
-    assert result.notes == ("1 positions closed at their delisting",)
+    assert result.notes == (
+        "1 positions closed at their delisting",
+        f"delisting of AAA: no date was stated, {DAYS[20].date()}, the session after its last price, is taken",
+    )
+    dated = simulate(
+        prices, targets({0: [0.25] * 4}), FREE, events=Events(delistings={"AAA": Delisting(DAYS[20], value)})
+    )
+    assert dated.nav.equals(result.nav)
+    assert dated.notes == ("1 positions closed at their delisting",)
     last = result.trades.iloc[-1]
     assert (last["asset"], last["cost"]) == ("AAA", 0.0)
     assert last["price"] == pytest.approx(prices["AAA"].iloc[19] * (1 + value))
+
+
+def test_a_stated_delisting_holds_whatever_prices_follow():
+    """Prices after it neither move what was received nor are traded at; a gap before it closes nothing."""
+    events = Events.of_table(pd.DataFrame({"asset": ["AAA"], "date": ["2021-01-30"], "return": [-0.5]}))
+    weights = targets({0: [0.25] * 4, 25: [0.25] * 4})
+    quoted = without("AAA", [10, 11])  # 2021-01-30 is a Saturday: the Monday after is row 20
+    result = simulate(quoted, weights, FREE, events=events)
+    assert result.weights["AAA"].iloc[11] > 0.2
+    assert (result.weights["AAA"].iloc[20:] == 0.0).all()
+    assert f"AAA has prices on and after its delisting of {DAYS[20].date()}: no order is filled at them" in result.notes
+    assert "1 targets not filled: the asset had no price in the fill session" in result.notes
+    ended = simulate(quoted.where((quoted.index < DAYS[20])[:, None] | (quoted.columns != "AAA")), weights, FREE,
+                     events=events)  # fmt: skip
+    assert result.nav.equals(ended.nav)
+
+
+@pytest.mark.parametrize(("row", "message"), [
+    ({"asset": ["A"], "date": ["2021-01-30"]}, "delistings lacks the column 'return': give asset, date and return"),
+    ({"asset": ["A"], "date": ["soon"], "return": [0.0]}, "delistings: A has the date soon and the return 0"),
+    ({"asset": ["A"], "date": ["2021-01-30"], "return": ["all"]}, "A has the date 2021-01-30 and the return all: give"),
+    ({"asset": ["A"] * 2, "date": ["2021-01-30"] * 2, "return": [0.0] * 2}, "duplicate entry for A: keep one"),
+    ({"asset": ["A"], "date": ["2021-01-30"], "return": [-30]}, "delistings: -30 for A is no return"),
+])  # fmt: skip
+def test_a_table_of_delistings_without_a_meaning_is_refused(row, message):
+    with pytest.raises(FrameError, match=message):
+        Events.of_table(pd.DataFrame(row))
 
 
 def test_a_late_listing_is_bought_when_it_trades():

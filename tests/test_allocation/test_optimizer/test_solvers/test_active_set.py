@@ -24,13 +24,12 @@ from allocation import (
     Variance,
 )
 from allocation.optimizer.solvers import cascade as solvers
-from allocation.optimizer.solvers.active_set import solve_active_set
 from allocation.optimizer.solvers.piecewise_linear import PiecewiseLinearCost
 
 DAILY = (ExpectedReturn(), Variance(5.0), LinearCost(0.001))
 
 
-def guessed(program, data):
+def active_set(program, data):
     return solvers._active_set(program.forms, data)
 
 
@@ -41,7 +40,7 @@ def test_what_is_believed_of_any_mix_is_the_optimum_of_a_general_solver(seed, n_
     chosen = (*ALL_TERMS[:2], *(ALL_TERMS[i] for i in sorted({2, *terms})))
     limits = (ALL_RULES[0], *(ALL_RULES[i] for i in sorted(rules)))
     program, data = compiled(chosen, limits, case, n_factors)
-    found = guessed(program, data)
+    found = active_set(program, data)
     if found is not None and found.residuals.worst <= solvers.EXACT:
         other = solvers._clarabel(program.forms, data)
         np.testing.assert_allclose(program.weights(found), program.weights(other), atol=3e-6)
@@ -59,7 +58,7 @@ def test_where_trading_costs_the_optimum_is_found(seed, shape, size):
     case, outer = problem(seed, *shape), daily(*shape)
     program = outer._program(shape[1])
     data = program.cone_program.apply(outer.numbers(size * case.mu, case.risk, case.held, 0.0))
-    found = guessed(program, data)
+    found = active_set(program, data)
     assert found is not None
     assert found.residuals.worst < solvers.EXACT
     w = program.weights(found)
@@ -78,7 +77,7 @@ def test_most_of_what_is_costly_to_trade_settles():
     for seed in range(40):
         case = problem(seed, 40, 5)
         data = program.cone_program.apply(outer.numbers(case.mu, case.risk, case.held, 0.0))
-        found = guessed(program, data)
+        found = active_set(program, data)
         settled += found is not None and found.residuals.worst <= solvers.EXACT
     assert settled >= 25
 
@@ -97,7 +96,7 @@ def test_what_drifted_beyond_a_limit_pays_until_something_goes(seed, n_assets, d
     mu = size * case.mu + 5.0 * case.risk.times(held)
     program = outer._program(3)
     data = program.cone_program.apply(outer.numbers(mu, case.risk, held, 0.0))
-    found = guessed(program, data)
+    found = active_set(program, data)
     assert found is not None
     assert found.residuals.worst < solvers.EXACT
     w = program.weights(found)
@@ -133,12 +132,31 @@ def test_no_bits_come_from_what_was_solved_before():
     pd.testing.assert_series_equal(used.weights(case.mu, case.risk, case.held), fresh, check_exact=True)
 
 
-def test_where_trading_is_free_nothing_is_guessed():
+def test_where_trading_is_free_and_factors_are_few_it_is_not_tried():
     case = problem(1)
     outer = MeanVariance(case.assets, DAILY[:2], (LongOnly(), MaxTurnover(0.5)))
     program = outer._program(3)
     data = program.cone_program.apply(outer.numbers(case.mu, case.risk, case.held, 0.0))
-    assert solve_active_set(program.forms.form.program(data)) is None
+    assert solvers._active_set(program.forms, data) is None
+
+
+@pytest.mark.parametrize(
+    "rules", [(LongOnly(), MaxWeight(0.2)), (Box(0.0, 0.1), NetExposure(1.0, 1.0), MaxTurnover(0.3))]
+)
+def test_with_many_factors_free_trading_is_solved_too(rules):
+    """There a step of an interior point method is dense; bounds alone have no kinks to start from."""
+    outer, solved = MeanVariance(problem(0, 30).assets, DAILY[:2], rules), 0
+    program = outer._program(30)
+    for seed in range(10):
+        case = problem(seed, 30, 30)
+        held = np.minimum(case.held, 0.1)
+        data = program.cone_program.apply(outer.numbers(case.mu, case.risk, held / held.sum(), 0.0))
+        found, other = active_set(program, data), solvers._clarabel(program.forms, data)
+        solved += found is not None
+        if found is not None:
+            assert found.residuals.worst < solvers.EXACT
+            np.testing.assert_allclose(program.weights(found), program.weights(other), atol=1e-6)
+    assert solved >= 5
 
 
 def test_a_portfolio_that_needs_no_change_is_kept_to_the_last_bit():
@@ -173,7 +191,7 @@ def test_costs_that_only_some_assets_have_settle_too():
     program, data = compiled(terms, rules, case, 3)
     idle = program.forms.form.program(data).per_asset.absent
     assert idle.sum() == 9
-    found = guessed(program, data)
+    found = active_set(program, data)
     assert found is not None
     assert found.residuals.worst < solvers.EXACT
     other = solvers._clarabel(program.forms, data)

@@ -1,0 +1,137 @@
+"""evaluate(): the Result that follows from an account's trades, with vectorbt's books; and run(), all of it at once."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from allocation.data.load import Bars
+from allocation.errors import FrameError, MissingPriceError
+from allocation.execution.book import CASH_ACCOUNT, Rules, market_value
+from allocation.execution.costs import Costs, Flows
+from allocation.frames import sessions_of
+from allocation.schedule import sessions_a_year
+from allocation.view import Policy
+from backtest.engine.corporate_actions import UNEVENTFUL, Events
+from backtest.engine.replay import AccountReplay
+from backtest.engine.trade_log import TradeLog, trade_log_of
+from backtest.engine.walk import walk
+from backtest.result.result import Result
+from newsfolio.shared.arrays import FloatArray
+
+FULL = 1.0 + 1e-6  # weights that sum to one, and a solver's dust
+ROUNDING = 1e-9  # of the starting cash: a position worth less is what selling all of it left
+
+
+def run(
+    policy: Policy,
+    bars: Bars,
+    signal: pd.DataFrame | None,
+    dates: pd.DatetimeIndex,
+    *,
+    costs: Costs | float | None = None,
+    name: str = "portfolio",
+    progress: bool = False,
+    cash: float = 1_000_000.0,
+    rules: Rules = CASH_ACCOUNT,
+    events: Events = UNEVENTFUL,
+    calendar: str | None = None,
+) -> Result:
+    """Return the Result of asking `policy` at the close of each of `dates`.
+
+    Orders are filled in the session after, at `bars.open` where known, else at the close. The result is made of the
+    very fills that the policy was shown. See walk_forward and simulate for what the arguments mean and what is raised.
+    """
+    targets, replay = walk(
+        policy, bars.close, signal, dates, opens=bars.open, costs=Costs.of(costs), cash=cash, rules=rules,
+        events=events, progress=progress,
+    )  # fmt: skip
+    check_leverage(targets, rules)
+    return evaluate(replay, targets.dropna(how="all"), bars.close, cash=cash, name=name, calendar=calendar)
+
+
+def check_leverage(weights: pd.DataFrame, rules: Rules) -> None:
+    """Refuse targets that would borrow more than the rules allow."""
+    total = weights.sum(axis=1)
+    if (total > rules.leverage * FULL).any():
+        worst = int(total.argmax())
+        raise FrameError(
+            f"weights sum to {total.iloc[worst]:.6g} at {weights.index[worst].date()}: more than {rules.leverage:g} "
+            "would borrow cash that is not allowed; scale the row down, or pass rules=Rules(leverage=...)"
+        )
+
+
+def evaluate(
+    replay: AccountReplay, targets: pd.DataFrame, prices: pd.DataFrame, *, cash: float, name: str, calendar: str | None
+) -> Result:
+    """Return the Result of an account that started with `cash` and was ordered the rows of `targets`.
+
+    Raises:
+        FrameError: all capital is lost.
+        MissingPriceError: a position outlives its prices and no delisting is stated.
+    """
+    log, market = trade_log_of(replay), replay.market
+    sessions = market.sessions
+    start = int(sessions.get_indexer(targets.index[:1])[0]) if len(targets) else 0
+    shares = log.shares(start, len(sessions))
+    stranded = prices[market.assets].iloc[-1].isna() & (np.abs(shares[-1] * market.closes[-1]) > ROUNDING * cash)
+    if stranded.any():  # it would stay frozen at its last value for ever
+        asset = stranded.index[stranded][0]
+        last = sessions_of(prices[asset].dropna())[-1]
+        raise MissingPriceError(
+            f"{asset} is still held at the end, but its prices end on {last.date()}: "
+            "set its target to 0 before that, or state what holders received: events=Events(delistings=...)"
+        )
+    held = market_value(shares, market.closes[start:])
+    flows = pd.DataFrame(log.flows[start:], sessions[start:], list(Flows._fields))
+    money = _cash(log, held, cash, sessions, market.assets)[start:] + flows.to_numpy().sum(axis=1).cumsum()
+    nav = pd.Series(money + held.sum(axis=1), sessions[start:], name="nav")
+    if (nav <= 0).any():  # no weight has a meaning, and no broker would have let the positions stand
+        ruin = int((nav <= 0).argmax())
+        raise FrameError(
+            f"the portfolio is worth {nav.iloc[ruin]:,.0f} at {nav.index[ruin].date()}: losses on shorts exceed all "
+            "capital; use smaller positions"
+        )
+    return Result(
+        name=name,
+        nav=nav,
+        weights=pd.DataFrame(held / nav.to_numpy()[:, None], nav.index, market.assets, copy=False),
+        trades=_trades(log, sessions, market.assets),
+        targets=targets,
+        notes=(*log.notes(sessions), *market.notes),
+        flows=flows,
+        sessions_in_year=None if calendar is None else sessions_a_year(sessions, calendar),
+        closes=pd.DataFrame(market.closes[start:], nav.index, market.assets, copy=False),
+    )
+
+
+def _cash(log: TradeLog, held: FloatArray, cash: float, sessions: pd.DatetimeIndex, assets: pd.Index) -> FloatArray:
+    """Cash after each session, interest and dividends aside, as vectorbt keeps it.
+
+    vectorbt knows no loans, interest or dividends and cuts orders that are short of cash: it is lent money for as long
+    as it fills, 0 in a long-only account that never needs any.
+    """
+    if not len(log.rows):
+        return np.full(len(sessions), cash)
+    from backtest.result.vectorbt_books import Orders, fill_orders, money_spent
+
+    least = float((cash - np.cumsum(log.spent)).min())
+    borrowing = least < -ROUNDING * cash or bool((log.held < 0).any())
+    lent = 2.0 * float(np.abs(held).sum(axis=1).max()) + max(0.0, -least) if borrowing else 0.0
+    orders = Orders(log.traded, log.prices, log.cost, sessions[log.rows], assets)
+    spent = money_spent(fill_orders(orders, cash + lent), orders)
+    after = cash - np.cumsum(np.concatenate([[0.0], spent]))
+    return np.asarray(after[np.searchsorted(log.rows, np.arange(len(sessions)), side="right")])
+
+
+def _trades(log: TradeLog, sessions: pd.DatetimeIndex, assets: pd.Index) -> pd.DataFrame:
+    """One row per fill, by session and asset, with its cost in all and by kind."""
+    filled = log.traded != 0.0
+    these: Any = slice(None) if filled.all() else filled.ravel()  # a slice copies nothing
+    columns: dict[str, Any] = {
+        "session": sessions[log.rows].repeat(filled.sum(axis=1)),
+        "asset": assets.take(np.broadcast_to(np.arange(len(assets)), filled.shape)[filled]),
+    }
+    numbers = {"shares": log.traded, "price": log.prices, "cost": log.cost, **log.cost_by_kind._asdict()}
+    columns |= {name: values.ravel()[these] for name, values in numbers.items()}
+    return pd.DataFrame(columns, copy=False)
