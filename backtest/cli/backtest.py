@@ -46,7 +46,9 @@ def backtest(
     ] = None,
     delistings: Annotated[
         Path | None,
-        typer.Option(help="Table with asset, date (its last session) and return (from the last price; -1: nothing)."),
+        typer.Option(
+            help="Table with asset, date (when holders are paid) and return (from the last price; -1: nothing)."
+        ),
     ] = None,
     start: Annotated[str | None, typer.Option(help="First session of the prices to use, YYYY-MM-DD.")] = None,
     end: Annotated[str | None, typer.Option(help="Last session of the prices to use, YYYY-MM-DD.")] = None,

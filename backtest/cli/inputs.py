@@ -118,7 +118,8 @@ def read_inputs(files: Files, settings: Settings) -> Inputs:
 def _bars(files: Files, settings: Settings) -> "tuple[Bars, Events]":
     """The prices of the sessions and assets that were asked for, and the delistings among them."""
     from allocation.data.load import load_prices
-    from backtest.engine.corporate_actions import UNEVENTFUL
+    from backtest.engine.corporate_actions import UNEVENTFUL, Events
+    from newsfolio.shared.tables import read_table
 
     if settings.fill not in ("open", "close"):
         raise AllocationError(f"fill {settings.fill!r} is not known: use open or close")
@@ -130,7 +131,12 @@ def _bars(files: Files, settings: Settings) -> "tuple[Bars, Events]":
         bars = replace(bars, open=None)
     elif bars.open is None:
         raise SourceError(f"{where}: has no open prices to fill at: add a column open, or pass --fill close")
-    return (bars, UNEVENTFUL) if files.delistings is None else _delisted(bars, files.delistings)
+    if files.delistings is None:
+        return bars, UNEVENTFUL
+    table, _ = read_table(files.delistings, SourceError)
+    if "asset" in table.columns:  # a table of all that were ever delisted serves any prices
+        table = table[table["asset"].astype(str).isin(bars.close.columns)]
+    return bars, Events.of_table(table)
 
 
 def _of_assets(bars: "Bars", asked: str, where: str) -> "Bars":
@@ -146,37 +152,6 @@ def _of_assets(bars: "Bars", asked: str, where: str) -> "Bars":
         )
     kept = list(dict.fromkeys(wanted))
     return Bars(*(None if each is None else each[kept] for each in (bars.close, bars.open, bars.volume)))  # type: ignore[arg-type]
-
-
-def _delisted(bars: "Bars", path: Path) -> "tuple[Bars, Events]":
-    """The bars without prices after each delisting, and what holders received; assets without prices are left out."""
-    from allocation.data.load import Bars
-    from allocation.data.wide import parse_dates
-    from backtest.engine.corporate_actions import Events
-    from newsfolio.shared.tables import need_columns, read_table
-
-    table, where = read_table(path, SourceError)
-    need_columns(table, ("asset", "date", "return"), where, SourceError)
-    if table["asset"].duplicated().any():
-        twice = table.loc[table["asset"].duplicated(), "asset"].iloc[0]
-        raise SourceError(f"{where}: {twice} is there twice: an asset is delisted once")
-    try:
-        returns = table["return"].astype(float)
-    except ValueError as error:
-        raise SourceError(f"{where}: return: {error}: give fractions, -1 for nothing, 0 for the last price") from error
-    last = dict(zip(table["asset"].astype(str), parse_dates(table["date"], where), strict=True))
-    known = {name: day for name, day in last.items() if name in bars.close.columns}
-
-    def cut(frame: "pd.DataFrame | None") -> "pd.DataFrame | None":
-        if frame is None:
-            return None
-        frame = frame.copy()
-        for asset, day in known.items():
-            frame.loc[frame.index > day, asset] = float("nan")
-        return frame
-
-    received = {name: value for name, value in zip(last, returns, strict=True) if name in known}
-    return Bars(*map(cut, (bars.close, bars.open, bars.volume))), Events(delistings=received)  # type: ignore[arg-type]
 
 
 def _dates(sessions: "pd.DatetimeIndex", settings: Settings) -> "pd.DatetimeIndex":

@@ -17,6 +17,7 @@ from allocation.data.wide import write_frame
 from allocation.policies.strategy_file import load_policy
 from backtest import Events, compare_with_benchmark, load_result, placebo
 from backtest import run as backtest_of
+from backtest.engine.corporate_actions import Delisting
 from newsfolio.command.app import main
 
 PRICES = random_prices(1, 55).set_axis(pd.bdate_range("2022-09-06", periods=55, name="date"))
@@ -374,19 +375,20 @@ def test_start_end_and_assets_cut_the_prices(folder, capsys):
 
 
 def test_holders_of_a_delisted_asset_receive_what_is_stated(folder, capsys):
-    (folder / "gone.csv").write_text("asset,date,return\nBBB,2022-10-14,-0.5\nZZZ,2022-10-14,-1\n")
+    (folder / "gone.csv").write_text("asset,date,return\nBBB,2022-10-17,-0.5\nZZZ,2022-10-14,-1\n")
+    cut = PRICES.copy()
+    cut.loc["2022-10-17":, "BBB"] = np.nan
+    cut.to_csv(folder / "prices.csv")
     code, out, _ = run(capsys, f"{LINE} --delistings gone.csv --json")
     assert code == 0
-    cut = PRICES.copy()
-    cut.loc["2022-10-15":, "BBB"] = np.nan
-    events = Events(delistings={"BBB": -0.5})
+    events = Events(delistings={"BBB": Delisting(pd.Timestamp("2022-10-17"), -0.5)})
     expected = backtest_of(EqualWeight(), Bars(cut), None, PRICES.index[5::5], events=events, calendar="XNYS")
     assert json.loads(out)["equal weight"]["total_return"] == pytest.approx(expected.total_return, abs=1e-12)
     for content, message in {
         "asset,date\nBBB,2022-10-14\n": "return",
-        "asset,date,return\nBBB,2022-10-14,all\n": "give fractions, -1 for nothing",
-        "asset,date,return\nBBB,soon,0\n": "'soon' is not a date",
-        "asset,date,return\nBBB,2022-10-14,0\nBBB,2022-10-17,0\n": "BBB is there twice",
+        "asset,date,return\nBBB,2022-10-14,all\n": "a fraction such as -0.3",
+        "asset,date,return\nBBB,soon,0\n": "a day such as 2020-03-02",
+        "asset,date,return\nBBB,2022-10-14,0\nBBB,2022-10-17,0\n": "duplicate entry for BBB",
         "asset,date,return\nBBB,2022-10-14,-50\n": "-50 for BBB is no return",
     }.items():
         (folder / "gone.csv").write_text(content)
