@@ -1,4 +1,4 @@
-"""`newsfolio backtest`: walk a strategy forward, with and without its signal and beside simple ones, and report."""
+"""`newsfolio backtest`: walk a strategy forward with and without its signal, compare it with simple ones, report."""
 
 import atexit
 import gc
@@ -69,7 +69,7 @@ def backtest(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Walk a strategy forward, with and without its signal and beside simple benchmarks, and write a report."""
+    """Walk a strategy forward, with and without its signal, compare it with simple benchmarks, and write a report."""
     gc.set_threshold(SELDOM)  # with the next line a tenth of the whole command
     atexit.register(gc.freeze)
     from backtest.report.text import report_text

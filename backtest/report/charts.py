@@ -1,7 +1,7 @@
 """The charts of a report: plotly figures without colours of the page, each with a summary in words.
 
 Colours of text and grid belong to the page's theme and are added in the browser; lines and areas use hues
-that can be told apart on white and on near-black alike.
+that are distinguishable on white and on near-black alike.
 """
 
 import math
@@ -29,9 +29,9 @@ HUES = (
 )  # fmt: skip
 REST, CASH = "#7d8590", "#a9b1ba"
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")  # lines must differ in print without colour
-MOST_ASSETS = 15  # more areas than this cannot be told apart
+MOST_ASSETS = 15  # more areas than this are not distinguishable
 MONTH, HALF_YEAR = 21, 126  # sessions
-COLD, WARM = "#cf7b3a", "#3b82c4"  # losses and gains, told apart by every kind of eye
+COLD, WARM = "#cf7b3a", "#3b82c4"  # losses and gains, distinguishable to the colour-blind
 MINUS = "\u2212"
 DUST = 5e-5  # a weight below half a basis point is the solver's residue
 

@@ -1,4 +1,4 @@
-"""Headlines beside a report's drawdowns: a plain table of them, checked, and those of the days around a date."""
+"""Headlines around a report's drawdowns: a plain table of them, checked, and those of the days around a date."""
 
 import math
 from collections.abc import Iterator

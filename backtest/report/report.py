@@ -67,7 +67,7 @@ class Report:
 
     @property
     def lead(self) -> list[str]:
-        """What the news added, where that is known, then what the strategy earned."""
+        """What the news added, where that is known, then what the strategy returned."""
         own = strategy_lead(self.strategy, self.twin)
         return [own] if self.news is None else [news_lead(self.news), own]
 

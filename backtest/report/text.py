@@ -1,4 +1,4 @@
-"""report_text(): a report for a terminal: what the news added first, then the strategy, and what stands beside it."""
+"""report_text(): a report for a terminal: what the news added first, then the strategy and its figures."""
 
 from textwrap import fill
 

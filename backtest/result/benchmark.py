@@ -1,4 +1,4 @@
-"""A portfolio against its benchmark: what was active, what was beta, and whether the rest is more than chance."""
+"""A portfolio against its benchmark: active return, beta, alpha, each with its interval."""
 
 from dataclasses import dataclass
 
@@ -126,7 +126,7 @@ class BenchmarkComparison:
 
 
 def compare_with_benchmark(result: Result, benchmark: Result | pd.Series) -> BenchmarkComparison:
-    """Return `result` beside a benchmark: another Result, or a series of values (an index) by session.
+    """Compare `result` with a benchmark: another Result, or a series of values (an index) by session.
 
     Raises:
         FrameError: they share fewer than two sessions, or the benchmark lacks some of the portfolio's.

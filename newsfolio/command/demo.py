@@ -101,7 +101,7 @@ class _DemoRun:
 
 
 def _judge(market: "Market", classifier: "SentimentClassifier") -> _DemoRun:
-    """Score the market's headlines, make the signal, and backtest it beside policies that cannot see it."""
+    """Score the market's headlines, make the signal, and backtest it against policies that cannot see it."""
     from allocation.frames import sessions_of
     from backtest import next_session_ic, placebo, same_session_ic
     from nlp import daily_signal, read_headlines, score_headlines

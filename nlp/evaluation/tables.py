@@ -94,7 +94,7 @@ def part_tables(found: Assessment) -> list[Table]:
 
 
 def calibration_words(evaluation: Evaluation) -> str:
-    """The calibration error beside what chance alone would show."""
+    """The calibration error, compared with what chance alone would show."""
     mean, most = evaluation.ece_if_calibrated
     verdict = "more than chance alone explains" if evaluation.ece > most else "chance alone could explain it"
     return (
@@ -151,7 +151,7 @@ def _cell(value: float, low: float, high: float) -> str:
 def _grid(table: Table, *, below: bool = False) -> str:
     """Columns aligned to the right, names to the left; intervals go in brackets, or below their figure.
 
-    Of a long name the end is kept: of paths it is what tells them apart.
+    Of a long name the end is kept: in paths that is where they differ.
     """
     lines = [list(table.header)]
     for full, *cells in table.rows:

@@ -273,7 +273,7 @@ def test_the_twin_without_news_is_always_run_and_comes_first(folder, capsys):
 
 def test_a_strategy_that_ignores_its_signal_gained_nothing_from_news(folder, capsys):
     _, out, _ = run(capsys, f"{LINE} --signal signal.parquet")
-    assert out.startswith("The news added nothing: without its signal strategy earns the same in every session.")
+    assert out.startswith("The news added nothing: without its signal strategy has the same return in every session.")
 
 
 def test_without_a_signal_no_part_comes_from_news(folder, capsys):

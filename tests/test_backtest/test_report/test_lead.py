@@ -81,7 +81,10 @@ def test_news_that_added_next_to_nothing_could_be_chance():
 
 
 def test_news_that_changed_no_return_added_nothing():
-    assert lead_of(0.0, noise=0.0) == "The news added nothing: without its signal mine earns the same in every session."
+    assert (
+        lead_of(0.0, noise=0.0)
+        == "The news added nothing: without its signal mine has the same return in every session."
+    )
     assert "added nothing" not in lead_of(1e-7)
 
 
