@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install test test-slow lint types walls check demo ci
+.PHONY: help install test test-slow lint types walls check docs demo ci
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -23,6 +23,9 @@ walls: ## Check which package may import which
 	lint-imports
 
 check: lint types walls test ## All of the above but the slow tests
+
+docs: ## Build the documentation site into site/
+	NO_MKDOCS_2_WARNING=1 mkdocs build
 
 demo: ## Run the demo into demo/
 	newsfolio demo

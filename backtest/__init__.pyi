@@ -19,7 +19,7 @@ from backtest.result.benchmark import BenchmarkComparison as BenchmarkComparison
 from backtest.result.benchmark import compare_with_benchmark as compare_with_benchmark
 from backtest.result.benchmark_file import read_benchmark as read_benchmark
 from backtest.result.capacity import capacity as capacity
-from backtest.result.cost_sensitivity import CostSensitivity as CostSensitivity
+from backtest.result.cost_sensitivity import break_even_cost as break_even_cost
 from backtest.result.cost_sensitivity import cost_sensitivity as cost_sensitivity
 from backtest.result.drawdowns import drawdown_table as drawdown_table
 from backtest.result.files import load_result as load_result

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from allocation.errors import AllocationError
 from newsfolio.shared.arrays import FloatArray
@@ -88,35 +87,42 @@ class Market:
 
 def simulate_market(config: MarketConfig | None = None) -> Market:
     """Make a market; the same config gives the same market to the last bit."""
+    import exchange_calendars  # half a second to load
+
     config = MarketConfig() if config is None else config
     random = np.random.default_rng(config.seed)
-    sessions, closes = _calendar(config)
+    exchange = exchange_calendars.get_calendar("XNYS", start=pd.Timestamp(config.start) - pd.Timedelta(days=10))
+    sessions = exchange.sessions_in_range(config.start, config.end).rename("date")
+    # One more close, of the session before the first.
+    closes = pd.DatetimeIndex(exchange.closes.loc[exchange.previous_session(sessions[0]) : sessions[-1]])
     names = {ticker: name for group in COMPANIES.values() for ticker, name in group.items()}
     sectors = pd.Series({ticker: sector for sector, group in COMPANIES.items() for ticker in group}).sort_index()
     news = _news(random, len(sessions), len(sectors), config)
     fresh = np.zeros((len(sessions), len(sectors)))
     np.add.at(fresh, (news["row"].to_numpy(), news["column"].to_numpy()), news["tone"].to_numpy() - 1.0)
-    tone = _decayed(fresh, config)
-    idiosyncratic = _idiosyncratic(random, fresh, tone, config)
-    returns = idiosyncratic + _common(random, sectors, len(sessions), config)
-    prices, opens = _prices(random, returns, sessions, sectors.index)
-    headlines = _headlines(random, news, sessions, closes, sectors, names)
-    planted = pd.DataFrame(tone, index=sessions, columns=sectors.index)
-    own = pd.DataFrame(idiosyncratic, index=sessions, columns=sectors.index)
+    tone, state = np.zeros_like(fresh), np.zeros(fresh.shape[1])
+    for row, arrived in enumerate(fresh):
+        state = 0.5 ** (1.0 / config.half_life) * state + arrived
+        tone[row] = state
+    tone = tone / tone.std()
+    idiosyncratic, common = _returns(random, fresh, tone, sectors, config)
+    returns = np.maximum(idiosyncratic + common, -0.5)
+    # The open lies a random third of the session's move and some noise from the last close.
+    first = random.uniform(20.0, 200.0, len(sectors))
+    prices = first * np.cumprod(1.0 + returns, axis=0)
+    share = random.uniform(0.1, 0.5, returns.shape)
+    moved = 1.0 + share * returns + 0.002 * random.standard_normal(returns.shape)
+    opens = np.vstack([first, prices[:-1]]) * moved
     return Market(
-        config, prices, opens, headlines, planted, own,
-        sectors, pd.Series(closes[1:], index=sessions),
-    )  # fmt: skip
-
-
-def _calendar(config: MarketConfig) -> tuple[pd.DatetimeIndex, pd.DatetimeIndex]:
-    """Sessions, and the instant in UTC at which each closes, with one more session before the first."""
-    import exchange_calendars  # half a second to load
-
-    exchange = exchange_calendars.get_calendar("XNYS", start=pd.Timestamp(config.start) - pd.Timedelta(days=10))
-    sessions = exchange.sessions_in_range(config.start, config.end)
-    before = exchange.previous_session(sessions[0])
-    return sessions.rename("date"), pd.DatetimeIndex(exchange.closes.loc[before : sessions[-1]])
+        config=config,
+        prices=pd.DataFrame(prices, sessions, sectors.index).round(4),
+        opens=pd.DataFrame(opens, sessions, sectors.index).round(4),
+        headlines=_headlines(random, news, sessions, closes, sectors, names),
+        tone=pd.DataFrame(tone, sessions, sectors.index),
+        idiosyncratic=pd.DataFrame(idiosyncratic, sessions, sectors.index),
+        sectors=sectors,
+        closes=pd.Series(closes[1:], index=sessions),
+    )
 
 
 def _news(random: np.random.Generator, n_sessions: int, n_assets: int, config: MarketConfig) -> pd.DataFrame:
@@ -130,59 +136,26 @@ def _news(random: np.random.Generator, n_sessions: int, n_assets: int, config: M
     return pd.DataFrame({"row": row, "column": column, "tone": np.where(agrees, story, random.choice(3, len(row)))})
 
 
-def _decayed(fresh: FloatArray, config: MarketConfig) -> FloatArray:
-    """Sum of past tones, fading by half each `half_life` sessions, scaled to unit variance overall."""
-    keep = 0.5 ** (1.0 / config.half_life)
-    tone = np.zeros_like(fresh)
-    state = np.zeros(fresh.shape[1])
-    for row, news in enumerate(fresh):
-        state = keep * state + news
-        tone[row] = state
-    return np.asarray(tone / tone.std())
+def _returns(
+    random: np.random.Generator, fresh: FloatArray, tone: FloatArray, sectors: pd.Series, config: MarketConfig
+) -> tuple[FloatArray, FloatArray]:
+    """Company returns, and those of market and sectors with a small premium to the market; all have fat tails.
 
-
-def _idiosyncratic(
-    random: np.random.Generator, fresh: FloatArray, tone: FloatArray, config: MarketConfig
-) -> FloatArray:
-    """Company returns: fat-tailed noise, the reaction to the session's news, and the planted part.
-
-    Each of the three has unit variance before it is weighted, and the weights are correlations:
-    r[t] = sd × (ic × tone[t-1] + same × news[t] + sqrt(1 - ic² - same²) × noise[t]).
+    Noise, reaction to the session's news and planted part have unit variance before they are weighted, and the weights
+    are correlations: r[t] = sd × (ic × tone[t-1] + same × news[t] + sqrt(1 - ic² - same²) × noise[t]).
     """
     dof, ic, same = config.degrees_of_freedom, config.information_coefficient, config.same_session
-    noise = random.standard_t(dof, fresh.shape) / np.sqrt(dof / (dof - 2.0))
+    unit, n = np.sqrt(dof / (dof - 2.0)), len(fresh)
+    noise = random.standard_t(dof, fresh.shape) / unit
     planted = np.vstack([np.zeros(fresh.shape[1]), tone[:-1]])
     reaction = fresh / fresh.std()
     spread = config.idiosyncratic_volatility * random.uniform(0.7, 1.3, fresh.shape[1])
-    return np.asarray(spread * (ic * planted + same * reaction + np.sqrt(1.0 - ic**2 - same**2) * noise))
-
-
-def _common(random: np.random.Generator, sectors: pd.Series, n_sessions: int, config: MarketConfig) -> FloatArray:
-    """Market and sector returns, each fat-tailed, with a small premium to the market."""
-    dof = config.degrees_of_freedom
-    unit = np.sqrt(dof / (dof - 2.0))
-    premium = 0.06 / 252
-    market = premium + config.market_volatility * random.standard_t(dof, (n_sessions, 1)) / unit
+    own = spread * (ic * planted + same * reaction + np.sqrt(1.0 - ic**2 - same**2) * noise)
+    market = 0.06 / 252 + config.market_volatility * random.standard_t(dof, (n, 1)) / unit
     codes, labels = pd.factorize(sectors)
-    sector = config.sector_volatility * random.standard_t(dof, (n_sessions, len(labels))) / unit
+    sector = config.sector_volatility * random.standard_t(dof, (n, len(labels))) / unit
     beta = random.uniform(0.8, 1.2, len(sectors))
-    return np.asarray(market * beta + sector[:, codes])
-
-
-def _prices(
-    random: np.random.Generator, returns: FloatArray, sessions: pd.DatetimeIndex, assets: pd.Index
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Closes, and opens that lie a random third of the session's move and some noise from the last close."""
-    returns = np.maximum(returns, -0.5)
-    start = random.uniform(20.0, 200.0, len(assets))
-    closes = start * np.cumprod(1.0 + returns, axis=0)
-    previous = np.vstack([start, closes[:-1]])
-    share = random.uniform(0.1, 0.5, returns.shape)
-    opens = previous * (1.0 + share * returns + 0.002 * random.standard_normal(returns.shape))
-    return (
-        pd.DataFrame(closes, index=sessions, columns=assets).round(4),
-        pd.DataFrame(opens, index=sessions, columns=assets).round(4),
-    )
+    return np.asarray(own), np.asarray(market * beta + sector[:, codes])
 
 
 def _headlines(
@@ -193,38 +166,29 @@ def _headlines(
     sectors: pd.Series,
     names: dict[str, str],
 ) -> pd.DataFrame:
-    """Write each news row as a headline published after the close before its session and before its own."""
-    tickers = sectors.index.to_numpy()[news["column"]]
+    """Write each news row as a headline published after the close before its session and before its own.
+
+    Most news comes just after a close, before an open or during the session; little at night. A moment is drawn as
+    hours before the close of the session it is known in, and drawn again uniformly within the whole span since the
+    close before where it would fall outside.
+    """
+    rows, tickers = news["row"].to_numpy(), sectors.index.to_numpy()[news["column"]]
     texts = [
         _write(random, TONES[tone], names[ticker], sectors[ticker], sessions[row])
-        for row, ticker, tone in zip(news["row"], tickers, news["tone"], strict=True)
+        for row, ticker, tone in zip(rows, tickers, news["tone"], strict=True)
     ]
-    published = _publication_times(random, news["row"].to_numpy(), closes)
-    headlines = pd.DataFrame(
-        {
-            "published": published,
-            "asset": tickers,
-            "text": texts,
-            "tone": [TONES[tone] for tone in news["tone"]],
-        }
-    )
-    return headlines.sort_values(["published", "asset", "text"], ignore_index=True)
-
-
-def _publication_times(
-    random: np.random.Generator, rows: NDArray[np.int64], closes: pd.DatetimeIndex
-) -> pd.DatetimeIndex:
-    """Most news comes just after a close, before an open or during the session; little at night.
-
-    A moment is drawn as hours before the close of the session it is known in, and thrown again uniformly
-    into the whole span since the close before where it would fall outside.
-    """
     centre = np.array([-22.5, -8.0, -3.0])[random.choice(3, len(rows), p=(0.35, 0.35, 0.30))]
     seconds = 3600.0 * (centre + np.array(1.2) * random.standard_normal(len(rows)))
     span = (closes[1:] - closes[:-1]).total_seconds().to_numpy()[rows]
     outside = (seconds <= -span) | (seconds > -60.0)
     seconds = np.where(outside, -60.0 - random.random(len(rows)) * (span - 120.0), seconds)
-    return (closes[rows + 1] + pd.to_timedelta(seconds.round(), unit="s")).floor("s").rename("published")
+    headlines = pd.DataFrame({
+        "published": (closes[rows + 1] + pd.to_timedelta(seconds.round(), unit="s")).floor("s"),
+        "asset": tickers,
+        "text": texts,
+        "tone": [TONES[tone] for tone in news["tone"]],
+    })  # fmt: skip
+    return headlines.sort_values(["published", "asset", "text"], ignore_index=True)
 
 
 @cache

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from allocation import Bars, EqualWeight
-from allocation.live import Inputs, PaperBroker, Settings, StepReport, open_ledger, rebalance
+from allocation.live import Inputs, PaperBroker, Settings, StepReport, open_account, open_ledger, rebalance
 from backtest import Costs, run, simulate_market
 
 CASH = 100_000.0
@@ -18,6 +18,8 @@ POLICY = EqualWeight()
 def main(folder: Path) -> None:
     market = simulate_market()
     nights = market.prices.index[100:110]
+    with open_ledger(str(folder / "ledger.sqlite"), create=True) as ledger:
+        open_account(ledger, CASH)  # no step ever does
     for night in nights:
         report = step(folder, market, night)
     print(report)
@@ -34,7 +36,7 @@ def step(folder: Path, market, night) -> StepReport:
     bars = Bars(market.prices.loc[:night], market.opens.loc[:night])  # no more than a price file holds that night
     settings = Settings(costs=Costs())
     with open_ledger(str(folder / "ledger.sqlite")) as ledger:
-        broker = PaperBroker(ledger, settings.costs, CASH)
+        broker = PaperBroker(ledger, settings.costs)
         return rebalance(POLICY, Inputs(bars), night, ledger, broker, settings)
 
 

@@ -31,6 +31,7 @@ def test_every_example_is_run_here():
         "multi_asset",
         "quickstart",
         "reproduce_study",
+        "reuters",
         "signal_study",
         "stocknet",
         "strategy",
@@ -174,6 +175,81 @@ def test_signal_study_says_which_files_are_missing(tmp_path):
         example("signal_study").main(tmp_path / "out", tmp_path)
 
 
+def headlines_and_prices(folder, years=(2014, 2015), panel="us_large_prices"):
+    """Fifteen stocks over two years of any sort, and headlines whose word moves the price of their own session."""
+    random = np.random.default_rng(1)
+    sessions = pd.bdate_range(f"{years[0]}-06-02", f"{years[1]}-04-30", name="date")
+    stocks = [f"S{number:02d}" for number in range(15)]
+    tones = random.choice([-1, 0, 1], (len(sessions), 15), p=(0.2, 0.6, 0.2))
+    returns = 0.01 * random.standard_normal(tones.shape) + 0.004 * tones
+    close = pd.DataFrame(50 * np.cumprod(1 + returns, axis=0), sessions, stocks)
+    opens = close.shift(1).bfill()
+    opens.iloc[40, 3] = close.iloc[40, 3] = np.nan
+    long = close.stack().rename_axis(["date", "asset"]).rename("close").reset_index()
+    long["open"] = opens.stack().reindex(pd.MultiIndex.from_frame(long[["date", "asset"]])).to_numpy()
+    if panel == "us_large_prices":
+        long["adj_close"] = long["close"] * 0.9
+    (folder / "market").mkdir(exist_ok=True)
+    long.to_parquet(folder / "market" / f"{panel}.parquet")
+    row, column = np.nonzero(tones)
+    words = np.where(tones[row, column] > 0, "gain", "loss")
+    news = pd.DataFrame({
+        "published": sessions[row].tz_localize("America/New_York").tz_convert("UTC") + pd.Timedelta(hours=12),
+        "asset": np.array(stocks)[column],
+        "text": [f"{word} at number {number}" for number, word in enumerate(words)],
+    })  # fmt: skip
+    news.to_parquet(folder / "market" / "reuters_company_news.parquet")
+    words = pd.DataFrame({"word": ["gain", "loss"], "category": ["positive", "negative"]})
+    words.to_csv(folder / "loughran_mcdonald_2014.csv", index=False)
+
+
+@pytest.mark.parametrize("panel", ["us_large_prices", "djia30_prices_2006"])
+def test_reuters_on_other_years_made_up(tmp_path, capsys, panel):
+    headlines_and_prices(tmp_path, panel=panel)
+    example("reuters").main(tmp_path, tmp_path / "out", shuffles=2)
+    printed = capsys.readouterr().out
+    assert re.search(r"^2014 .*%.*^2015 .*%", printed, re.MULTILINE | re.DOTALL)
+    assert "15 stocks, 2 missing prices filled" in printed
+    assert "The news goes with the return of its own session" in printed
+    assert re.search(r"^(No edge|An edge|The signal points)", printed, re.MULTILINE)
+    assert "by cost in basis points of the traded value: 0: " in printed
+    assert len(list((tmp_path / "out").glob("*.html"))) == 1
+
+
+def test_reuters_takes_a_model(tiny_model, tmp_path, capsys):
+    headlines_and_prices(tmp_path)
+    (tmp_path / "loughran_mcdonald_2014.csv").unlink()
+    module = example("reuters")
+    few = pd.read_parquet(tmp_path / module.NEWS).iloc[:40]
+    assert module.scorer(tmp_path, tiny_model)(few)["score"].between(-1, 1).all()
+    with pytest.raises(SystemExit, match="lacks loughran_mcdonald_2014.csv: point NEWSFOLIO_DATA"):
+        module.main(tmp_path, tmp_path / "out")
+
+
+def test_reuters_says_what_it_found_and_nothing_else():
+    from backtest import InformationCoefficient
+
+    module, noise = example("reuters"), np.random.default_rng(1).standard_normal(400)
+    noise -= noise.mean()
+    index = pd.bdate_range("2014-01-02", periods=400)
+
+    def said(same, following, added):
+        ics = [InformationCoefficient("", pd.Series(0.1 * noise + mean, index)) for mean in (same, following)]
+        return " ".join(module.conclusions(*ics, pd.Series(0.001 * noise + added, index), 252))
+
+    nothing = said(0.0, 0.0, 0.0)
+    assert "is not seen to go with its own session" in nothing
+    assert "not seen to predict the next one" in nothing
+    assert "cannot be told from nothing" in nothing
+    much = said(0.05, 0.05, 0.001)
+    assert "goes with the return of its own session" in much
+    assert "look for a look-ahead" in much
+    assert "It added to the policy (+" in much
+    assert "It cost the policy (-" in said(0.05, 0.0, -0.001)
+    assert "not seen" not in much
+    assert "look-ahead" not in nothing
+
+
 def test_the_readme_shows_the_quickstart_as_it_is():
     block = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL).group(1)
     shown = [line.strip() for line in block.splitlines() if line.strip()]
@@ -184,7 +260,9 @@ def test_the_readme_shows_the_quickstart_as_it_is():
 
 
 def test_the_readme_lists_the_commands_that_there_are():
+    import typer.main
+
     from newsfolio.command.app import app
 
     listed = re.findall(r"^\| `newsfolio (\w+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
-    assert sorted(listed) == sorted(command.name or command.callback.__name__ for command in app.registered_commands)
+    assert sorted(listed) == sorted(typer.main.get_command(app).commands)

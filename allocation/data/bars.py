@@ -39,7 +39,7 @@ class Bars:
 
 
 def bars_from_long(table: pd.DataFrame, where: str = "prices") -> Bars:
-    """Turn rows of (date, ticker, close[, open][, high][, low][, adj_close][, volume]) into adjusted wide frames.
+    """Turn rows of date, ticker, close and, where known, open, high, low, adj_close, volume into adjusted wide frames.
 
     volume is taken to count the shares that `close` is the price of, as vendors do who adjust both for splits. Where
     adj_close makes past prices lower, it makes past shares more by the same factor: close × volume stays the money of

@@ -107,6 +107,8 @@ def _nav_after_costs(
         before = book.values(marks)
         held, at, locked = before[trading], marks[trading], float(before[~trading].sum())
     gross_nav, aimed = book.cash + float(before.sum()), float(aims.sum())
+    if not gross_nav > 0.0:
+        raise AllocationError(f"the account is worth {gross_nav:,.2f} before it trades: losses exceed all capital")
     most = rules.leverage - rules.reserve
     nav, scale = gross_nav, 1.0
     for _ in range(MOST_ITERATIONS):

@@ -44,6 +44,15 @@ class Account:
     prices: Mapping[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class AssetTerms:
+    """How a broker trades an asset. refusal: why it does not now, None where it does."""
+
+    refusal: str | None = None
+    fractionable: bool = True
+    shortable: bool = True
+
+
 class Broker(Protocol):
     """An account at a broker. Whatever fails raises BrokerError.
 
@@ -68,8 +77,8 @@ class Broker(Protocol):
     def state(self, client_id: str) -> OrderState | None:
         """Return how far an order is, None where the broker never got it."""
 
-    def complaints(self, assets: Sequence[str]) -> dict[str, str]:
-        """Return, for each asset that cannot be traded now, why."""
+    def terms(self, assets: Sequence[str]) -> Mapping[str, AssetTerms]:
+        """Return how each asset trades now."""
 
     def clock(self) -> pd.Timestamp | None:
         """Return the broker's own time (UTC), None where it has none."""

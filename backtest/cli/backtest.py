@@ -147,17 +147,32 @@ def _backtested(files: Files, settings: Settings) -> "Report":
 
 def _twin(mine: "Result", files: Files, inputs: Inputs, settings: Settings) -> "tuple[Result | None, list[str]]":
     """The same policy without a signal, and what to say where there is none."""
+    from allocation.frames import sessions_of
     from allocation.policies.strategy_file import load_policy
 
     if inputs.signal is None:
         return None, ["No signal was given: no part of this comes from news."]
     fresh = load_policy(files.strategy)  # the first may remember what it was shown
     try:
-        return _run(f"{mine.name} without news", fresh, inputs, settings, None), []
+        twin = _run(f"{mine.name} without news", fresh, inputs, settings, None)
     except AllocationError as error:
         if settings.attribution:
             raise
         return None, [f"What the news added is not known: without its signal the strategy fails: {error}"]
+    return _on_sessions(twin, sessions_of(mine.nav)), []
+
+
+def _on_sessions(result: "Result", sessions: "pd.DatetimeIndex") -> "Result":
+    """The result on these sessions: before its first decision it is in cash, as a policy that waits for news is."""
+    if result.nav.index.equals(sessions):
+        return result
+    return replace(
+        result,
+        nav=result.nav.reindex(sessions).bfill(),
+        weights=result.weights.reindex(sessions, fill_value=0.0),
+        trades=result.trades[result.trades["session"].isin(sessions)],
+        flows=None if result.flows is None else result.flows.reindex(sessions, fill_value=0.0),
+    )
 
 
 def _capacity(mine: "Result", inputs: Inputs) -> tuple[float | None, str | None]:
@@ -206,7 +221,9 @@ def _write(report: "Report", out: Path) -> None:
 
 def figures_json(report: "Report", indent: int | None = None) -> str:
     """Return all figures as JSON: each result by name, the strategy's with all that is known of it."""
+    from backtest.report.tables import news_by_cost
     from backtest.result.capacity import PARTICIPATION, SHARE, WINDOW
+    from backtest.result.cost_sensitivity import break_even_cost, cost_sensitivity
     from newsfolio.shared.text_table import json_text
 
     mine, *others = report.results
@@ -219,15 +236,14 @@ def figures_json(report: "Report", indent: int | None = None) -> str:
     if report.capacity is not None:
         assumed = {"participation": PARTICIPATION, "share_of_orders": SHARE, "sessions": WINDOW}
         own["capacity"] = {"nav": report.capacity, **assumed}
-    if report.news is not None:
-        own["news"] = report.news.figures()
     if report.coverage is not None:
         own["coverage"] = asdict(report.coverage)
-    own["cost_sensitivity"] = {
-        "by_basis_points": {f"{cost:g}": row for cost, row in report.costs.table.to_dict("index").items()},
-        "break_even": report.costs.break_even,
-        "active_break_even": report.costs.active_break_even,
-    }
+    table = cost_sensitivity(mine)
+    if report.twin is not None and report.news is not None:
+        table["added_by_news"] = news_by_cost(mine, report.twin, table.index)
+        own["news"] = {**report.news.figures(), "break_even_cost": break_even_cost(mine, report.twin)}
+    own["cost_sensitivity"] = {f"{cost:g}": row for cost, row in table.to_dict("index").items()}
+    own["break_even_cost"] = break_even_cost(mine)
     own["tried"] = report.tried
     own |= {"warnings": report.warnings} if report.warnings else {}
     figures = {mine.name: own} | {other.name: {**other.figures(), "notes": other.notes} for other in others}

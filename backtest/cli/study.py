@@ -23,23 +23,28 @@ def study(
     delayed: Annotated[
         Path | None, typer.Option(help="The signal with news published later: newsfolio signal --delay 30.")
     ] = None,
-    shuffles: Annotated[int, typer.Option(help="Shuffled signals of each kind beside each figure.")] = 40,
-    seed: Annotated[int, typer.Option(help="Seed of the shuffles.")] = 0,
+    shuffles: Annotated[int, typer.Option(help="Placebos of each kind for each figure.")] = 40,
+    seed: Annotated[int, typer.Option(help="Seed of the placebos.")] = 0,
+    full: Annotated[bool, typer.Option("--full", help="Print all figures with all that is known of each.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Say what a signal explains and what it predicts, each figure beside shuffled signals."""
+    """Judge what a signal explains and predicts, each figure with the range of its placebos."""
     from allocation.data.load import load_prices
     from allocation.data.wide import read_frame
     from backtest.signal_study.study import study as judge
     from newsfolio.shared.text_table import json_text
 
     found = judge(
-        read_frame(signal), load_prices(prices), sectors=read_sectors(sectors) if sectors else None,
-        delayed=read_frame(delayed) if delayed else None, shuffles=shuffles, seed=seed,
-    )  # fmt: skip
+        read_frame(signal),
+        load_prices(prices),
+        sectors=read_sectors(sectors) if sectors else None,
+        delayed=read_frame(delayed) if delayed else None,
+        shuffles=shuffles,
+        seed=seed,
+    )
     if out is not None:
         _write(found, out, signal.stem)
-    typer.echo(json_text(found.to_dict()) if as_json else str(found))
+    typer.echo(json_text(found.to_dict()) if as_json else found.to_text(full=full))
 
 
 def _write(found: "Study", out: Path, title: str) -> None:

@@ -25,9 +25,9 @@ ROUNDING = 1e-9  # of the starting cash: a position worth less is what selling a
 
 def run(
     policy: Policy,
-    bars: Bars,
+    bars: Bars | pd.DataFrame,
     signal: pd.DataFrame | None,
-    dates: pd.DatetimeIndex,
+    dates: pd.DatetimeIndex | str | int,
     *,
     costs: Costs | float | None = None,
     name: str = "portfolio",
@@ -40,11 +40,18 @@ def run(
     """Return the Result of asking `policy` at the close of each of `dates`.
 
     Orders are filled in the session after, at `bars.open` where known, else at the close. The result is made of the
-    very fills that the policy was shown. See walk_forward and simulate for what the arguments mean and what is raised.
+    very fills that the policy was shown. A frame of closes may be given for bars, and a schedule such as "weekly", of
+    `calendar`, for dates. See walk_forward and simulate for what the other arguments mean and what is raised.
+
+        run(EqualWeight(), prices, None, "monthly", costs=0.001).sharpe
     """
+    if isinstance(bars, pd.DataFrame):
+        bars = Bars(bars)
+    elif not isinstance(bars, Bars):
+        raise FrameError(f"bars is a {type(bars).__name__}: give Bars(close, open), or a frame of closes")
     targets, replay = walk(
         policy, bars.close, signal, dates, opens=bars.open, costs=Costs.of(costs), cash=cash, rules=rules,
-        events=events, progress=progress,
+        events=events, progress=progress, calendar=calendar or "XNYS",
     )  # fmt: skip
     check_leverage(targets, rules)
     return evaluate(replay, targets.dropna(how="all"), bars.close, cash=cash, name=name, calendar=calendar)

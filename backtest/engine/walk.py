@@ -9,6 +9,7 @@ from allocation.execution.book import CASH_ACCOUNT, Rules
 from allocation.execution.costs import FREE, Costs
 from allocation.frames import align, sessions_of
 from allocation.policies.call import call_policy
+from allocation.schedule import rebalance_dates
 from allocation.view import Policy, View
 from backtest.engine.corporate_actions import UNEVENTFUL, Events
 from backtest.engine.market import MarketArrays
@@ -20,7 +21,7 @@ def walk_forward(
     policy: Policy,
     prices: pd.DataFrame,
     signal: pd.DataFrame | None,
-    dates: pd.DatetimeIndex,
+    dates: pd.DatetimeIndex | str | int,
     *,
     opens: pd.DataFrame | None = None,
     costs: Costs | float = FREE,
@@ -36,7 +37,9 @@ def walk_forward(
     given, else at that session's close), less `costs`, drifted with prices since. The View's arrays hold
     nothing later than that close: later rows are not written yet when the policy runs.
 
-    signal may be None, for policies that need none. cash, rules and events are those of simulate; cash matters
+    dates may be a schedule instead, "daily", "weekly", "monthly" or each n-th session, of the exchange XNYS; for
+    another see rebalance_dates. signal may be None, for policies that need none. costs: a number is a fraction of the
+    traded value. cash, rules and events are those of simulate; cash matters
     only where costs or rules speak of money or shares.
 
     Raises:
@@ -54,7 +57,7 @@ def walk(
     policy: Policy,
     prices: pd.DataFrame,
     signal: pd.DataFrame | None,
-    dates: pd.DatetimeIndex,
+    dates: pd.DatetimeIndex | str | int,
     *,
     opens: pd.DataFrame | None,
     costs: Costs,
@@ -62,10 +65,11 @@ def walk(
     rules: Rules,
     events: Events,
     progress: bool,
+    calendar: str = "XNYS",
 ) -> tuple[pd.DataFrame, AccountReplay]:
     """Return the targets of walk_forward, and the account that the policy was shown, as of the last decision."""
     prices, signal = align(prices, prices * np.nan if signal is None else signal)
-    steps = _positions(sessions_of(prices), dates)
+    steps = _positions(sessions_of(prices), dates, calendar)
     replay = AccountReplay.start(MarketArrays.of(prices, opens, costs, events), costs, rules, cash, steps[0])
     past = _Past(prices, signal)
     rows: list[FloatArray] = []
@@ -77,7 +81,16 @@ def walk(
     return pd.DataFrame(np.asarray(rows), index=prices.index[steps], columns=prices.columns), replay
 
 
-def _positions(sessions: pd.DatetimeIndex, dates: pd.DatetimeIndex) -> list[int]:
+def _positions(sessions: pd.DatetimeIndex, dates: pd.DatetimeIndex | str | int, calendar: str) -> list[int]:
+    scheduled = isinstance(dates, str | int) and not isinstance(dates, bool)
+    try:  # an unknown schedule is refused, by name, where schedules are known
+        dates = rebalance_dates(sessions, dates, calendar) if scheduled else pd.DatetimeIndex(dates)  # type: ignore[arg-type]
+    except FrameError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise FrameError(
+            f"dates is {dates!r}: give sessions of the prices, or daily, weekly, monthly or a number of sessions"
+        ) from error
     if not len(dates):
         raise FrameError("no rebalancing date was given: see rebalance_dates")
     positions = sessions.get_indexer(dates)

@@ -66,7 +66,7 @@ class Chart:
 def nav_chart(results: Sequence[Result]) -> Chart:
     """NAV of all results, each 100 at its own first session, over the drawdown of the first in percent."""
     strategy = results[0]
-    growth = pd.concat([100.0 * each.nav / each.nav.iloc[0] for each in results], axis=1).sort_index()
+    growth = pd.concat([100.0 * each.nav / each.nav.iloc[0] for each in results], axis=1, sort=True)
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.7, 0.3], vertical_spacing=0.06)
     for number, result in enumerate(results):
         figure.add_trace(_line(result.name, growth.iloc[:, number], number, "%{y:.1f}"), row=1, col=1)
@@ -198,7 +198,7 @@ def signal_chart(signal: pd.DataFrame) -> Chart:
 
 def ic_chart(coefficients: Sequence[InformationCoefficient]) -> Chart:
     """Running sum of each per-session rank IC: steady skill is a straight line, none wanders around 0."""
-    table = pd.concat([each.per_session.rename(each.name) for each in coefficients], axis=1).sort_index()
+    table = pd.concat([each.per_session.rename(each.name) for each in coefficients], axis=1, sort=True)
     table = table.loc[table.first_valid_index() :]  # the signal may begin long after the prices
     sums = table.cumsum()  # skips sessions without one
     figure = go.Figure()

@@ -11,7 +11,6 @@ from backtest.report.signal_notes import Coverage, coverage_of
 from backtest.report.tables import evidence_rows, trading_rows
 from backtest.result.attribution import Attribution
 from backtest.result.benchmark import BenchmarkComparison, compare_with_benchmark
-from backtest.result.cost_sensitivity import CostSensitivity, cost_sensitivity
 from backtest.result.result import Result
 from backtest.signal_study.information_coefficient import InformationCoefficient, Placebo
 from backtest.sweeps.sweep import Sweep
@@ -51,19 +50,24 @@ class Report:
         return self.results[0]
 
     @cached_property
+    def comparisons(self) -> list[BenchmarkComparison]:
+        """The strategy against each other result that has all its sessions; none of fewer than three sessions."""
+        sessions = self.strategy.nav.index
+        peers = [
+            other for other in self.results[1:] if len(sessions) > 2 and not len(sessions.difference(other.nav.index))
+        ]
+        return [compare_with_benchmark(self.strategy, other) for other in peers]
+
+    @property
     def news(self) -> BenchmarkComparison | None:
         """The strategy against its twin; None where there is none."""
-        return None if self.twin is None else compare_with_benchmark(self.strategy, self.twin)
+        names = [] if self.twin is None else [self.twin.name]
+        return next((each for each in self.comparisons if each.benchmark in names), None)
 
     @cached_property
     def coverage(self) -> Coverage | None:
         """How much of what was traded has a signal; None where there is no signal."""
         return None if self.signal is None else coverage_of(self.signal, self.strategy)
-
-    @cached_property
-    def costs(self) -> CostSensitivity:
-        """What other trading costs would leave of the strategy, and of what the news added."""
-        return cost_sensitivity(self.strategy, benchmark=self.twin)
 
     @property
     def lead(self) -> list[str]:
@@ -82,7 +86,7 @@ class Report:
         tried = self.sweep if self.sweep is not None else self.tried
         rows = evidence_rows(self.strategy, self.placebo, tried, self.coefficients)
         covered = [] if self.coverage is None else [("Coverage", str(self.coverage))]
-        return [*rows, *covered, *trading_rows(self.strategy, self.costs, self.capacity)]
+        return [*rows, *covered, *trading_rows(self.strategy, self.twin, self.capacity)]
 
     @property
     def notes(self) -> list[tuple[str, list[str]]]:

@@ -19,7 +19,7 @@ def report_text(report: Report) -> str:
     parts += [
         "",
         "the same trades at other costs, basis points of the traded value",
-        text_table(cost_table(report.costs)),
+        text_table(cost_table(report.strategy, report.twin)),
     ]
     parts += [text for each in (report.attribution, report.placebo) if each is not None for text in ("", str(each))]
     notes = [fill(f"note: {note}", WIDTH) for note in report.strategy.notes]

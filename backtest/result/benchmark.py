@@ -1,6 +1,7 @@
 """A portfolio against its benchmark: active return, beta, alpha, each with its interval."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -98,6 +99,11 @@ class BenchmarkComparison:
 
     def figures(self) -> dict[str, float]:
         """All figures by name, with the ends of 95 % intervals (_low, _high), as plain fractions."""
+        return dict(self._figures)
+
+    @cached_property
+    def _figures(self) -> dict[str, float]:
+        """Resampled once: the lead, the table and the file of figures all ask for them."""
         ends = metrics.intervals(self._statistics, self.returns.to_numpy().T)
         found = {
             "active_return": self.active_return,

@@ -1,4 +1,4 @@
-"""The falls of a portfolio below its highest value before, with their dates."""
+"""Drawdowns of a portfolio from its highest value before, with their dates."""
 
 from itertools import pairwise
 
@@ -7,10 +7,11 @@ import pandas as pd
 
 
 def drawdown_table(nav: pd.Series, most: int = 5) -> pd.DataFrame:
-    """Return the deepest falls, deepest first, one row each.
+    """Return the deepest drawdowns, deepest first, one row each.
 
     Columns: depth (negative fraction), start (last session at the peak), bottom, recovered (first session back at
-    the peak; NaT if not yet), sessions (from the peak to recovery or to the end).
+    the peak; NaT if not yet), sessions (from the peak to recovery or to the end). quantstats (0.0.86) dates a drawdown
+    from the session after the peak to the last session below it, one later and one earlier than here.
     """
     fall = (nav / nav.cummax() - 1.0).to_numpy()
     days = pd.DatetimeIndex(nav.index)

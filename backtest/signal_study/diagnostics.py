@@ -1,48 +1,62 @@
-"""What the figures of a signal say together: sentences that warn of a leak, of a late or of a stale edge.
+"""What the figures of a signal say together: a verdict, its meaning, and alarms on leaks and on late or stale edges.
 
-The thresholds are judgement; how often they ring was measured on simulated signals (60 to 100 markets each of 500
-sessions × 50 assets, where nothing else is said; fat tails, sectors, news that fades; IC: mean rank IC at the open):
+Thresholds are judgement; how often each alarm is raised, on leaks and on honest signals, is measured by
+`benchmarks/leaks.py` and listed in benchmarks/README.md. `leaks` has those that look for a leak in the response of
+returns to what is new in the signal; here are those on the figures themselves:
 
-    nothing to find       each alarm in 0 to 2 % of markets
-    explains              94 % where the IC of the session itself is 0.06 and the next one's 0 (in 250 sessions × 20
-                          assets 48 %, in 125 × 20 5 %). What it says, that the next one is less than half and at most
-                          so much, is true of a weak edge too: of one of 0.015 it rings in 37 % (22 %, 3 %), and says
-                          too little in 1 to 4 %; it rings in 0 to 6 % where the next one is the very half. Where the
-                          sample cannot tell, a note says that (`undecided`)
-    overnight             97 % where an edge of 0.03 or 0.06 at the close is over by the open; no honest edge of 0.015
-    haste                 97 % where an edge of 0.03 to 0.18 is known too early and a delay takes it away; no honest
-                          edge of which a delay moves a twentieth of the news into the next session
-    too good              10 % where a leak makes the IC 0.09, all at 0.18; no honest edge of up to 0.06
-    chance, stale         up to 4 % and 5 % of honest edges
+explains   the signal goes with its own session, and the 95 % upper bound of the next one's IC is less than half. What
+           it says is true of a weak edge too; where the sample cannot tell, a note says so (`undecided`)
+overnight  the edge of an entry at this close is gone at the next open
+haste      the edge is gone when all news is delayed by some minutes
+too good   a rank IC that honest daily signals do not have
+chance     the edge lies within the range of placebos
+stale      the signal of a month ago does nearly as well
 """
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from backtest.signal_study.leaks import Response, leak_alarms, unlike_news
 
 SIGNIFICANT, STRONG = 2.0, 3.0  # t-values
+CLEARLY = 2.5  # t-value of an edge at this close for its loss by the open to raise an alarm
 SMALL = 0.5  # of the association with the session itself: less with the next one is little
 TOO_GOOD = 0.1  # a mean rank IC above this on daily returns has not been found in honest data
+LEAKS = ("early", "overnight", "timestamps", "back-fill", "too good", "haste")
 
 
 @dataclass(frozen=True)
 class ICSummary:
-    """A mean rank IC with its t-value, where 95 % of the shuffled ones lie, and the upper end of its 95 % interval."""
+    """A mean rank IC with its t-value, the 95 % range of its placebos, the upper end of its 95 % interval, its p-value
+    and the effective number of periods.
+    """
 
     mean: float
     t: float
     placebo_range: tuple[float, float]
     high: float = math.nan
+    p: float = math.nan
+    periods: float = math.nan
 
     @property
     def is_significant(self) -> bool:
         """Above zero beyond chance."""
         return self.t >= SIGNIFICANT
 
+    def __str__(self) -> str:
+        """The figure as it is cited in a sentence."""
+        p = "p < .001" if self.p < 0.001 else f"p = {self.p:.3f}"
+        known = f", {p}, {self.periods:,.0f} periods" if math.isfinite(self.p) else ""
+        return f"rank IC {self.mean:+.4f} (t = {self.t:.1f}{known})"
+
 
 @dataclass(frozen=True)
 class Evidence:
-    """The rank ICs that alarms are raised on; `delayed`: of the signal with all news published later."""
+    """What alarms are raised on; `delayed`: rank IC of the signal with all news published later.
+
+    reason: why there is no rank IC where there is none.
+    """
 
     same_session: ICSummary
     this_close: ICSummary
@@ -50,107 +64,101 @@ class Evidence:
     entry: str
     stale: float
     delayed: ICSummary | None = None
+    response: Response = field(default_factory=Response)
+    reason: str = "no session has three assets with both a signal and a return"
 
 
 def alarms(found: Evidence) -> dict[str, str]:
-    """Return the alarms that ring, by name, each with a sentence that says why and what to do."""
-    return dict(_alarms(found))
+    """Return the alarms that are raised, by name, each with a sentence that says why and what to do."""
+    raised = dict(leak_alarms(found.response))
+    same, now, edge = found.same_session, found.this_close, found.tradable
+    if _only_same_session(found) and _upper_bound(found) < SMALL * same.mean:
+        raised["explains"] = (
+            f"The signal goes with the return of its own session (rank IC {same.mean:+.3f}, t = {same.t:.1f}) and has "
+            f"no detectable association with the next one (95 % upper bound {_upper_bound(found):+.3f}, less than "
+            "half). The news explains more than it predicts."
+        )
+    if now.t >= CLEARLY and not _persists(now, edge):
+        raised["overnight"] = (
+            f"The edge of an entry at the signal's own close (t = {now.t:.1f}) is gone at the {found.entry} "
+            f"(t = {edge.t:.1f}): it cannot be earned once the news is known."
+        )
+    if not edge.is_significant:
+        return raised
+    if found.delayed is not None and not _persists(edge, found.delayed):
+        raised["haste"] = (
+            f"With all news published later the edge falls from a rank IC of {edge.mean:+.3f} to "
+            f"{found.delayed.mean:+.3f} (t = {found.delayed.t:.1f}): check that publication times are when the news "
+            "could be read, not when it happened or was filed."
+        )
+    if edge.mean > TOO_GOOD:
+        raised["too good"] = (
+            f"A rank IC of {edge.mean:+.3f} is more than honest daily signals have: look for a look-ahead before "
+            "believing it."
+        )
+    if not edge.mean > edge.placebo_range[1]:
+        raised["chance"] = (
+            f"The rank IC {edge.mean:+.3f} lies within the range of placebos ({edge.placebo_range[0]:+.3f} to "
+            f"{edge.placebo_range[1]:+.3f}): its t-value of {edge.t:.1f} overstates it."
+        )
+    if found.stale >= edge.mean / 2:
+        raised["stale"] = (
+            f"The signal of a month ago does nearly as well (rank IC {found.stale:+.3f}): what is rewarded is which "
+            "assets are in the news, not the news."
+        )
+    return raised
 
 
-def undecided(found: Evidence) -> str | None:
-    """Say that a signal goes with its own session, and that too little was seen to tell whether with the next too."""
-    if not _only_the_same_is_seen(found) or _next_at_most(found) < SMALL * found.same_session.mean:
-        return None
-    return (
-        f"the signal goes with the return of its own session (rank IC {found.same_session.mean:+.3f}); these "
-        f"sessions are too few to tell whether it goes with the next: up to {_next_at_most(found):+.3f} is possible"
-    )
+def undecided(found: Evidence) -> Iterator[str]:
+    """Yield what the sample leaves open: an edge next to a response to its own session, or one without."""
+    if _only_same_session(found) and _upper_bound(found) >= SMALL * found.same_session.mean:
+        yield (
+            f"the signal goes with the return of its own session (rank IC {found.same_session.mean:+.3f}); these "
+            f"sessions are too few to tell whether it goes with the next: up to {_upper_bound(found):+.3f} is possible"
+        )
+    unusual = unlike_news(found.response)
+    if unusual is not None:
+        yield unusual
 
 
-def _only_the_same_is_seen(found: Evidence) -> bool:
+def _only_same_session(found: Evidence) -> bool:
     return (
         found.same_session.t >= STRONG and abs(found.this_close.t) < SIGNIFICANT and abs(found.tradable.t) < SIGNIFICANT
     )
 
 
-def _next_at_most(found: Evidence) -> float:
+def _upper_bound(found: Evidence) -> float:
     return max(found.this_close.high, found.tradable.high)
 
 
-def _alarms(found: Evidence) -> Iterator[tuple[str, str]]:
-    same, now, edge = found.same_session, found.this_close, found.tradable
-    if _only_the_same_is_seen(found) and _next_at_most(found) < SMALL * same.mean:
-        yield (
-            "explains",
-            (
-                f"The signal goes with the return of its own session (rank IC {same.mean:+.3f}, t = {same.t:.1f}), and "
-                f"with the next one not that can be seen: {_next_at_most(found):+.3f} at most (95 %), less than half. "
-                "The news explains more than it predicts."
-            ),
-        )
-    if now.is_significant and not _holds(now, edge):
-        yield (
-            "overnight",
-            (
-                f"The edge of an entry at the signal's own close (t = {now.t:.1f}) is gone at the {found.entry} "
-                f"(t = {edge.t:.1f}): it cannot be earned after the news is known."
-            ),
-        )
-    yield from _too_hasty(edge, found.delayed)
-    yield from _beside_chance(found)
-
-
-def _too_hasty(edge: ICSummary, delayed: ICSummary | None) -> Iterator[tuple[str, str]]:
-    if edge.is_significant and delayed is not None and not _holds(edge, delayed):
-        yield (
-            "haste",
-            (
-                f"With all news published later the edge falls from a rank IC of {edge.mean:+.3f} to "
-                f"{delayed.mean:+.3f} (t = {delayed.t:.1f}): check that publication times are when the "
-                "news could be read, not when it happened or was filed."
-            ),
-        )
-    if edge.mean > TOO_GOOD and edge.is_significant:
-        yield (
-            "too good",
-            (
-                f"A rank IC of {edge.mean:+.3f} is more than honest daily signals have: look for a look-ahead before "
-                "believing it."
-            ),
-        )
-
-
-def _holds(edge: ICSummary, later: ICSummary) -> bool:
-    """Whether half of it is left, or enough to be sure: one weak edge may pass a threshold and not the other."""
+def _persists(edge: ICSummary, later: ICSummary) -> bool:
+    """Whether half of it is left, or enough to be significant: a weak edge may fall on either side of a threshold."""
     return later.is_significant or later.mean >= edge.mean / 2
 
 
-def _beside_chance(found: Evidence) -> Iterator[tuple[str, str]]:
-    edge = found.tradable
-    if edge.is_significant and not edge.mean > edge.placebo_range[1]:
-        yield (
-            "chance",
-            (
-                f"The rank IC {edge.mean:+.3f} lies where shuffled signals do ({edge.placebo_range[0]:+.3f} to "
-                f"{edge.placebo_range[1]:+.3f}): its t-value of {edge.t:.1f} says too much."
-            ),
-        )
-    if edge.is_significant and found.stale >= edge.mean / 2:
-        yield (
-            "stale",
-            (
-                f"The signal of a month ago does nearly as well (rank IC {found.stale:+.3f}): what is rewarded is "
-                "which assets are in the news, not the news."
-            ),
-        )
-
-
-def verdict(found: Evidence, rung: Mapping[str, str]) -> str:
+def verdict(found: Evidence, raised: Mapping[str, str]) -> str:
     """Return one sentence on whether there is an edge to trade."""
     edge = found.tradable
     if math.isnan(edge.mean):
-        return "Nothing can be said: no session has three assets with both a signal and a return."
-    figure = f"rank IC {edge.mean:+.4f}, t = {edge.t:.1f}, at the {found.entry}"
+        return f"Nothing can be said: {found.reason}."
+    figure = f"{edge} at the {found.entry}"
+    if not edge.is_significant:
+        wrong = edge.t <= -SIGNIFICANT
+        return f"The signal points the wrong way: {figure}." if wrong else f"No edge to trade: {figure}."
+    if any(name in LEAKS for name in raised):
+        return f"An edge with a warning of a leak: {figure}."
+    return f"An edge with a warning: {figure}." if raised else f"An edge that stands: {figure}."
+
+
+def meaning(found: Evidence, raised: Mapping[str, str]) -> str:
+    """Return one line on whether the signal goes with its own session, and what follows from all of it."""
+    same, edge = found.same_session, found.tradable
+    if math.isnan(edge.mean):
+        return "Give a signal that differs between assets, on three or more assets with prices."
+    goes = "goes" if same.t >= SIGNIFICANT else "does not detectably go"
+    own = f"It {goes} with its own session (rank IC {same.mean:+.4f}, t = {same.t:.1f})"
+    if any(name in LEAKS for name in raised):
+        return f"{own}; clear the warnings first."
     if edge.is_significant:
-        return f"An edge with a warning: {figure}." if rung else f"An edge that stands: {figure}."
-    return f"The signal points the wrong way: {figure}." if edge.t <= -SIGNIFICANT else f"No edge to trade: {figure}."
+        return f"{own}; judge it by break-even cost and by year."
+    return f"{own}; nothing here pays for trading."

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from allocation.frames import align
-from backtest.signal_study.row_correlation import linear_correlation, rank_correlation
+from backtest.signal_study.row_correlation import linear_correlation, no_correlation, rank_correlation
 from backtest.statistics.significance import (
     Interval,
     TDistribution,
@@ -20,11 +20,15 @@ from newsfolio.shared.arrays import FloatArray
 
 @dataclass(frozen=True)
 class InformationCoefficient:
-    """Per-session correlations of a signal with a return across assets, and their mean with a t-value."""
+    """Per-session correlations of a signal with a return across assets, and their mean with a t-value.
+
+    reason: why no session has one, where none has.
+    """
 
     name: str
     per_session: pd.Series
     lags: int | None = None
+    reason: str = ""
 
     @property
     def mean(self) -> float:
@@ -54,9 +58,11 @@ class InformationCoefficient:
         return Interval(self.mean - half_width, self.mean + half_width)
 
     def __str__(self) -> str:
-        """One line: mean, interval, t and how many sessions."""
+        """One line: mean, interval, t and number of sessions; or why there is none."""
         low, high = self.interval
         n = int(self.per_session.notna().sum())
+        if n == 0:
+            return f"{self.name}: no rank IC in any of {len(self.per_session)} sessions: {self.reason or 'no data'}"
         return f"{self.name}: rank IC {self.mean:+.4f} (95 % {low:+.4f} to {high:+.4f}), t = {self.t:.1f}, {n} sessions"
 
 
@@ -83,15 +89,19 @@ def _by_session(
 
 def same_session_ic(signal: pd.DataFrame, prices: pd.DataFrame, name: str = "same session") -> InformationCoefficient:
     """Association with the return of the signal's own session: explanatory, not tradable."""
-    prices, signal = align(prices, signal)
-    return InformationCoefficient(name, rank_ic(signal, prices.pct_change(fill_method=None)))
+    return _ic(name, signal, prices, 0)
 
 
 def next_session_ic(signal: pd.DataFrame, prices: pd.DataFrame, name: str = "next session") -> InformationCoefficient:
     """Skill: correlation with the close-to-close return of the session after the signal's."""
+    return _ic(name, signal, prices, 1)
+
+
+def _ic(name: str, signal: pd.DataFrame, prices: pd.DataFrame, lag: int) -> InformationCoefficient:
     prices, signal = align(prices, signal)
-    following = prices.pct_change(fill_method=None).shift(-1)
-    return InformationCoefficient(name, rank_ic(signal, following))
+    returns = prices.pct_change(fill_method=None).shift(-lag)
+    reason = no_correlation(signal.to_numpy(), returns.to_numpy())
+    return InformationCoefficient(name, rank_ic(signal, returns), reason=reason)
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,8 @@ class Measure:
 class StudyData:
     """What a signal is compared with: returns by entry and horizon, and those of each session.
 
-    All are sessions × covered assets, those that ever have a signal. abnormal: return of each session less the mean
+    All are sessions × covered assets, those that ever have a signal. night: the part of
+    each session's return that is made by its open; None without opens. abnormal: return of each session less the mean
     across all `assets`.
     """
 
@@ -67,6 +68,7 @@ class StudyData:
     covered: tuple[str, ...]
     forward: Mapping[tuple[str, int], ReturnRows]
     own: ReturnRows
+    night: FloatArray | None
     abnormal: FloatArray
     sector: NDArray[np.object_] | None
 
@@ -106,6 +108,7 @@ def study_data(
         covered=tuple(covered),
         forward=forward,
         own=ReturnRows.of(session_returns(checked).to_numpy()),
+        night=None if checked.open is None else (checked.open / checked.close.shift(1) - 1.0).to_numpy(),
         abnormal=abnormal[covered].to_numpy(),
         sector=None if sectors is None else sectors.reindex(covered).to_numpy(dtype=object),
     )

@@ -1,7 +1,6 @@
 """Assets sorted into quantiles of the signal each session: return and turnover of each quantile."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backtest.signal_study.row_correlation import ranked
 from newsfolio.shared.arrays import FloatArray
@@ -19,19 +18,14 @@ def quantile_numbers(signal: FloatArray, quantiles: int = QUANTILES) -> FloatArr
     n = np.isfinite(signal).sum(axis=1)
     number = np.ones_like(signal)
     for step in range(1, quantiles):
-        number += signal > _edge(inside, n, step / quantiles)[:, None]
+        place = step / quantiles * (np.maximum(n, 1) - 1)
+        below = np.floor(place).astype(np.int64)
+        above = np.minimum(below + 1, np.maximum(n, 1) - 1)
+        low, high = (np.take_along_axis(inside, each[:, None], axis=1)[:, 0] for each in (below, above))
+        number += signal > (low + (place - below) * (high - low))[:, None]
     number[~np.isfinite(signal)] = np.nan
     number[n < quantiles] = np.nan
     return number
-
-
-def _edge(inside: FloatArray, n: NDArray[np.int64], share: float) -> FloatArray:
-    """Linearly interpolated quantile of each row of sorted values, of which the first n are known."""
-    place = share * (np.maximum(n, 1) - 1)
-    below = np.floor(place).astype(np.int64)
-    above = np.minimum(below + 1, np.maximum(n, 1) - 1)
-    low, high = (np.take_along_axis(inside, each[:, None], axis=1)[:, 0] for each in (below, above))
-    return np.asarray(low + (place - below) * (high - low))
 
 
 def quantile_returns(number: FloatArray, returns: FloatArray, quantiles: int = QUANTILES) -> FloatArray:

@@ -15,28 +15,36 @@ def ranked(values: FloatArray) -> FloatArray:
     inside = np.take_along_axis(values, order, axis=1)
     place = np.broadcast_to(np.arange(1.0, values.shape[1] + 1), values.shape)
     if (inside[:, 1:] == inside[:, :-1]).any():
-        place = _shared(inside, place)
+        begins = np.ones(inside.shape, dtype=bool)
+        begins[:, 1:] = inside[:, 1:] != inside[:, :-1]
+        ends = np.ones(inside.shape, dtype=bool)
+        ends[:, :-1] = begins[:, 1:]
+        first = np.maximum.accumulate(np.where(begins, place, 0.0), axis=1)
+        last = np.minimum.accumulate(np.where(ends, place, np.inf)[:, ::-1], axis=1)[:, ::-1]
+        place = (first + last) / 2.0
     ranks = np.empty_like(values)
     np.put_along_axis(ranks, order, place, axis=1)
     ranks[np.isnan(values)] = np.nan
     return ranks
 
 
-def _shared(inside: FloatArray, place: FloatArray) -> FloatArray:
-    """Mean of the first and the last place of each run of equal values."""
-    begins = np.ones(inside.shape, dtype=bool)
-    begins[:, 1:] = inside[:, 1:] != inside[:, :-1]
-    ends = np.ones(inside.shape, dtype=bool)
-    ends[:, :-1] = begins[:, 1:]
-    first = np.maximum.accumulate(np.where(begins, place, 0.0), axis=1)
-    last = np.minimum.accumulate(np.where(ends, place, np.inf)[:, ::-1], axis=1)[:, ::-1]
-    return np.asarray((first + last) / 2.0)
-
-
 def rank_correlation(one: FloatArray, other: FloatArray) -> FloatArray:
     """Spearman correlation of each row over the names that both have; NaN below three or without spread."""
     both = np.isfinite(one) & np.isfinite(other)
     return _correlation(ranked(np.where(both, one, np.nan)), ranked(np.where(both, other, np.nan)), both)
+
+
+def no_correlation(signal: FloatArray, returns: FloatArray) -> str:
+    """Say why no row has a correlation; empty where one has."""
+    if np.isfinite(rank_correlation(signal, returns)).any():
+        return ""
+    both = np.isfinite(signal) & np.isfinite(returns)
+    enough = both.sum(axis=1) >= FEWEST_NAMES
+    if not enough.any():
+        return "no session has three assets with both a signal and a return"
+    if not (squares(centred(signal, both))[enough] > 0).any():
+        return "the signal is the same for all assets in every session"
+    return "signal or returns are the same for all assets in every session"
 
 
 def linear_correlation(one: FloatArray, other: FloatArray) -> FloatArray:

@@ -203,7 +203,9 @@ def probabilistic_sharpe(returns: pd.Series, benchmark: float = 0.0) -> float:
     """Probability that the true Sharpe ratio lies above `benchmark`, both per session; NaN without spread.
 
     Phi((SR - SR*) sqrt(n - 1) / sqrt(1 - skewness SR + (kurtosis - 1) / 4 SR^2)): D. Bailey and M. Lopez de Prado, "The
-    Sharpe ratio efficient frontier", Journal of Risk 15, 2012. For returns that are not serially correlated.
+    Sharpe ratio efficient frontier", Journal of Risk 15, 2012. Skewness and kurtosis (3 for a normal) are the sample's
+    moments; quantstats (0.0.86) has the same formula with pandas' bias-corrected ones, and its benchmark is a risk-free
+    rate. For returns that are not serially correlated.
     """
     values = returns.dropna().to_numpy(dtype=np.float64)
     ratio = sharpe_ratio(pd.Series(values), 1) if len(values) >= FEWEST_RETURNS else float("nan")

@@ -99,7 +99,7 @@ class Evaluation:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values for JSON; confusion[truth][guess] is a count."""
+        """As plain values for JSON; `confusion[truth][guess]` is a count."""
         flat: dict[str, Any] = {"n": self.n, "groups": self.groups}
         for name, (value, ends) in self.headline.items():
             flat |= {name: value, f"{name}_interval": list(ends)}

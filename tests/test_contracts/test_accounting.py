@@ -66,6 +66,27 @@ class Case:
         )  # fmt: skip
 
 
+class FullyInvested(Case):
+    """All of the capital in targets that drift a little, at minimum commissions that often exceed the proceeds."""
+
+    def __init__(self, seed):
+        super().__init__(seed)
+        self.costs = Costs(
+            commission=float(self.random.choice([0.0, 0.0005])), half_spread=0.0002,
+            per_share=float(self.random.choice([0.0, 0.005])), minimum=float(self.random.choice([1.0, 50.0, 500.0])),
+            impact=Impact(self.daily_value, 0.8) if self.random.random() < 0.5 else None,
+        )  # fmt: skip
+
+    def _targets(self):
+        targets = self.random.dirichlet(np.ones(5)) + 0.01 * self.random.random((N, 5))
+        # Not to be cut by rounding, nor ruined by a delisting.
+        targets *= min(self.leverage - 1e-9, 1.2) / targets.sum(axis=1, keepdims=True)
+        targets[self.random.random(N) < 0.3] = np.nan
+        targets[:FIRST] = np.nan
+        targets[FIRST] = 0.0
+        return pd.DataFrame(targets, self.prices.index, self.prices.columns).dropna(how="all")
+
+
 class Ledger:
     """NAV per session, asset by asset, in plain loops; independent of the package."""
 
@@ -164,11 +185,11 @@ class Ledger:
         return np.array(found[FIRST:])
 
 
-def books_that_agree(seeds):
+def books_that_agree(seeds, kind_of_book=Case):
     """How many of these books the two have in common, and in how many of them targets were cut."""
     agreed = cut = 0
     for seed in seeds:
-        case = Case(seed)
+        case = kind_of_book(seed)
         result, plain = case.run(), Ledger(case)
         np.testing.assert_allclose(result.nav.to_numpy(), plain.navs(), rtol=1e-10, err_msg=f"seed {seed}")
         for kind, money in plain.flows.items():
@@ -189,6 +210,25 @@ def test_a_thousand_random_books():
     agreed, cut = books_that_agree(range(1000))
     assert agreed == 1000
     assert cut > 20
+
+
+def test_sixty_fully_invested_books_whose_fees_exceed_what_sales_bring():
+    agreed, _ = books_that_agree(range(60), FullyInvested)
+    assert agreed == 60
+
+
+@pytest.mark.slow
+def test_a_thousand_fully_invested_books():
+    agreed, _ = books_that_agree(range(1000), FullyInvested)
+    assert agreed == 1000
+
+
+def test_the_fees_of_many_of_those_sales_do_exceed_what_they_bring():
+    dear = 0
+    for seed in range(20):
+        trades = FullyInvested(seed).run().trades
+        dear += int(((trades["shares"] < 0) & (trades["cost"] > (trades["shares"] * trades["price"]).abs())).sum())
+    assert dear > 10
 
 
 @settings(max_examples=15)

@@ -13,8 +13,8 @@ from typing import Any
 import pandas as pd
 
 from allocation.execution.sizing import Order
-from allocation.live.broker import Account, OrderState
-from allocation.live.errors import BrokerError
+from allocation.live.broker import Account, AssetTerms, OrderState
+from allocation.live.errors import BrokerError, NoAnswerError
 
 PAPER = "https://paper-api.alpaca.markets"
 KEY, SECRET, URL = "APCA_API_KEY_ID", "APCA_API_SECRET_KEY", "APCA_API_BASE_URL"
@@ -106,19 +106,19 @@ class AlpacaBroker:
         except _NotFoundError:
             return None
 
-    def complaints(self, assets: Sequence[str]) -> dict[str, str]:
-        """Ask about each asset: unknown, inactive, or not tradable now."""
-        found = {asset: self._complaint(asset) for asset in assets}
-        return {asset: reason for asset, reason in found.items() if reason}
+    def terms(self, assets: Sequence[str]) -> dict[str, AssetTerms]:
+        """Ask about each asset: unknown, inactive, not tradable now, in fractions, short."""
+        return {asset: self._terms(asset) for asset in assets}
 
-    def _complaint(self, asset: str) -> str | None:
+    def _terms(self, asset: str) -> AssetTerms:
         try:
             answer = self._ask("GET", f"/v2/assets/{urllib.parse.quote(asset, safe='')}")
         except _NotFoundError:
-            return "Alpaca does not know it"
+            return AssetTerms("Alpaca does not know it")
         if answer.get("status") != "active":
-            return "is no longer listed at Alpaca"
-        return None if answer.get("tradable") else "is halted or not traded at Alpaca"
+            return AssetTerms("is no longer listed at Alpaca")
+        refusal = None if answer.get("tradable") else "is halted or not traded at Alpaca"
+        return AssetTerms(refusal, answer.get("fractionable") is True, answer.get("shortable") is True)
 
     def clock(self) -> pd.Timestamp | None:
         """Return Alpaca's time."""
@@ -134,7 +134,7 @@ class AlpacaBroker:
                 reason, wait = str(error), error.wait
             if attempt + 1 < TRIES:
                 time.sleep(min(MOST_WAIT, self.pause * 2.0**attempt if wait is None else wait))
-        raise BrokerError(f"Alpaca did not answer {method} {path.split('?')[0]} in {TRIES} tries: {reason}")
+        raise NoAnswerError(f"Alpaca did not answer {method} {path.split('?')[0]} in {TRIES} tries: {reason}")
 
     def _once(self, method: str, path: str, body: Mapping[str, str] | None) -> Any:
         headers = {"APCA-API-KEY-ID": self.key, "APCA-API-SECRET-KEY": self.secret, "Content-Type": "application/json"}
@@ -147,6 +147,19 @@ class AlpacaBroker:
             raise _refusal(error, f"{method} {path.split('?')[0]}") from None
         except (OSError, json.JSONDecodeError) as error:
             raise _AgainError(f"{type(error).__name__}") from None
+
+
+def broker_named(name: str) -> AlpacaBroker | None:
+    """Return a client of a real broker; None for one on paper, which lives in the ledger.
+
+    Raises:
+        BrokerError: no such broker, or its keys are not set.
+    """
+    if name == "alpaca":
+        return AlpacaBroker.from_environment()
+    if name != "paper":
+        raise BrokerError(f"broker {name!r} is not known: use paper or alpaca")
+    return None
 
 
 class _AgainError(Exception):

@@ -11,10 +11,11 @@ from sqlalchemy import Connection, insert, select
 from allocation.errors import AllocationError
 from allocation.execution.costs import Costs
 from allocation.execution.sizing import Order
-from allocation.live.broker import Account, OrderState
-from allocation.live.errors import BrokerError
+from allocation.live.broker import Account, AssetTerms, OrderState
+from allocation.live.errors import BrokerError, LedgerError
 from allocation.live.ledger import tables
 from allocation.live.ledger.database import Ledger
+from allocation.live.ledger.events import SPLIT, AccountEvent, write_events
 from allocation.live.ledger.journal import read_state, unended_orders, write_state
 
 SAME = 1e-6  # relative difference of two factors that are the same split or dividend, in a vendor's rounding
@@ -33,19 +34,17 @@ class PaperAccount:
 
 @dataclass(frozen=True)
 class PaperBroker:
-    """See Broker. costs: of trading (a number: a fraction of the traded value); cash: what it starts with, in a new
-    ledger. It charges nothing for holding and knows no market impact.
+    """See Broker. costs: of trading (a number: a fraction of the traded value). It charges nothing for holding and
+    knows no market impact.
     """
 
     ledger: Ledger
     costs: Costs | float
-    cash: float = 100_000.0
     name: str = "paper"
     simulated: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse an account that could never trade."""
-        check_cash(self.cash)
+        """Refuse costs that are not charged on paper."""
         costs = Costs.of(self.costs)
         if costs.impact is not None or costs.accrue:
             raise AllocationError(
@@ -54,9 +53,13 @@ class PaperBroker:
             )
 
     def book(self) -> PaperAccount:
-        """Return the newest book; the first holds the starting cash."""
+        """Return the newest book.
+
+        Raises:
+            LedgerError: no account was opened.
+        """
         with self.ledger.transaction() as connection:
-            return _read_book(connection) or PaperAccount(None, self.cash, _no_positions())
+            return read_book(connection)
 
     def account(self) -> Account:
         """Return cash and shares; all of the cash may be spent."""
@@ -77,15 +80,15 @@ class PaperBroker:
         with self.ledger.transaction() as connection:
             return read_state(connection, client_id)
 
-    def complaints(self, assets: Sequence[str]) -> dict[str, str]:
-        """Nothing is halted on paper."""
-        return dict.fromkeys(assets[:0], "")
+    def terms(self, assets: Sequence[str]) -> dict[str, AssetTerms]:
+        """On paper everything trades."""
+        return dict.fromkeys(assets, AssetTerms())
 
     def clock(self) -> pd.Timestamp | None:
         """Paper has no clock."""
         return None
 
-    def mark(self, closes: pd.DataFrame, corrected: Sequence[str]) -> pd.Series:
+    def mark(self, closes: pd.DataFrame, corrected: Sequence[str], now: datetime) -> pd.Series:
         """Follow splits and dividends and count the shares anew at the last row of `closes` (sessions × assets).
 
         Prices are adjusted: when a vendor rewrites history for a split or dividend, the same money is more shares
@@ -101,12 +104,13 @@ class PaperBroker:
             return pd.Series(dtype=float)
         shares = book.positions["shares"] * factor
         with self.ledger.transaction() as connection:
-            cause = "mark" if (factor == 1.0).all() else "adjust"
-            _write_book(connection, cause, _counted(shares, book.cash, closes))
+            write_book(connection, "mark" if (factor == 1.0).all() else SPLIT, _counted(shares, book.cash, closes))
+            added = (shares - book.positions["shares"])[factor != 1.0]
+            write_events(connection, [AccountEvent(SPLIT, str(asset), float(by)) for asset, by in added.items()], now)
         return factor[factor != 1.0]
 
-    def open_session(self, opens: pd.Series, closes: pd.DataFrame, now: datetime) -> int:
-        """Fill every accepted order at `opens` (by asset), sells first; return how many were filled.
+    def open_session(self, opens: pd.Series, closes: pd.DataFrame, now: datetime) -> list[tuple[Order, OrderState]]:
+        """Fill every accepted order at `opens` (by asset), sells first; return what became of each.
 
         An asset without an open does not trade: its order expires. A buy that the cash no longer pays for is
         rejected. closes: sessions × assets up to the last known one, to count the shares at.
@@ -115,16 +119,18 @@ class PaperBroker:
         with self.ledger.transaction() as connection:
             working = [order for order in unended_orders(connection) if read_state(connection, order.client_id)]
             if not working:
-                return 0
+                return []
+            states = []
             shares, cash = book.positions["shares"].to_dict(), book.cash
             for order in working:
                 state = self._filled(order, opens.get(order.asset, np.nan), cash)
+                states.append((order, state))
                 write_state(connection, state, now)
                 shares[order.asset] = shares.get(order.asset, 0.0) + state.filled
                 cash -= state.filled * (state.price or 0.0) + state.cost
             held = pd.Series({asset: count for asset, count in shares.items() if count}, dtype=float)
-            _write_book(connection, "fill", _counted(held, cash, closes))
-        return len(working)
+            write_book(connection, "fill", _counted(held, cash, closes))
+        return states
 
     def _filled(self, order: Order, price: float, cash: float) -> OrderState:
         if not price > 0.0:
@@ -135,12 +141,6 @@ class PaperBroker:
         if order.shares > 0 and paid + cost > cash + 1e-9 * abs(paid):
             return OrderState(order.client_id, "rejected", reason=f"costs {paid + cost:,.2f}, cash is {cash:,.2f}")
         return OrderState(order.client_id, "filled", order.shares, price, cost)
-
-
-def check_cash(cash: float) -> None:
-    """Raise AllocationError where an account on paper cannot start with so much."""
-    if not 0.0 < cash < np.inf:
-        raise AllocationError(f"an account on paper cannot start with {cash:,.2f}: name an amount of money above 0")
 
 
 def revisions(book: PaperAccount, closes: pd.DataFrame) -> pd.DataFrame:
@@ -154,7 +154,10 @@ def revisions(book: PaperAccount, closes: pd.DataFrame) -> pd.DataFrame:
     absent = held.index.difference(closes.columns)
     if book.session not in closes.index or len(absent):
         lacking = f"the asset {absent[0]}" if len(absent) else f"the session {book.session:%Y-%m-%d}"
-        raise BrokerError(f"prices lack {lacking}, which the paper account was counted at: give a longer history")
+        raise BrokerError(
+            f"prices lack {lacking}, which the paper account was counted at: "
+            "give a longer history, or `newsfolio account rename` or `close` the asset"
+        )
     place = closes.index.get_loc(book.session)
     known = closes.ffill().iloc[: place + 1][held.index]  # type: ignore[operator]
     earlier = held["earlier"] / known.iloc[-2] if len(known) > 1 else held["earlier"] * np.nan
@@ -177,22 +180,20 @@ def _counted(shares: pd.Series, cash: float, closes: pd.DataFrame) -> PaperAccou
     return PaperAccount(closes.index[-1], cash, positions)
 
 
-def _no_positions() -> pd.DataFrame:
-    return pd.DataFrame({"shares": [], "close": [], "earlier": []}, dtype=float)
-
-
-def _read_book(connection: Connection) -> PaperAccount | None:
+def read_book(connection: Connection) -> PaperAccount:
+    """Return the newest book of a paper account."""
     books, positions = tables.books, tables.positions
     row = connection.execute(select(books).order_by(books.c.id.desc()).limit(1)).first()
     if row is None:
-        return None
+        raise LedgerError("no account is open in this ledger: `newsfolio account open --cash AMOUNT` opens one")
     columns = ["asset", "shares", "close", "earlier"]
     held = connection.execute(select(*(positions.c[name] for name in columns)).where(positions.c.book == row.id))
     frame = pd.DataFrame(held.all(), columns=columns).set_index("asset").sort_index().astype(float)
     return PaperAccount(None if row.session is None else pd.Timestamp(row.session), row.cash, frame)
 
 
-def _write_book(connection: Connection, cause: str, book: PaperAccount) -> None:
+def write_book(connection: Connection, cause: str, book: PaperAccount) -> None:
+    """Add a book: what is held from now on."""
     session = None if book.session is None else book.session.date()
     made = connection.execute(insert(tables.books).values(session=session, cause=cause, cash=book.cash))
     number = int(made.inserted_primary_key[0])  # type: ignore[index]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from allocation.live.cli import options as opt
+from allocation.live.cli.account import account
 
 if TYPE_CHECKING:
     from allocation.live.cli.hooks import ReadNewsSignal
@@ -19,6 +20,7 @@ def register(app: typer.Typer, read_news: "ReadNewsSignal") -> None:
     """Add the commands to `app`."""
     app.command()(_Command(read_news).rebalance)
     app.command()(status)
+    app.add_typer(account)
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,6 @@ class _Command:
         every: opt.Every = "daily",
         calendar: opt.Calendar = "XNYS",
         broker: opt.BrokerName = "paper",
-        cash: opt.Cash = 100_000.0,
         cost_bp: opt.CostBp = 10.0,
         lot: opt.Lot = 0.0,
         minimum: opt.Minimum = 0.0,
@@ -60,9 +61,10 @@ class _Command:
     ) -> None:
         """Do one scheduled step: decide once for the session's close, send the orders, reconcile. Safe to repeat.
 
-        Exit code 3: a guard holds the step and nothing was sent.
+        Exit code 3: a guard holds the step and nothing was sent, or orders did not fill as decided.
         """
         from allocation.live.cli.rebalance import Night, Schedule, Sources, Target, Trading
+        from allocation.live.errors import UnfilledOrdersError
         from allocation.live.monitor.failures import report_failure
         from allocation.live.step.guards import Limits
 
@@ -71,12 +73,14 @@ class _Command:
             night = Night(
                 sources=Sources(strategy, prices, since, price_cache, news, model, signal),
                 schedule=Schedule(date, every, calendar),
-                trading=Trading(broker, cash, cost_bp, lot, minimum, reserve),
+                trading=Trading(broker, cost_bp, lot, minimum, reserve),
                 limits=Limits(max_weight, max_turnover, min_coverage, allowed=frozenset(allow or ())),
                 target=Target(ledger, dry_run, wait, metrics),
             )
             report = night.run(self.read_news)
             typer.echo(json.dumps(report.to_dict()) if as_json else str(report))
+            if report.unfilled:
+                raise UnfilledOrdersError(report.unfilled)
 
 
 def status(

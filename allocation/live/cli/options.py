@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from allocation.live.cli.settings_file import MASTER, use_settings
+from allocation.live.cli.settings_file import use_settings
 
 HOOK = "NEWSFOLIO_ON_FAILURE"  # a hook that hears of a broken settings file, too
 
 
 def _settings_or_report(context: typer.Context, path: Path | None) -> Path | None:
     """As `use_settings`; at night nobody but the hook of the environment hears that the file is broken."""
-    if path is None or context.command.name != MASTER:
+    if path is None or context.command.name != "rebalance":
         return use_settings(context, path)
     from allocation.live.monitor.failures import report_failure  # loads SQLAlchemy
 
@@ -49,7 +49,6 @@ Calendar = Annotated[str, typer.Option(help="Exchange calendar, such as XNYS or 
 
 # Where and how to trade
 BrokerName = Annotated[str, typer.Option(help="paper, or alpaca (keys from the environment).")]
-Cash = Annotated[float, typer.Option(help="What a new paper account starts with.")]
 CostBp = Annotated[float, typer.Option(help="Cost of trading, basis points of the traded value.")]
 Lot = Annotated[float, typer.Option(help="Shares that trades are multiples of; 0: any fraction.")]
 Minimum = Annotated[float, typer.Option(help="Least value of an order.")]

@@ -12,14 +12,13 @@ import typer
 
 from allocation.data.load import YAHOO, Bars, day_of, load_prices
 from allocation.data.wide import read_frame
-from allocation.errors import AllocationError, SourceError
+from allocation.errors import SourceError
 from allocation.execution.book import Rules
 from allocation.execution.costs import Costs
 from allocation.frames import sessions_of
 from allocation.live import clock
-from allocation.live.broker import Broker
-from allocation.live.brokers.alpaca import AlpacaBroker
-from allocation.live.brokers.paper import PaperBroker, check_cash
+from allocation.live.brokers.alpaca import broker_named
+from allocation.live.brokers.paper import PaperBroker
 from allocation.live.errors import LedgerError
 from allocation.live.ledger.database import open_ledger, read_ledger
 from allocation.live.ledger.journal import last_valuation
@@ -99,7 +98,6 @@ class Trading:
     """Where orders go and what they may be."""
 
     broker: str
-    cash: float
     cost_bp: float
     lot: float
     minimum: float
@@ -108,27 +106,13 @@ class Trading:
     @property
     def rules(self) -> Rules:
         """The same, as sizing takes them."""
-        return Rules(lot=self.lot, minimum=self.minimum, reserve=self.reserve)
-
-    @property
-    def costs(self) -> Costs:
-        """The cost of an order, half commission and half spread."""
-        return Costs.of(self.cost_bp / 1e4)
+        return Rules(self.lot, minimum=self.minimum, reserve=self.reserve)
 
     def digest(self, schedule: Schedule) -> str:
         """SHA-256 of the settings that a decision depends on."""
         rules = {"cost_bp": self.cost_bp, "lot": self.lot, "minimum": self.minimum, "reserve": self.reserve}
         settings = json.dumps([schedule.every, schedule.calendar, self.broker, rules], sort_keys=True)
         return hashlib.sha256(settings.encode()).hexdigest()
-
-    def connect(self) -> Broker | None:
-        """Return a client of a real broker; None for one on paper, which lives in the ledger."""
-        if self.broker == "alpaca":
-            return AlpacaBroker.from_environment()
-        if self.broker != "paper":
-            raise AllocationError(f"broker {self.broker!r} is not known: use paper or alpaca")
-        check_cash(self.cash)
-        return None
 
 
 @dataclass(frozen=True)
@@ -163,14 +147,15 @@ class Night:
         if nothing:
             return NoSession(nothing)
         with target.failures_recorded(session):
-            rules, costs, connected = self.trading.rules, self.trading.costs, self.trading.connect()
+            rules, costs = self.trading.rules, Costs.of(self.trading.cost_bp / 1e4)
+            connected = broker_named(self.trading.broker)
             policy = load_policy(self.sources.strategy)
             inputs = self.sources.inputs(session, calendar, self.trading.digest(self.schedule), read_news)
             due = is_due(session, _sessions(inputs.bars, session), self.schedule.every, calendar)
             settings = Settings(rules, self.limits, calendar, due, costs)
         ledger = open_ledger(target.ledger, wait=target.wait, dry_run=target.dry_run)
         with ledger as opened, measured(opened, target.metrics):
-            broker = connected or PaperBroker(opened, costs, self.trading.cash)
+            broker = connected or PaperBroker(opened, costs)
             return rebalance(policy, inputs, session, opened, broker, settings)
 
 

@@ -1,6 +1,7 @@
 """A file of settings for the command: TOML whose keys are its options, so that a cron line stays short."""
 
 import datetime as dt
+import difflib
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -10,36 +11,54 @@ from typer.core import TyperGroup, TyperOption
 
 from allocation.errors import SourceError
 
-MASTER = "rebalance"  # whose file the other commands may be given, too
+SHARED = (("rebalance",), ("account", "open"))  # whose settings a file may hold, whichever command reads it
 ITSELF = "settings"
+PLACES = ("strategy", "ledger", "prices", "price-cache", "news", "model", "signal", "metrics")  # files, or folders
 
 
 def use_settings(context: typer.Context, path: Path | None) -> Path | None:
     """Take from a file what the command line does not say; called by the command line's parser.
+
+    max_weight and max-weight are one setting. Relative paths start at the file's own folder.
 
     Raises:
         SourceError: the file cannot be read, or has a key that is no option, or a value that no option takes.
     """
     if path is None:
         return None
-    given, mine = _read(path), _options(context.command)
-    known = mine | _options_of_master(context)
-    unknown = sorted(set(given) - set(known))
-    if unknown:
-        raise SourceError(f"{path}: {unknown[0]!r} is no setting: the settings are {', '.join(sorted(known))}")
-    for key, value in given.items():
-        _check(value, known[key], f"{path}: {key}")
-    context.default_map = {str(mine[key].name): _plain(value) for key, value in given.items() if key in mine}
+    text, mine = _read(path), _options(context.command)
+    known, taken = mine | _shared_options(context), {}
+    for written, value in tomllib.loads(text).items():
+        key, where = written.replace("_", "-"), f"{path}, line {_line(text, written)}"
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(sorted(known))}"
+            raise SourceError(f"{where}: {written!r} is no setting: {hint}")
+        if key in taken:
+            raise SourceError(f"{where}: {key} is set twice: keep one")
+        taken[key] = _checked(value, known[key], f"{where}: {written}", context)
+        if key in PLACES:
+            taken[key] = _beside(path, key, str(taken[key]))
+    context.default_map = {str(mine[key].name): value for key, value in taken.items() if key in mine}
     return path
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> str:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        tomllib.loads(text)
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SourceError(f"{path}: is not TOML: {error}") from error
+    return text
+
+
+def _line(text: str, key: str) -> int:
+    """The line that sets a key; the parser does not say."""
+    lines = text.splitlines()
+    starts = (key, f'"{key}"', f"'{key}'", f"[{key}")
+    return next((number for number, line in enumerate(lines, 1) if line.lstrip().startswith(starts)), 1)
 
 
 def _options(command: Any) -> dict[str, Any]:
@@ -48,13 +67,18 @@ def _options(command: Any) -> dict[str, Any]:
     return {name: parameter for name, parameter in by_name.items() if name not in (ITSELF, "help")}
 
 
-def _options_of_master(context: typer.Context) -> dict[str, Any]:
-    group = context.parent.command if context.parent else None
-    return _options(group.commands[MASTER]) if isinstance(group, TyperGroup) and MASTER in group.commands else {}
+def _shared_options(context: typer.Context) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for names in SHARED:
+        command: Any = context.find_root().command
+        for name in names:
+            command = command.commands.get(name) if isinstance(command, TyperGroup) else None
+        found = (_options(command) if command else {}) | found
+    return found
 
 
-def _check(value: object, option: Any, where: str) -> None:
-    """Refuse what the parser would take for something else: a truth for a number, a list for a word."""
+def _checked(value: object, option: Any, where: str, context: typer.Context) -> object:
+    """Refuse what the parser would take for something else, a truth for a number or a list for a word."""
     if option.multiple:
         fits = isinstance(value, list) and all(isinstance(item, str) for item in value)
         wanted = "a list of texts"
@@ -65,7 +89,17 @@ def _check(value: object, option: Any, where: str) -> None:
         wanted = "a text or a number"
     if not fits:
         raise SourceError(f"{where}: {value!r} is not {wanted}")
+    plain = value.isoformat() if isinstance(value, dt.date) else value
+    try:
+        option.process_value(context, plain)
+    except typer.BadParameter as error:
+        raise SourceError(f"{where}: {error.message}") from error
+    return plain
 
 
-def _plain(value: object) -> object:
-    return value.isoformat() if isinstance(value, dt.date) else value
+def _beside(file: Path, key: str, place: str) -> str:
+    """A relative path starts at the settings file's folder; a URL, Yahoo's tickers or a model's name is none."""
+    beside = file.parent / place
+    if "://" in place or place.startswith("yahoo:") or (key == "model" and not beside.exists()):
+        return place
+    return str(beside)

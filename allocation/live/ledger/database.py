@@ -19,6 +19,7 @@ from allocation.live.errors import LedgerError
 VERSIONS = "newsfolio_version"  # the table that holds the ledger's version; alembic's own name may be another's
 LOCK_KEY = 0x6E657773  # of PostgreSQL's advisory lock: the word "news"
 REMEDY = "see that the database can be reached and written to"
+RESTORE = "restore it from a copy; `newsfolio account open --cash AMOUNT` makes a new one"
 POLL = 0.05  # seconds between two tries to get the lock
 
 
@@ -32,35 +33,35 @@ class Ledger:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """All that is written inside is there afterwards, or nothing of it."""
-        begin = self.connection.begin_nested if self.dry else self.connection.begin
+        """All that is written inside is there afterwards, or nothing of it; inside another one, as part of it."""
+        begin = self.connection.begin_nested if self.connection.in_transaction() else self.connection.begin
         with _database_errors(self.where), begin():
             yield self.connection
 
 
 @contextmanager
-def open_ledger(url: str, *, wait: float = 60.0, dry_run: bool = False) -> Iterator[Ledger]:
-    """Open a ledger for one run, alone: make or migrate its tables, and keep every other run out until the end.
+def open_ledger(url: str, *, wait: float = 60.0, dry_run: bool = False, create: bool = False) -> Iterator[Ledger]:
+    """Open a ledger for one run, alone: migrate its tables, and keep every other run out until the end.
 
     url: a file's path, `sqlite:///file` or `postgresql://user@host/name`. The lock is the operating system's or
     the server's own, so that a run that was killed holds it no longer. wait: seconds to wait for another run.
+    create: make its tables where there are none; without it a ledger that vanished is an error, not a new one.
 
     Raises:
-        LedgerError: the database cannot be opened, is held by another run, or is of a newer version.
+        LedgerError: there is no ledger, it cannot be opened, is held by another run, or is of a newer version.
     """
     if not wait >= 0.0:
         raise LedgerError(f"wait is {wait}: give the seconds to wait for another run, 0 or more")
     place = _parsed(url)
     file = file_of(place)
-    fresh = file is not None and not file.exists()
+    if not create:
+        _check_file(file, shown(place))
     with _engine(place, "BEGIN IMMEDIATE") as engine, _database_errors(shown(place)):
         lock = _file_lock(file, wait) if file else _server_lock(engine, shown(place), wait)
         with lock, engine.connect() as connection, _undone(connection) if dry_run else nullcontext():
             ledger = Ledger(connection, shown(place), dry_run)
-            _migrate(ledger)
+            _migrate(ledger, create)
             yield ledger
-    if dry_run and fresh and file is not None:
-        file.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -72,19 +73,25 @@ def read_ledger(url: str) -> Iterator[Ledger]:
     """
     place = _parsed(url)
     where, file = shown(place), file_of(place)
-    if file is not None and not file.is_file():
-        raise LedgerError(f"{where}: no such ledger: `newsfolio rebalance` makes one")
+    _check_file(file, where)
     with _engine(place, "BEGIN") as engine, _database_errors(where), engine.connect() as connection:
         ledger = Ledger(connection, where)
         _check_current(ledger)
         yield ledger
 
 
+def _check_file(file: Path | None, where: str) -> None:
+    """A ledger that vanished is never replaced by a new one: that would be a second account."""
+    if file is not None and not (file.is_file() and file.stat().st_size):
+        found = "is empty" if file.is_file() else "no such ledger"
+        raise LedgerError(f"{where}: {found}: {RESTORE}")
+
+
 def _check_current(ledger: Ledger) -> None:
     with ledger.transaction() as connection:
         version, newest = _version(connection), _script().get_current_head()
+    _check_known(version, ledger.where)
     if version != newest:
-        _check_known(version, ledger.where)
         raise LedgerError(
             f"{ledger.where}: is of version {version}, not {newest}: `newsfolio rebalance` brings it there"
         )
@@ -154,20 +161,23 @@ def _held(where: str, wait: float) -> LedgerError:
     return LedgerError(f"{where}: another run has held the ledger for {wait:g} s: see if it hangs, or wait longer")
 
 
-def _migrate(ledger: Ledger) -> None:
+def _migrate(ledger: Ledger, create: bool) -> None:
     with ledger.transaction() as connection:
         version = _version(connection)
         if version == _script().get_current_head():
             return
-        _check_known(version, ledger.where)
+        if version is not None or not create:
+            _check_known(version, ledger.where)
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
 
 def _check_known(version: str | None, where: str) -> None:
+    if version is None:
+        raise LedgerError(f"{where}: is no ledger of newsfolio: {RESTORE}")
     known = {script.revision for script in _script().walk_revisions()}
-    if version is not None and version not in known:
+    if version not in known:
         raise LedgerError(f"{where}: is of version {version}, which a newer newsfolio wrote: upgrade newsfolio")
 
 

@@ -12,6 +12,7 @@ from allocation.execution.sizing import Order, OrderList, client_id
 from allocation.live.broker import ENDED, OrderState
 from allocation.live.errors import LedgerError
 from allocation.live.ledger import tables
+from allocation.live.ledger.events import is_opened
 
 CLOSE, OPEN = "close", "open"  # prices that a basket is sized with: at once, or at the next session's open
 
@@ -51,20 +52,43 @@ class Valuation:
     nav: float
 
 
-def portfolio_name(connection: Connection, broker: str, now: datetime) -> str:
-    """Return the portfolio's name, made up when the ledger is new.
+def portfolio_name(connection: Connection, broker: str) -> str:
+    """Return the portfolio's name.
 
     Raises:
-        LedgerError: the ledger is of another broker's account.
+        LedgerError: no account was opened, or the ledger is of another broker's account.
     """
     row = connection.execute(select(tables.portfolio)).first()
-    if row is None:
-        name = uuid.uuid4().hex
-        connection.execute(insert(tables.portfolio).values(id=1, name=name, broker=broker, created=now))
-        return name
+    if row is None or not is_opened(connection):
+        raise LedgerError("no account is open in this ledger: `newsfolio account open --cash AMOUNT` opens one")
     if row.broker != broker:
         raise LedgerError(f"this ledger is of the broker {row.broker}, not {broker}: use another ledger for it")
     return str(row.name)
+
+
+def make_portfolio(connection: Connection, broker: str, now: datetime) -> None:
+    """Name the portfolio of a new account at random.
+
+    Raises:
+        LedgerError: an account is open already.
+    """
+    row = connection.execute(select(tables.portfolio)).first()
+    if row is not None and is_opened(connection):
+        raise LedgerError(f"an account at {row.broker} is open in this ledger since {row.created:%Y-%m-%d}")
+    if row is None:
+        connection.execute(insert(tables.portfolio).values(id=1, name=uuid.uuid4().hex, broker=broker, created=now))
+
+
+def account_opened(connection: Connection) -> tuple[str, datetime]:
+    """Return the broker of the ledger's account, and when it was opened.
+
+    Raises:
+        LedgerError: no account was opened.
+    """
+    row = connection.execute(select(tables.portfolio)).first()
+    if row is None:
+        raise LedgerError("no account is open in this ledger: `newsfolio account open --cash AMOUNT` opens one")
+    return str(row.broker), row.created
 
 
 def refuse_to_go_back(connection: Connection, session: pd.Timestamp) -> None:
@@ -173,6 +197,21 @@ def read_basket(connection: Connection, session: pd.Timestamp) -> list[Order] | 
     return [Order(row.client_id, row.asset, row.shares, row.price) for row in rows]
 
 
+def write_retry(connection: Connection, session: pd.Timestamp, dead: Order, shares: float) -> Order:
+    """Add an order for what is left of one that the broker says is dead, under a name of its own."""
+    orders = tables.orders
+    place = connection.scalar(select(func.max(orders.c.place)).where(orders.c.session == session.date())) or 0
+    head, day, digest, *attempt = dead.client_id.split("-")
+    made = Order(f"{head}-{day}-{digest}-{int(attempt[0]) + 1 if attempt else 2}", dead.asset, shares, dead.price)
+    connection.execute(
+        insert(orders).values(
+            client_id=made.client_id, session=session.date(), place=place + 1, asset=made.asset, shares=shares,
+            price=made.price,
+        )
+    )  # fmt: skip
+    return made
+
+
 def unended_orders(connection: Connection) -> list[Order]:
     """Return orders of any session that have not ended: sent and working, or never sent."""
     orders, events = tables.orders, tables.order_events
@@ -242,11 +281,11 @@ def write_valuation(connection: Connection, valuation: Valuation, now: datetime)
         connection.execute(insert(tables.holdings), rows)
 
 
-def last_valuation(connection: Connection, before: pd.Timestamp | None = None) -> Valuation | None:
-    """Return the newest valuation, or the newest of a session before one."""
+def last_valuation(connection: Connection, of: pd.Timestamp | None = None) -> Valuation | None:
+    """Return the newest valuation, or that of a session."""
     query = select(tables.valuations).order_by(tables.valuations.c.session.desc()).limit(1)
-    if before is not None:
-        query = query.where(tables.valuations.c.session < before.date())
+    if of is not None:
+        query = query.where(tables.valuations.c.session == of.date())
     row = connection.execute(query).first()
     if row is None:
         return None
@@ -254,20 +293,6 @@ def last_valuation(connection: Connection, before: pd.Timestamp | None = None) -
     rows = connection.execute(select(held.asset, held.shares, held.close).where(held.session == row.session))
     frame = pd.DataFrame(rows.all(), columns=["asset", "shares", "close"]).set_index("asset").sort_index().astype(float)
     return Valuation(pd.Timestamp(row.session), frame["shares"], frame["close"], row.cash, row.nav)
-
-
-def shares_since(connection: Connection, valuation: Valuation) -> pd.Series:
-    """Return shares by asset: those of a valuation and all fills written after it."""
-    fills, orders = tables.fills, tables.orders
-    at = connection.scalar(
-        select(tables.valuations.c.at).where(tables.valuations.c.session == valuation.session.date())
-    )
-    rows = connection.execute(
-        select(orders.c.asset, func.sum(fills.c.shares)).join(orders, orders.c.client_id == fills.c.client_id)
-        .where(fills.c.at > at).group_by(orders.c.asset)
-    )  # fmt: skip
-    since = pd.Series({asset: float(shares) for asset, shares in rows}, dtype=float)
-    return valuation.shares.add(since, fill_value=0.0)
 
 
 def seconds(moment: datetime) -> float:

@@ -12,10 +12,13 @@ from allocation.live.ledger.database import Ledger
 
 @dataclass(frozen=True)
 class Status:
-    """run: (session, outcome, reason) of the last one; wrong: what somebody should look at, empty if nothing."""
+    """run: (session, outcome, reason) of the last one; targets: weights that the last decision wanted; wrong: what
+    somebody should look at, empty if nothing.
+    """
 
     run: tuple[pd.Timestamp, str, str | None] | None
     decision: pd.Timestamp | None
+    targets: pd.Series
     valuation: journal.Valuation | None
     hours: Hours
     wrong: tuple[str, ...]
@@ -31,6 +34,7 @@ class Status:
             "valued": None if valuation is None else f"{valuation.session:%Y-%m-%d}",
             "nav": None if valuation is None else valuation.nav,
             "cash": None if valuation is None else valuation.cash,
+            "targets": {str(a): float(w) for a, w in self.targets.dropna().items()},
             "shares": {} if valuation is None else {str(a): float(n) for a, n in valuation.shares.items()},
             "next_session": f"{self.hours.next_session:%Y-%m-%d}",
             "wrong": list(self.wrong),
@@ -41,7 +45,7 @@ class Status:
         if self.decision is not None:
             lines.append(f"last decision {self.decision:%Y-%m-%d}")
         if self.valuation is not None:
-            lines += _worth(self.valuation)
+            lines += _worth(self.valuation, self.targets)
         lines += [f"next session {self.hours.next_session:%Y-%m-%d}, opens {self.hours.next_open:%Y-%m-%d %H:%M} UTC"]
         return "\n".join(lines + [f"wrong: {what}" for what in self.wrong])
 
@@ -62,17 +66,31 @@ def status(ledger: Ledger, calendar: str = "XNYS", now: pd.Timestamp | None = No
         wrong.append(f"no run has finished for {hours.session:%Y-%m-%d}, which closed at {hours.close:%H:%M} UTC")
     if unended:
         wrong.append(f"{unended} orders have not ended")
-    return Status(run, decision.session if decision else None, valuation, hours, tuple(wrong))
+    targets = decision.targets if decision else pd.Series(dtype=float)
+    return Status(run, decision.session if decision else None, targets, valuation, hours, tuple(wrong))
 
 
 def _ended(outcome: str, reason: str | None) -> str:
     if reason is None:
         return "has not ended: it is at work, or was killed"
-    return reason if reason.startswith(outcome) else f"{outcome}: {reason}"
+    said = "ended with unfilled orders" if outcome == "unfilled" else outcome
+    return reason if reason.startswith(said) else f"{said}: {reason}"
 
 
-def _worth(valuation: journal.Valuation) -> list[str]:
+def _worth(valuation: journal.Valuation, targets: pd.Series) -> list[str]:
+    """NAV, and by asset the shares, the weight, and the weight that was last wanted."""
     lines = [f"at {valuation.session:%Y-%m-%d}: NAV {valuation.nav:,.2f}, cash {valuation.cash:,.2f}"]
-    held = pd.DataFrame({"shares": valuation.shares, "weight": valuation.shares * valuation.closes / valuation.nav})
-    ranked = held.sort_values("weight", ascending=False)
-    return lines + [f"  {asset:<8} {shares:>14,.4f} {weight:>7.2%}" for asset, shares, weight in ranked.itertuples()]
+    held = pd.DataFrame(
+        {
+            "shares": valuation.shares,
+            "weight": valuation.shares * valuation.closes / valuation.nav,
+            "target": targets,
+        }
+    )
+    held[["shares", "weight"]] = held[["shares", "weight"]].fillna(0.0)
+    held = held[(held["shares"] != 0.0) | (held["target"].fillna(0.0) != 0.0)]
+    lines += [f"  {'':<8} {'shares':>14} {'weight':>7} {'target':>7}"] if len(held) else []
+    return lines + [
+        f"  {asset:<8} {shares:>14,.4f} {weight:>7.2%} {'hold' if pd.isna(target) else f'{target:.2%}':>7}"
+        for asset, shares, weight, target in held.sort_values("weight", ascending=False).itertuples()
+    ]

@@ -1,7 +1,8 @@
 """The ledger's tables. Times are UTC without a zone; shares and money are doubles, as in a backtest.
 
-Decisions, targets, orders, order events and fills are only ever added to: the database itself refuses to change
-or delete them (see migrations). `books` and `positions` are the paper broker's account, one snapshot per change.
+Decisions, targets, orders, order events, fills and account events are only ever added to: the database itself refuses
+to change or delete them (see migrations). What is held is the sum of fills and account events. `books` and
+`positions` are the paper broker's account, one snapshot per change.
 """
 
 from sqlalchemy import (
@@ -121,6 +122,18 @@ positions = Table(
     Column("earlier", Double),  # rewrites history for a split or dividend changes both alike
     PrimaryKeyConstraint("book", "asset"),
 )
+account_events = Table(
+    "account_events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", DateTime, nullable=False),
+    Column("kind", NAME, nullable=False),  # open, deposit, withdraw, split, rename, close, adopt
+    Column("asset", NAME),  # NULL: cash alone
+    Column("shares", Double, nullable=False),  # what it adds to the holdings
+    Column("cash", Double, nullable=False),
+    Column("price", Double),
+    Column("reason", Text),
+)
 valuations = Table(
     "valuations",
     metadata,
@@ -139,4 +152,6 @@ holdings = Table(
     PrimaryKeyConstraint("session", "asset"),
 )
 
-APPEND_ONLY = ("decisions", "targets", "baskets", "orders", "order_events", "fills", "books", "positions")
+APPEND_ONLY = (
+    "decisions", "targets", "baskets", "orders", "order_events", "fills", "account_events", "books", "positions",
+)  # fmt: skip

@@ -10,7 +10,7 @@ import typer
 
 from allocation.errors import AllocationError
 from allocation.live import clock
-from allocation.live.errors import GuardStopError, LedgerError
+from allocation.live.errors import GuardStopError, LedgerError, UnfilledOrdersError
 from allocation.live.ledger import journal
 from allocation.live.ledger.database import Ledger, open_ledger, read_ledger
 from allocation.live.monitor.log import log_event, redacted
@@ -19,7 +19,7 @@ from allocation.live.monitor.prometheus import write_failure, write_metrics
 
 log = logging.getLogger(__name__)
 
-STOPPED = 3  # exit code: a guard holds the step
+STOPPED = 3  # exit code: a guard holds the step, or orders did not fill
 
 
 def reason_of(error: Exception) -> str:
@@ -29,7 +29,7 @@ def reason_of(error: Exception) -> str:
 
 @contextmanager
 def report_failure(hook: str | None, metrics: Path | None = None) -> Iterator[None]:
-    """Tell the file of metrics and the hook why what is inside failed; a guard's stop is exit code 3.
+    """Report why what is inside failed to the file of metrics and the hook; of a stop or unfilled orders exit code 3.
 
     The file says so even where no ledger could be opened. Neither can hide the failure by failing itself.
     """
@@ -42,7 +42,7 @@ def report_failure(hook: str | None, metrics: Path | None = None) -> Iterator[No
             _if_it_can_be(lambda: write_failure(metrics, began))
         if hook is not None:
             notify(hook, reason, _exit_code(error))
-        if isinstance(error, GuardStopError):
+        if isinstance(error, (GuardStopError, UnfilledOrdersError)):
             typer.echo(reason, err=True)
             raise typer.Exit(STOPPED) from None
         if redacted(str(error)) != str(error):
@@ -93,4 +93,10 @@ def _note(url: str, session: pd.Timestamp, wait: float, reason: str) -> None:
 
 
 def _exit_code(error: Exception) -> int:
-    return STOPPED if isinstance(error, GuardStopError) else 2 if isinstance(error, typer.BadParameter) else 1
+    return (
+        STOPPED
+        if isinstance(error, (GuardStopError, UnfilledOrdersError))
+        else 2
+        if isinstance(error, typer.BadParameter)
+        else 1
+    )

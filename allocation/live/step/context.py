@@ -1,5 +1,6 @@
 """What all parts of one step share: its inputs, settings, hours, account, and the frames as of its session."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -16,7 +17,7 @@ from allocation.live.broker import Account, Broker
 from allocation.live.clock import Hours
 from allocation.live.errors import GuardStopError
 from allocation.live.ledger.database import Ledger
-from allocation.live.step.guards import Limits
+from allocation.live.step.guards import GuardFinding, Limits
 from allocation.view import Policy
 
 NO_PRICES = "Without any price of the session nothing can be decided: refresh the prices, then repeat"
@@ -52,7 +53,9 @@ class Settings:
 
 @dataclass(frozen=True)
 class Step:
-    """All that the parts of one step share."""
+    """All that the parts of one step share. What is to be reported gathers in notes, in allowed (findings of guards
+    that were let through) and in unfilled (orders that did not become what was decided).
+    """
 
     policy: Policy
     inputs: Inputs
@@ -63,6 +66,9 @@ class Step:
     now: pd.Timestamp
     portfolio: str
     run: int
+    notes: list[str] = field(default_factory=list)
+    allowed: list[GuardFinding] = field(default_factory=list)
+    unfilled: list[str] = field(default_factory=list)
 
     @property
     def session(self) -> pd.Timestamp:
@@ -73,6 +79,17 @@ class Step:
     def stamp(self) -> datetime:
         """Now, as the ledger keeps it."""
         return naive_utc(self.now)
+
+    def check(self, findings: Sequence[GuardFinding]) -> None:
+        """Stop where a guard's finding was not allowed.
+
+        Raises:
+            GuardStopError: it names all that were not.
+        """
+        held = tuple(finding for finding in findings if finding[0] not in self.settings.limits.allowed)
+        if held:
+            raise GuardStopError(held)
+        self.allowed.extend(finding for finding in findings if finding not in self.allowed)
 
 
 @dataclass(frozen=True)
@@ -118,6 +135,7 @@ def holdings_of(frames: Frames, account: Account) -> Holdings:
     unpriced = shares.index.difference(frames.closes.columns)
     if len(unpriced):
         raise MissingPriceError(
-            f"the account holds {named(unpriced)}, which prices lack: add prices, or sell it by hand"
+            f"the account holds {named(unpriced)}, which prices lack: "
+            "add prices, sell it by hand, or `newsfolio account rename` or `close` it"
         )
     return Holdings(shares.reindex(frames.closes.columns, fill_value=0.0), frames.last_mark, account.cash)

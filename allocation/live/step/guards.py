@@ -1,15 +1,14 @@
 """Guards: what must hold before anything is decided or sent; each has a name under which a person may allow it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from allocation.errors import AllocationError
-from allocation.frames import named
-from allocation.live.broker import Account
-from allocation.live.errors import GuardStopError
+from allocation.frames import named, sessions_of
+from allocation.live.broker import Account, AssetTerms
 from allocation.live.ledger.journal import Decision
 
 GuardFinding = tuple[str, str]  # the guard's name, and what it found
@@ -31,6 +30,7 @@ NAMES = {
     "reconcile": "the broker's holdings are not what the ledger says",
     "working": "orders that this decision does not know are still working at the broker",
     "untradable": "the broker does not trade an asset now",
+    "price-differs": "the broker's last price of a holding is not near the close that orders are sized with",
     "late": "the session in which the orders should be filled has opened already",
     "clock": "the clocks of this machine, the ledger and the broker disagree",
 }
@@ -45,6 +45,7 @@ class Limits:
     coverage: float = 0.2
     priced: float = 0.9
     price_jump: float = 0.5
+    price_difference: float = 0.1
     news_age: float = 4.0
     allowed: frozenset[str] = frozenset()
 
@@ -55,7 +56,8 @@ class Limits:
             raise AllocationError(f"no guard is called {named(unknown)}: the guards are {', '.join(NAMES)}")
         limits = {
             "weight": self.weight, "turnover": self.turnover, "coverage": self.coverage, "share of priced": self.priced,
-            "price jump": self.price_jump, "age of news": self.news_age,
+            "price jump": self.price_jump,
+            "price difference": self.price_difference, "age of news": self.news_age,
         }  # fmt: skip
         for name, limit in limits.items():
             if not limit >= 0.0:
@@ -66,45 +68,41 @@ class Limits:
 
 @dataclass(frozen=True)
 class GuardContext:
-    """What guards look at: frames up to the session's close, and the account with its worth."""
+    """What guards look at: frames up to the session's close, and the account with its worth. since: the session of the
+    last decision, after which every close is checked; without one the last is.
+    """
 
     closes: pd.DataFrame
     signal: pd.DataFrame | None
     newest_news: pd.Timestamp | None
     account: Account
     nav: float
-
-
-def stop_unless_allowed(findings: list[GuardFinding], limits: Limits) -> list[GuardFinding]:
-    """Return the findings that were allowed.
-
-    Raises:
-        GuardStopError: a finding was not.
-    """
-    held = tuple(finding for finding in findings if finding[0] not in limits.allowed)
-    if held:
-        raise GuardStopError(held)
-    return findings
+    since: pd.Timestamp | None = None
 
 
 def before_deciding(now: GuardContext, limits: Limits) -> Iterator[GuardFinding]:
     """Look at data and account."""
-    yield from _prices(now.closes, limits)
+    yield from _prices(now.closes, now.since, limits)
     yield from _news(now, limits)
     if now.account.cash < -DUST * now.nav:
         yield "account", f"the account's cash is {now.account.cash:,.2f}"
 
 
-def _prices(closes: pd.DataFrame, limits: Limits) -> Iterator[GuardFinding]:
+def _prices(closes: pd.DataFrame, since: pd.Timestamp | None, limits: Limits) -> Iterator[GuardFinding]:
     last = closes.iloc[-1]
     unpriced = last.index[last.isna()]
     if len(unpriced) > (1.0 - limits.priced) * len(last):
         yield "stale-prices", f"{named(unpriced)} of {len(last)} assets have no price at {closes.index[-1]:%Y-%m-%d}"
-    if len(closes) > 1:
-        move = (last / closes.ffill().iloc[-2] - 1.0).abs()
-        jumped = move.index[move > limits.price_jump]
-        if len(jumped):
-            yield "price-jump", f"{named(f'{a} moved {move[a]:.0%}' for a in jumped)} in one session"
+    moves = (closes / closes.ffill().shift() - 1.0).abs()
+    moves = moves.iloc[-1:] if since is None else moves.loc[sessions_of(moves) > since]
+    jumped = {
+        f"{asset} moved {size:.0%} at {day:%Y-%m-%d}"
+        for day, row in zip(sessions_of(moves), moves.to_numpy(), strict=True)
+        for asset, size in zip(closes.columns, row, strict=True)
+        if size > limits.price_jump
+    }
+    if jumped:
+        yield "price-jump", f"{named(sorted(jumped))}, in one session"
 
 
 def _news(now: GuardContext, limits: Limits) -> Iterator[GuardFinding]:
@@ -131,6 +129,37 @@ def changed(last: Decision | None, model: str, strategy: str, config: str) -> It
         yield "config", f"the strategy file has changed since {when}"
     if made.config != config:
         yield "config", f"settings have changed since {when}"
+
+
+def open_jumps(marks: pd.DataFrame, opens: pd.DataFrame, row: int, limits: Limits) -> Iterator[GuardFinding]:
+    """Compare the prices that a session opens with (row `row` of opens) and the closes before."""
+    if row:
+        moves = (opens.iloc[row] / marks.iloc[row - 1] - 1.0).abs()
+        jumped = moves.index[moves > limits.price_jump]
+        if len(jumped):
+            said = named(f"{asset} opened {moves[asset]:.0%} off" for asset in jumped)
+            yield "price-jump", f"{said} the close before, at {opens.index[row]:%Y-%m-%d}"
+
+
+def price_differences(closes: pd.Series, account: Account, limits: Limits) -> Iterator[GuardFinding]:
+    """Compare the closes that orders are sized with and what the broker says the holdings are worth now."""
+    stated = pd.Series(dict(account.prices), dtype=float)
+    off = (stated / closes.reindex(stated.index) - 1.0).abs()
+    differing = off.index[off > limits.price_difference]
+    if len(differing):
+        said = (f"{a}: the broker has {stated[a]:g}, the close is {closes[a]:g}" for a in differing)
+        yield "price-differs", named(said)
+
+
+def untradable(targets: pd.Series, terms: Mapping[str, AssetTerms], lot: float) -> Iterator[GuardFinding]:
+    """Look at how the broker trades what a decision trades."""
+    for asset, trades in terms.items():
+        if trades.refusal is not None:
+            yield "untradable", f"{asset}: {trades.refusal}"
+        elif not trades.fractionable and (lot == 0.0 or lot % 1.0):
+            yield "untradable", f"{asset}: trades in whole shares only: use --lot 1"
+        elif targets[asset] < 0.0 and not trades.shortable:
+            yield "untradable", f"{asset}: cannot be sold short, and its target is {targets[asset]:.1%}"
 
 
 def after_deciding(targets: pd.Series, held: pd.Series, limits: Limits) -> Iterator[GuardFinding]:

@@ -4,11 +4,14 @@ Everything that must not happen twice is first written down under a key that can
 its session, an order under its client id. A step that was killed anywhere goes on from what it finds written.
 """
 
+from contextlib import nullcontext
+from dataclasses import replace
+
 import pandas as pd
 
 from allocation.live import clock
-from allocation.live.broker import Account, Broker
-from allocation.live.errors import GuardStopError
+from allocation.live.broker import Broker
+from allocation.live.errors import GuardStopError, UnfilledOrdersError
 from allocation.live.ledger import journal
 from allocation.live.ledger.database import Ledger
 from allocation.live.ledger.journal import Valuation
@@ -16,7 +19,6 @@ from allocation.live.monitor.failures import reason_of
 from allocation.live.monitor.log import log_event
 from allocation.live.step.context import Frames, Inputs, Settings, Step, frames_of, holdings_of, naive_utc
 from allocation.live.step.decide import decide
-from allocation.live.step.guards import GuardFinding
 from allocation.live.step.report import StepReport
 from allocation.live.step.settle import catch_up
 from allocation.live.step.submit import send
@@ -47,19 +49,22 @@ def rebalance(
     now = clock.utc_now() if now is None else now
     settings = settings or Settings()
     with ledger.transaction() as connection:
-        portfolio = journal.portfolio_name(connection, broker.name, naive_utc(now))
+        portfolio = journal.portfolio_name(connection, broker.name)
         journal.refuse_to_go_back(connection, session)
         run = journal.start_run(connection, session, naive_utc(now))
     log_event(
         "run started", {"run": run, "session": f"{session:%Y-%m-%d}", "ledger": ledger.where, "broker": broker.name}
     )
-    step = Step(
-        policy, inputs, clock.hours_of(session, settings.calendar), ledger, broker, settings, now, portfolio, run
-    )
+    hours = clock.hours_of(session, settings.calendar)
+    step = Step(policy, inputs, hours, ledger, broker, settings, now, portfolio, run)
     outcome, reason = "failed", "interrupted"
     try:
-        report = _run(step)
+        # On paper a step happens whole or not at all: one that stops has not moved the account to its session.
+        with ledger.transaction() if broker.simulated else nullcontext():
+            report = _run(step)
         outcome, reason = "done", ""
+        if report.unfilled:
+            outcome, reason = "unfilled", reason_of(UnfilledOrdersError(report.unfilled))
     except GuardStopError as stop:
         outcome, reason = "stopped", reason_of(stop)
         raise
@@ -75,28 +80,45 @@ def rebalance(
 
 def _run(step: Step) -> StepReport:
     frames = frames_of(step)
-    notes = catch_up(step, frames)
+    catch_up(step, frames)
     with step.ledger.transaction() as connection:
         decision = journal.read_decision(connection, step.session)
-    decided, allowed = "before" if decision else "no", list[GuardFinding]()
-    if decision is None and step.settings.due:
-        decision, allowed, more = decide(step, frames)
-        decided, notes = "now", [*notes, *more]
-    orders = send(step) if decision else []
-    account = step.broker.account()
-    valuation = _value(step, frames, account)
-    weights = valuation.shares * valuation.closes / valuation.nav
+    decided = "before" if decision else "now" if step.settings.due else "no"
+    if decided == "now":
+        decision = decide(step, frames)
+    orders = send(step, decision) if decision else []
+    valuation, when = _value(step, frames)
     return StepReport(
-        step.session, step.hours.next_session, decided, decision.targets if decision else None, weights,
-        valuation.nav, valuation.cash, tuple(orders), tuple(allowed), tuple(notes), step.ledger.dry,
-    )  # fmt: skip
+        session=step.session,
+        next_session=step.hours.next_session,
+        decided=decided,
+        targets=decision.targets if decision else None,
+        weights=valuation.shares * valuation.closes / valuation.nav,
+        nav=valuation.nav,
+        cash=valuation.cash,
+        valued=when,
+        orders=tuple(orders),
+        allowed=tuple(step.allowed),
+        notes=tuple(step.notes),
+        unfilled=tuple(step.unfilled),
+        dry_run=step.ledger.dry,
+    )
 
 
-def _value(step: Step, frames: Frames, account: Account) -> Valuation:
-    holdings = holdings_of(frames, account)
+def _value(step: Step, frames: Frames) -> tuple[Valuation, str]:
+    """Value the account, and say when. Once the next session has opened, orders have filled at other prices than the
+    session's closes: then the session's valuation stays as it is, and what is reported is worth what the broker says.
+    """
+    account = step.broker.account()
+    late = not step.broker.simulated and step.now >= step.hours.next_open
+    stated = pd.Series(dict(account.prices) if late else {}, dtype=float)
+    marks = stated.reindex(frames.last_mark.index).fillna(frames.last_mark)
+    holdings = holdings_of(replace(frames, last_mark=marks), account)
     shares = holdings.shares[holdings.shares != 0.0]
-    valuation = Valuation(step.session, shares, frames.last_mark[shares.index], account.cash, holdings.nav)
+    valuation = Valuation(step.session, shares, marks[shares.index], account.cash, holdings.nav)
+    if late:
+        return valuation, f"{step.now:%Y-%m-%d %H:%M} UTC"
     with step.ledger.transaction() as connection:
         journal.write_valuation(connection, valuation, step.stamp)
     log_event("valued", {"nav": round(valuation.nav, 2), "cash": round(valuation.cash, 2)})
-    return valuation
+    return valuation, f"the close of {step.session:%Y-%m-%d}"

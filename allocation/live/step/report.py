@@ -14,6 +14,7 @@ class NoSession:
     """A day on which there is nothing to do, and why."""
 
     reason: str
+    unfilled: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """As plain values."""
@@ -26,7 +27,9 @@ class NoSession:
 @dataclass(frozen=True)
 class StepReport:
     """One step. decided: `now`, `before` (this was a repetition) or `no` (not due); orders with their states (None:
-    not sent yet); allowed: findings of guards that were let through; notes: what differed from the targets.
+    not sent yet); allowed: findings of guards that were let through; notes: what differed from the targets; unfilled:
+    orders that did not become what was decided, which makes the step no success; valued: when nav, cash and weights
+    are from.
     """
 
     session: pd.Timestamp
@@ -39,6 +42,8 @@ class StepReport:
     orders: tuple[tuple[Order, OrderState | None], ...]
     allowed: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    unfilled: tuple[str, ...] = ()
+    valued: str = ""
     dry_run: bool = False
 
     @property
@@ -61,18 +66,21 @@ class StepReport:
             "orders": [_order(order, state) for order, state in self.orders],
             "allowed": [{"guard": name, "finding": finding} for name, finding in self.allowed],
             "notes": list(self.notes),
+            "unfilled": list(self.unfilled),
+            "valued": self.valued,
         }
 
     def __str__(self) -> str:
         said = {"now": "decided", "before": "had been decided", "no": "is no rebalancing date"}[self.decided]
         lines = [f"{self.session:%Y-%m-%d} {said}{' (dry run: nothing is kept or sent)' if self.dry_run else ''}"]
-        lines += [f"NAV {self.nav:,.2f}, cash {self.cash:,.2f} ({self.cash / self.nav:.1%})"]
+        lines += [f"at {self.valued}: NAV {self.nav:,.2f}, cash {self.cash:,.2f} ({self.cash / self.nav:.1%})"]
         for order, state in self.orders:
             side = "buy " if order.shares > 0 else "sell"
             lines.append(f"  {side} {abs(order.shares):>14,.4f} {order.asset:<8} {_said(state)}")
         lines += [] if self.orders else _aims(self.targets, self.weights)
         lines += [f"allowed [{name}]: {finding}" for name, finding in self.allowed]
         lines += [f"note: {note}" for note in self.notes]
+        lines += [f"not filled: {order}" for order in self.unfilled]
         return "\n".join([*lines, f"next session {self.next_session:%Y-%m-%d}"])
 
 

@@ -4,75 +4,120 @@ import pandas as pd
 
 from allocation.execution.sizing import Holdings, Order, size_orders
 from allocation.frames import named
-from allocation.live.broker import OrderState
+from allocation.live.broker import Account, OrderState
 from allocation.live.brokers.paper import PaperBroker, corrected_prices
-from allocation.live.ledger import journal
+from allocation.live.errors import BrokerError, NoAnswerError
+from allocation.live.ledger import events, journal
+from allocation.live.ledger.events import AccountEvent
 from allocation.live.ledger.journal import Decision
 from allocation.live.monitor.log import log_event
+from allocation.live.step import guards
 from allocation.live.step.context import Frames, Step
-from allocation.live.step.guards import stop_unless_allowed
-from allocation.live.step.submit import record
+from allocation.live.step.submit import MOST_UNANSWERED, record
 
 
-def catch_up(step: Step, frames: Frames) -> list[str]:
+def catch_up(step: Step, frames: Frames) -> None:
     """Bring every earlier order to where it is now; on paper, fill the last decision at the open that followed."""
-    notes = _settle_paper(step, frames, step.broker) if isinstance(step.broker, PaperBroker) else _poll(step)
+    if isinstance(step.broker, PaperBroker):
+        _fill_on_paper(step, frames, step.broker)
+    else:
+        poll(step)
     log_event("caught up", {"session": f"{step.session:%Y-%m-%d}"})
-    return notes
 
 
-def _settle_paper(step: Step, frames: Frames, broker: PaperBroker) -> list[str]:
-    notes = _follow_revisions(step, frames, broker)
+def _fill_on_paper(step: Step, frames: Frames, broker: PaperBroker) -> None:
+    corrected = corrected_prices(broker.book(), frames.closes)
+    if corrected:
+        step.check([("revised-prices", f"past prices of {named(corrected)}")])
+    factor = broker.mark(frames.closes, corrected, step.stamp)
+    step.notes.extend(
+        f"shares of {asset} × {by:.6g}: a split or dividend rewrote its prices" for asset, by in factor.items()
+    )
     with step.ledger.transaction() as connection:
         last = journal.last_decision(connection)
     if last is None or last.session >= step.session:
-        return notes
+        return
     row = int(frames.closes.index.searchsorted(last.session, side="right"))
-    orders, more = _sized_at_open(step, frames, last, row)
-    accepted = [broker.submit(order) for order in orders]
-    with step.ledger.transaction() as connection:  # one for all: each waits for the disk
-        for state in accepted:
-            journal.write_state(connection, state, step.stamp)
-    filled = broker.open_session(frames.fills.iloc[row], frames.closes, step.stamp)
-    if filled:
-        log_event("orders filled on paper", {"session": f"{frames.closes.index[row]:%Y-%m-%d}", "orders": filled})
-    return [*notes, *more]
+    orders = _sized_at_open(step, frames, last, row)
+    with step.ledger.transaction() as connection:
+        for order in orders:
+            journal.write_state(connection, broker.submit(order), step.stamp)
+    for order, state in broker.open_session(frames.fills.iloc[row], frames.closes, step.stamp):
+        record(step, order, state)
+    if orders:
+        filled = {"session": f"{frames.closes.index[row]:%Y-%m-%d}", "orders": len(orders)}
+        log_event("orders filled on paper", filled)
 
 
-def _follow_revisions(step: Step, frames: Frames, broker: PaperBroker) -> list[str]:
-    corrected = corrected_prices(broker.book(), frames.closes)
-    if corrected:
-        stop_unless_allowed([("revised-prices", f"past prices of {named(corrected)}")], step.settings.limits)
-    factor = broker.mark(frames.closes, corrected)
-    return [f"shares of {asset} × {by:.6g}: a split or dividend rewrote its prices" for asset, by in factor.items()]
-
-
-def _sized_at_open(step: Step, frames: Frames, last: Decision, row: int) -> tuple[list[Order], list[str]]:
+def _sized_at_open(step: Step, frames: Frames, last: Decision, row: int) -> list[Order]:
     with step.ledger.transaction() as connection:
         known = journal.read_basket(connection, last.session)
+        names = events.renamed_since(connection, last.decided)
     if known is not None:
-        return known, []
+        return known
+    step.check(list(guards.open_jumps(frames.marks, frames.fills, row, step.settings.limits)))
     account = step.broker.account()
-    shares = pd.Series(dict(account.shares), dtype=float).reindex(last.targets.index, fill_value=0.0)
+    targets = last.targets.groupby(last.targets.index.map(lambda asset: names.get(asset, asset))).sum(min_count=1)
+    held = pd.Series(dict(account.shares), dtype=float)
+    targets = targets.reindex(targets.index.union(held.index))  # what was not decided on is held
+    shares = held.reindex(targets.index, fill_value=0.0)
     holdings = Holdings(shares, frames.opening_marks(row), account.cash)
-    basket = size_orders(last.targets, holdings, frames.fills.iloc[row], step.settings.rules, step.settings.costs)
+    basket = size_orders(targets, holdings, frames.fills.iloc[row], step.settings.rules, step.settings.costs)
     with step.ledger.transaction() as connection:
         orders = journal.write_basket(connection, last.session, basket, step.portfolio, step.stamp)
     log_event("basket written", {"session": f"{last.session:%Y-%m-%d}", "orders": len(orders)})
-    return orders, [f"{asset} was not traded: {why}" for asset, why in basket.untraded.items()]
+    step.notes.extend(f"{asset} was not traded: {why}" for asset, why in basket.untraded.items())
+    return orders
 
 
-def _poll(step: Step) -> list[str]:
+def poll(step: Step) -> None:
     """Ask the broker about every order that has not ended; one of an earlier decision that was never sent is over."""
     with step.ledger.transaction() as connection:
         open_orders = journal.unended_orders(connection)
         current = {order.client_id for order in journal.read_basket(connection, step.session) or []}
-    notes = []
+    unanswered = 0
     for order in open_orders:
-        state = step.broker.state(order.client_id)
+        try:
+            state = step.broker.state(order.client_id)
+        except BrokerError as error:
+            unanswered += isinstance(error, NoAnswerError)
+            if unanswered == MOST_UNANSWERED:
+                raise
+            step.unfilled.append(f"{order.asset}: its state is not known: {error}")
+            continue
         if state is None and order.client_id not in current:
             state = OrderState(order.client_id, "expired", reason="never sent: the next session's decision came first")
-            notes.append(f"the order for {order.asset} was never sent and is over")
         if state is not None:
-            record(step, state)
-    return notes
+            record(step, order, state)
+
+
+def reconciled_account(step: Step) -> Account:
+    """Return the account; its shares are the sum of the ledger's events, or somebody allowed that they are not.
+
+    Orders may fill between the question about them and that about the account: both are asked again then. If it is
+    allowed, the broker counts, and the difference becomes an event.
+    """
+    account = step.broker.account()
+    if step.broker.simulated:
+        return account
+    findings = list(guards.unreconciled(_expected(step), account))
+    if findings:
+        poll(step)
+        account = step.broker.account()
+        findings = list(guards.unreconciled(_expected(step), account))
+    if findings:
+        step.check(findings)
+        stated = pd.Series(dict(account.shares), dtype=float)
+        change = stated.sub(_expected(step), fill_value=0.0)
+        adopted = [
+            AccountEvent(events.ADOPT, str(asset), float(by), reason="[reconcile] was allowed")
+            for asset, by in change.items() if by
+        ]  # fmt: skip
+        with step.ledger.transaction() as connection:
+            events.write_events(connection, adopted, step.stamp)
+    return account
+
+
+def _expected(step: Step) -> pd.Series:
+    with step.ledger.transaction() as connection:
+        return events.event_holdings(connection)[1]

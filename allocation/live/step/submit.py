@@ -1,40 +1,76 @@
-"""Send what has not been sent, and write down what becomes of it."""
+"""Send what has not been sent, and write down what becomes of it; each order stands alone."""
 
 from allocation.execution.sizing import Order
 from allocation.live.broker import OrderState
+from allocation.live.errors import BrokerError, NoAnswerError
 from allocation.live.ledger import journal
+from allocation.live.ledger.journal import Decision
 from allocation.live.monitor.log import log_event
+from allocation.live.step import guards
 from allocation.live.step.context import Step
 
+MOST_UNANSWERED = 2  # requests in a row, each of which was repeated: then the broker is not there
 
-def send(step: Step) -> list[tuple[Order, OrderState | None]]:
-    """Send what has not been sent; buys only as far as the broker says that there is money for them."""
+Sent = list[tuple[Order, OrderState | None]]
+
+
+def send(step: Step, decision: Decision) -> Sent:
+    """Send what has not been sent; buys only as far as the broker says that there is money for them.
+
+    What is left of an order that the broker says is dead is sent under a new name, never that of one which may live.
+    An order that is refused, or cannot be sent, is reported and keeps no other from being sent.
+    """
+    orders = _orders(step)
+    latest = {order.asset: (order, state) for order, state in orders}
+    waiting = [each for each in latest.values() if _is_to_be_sent(*each)]
+    if step.ledger.dry or step.broker.simulated or not waiting:
+        return orders
+    account = step.broker.account()
+    if step.now >= step.hours.next_open:
+        late = f"{step.hours.next_session:%Y-%m-%d}, for which the orders were sized, opened at"
+        found = [("late", f"{late} {step.hours.next_open:%H:%M} UTC")]
+        step.check([*found, *guards.price_differences(decision.closes, account, step.settings.limits)])
+    power, unanswered = account.buying_power, 0
+    for order, state in waiting:
+        if state is not None:
+            with step.ledger.transaction() as connection:
+                order = journal.write_retry(connection, step.session, order, order.shares - state.filled)
+        if order.shares > 0 and order.value + order.cost(step.settings.costs) > power:
+            continue
+        try:
+            record(step, order, step.broker.submit(order))
+            unanswered = 0
+        except BrokerError as error:
+            step.unfilled.append(f"{order.asset}: not sent: {error}")
+            unanswered += isinstance(error, NoAnswerError)
+            if unanswered == MOST_UNANSWERED:
+                break
+        power -= order.value if order.shares > 0 else 0.0
+    return _orders(step)
+
+
+def _orders(step: Step) -> Sent:
     with step.ledger.transaction() as connection:
         orders = journal.read_basket(connection, step.session) or []
-    if step.ledger.dry:
-        return [(order, None) for order in orders]
-    power = step.broker.account().buying_power if orders else 0.0
-    sent: list[tuple[Order, OrderState | None]] = []
-    for order in orders:
-        with step.ledger.transaction() as connection:
-            state = journal.read_state(connection, order.client_id)
-        if state is None and (order.shares < 0 or order.value + order.cost(step.settings.costs) <= power):
-            state = submit(step, order)
-            power -= order.value if order.shares > 0 else 0.0
-        sent.append((order, state))
-    return sent
+        return [(order, journal.read_state(connection, order.client_id)) for order in orders]
 
 
-def submit(step: Step, order: Order) -> OrderState:
-    """Send one order, and write down the broker's answer."""
-    state = step.broker.submit(order)
-    record(step, state)
-    return state
+def _is_to_be_sent(order: Order, state: OrderState | None) -> bool:
+    return state is None or (state.ended and _is_short(order, state))
 
 
-def record(step: Step, state: OrderState) -> None:
-    """Write down what is new about an order."""
+def _is_short(order: Order, state: OrderState) -> bool:
+    return abs(order.shares - state.filled) > 1e-9 * abs(order.shares)
+
+
+def record(step: Step, order: Order, state: OrderState) -> None:
+    """Write down what is new about an order; one that ended short of what was decided makes the step no success."""
     with step.ledger.transaction() as connection:
         new = journal.write_state(connection, state, step.stamp)
-    if new:
-        log_event("order", {"client_id": state.client_id, "status": state.status, "reason": state.reason})
+    if not new:
+        return
+    log_event("order", {"client_id": state.client_id, "status": state.status, "reason": state.reason})
+    if state.ended and _is_short(order, state):
+        reason = f": {state.reason}" if state.reason else ""
+        filled = f"{abs(state.filled):g} of {abs(order.shares):g} shares"
+        step.unfilled.append(f"{order.asset}: {state.status}, {filled}{reason}")

@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from backtest.signal_study.output.tables import BASIS, IC, RATIO, Form
 from newsfolio.shared.arrays import FloatArray
 
 if TYPE_CHECKING:
     from backtest.signal_study.study import Study
-
-Values = NDArray[np.float64]
 
 WIDE, HIGH = 720.0, 300.0
 LEFT, RIGHT, TOP, BOTTOM = 64.0, 708.0, 12.0, 262.0
@@ -42,7 +39,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Dot:
-    """A figure with its interval, and behind it where shuffled signals lie; words for who points at it."""
+    """A figure with its interval, and behind it the range of placebos; text for a tooltip."""
 
     x: float
     y: float
@@ -75,7 +72,9 @@ class _Scale:
         return round(BOTTOM - (BOTTOM - TOP) * (value - self.low) / (self.high - self.low), 1)
 
     def ticks(self, form: Form) -> list[Tick]:
-        step = _round_step((self.high - self.low) / TICKS)
+        least = (self.high - self.low) / TICKS
+        power = 10.0 ** math.floor(math.log10(least))
+        step = next(factor * power for factor in (1.0, 2.0, 5.0, 10.0) if factor * power >= least)
         first = math.ceil(self.low / step)
         marks = [step * place for place in range(first, math.floor(self.high / step) + 1)]
         return [Tick(self.y(mark), form(mark)) for mark in marks]
@@ -110,26 +109,23 @@ def _dots(study: "Study", key: str, section: str, start: str, title: str, form: 
     names = [str(name).removeprefix(start).removeprefix(", ").strip() for name in table.index]
     dots = [_dot(x, row, name, scale, form) for x, name, (_, row) in zip(places, names, table.iterrows(), strict=True)]
     across = [Tick(round(x, 1), name) for x, name in zip(places, names, strict=True)]
-    return Picture(key, title, _dot_words(table, form), across, scale.ticks(form), scale.y(0.0), [], dots)
+    above = int((table["value"] > table[["assets_high", "time_high"]].max(axis=1)).sum())
+    words = (
+        f"From {form(table['value'].min())} to {form(table['value'].max())}; {above} of {len(table)} lie above the "
+        "range of placebos, drawn in grey. Lines are 95 % intervals."
+    )
+    return Picture(key, title, words, across, scale.ticks(form), scale.y(0.0), [], dots)
 
 
 def _dot(x: float, row: pd.Series, name: str, scale: _Scale, form: Form) -> Dot:
     known = math.isfinite(row["low"])
     low, high = (row["low"], row["high"]) if known else (row["value"], row["value"])
     least, most = min(row["assets_low"], row["time_low"]), max(row["assets_high"], row["time_high"])
-    shuffled = math.isfinite(least) and math.isfinite(most)
+    placebos = math.isfinite(least) and math.isfinite(most)
     words = f"{name}: {form(row['value'])}" + (f" ({form(low)} to {form(high)})" if known else ", no interval")
-    words += f"; shuffled {form(least)} to {form(most)}" if shuffled else ""
-    chance = (scale.y(most), scale.y(least)) if shuffled else None
-    return Dot(round(x, 1), scale.y(row["value"]), scale.y(low), scale.y(high), chance, words)
-
-
-def _dot_words(table: pd.DataFrame, form: Form) -> str:
-    above = int((table["value"] > table[["assets_high", "time_high"]].max(axis=1)).sum())
-    return (
-        f"From {form(table['value'].min())} to {form(table['value'].max())}; {above} of {len(table)} lie above the "
-        "range of shuffled signals, drawn in grey. Lines are 95 % intervals."
-    )
+    words += f"; placebos {form(least)} to {form(most)}" if placebos else ""
+    placebo = (scale.y(most), scale.y(least)) if placebos else None
+    return Dot(round(x, 1), scale.y(row["value"]), scale.y(low), scale.y(high), placebo, words)
 
 
 def _sums(study: "Study") -> Picture | None:
@@ -142,38 +138,35 @@ def _sums(study: "Study") -> Picture | None:
     lines = [Line(str(name), _points(x, values.to_numpy(), scale)) for name, values in sums.items()]
     ends = "; ".join(f"{name} {value:+.1f}" for name, value in sums.iloc[-1].items())
     words = f"Sum so far: {ends}. Steady skill is a straight line; none wanders around zero."
-    across = _dates(pd.DatetimeIndex(sums.index), x)
+    chosen = np.unique(np.linspace(0, len(sums) - 1, 6).round().astype(int))[1:-1]
+    dates = pd.DatetimeIndex(sums.index)
+    across = [Tick(round(float(x[place]), 1), f"{dates[place]:%b %Y}") for place in chosen]
     return Picture("sums", "Running sum of rank ICs", words, across, scale.ticks(RATIO), scale.y(0.0), lines, [])
-
-
-def _dates(sessions: pd.DatetimeIndex, x: FloatArray) -> list[Tick]:
-    chosen = np.unique(np.linspace(0, len(sessions) - 1, 6).round().astype(int))[1:-1]
-    return [Tick(round(float(x[place]), 1), f"{sessions[place]:%b %Y}") for place in chosen]
 
 
 def _events(study: "Study") -> Picture | None:
     shown = [each for each in study.events if each.events]
     if not shown:
         return None
-    reach = [np.nan_to_num(each.critical_value * each.error) for each in shown]
-    edges = [each.abnormal + sign * room for each, room in zip(shown, reach, strict=True) for sign in (-1, 1)]
+    widths = [np.nan_to_num(each.critical_value * each.error) for each in shown]
+    edges = [each.abnormal + sign * room for each, room in zip(shown, widths, strict=True) for sign in (-1, 1)]
     scale = _scale(np.concatenate(edges))
     offsets = shown[0].offsets
     x = np.linspace(LEFT, RIGHT, len(offsets))
-    lines = [_event_line(each.name, each.abnormal, each.critical_value * each.error, x, scale) for each in shown]
+    lines = []
+    for each in shown:
+        half_width = each.critical_value * each.error
+        upper = _points(x, each.abnormal + half_width, scale)
+        lower = _points(x[::-1], (each.abnormal - half_width)[::-1], scale)
+        band = f"{upper} {lower}" if np.isfinite(half_width).all() else ""  # events of one session have no interval
+        lines.append(Line(each.name, _points(x, each.abnormal, scale), band))
     ends = "; ".join(f"{each.name}, {each.events:,} events: {BASIS(each.abnormal[-1])} bp" for each in shown)
     words = (
         f"Cumulative abnormal return (less the mean of all assets) from session -5 to +10, basis points: {ends}. "
-        "What comes after session 0 is what could be earned; bands are 95 % intervals."
+        "What comes after session 0 could be earned; bands are 95 % intervals."
     )
     across = [Tick(round(float(place), 1), f"{offset:+d}") for place, offset in zip(x, offsets, strict=True)]
     return Picture("events", "Around strong news", words, across, scale.ticks(BASIS), scale.y(0.0), lines, [])
-
-
-def _event_line(name: str, mean: FloatArray, reach: FloatArray, x: FloatArray, scale: _Scale) -> Line:
-    """A line with its band, if it has one: one session's events alone have no interval."""
-    upper, lower = _points(x, mean + reach, scale), _points(x[::-1], (mean - reach)[::-1], scale)
-    return Line(name, _points(x, mean, scale), f"{upper} {lower}" if np.isfinite(reach).all() else "")
 
 
 def _points(x: FloatArray, values: FloatArray, scale: _Scale) -> str:
@@ -186,9 +179,3 @@ def _scale(values: FloatArray) -> _Scale:
     low, high = min(float(known.min(initial=0.0)), 0.0), max(float(known.max(initial=0.0)), 0.0)
     room = ROOM * (high - low) or 1.0
     return _Scale(low - room, high + room)
-
-
-def _round_step(step: float) -> float:
-    """The next of 1, 2, 5 times a power of ten."""
-    power = 10.0 ** math.floor(math.log10(step))
-    return next(factor * power for factor in (1.0, 2.0, 5.0, 10.0) if factor * power >= step)

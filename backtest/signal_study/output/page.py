@@ -1,10 +1,10 @@
-"""write_study(): a study as one HTML file that opens offline, runs no script and asks nothing of any network."""
+"""write_study(): a study as one HTML file that opens offline, runs no script and loads nothing."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backtest.signal_study.output.charts import pictures
-from backtest.signal_study.output.tables import PARTS, rows_of, span
+from backtest.signal_study.output.tables import PARTS, rows_of
 from newsfolio.shared.atomic import write_text
 from newsfolio.shared.page import render_page
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def write_study(found: "Study", path: str | Path, *, title: str) -> Path:
     """Write pictures and tables of a study and return the path; a crash leaves an older file whole.
 
-    Every name in it is taken for foreign and escaped. The same study gives the same bytes.
+    Every name in it is untrusted and escaped. The same study gives the same bytes.
     """
     return write_text(study_html(found, title=title), path)
 
@@ -23,22 +23,23 @@ def write_study(found: "Study", path: str | Path, *, title: str) -> Path:
 def study_html(found: "Study", *, title: str) -> str:
     """Return the page of `write_study`."""
     drawn = pictures(found)
+    tables = [
+        (part, [(name, *(cell.replace("-", "\u2212") for cell in cells)) for name, *cells in rows])
+        for part in PARTS
+        if (rows := rows_of(found.figures, part, part.cells))
+    ]
     content = {
         "title": f"What is {title} worth?",
-        "span": f"{span(found)}; returns before costs",
-        "lead": [found.verdict],
+        "span": f"{found.span}; returns before costs",
+        "lead": list(found.lead),
         "notices": list(found.alarms.values()),
         "sections": [*((each.key, each.title) for each in drawn), ("tables", "All figures"), ("notes", "Notes")],
-        "closing": "What was so in the past promises nothing. ",
+        "closing": "Past results promise nothing. ",
         "entry": found.entry,
         "shuffles": found.shuffles,
         "tests": str(found.tests),
         "notes": found.notes,
         "pictures": drawn,
-        "tables": [(part, _with_minus(rows)) for part in PARTS if (rows := rows_of(found, part))],
+        "tables": tables,
     }
     return render_page("backtest.signal_study.output", "study.html.jinja", content, style="study.css")
-
-
-def _with_minus(rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    return [(name, *(cell.replace("-", "\u2212") for cell in cells)) for name, *cells in rows]

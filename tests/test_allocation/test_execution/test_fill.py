@@ -189,6 +189,11 @@ def test_costs_above_nav_are_refused():
         fill(book, np.zeros(1), np.ones(1), np.ones(1), Costs(0.1, 0.1))
 
 
+def test_an_account_without_any_money_left_does_not_trade():
+    with pytest.raises(AllocationError, match="the account is worth -5.00 before it trades: losses exceed all capital"):
+        fill(Book(np.array([-10.0]), 5.0), np.zeros(1), np.ones(1), np.ones(1), FREE)
+
+
 @pytest.mark.parametrize("rate", [0.1, 0.2])
 def test_targets_are_reached_at_every_rate_that_costs_allow(rate):
     done = fill(Book(np.zeros(1), 1.0), np.ones(1), np.ones(1), np.ones(1), Costs(rate / 2, rate / 2))

@@ -22,6 +22,8 @@ class Exchange:
     orders: dict = field(default_factory=dict)
     halted: set = field(default_factory=set)
     delisted: set = field(default_factory=set)
+    whole: set = field(default_factory=set)  # traded in whole shares only
+    long_only: set = field(default_factory=set)
     trouble: list = field(default_factory=list)
     asked: list = field(default_factory=list)
     power: float | None = None
@@ -81,7 +83,8 @@ class Exchange:
         if symbol not in self.prices:
             return 404, {"code": 40410000, "message": f"asset not found for {symbol}"}
         status = "inactive" if symbol in self.delisted else "active"
-        return 200, {"symbol": symbol, "status": status, "tradable": symbol not in self.halted | self.delisted}
+        return 200, {"symbol": symbol, "status": status, "tradable": symbol not in self.halted | self.delisted,
+                     "fractionable": symbol not in self.whole, "shortable": symbol not in self.long_only}  # fmt: skip
 
 
 @contextmanager

@@ -11,12 +11,14 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from allocation import Bars, EqualWeight
-from allocation.live import Inputs, Limits, PaperBroker, Rules, Settings, open_ledger, rebalance
+from allocation.live import Costs, Inputs, Limits, PaperBroker, Rules, Settings, open_account, open_ledger, rebalance
+from allocation.live.ledger.events import is_opened
 
 ASSETS = ("AAA", "BBB", "CCC", "DDD")
 SESSIONS = pd.bdate_range("2022-09-06", periods=55, name="date")  # without a holiday of XNYS
 CASH = 1_000_000.0
 NIGHT = pd.Timedelta(hours=22)  # two hours after the close of these sessions, in UTC
+WHOLE = Rules(lot=1.0, minimum=1.0, reserve=0.02)
 EASY = Limits(weight=1.0, turnover=2.0, coverage=0.0, price_jump=9.0)
 
 
@@ -54,10 +56,13 @@ class Desk:
     settings: Settings = field(default_factory=lambda: Settings(Rules(), EASY))
     inputs: Inputs | None = None
 
+    def __post_init__(self):
+        ensure_account(self.url)
+
     @contextmanager
     def opened(self, **options):
         with open_ledger(self.url, **options) as ledger:
-            yield ledger, PaperBroker(ledger, self.settings.costs, CASH)
+            yield ledger, PaperBroker(ledger, self.settings.costs)
 
     def step(self, session, *, now=None, dry_run=False, wait=60.0, **changes):
         inputs = self.inputs or Inputs(self.bars)
@@ -74,6 +79,27 @@ class Desk:
     def shares(self):
         with self.opened() as (_, broker):
             return broker.account()
+
+
+def ensure_account(url, at_broker=None):
+    """Open an account in a ledger, unless there is one."""
+    with open_ledger(url, create=True) as ledger:
+        with ledger.transaction() as connection:
+            there = is_opened(connection)
+        if not there:
+            open_account(ledger, CASH, broker="alpaca" if at_broker else "paper", at_broker=at_broker)
+
+
+def alpaca_step(broker, exchange, path, day, policy=None, limits=EASY, now=None, rules=WHOLE):
+    """One step at the server of fake_alpaca, in a ledger whose account is opened first."""
+    now = day.tz_localize("UTC") + pd.Timedelta(hours=22) if now is None else now
+    exchange.now = exchange.now or now.isoformat()
+    ensure_account(str(path), broker.account())
+    settings = Settings(rules, limits, costs=Costs.of(0.0005))
+    with open_ledger(str(path)) as ledger:
+        report = rebalance(policy or Tilted(), Inputs(market()), day, ledger, broker, settings, now=now)
+    exchange.now = None
+    return report
 
 
 def in_a_child(work):

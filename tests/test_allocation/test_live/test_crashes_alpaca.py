@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fake_alpaca import KEYS, Exchange, serving
-from live_support import EASY, NIGHT, SESSIONS, Tilted, ended, in_a_child, kill_at, market
+from live_support import EASY, NIGHT, SESSIONS, Tilted, ended, ensure_account, in_a_child, kill_at, market
 
 from allocation.live import AlpacaBroker, Costs, Inputs, Rules, Settings, open_ledger, rebalance
 
@@ -91,7 +91,9 @@ def open_account(tmp_path):
         exchange = Exchange(power=1e6)  # a margin account: buys need not wait for sells
         serving_it = serving(exchange)
         served.append(serving_it)
-        return Account(exchange, serving_it.__enter__(), str(tmp_path / f"{name}.sqlite"))
+        account = Account(exchange, serving_it.__enter__(), str(tmp_path / f"{name}.sqlite"))
+        ensure_account(account.ledger, AlpacaBroker(*KEYS, account.url).account())
+        return account
 
     yield make
     for serving_it in served:
@@ -158,7 +160,7 @@ def test_random_instants(open_account):
     assert killed_at_random(open_account, kills=60, seed=2) == 60
 
 
-@pytest.mark.parametrize("count", [105])
+@pytest.mark.parametrize("count", [90])
 def test_a_night_that_was_never_finished_is_followed_by_a_good_one(open_account, count):
     """What was sent is filled, what was not is over; the next night counts the shares and decides anew."""
     account = open_account("b")

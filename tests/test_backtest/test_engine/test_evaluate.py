@@ -5,7 +5,7 @@ import pytest
 from support import random_prices, random_signal
 
 from allocation import AllocationError, Bars, EqualWeight, FrameError, Hold
-from backtest import Costs, run, simulate, walk_forward
+from backtest import Costs, rebalance_dates, run, simulate, walk_forward
 
 PRICES = random_prices(1)
 OPENS = PRICES.shift(1).bfill() * 1.003
@@ -74,3 +74,32 @@ def test_errors_of_the_policy_carry_its_date():
 def test_progress_stays_quiet_off_a_terminal(capfd):
     run(EqualWeight(), Bars(PRICES), None, DATES, progress=True)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_frame_a_schedule_and_a_number_are_what_they_plainly_mean():
+    """Closes for Bars, "weekly" for its dates, 0.001 for costs of 10 bp; simulate and walk_forward alike."""
+    prices = PRICES.iloc[:10]  # up to the first holiday, which random prices know nothing of
+    weekly = rebalance_dates(prices.index, "weekly")
+    assert len(weekly) == 2
+    expected = run(EqualWeight(), Bars(prices), None, weekly, costs=Costs())
+    assert run(EqualWeight(), prices, None, "weekly", costs=0.001).nav.equals(expected.nav)
+    targets = walk_forward(EqualWeight(), prices, None, "weekly", costs=0.001)
+    assert targets.equals(walk_forward(EqualWeight(), prices, None, weekly, costs=Costs()))
+    assert simulate(prices, targets, 0.001).nav.equals(expected.nav)
+    assert walk_forward(EqualWeight(), PRICES, None, 10).index.equals(PRICES.index[::10])
+
+
+@pytest.mark.parametrize(("given", "message"), [
+    ({"costs": 10}, "costs is 10: give a fraction of the traded value in [0, 0.1], 0.001 for 10 bp"),
+    ({"costs": "10bp"}, "costs is a str: give Costs(...), or a fraction"),
+    ({"dates": "fortnightly"}, "schedule 'fortnightly' is not known: use daily, weekly, monthly"),
+    ({"dates": 0}, "schedule 0 is not known"),
+    ({"dates": True}, "dates is True: give sessions of the prices, or daily, weekly"),
+    ({"bars": PRICES["AAA"]}, "bars is a Series: give Bars(close, open), or a frame of closes"),
+])  # fmt: skip
+def test_what_has_no_plain_meaning_is_refused_by_name(given, message):
+    asked = {"bars": PRICES, "dates": DATES, "costs": None, **given}
+    with pytest.raises(AllocationError) as caught:
+        run(EqualWeight(), asked["bars"], None, asked["dates"], costs=asked["costs"])
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)

@@ -52,7 +52,7 @@ def test_every_figure_that_could_be_skill_counts_as_a_test_and_no_other():
         "turnover of the top quantile", "turnover of the bottom quantile", "autocorrelation of ranks",
         "turnover of the long-short portfolio", "share of assets with a signal",
     }  # fmt: skip
-    assert found.tests.made == tested.sum() > 30
+    assert found.tests.tested == tested.sum() > 30
     for key, row in found.figures.sort_index().loc[tested].drop("event").iterrows():
         n = row["sessions"]
         b = (max(int(4 * (n / 100) ** (2 / 9)), 9 if "5 sessions" in key[1] else 1) + 1) / n
@@ -71,14 +71,17 @@ def test_what_is_left_after_so_many_tests_is_said_marked_and_in_the_json():
     bonferroni = p * p.notna().sum()
     assert (found.figures["holm"][p.notna()] >= p[p.notna()]).all()
     assert not ((bonferroni < 0.05) & ~(found.figures["holm"] < 0.05)).any()  # Holm finds all that Bonferroni does
-    assert 3 < found.tests.held < found.tests.apart
-    assert f"{found.tests.apart} are apart from it at 95 %" in str(found)
+    assert 3 < found.tests.adjusted < found.tests.significant
+    assert f"{found.tests.significant} significant at 5 % (about" in str(found)
     starred = [line for line in str(found).splitlines() if "* " in line and line.startswith("this close")]
-    assert 0 < len(starred) <= found.tests.held
+    assert 0 < len(starred) <= found.tests.adjusted
     assert json.loads(json_text(found.to_dict()))["tests"] == {
-        "made": found.tests.made, "apart": found.tests.apart, "held": found.tests.held, "correction": "Holm",
+        "made": found.tests.tested,
+        "apart": found.tests.significant,
+        "held": found.tests.adjusted,
+        "correction": "Holm",
         "level": 0.05,
-    }  # fmt: skip
+    }
 
 
 def noise(seed, n):

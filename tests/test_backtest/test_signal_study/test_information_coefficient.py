@@ -149,7 +149,7 @@ def test_it_prints_itself():
 def test_no_session_has_no_figures_and_still_prints():
     ic = InformationCoefficient("none", pd.Series([np.nan, np.nan]))
     assert np.isnan([ic.mean, ic.error, ic.t, *ic.interval]).all()
-    assert "0 sessions" in str(ic)
+    assert "no rank IC in any of 2 sessions" in str(ic)
 
 
 def test_names_say_which():
@@ -198,3 +198,22 @@ def test_the_placebo_does_not_depend_on_the_order_of_columns():
     signal, _ = drawn(1)
     turned = shuffled_across_assets(signal[list(ASSETS[::-1])], 0)
     pd.testing.assert_frame_equal(turned[list(ASSETS)], shuffled_across_assets(signal, 0))
+
+
+def test_an_ic_that_does_not_exist_says_why_and_one_that_does_says_nothing():
+    index = pd.bdate_range("2021-01-04", periods=30, name="date")
+    random = np.random.default_rng(1)
+    prices = pd.DataFrame(50 * np.cumprod(1 + 0.01 * random.standard_normal((30, 4)), axis=0), index, list("ABCD"))
+    signal = pd.DataFrame(random.uniform(-1, 1, (30, 4)), index, list("ABCD"))
+    two = next_session_ic(signal[["A", "B"]], prices[["A", "B"]])
+    assert (
+        str(two)
+        == "next session: no rank IC in any of 30 sessions: no session has three assets with both a signal and a return"
+    )
+    constant = same_session_ic(signal * 0 + 0.3, prices)
+    assert (
+        str(constant)
+        == "same session: no rank IC in any of 30 sessions: the signal is the same for all assets in every session"
+    )
+    assert "no rank IC" not in str(next_session_ic(signal, prices))
+    assert next_session_ic(signal, prices).reason == ""

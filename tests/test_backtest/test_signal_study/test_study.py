@@ -169,11 +169,11 @@ def test_a_planted_signal_stands_outside_all_shuffles_and_they_straddle_zero():
     assert abs(row["stale"]) < row["value"] / 3
 
 
-# The stand-ins
+# The placebos
 
 
 @given(seed=st.integers(0, 1000), sessions=st.integers(2, 200))
-def test_stand_ins_are_made_of_the_signal_itself(seed, sessions):
+def test_placebos_are_made_of_the_signal_itself(seed, sessions):
     signal = np.random.default_rng(seed).uniform(-1, 1, (sessions, 4))
     random = np.random.default_rng(seed)
     assert sorted(map(tuple, across_assets(signal, random).T)) == sorted(map(tuple, signal.T))
@@ -191,7 +191,7 @@ def test_news_that_only_explains_rings():
     signal, prices = frames(2, n=250, same=0.01)
     found = quick(signal, prices)
     assert list(found.alarms) == ["explains"]
-    assert "The news explains more than it predicts" in str(found)
+    assert "The news explains more than it predicts" in " ".join(str(found).split())
     assert found.verdict.startswith("No edge to trade")
 
 
@@ -257,8 +257,8 @@ def test_json_is_strict_and_has_every_figure():
     assert sum(map(len, plain["figures"].values())) == len(found.figures)
     figure = plain["figures"]["rank IC"]["this close, 1 session"]
     assert set(figure) == {
-        "value", "t", "ratio", "p", "holm", "interval", "bootstrap", "shuffled_across_assets", "shuffled_in_time",
-        "stale", "sessions",
+        "value", "t", "ratio", "p", "holm", "periods", "interval", "bootstrap", "shuffled_across_assets",
+        "shuffled_in_time", "stale", "sessions",
     }  # fmt: skip
     assert (plain["assets"], plain["sessions"], plain["shuffles"]) == (12, 90, 2)
 
@@ -267,11 +267,55 @@ def test_it_prints_what_it_says_first():
     signal, prices = frames(1)
     found = quick(signal, prices)
     lines = str(found).splitlines()
+    text = " ".join(line.strip() for line in lines if line)
+    assert tuple(lines[:3]) == found.lead
     assert lines[0] == found.verdict
-    assert lines[1 : 1 + len(found.alarms)] == [f"warning: {sentence}" for sentence in found.alarms.values()]
-    assert "2021-01-04 to 2021-05-07, 90 sessions × 12 assets" in lines[1 + len(found.alarms)]
+    after = text.removeprefix(" ".join(found.lead)).strip()
+    warnings = " ".join(f"warning ({name}): {sentence}" for name, sentence in found.alarms.items())
+    assert after.removeprefix(warnings).strip().startswith("2021-01-04 to 2021-05-07, 90 sessions × 12 assets")
     for title in ("Rank IC by entry", "Decay", "Returns of quantiles", "Trading", "By year", "Abnormal return"):
         assert any(line.startswith(title) for line in lines)
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_it_fits_a_hundred_columns_whatever_the_names(full):
+    signal, prices = frames(1, n=400, edge=0.003, same=0.005)
+    names = {name: f"A fund with a long name, {name}" for name in ASSETS}
+    signal, prices = signal.rename(columns=names), prices.rename(columns=names)
+    sectors = pd.Series("consumer discretionary", index=list(names.values())[1:])
+    signal[names[ASSETS[2]]] = np.nan
+    bars = Bars(prices, prices.shift(1).bfill())
+    text = quick(signal, bars, horizons=HORIZONS, sectors=sectors).to_text(full=full)
+    assert max(map(len, text.splitlines())) <= 100
+    assert ("bootstrap" in text) == full
+    assert ("Linear IC by entry" in text) == full
+    assert ("consumer discretionary" in text) == full
+    assert all(word in text for word in ("periods", "placebos", "Decay", "sessions -5 to -1"))
+    assert len(text.splitlines()) < (270 if full else 80)
+
+
+def test_p_and_effective_periods_are_those_of_the_series():
+    """An autocorrelated series has fewer periods than sessions, an independent one about as many."""
+    signal, prices = frames(3, n=400)
+    row = quick(signal, prices).figures.loc[("rank IC", "this close, 1 session")]
+    assert row["periods"] > 0.7 * row["sessions"]
+    slow = signal.ffill().rolling(40, min_periods=1).mean()
+    late = quick(slow, prices, horizons=(1, 5)).figures.loc[("rank IC", "this close, 5 sessions")]
+    assert late["periods"] < 0.5 * late["sessions"]
+    line = next(line for line in str(quick(signal, prices)).splitlines() if line.startswith("this close, 1 session"))
+    assert f"  {row['t']:.1f}   {row['p']:.3f}      {row['periods']:.0f}  " in line
+
+
+def test_without_any_rank_ic_it_says_why():
+    signal, prices = frames(1)
+    few = list(ASSETS[:2])
+    reason = "no session has three assets with both a signal and a return"
+    assert quick(signal[few], prices[few]).verdict == f"Nothing can be said: {reason}."
+    constant = signal * 0 + 0.5
+    assert "the signal is the same for all assets in every session" in quick(constant, prices).verdict
+    still = prices * 0 + 50.0
+    assert "signal or returns are the same for all assets" in quick(signal, still).verdict
+    assert "Nothing" not in quick(signal, prices).verdict
 
 
 def test_figures_without_value_are_counted_and_not_shown_and_a_turnover_has_no_t():
@@ -279,11 +323,11 @@ def test_figures_without_value_are_counted_and_not_shown_and_a_turnover_has_no_t
     signal, prices = frames(1)
     few = list(ASSETS[:4])
     found = quick(signal[few], prices[few])
-    assert "16 figures have no value, for want of sessions or of names, and are not shown: quantile return (12), " in (
+    assert "16 figures have no value (too few sessions or assets) and are not shown: quantile return (12), " in (
         "\n".join(found.notes)
     )
     shown = str(found)
-    assert "Returns of quantiles less the mean of all: none, for want of sessions or of names" in shown
+    assert "Returns of quantiles less the mean of all: none, too few sessions or assets" in shown
     assert "quantile 1" not in shown
     assert "next close, 1 session" in found.to_dict()["figures"]["monotonicity"]
     for name, has_t in (("autocorrelation of ranks", False), ("return of the long-short portfolio", True)):

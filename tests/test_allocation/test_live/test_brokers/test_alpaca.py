@@ -5,20 +5,15 @@ import logging
 import pandas as pd
 import pytest
 from fake_alpaca import KEYS, Exchange, serving
-from live_support import EASY, SESSIONS, Tilted, market
+from live_support import SESSIONS, market
+from live_support import alpaca_step as step
 
 from allocation.live import (
     AlpacaBroker,
     BrokerError,
-    Costs,
     GuardStopError,
-    Inputs,
     Limits,
     Order,
-    Rules,
-    Settings,
-    open_ledger,
-    rebalance,
 )
 
 DAYS = SESSIONS[10:14]
@@ -34,16 +29,6 @@ def exchange():
 def broker(exchange):
     with serving(exchange) as url:
         yield AlpacaBroker(*KEYS, url, timeout=2.0, pause=0.01)
-
-
-def step(broker, exchange, path, day, policy=None, limits=EASY, now=None):
-    now = day.tz_localize("UTC") + pd.Timedelta(hours=22) if now is None else now
-    exchange.now = exchange.now or now.isoformat()
-    settings = Settings(Rules(lot=1.0, minimum=1.0, reserve=0.02), limits, costs=Costs.of(0.0005))
-    with open_ledger(str(path)) as ledger:
-        report = rebalance(policy or Tilted(), Inputs(BARS), day, ledger, broker, settings, now=now)
-    exchange.now = None
-    return report
 
 
 BUY = Order("nf-1", "AAA", 2.5, 50.0)
@@ -113,8 +98,8 @@ def test_an_order_that_was_never_sent_is_not_known(broker):
 
 def test_what_cannot_be_traded_says_why(broker, exchange):
     exchange.halted = {"BBB"}
-    assert broker.complaints(["AAA", "BBB", "ZZZ"]) == {
-        "BBB": "is halted or not traded at Alpaca", "ZZZ": "Alpaca does not know it",
+    assert {asset: terms.refusal for asset, terms in broker.terms(["AAA", "BBB", "ZZZ"]).items()} == {
+        "AAA": None, "BBB": "is halted or not traded at Alpaca", "ZZZ": "Alpaca does not know it",
     }  # fmt: skip
 
 
@@ -162,8 +147,8 @@ def test_a_lost_connection_between_orders_is_made_good_by_the_next_run(broker, e
         return sent(body)
 
     exchange.submit = breaks
-    with pytest.raises(BrokerError, match="did not answer POST /v2/orders"):
-        step(broker, exchange, path, DAYS[0])
+    cut = step(broker, exchange, path, DAYS[0])
+    assert ["did not answer POST /v2/orders" in reason for reason in cut.unfilled] == [True]
     exchange.submit, exchange.trouble, exchange.now = sent, [], None
     report = step(broker, exchange, path, DAYS[0])
     assert report.decided == "before"

@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from live_support import SESSIONS, Desk
 
 from allocation.live import LedgerError, open_ledger, read_ledger
-from allocation.live.ledger.database import VERSIONS, _config
+from allocation.live.ledger.database import VERSIONS, _config, _engine, _parsed
 from allocation.live.ledger.tables import APPEND_ONLY, metadata
 from allocation.live.monitor.failures import record_failure
 
@@ -19,22 +19,24 @@ DAY = SESSIONS[10]
 
 
 def test_migrations_make_the_tables_that_the_code_knows(url):
-    with open_ledger(url) as ledger, ledger.transaction() as connection:
+    with open_ledger(url, create=True) as ledger, ledger.transaction() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSIONS, "compare_type": True})
         assert compare_metadata(context, metadata) == []
 
 
 def test_an_old_ledger_is_brought_up_to_date_with_its_rows(tmp_path):
     url = str(tmp_path / "old.sqlite")
-    with open_ledger(url, dry_run=True) as ledger:  # a connection set up as ours are
-        engine = ledger.connection.engine
+    with _engine(_parsed(url), "BEGIN") as engine:  # a connection set up as ours are
+        pass
     with engine.connect() as connection, connection.begin():
         config = _config()
         config.attributes["connection"] = connection
         upgrade(config, "0001")
+        connection.exec_driver_sql("INSERT INTO portfolio VALUES (1, 'x', 'paper', '2022-09-20 00:00:00')")
+        connection.exec_driver_sql("INSERT INTO valuations VALUES ('2022-09-19', '2022-09-19', 5000.0, 5000.0)")
         connection.exec_driver_sql("INSERT INTO runs (id, session, started) VALUES (7, '2022-09-20', '2022-09-20')")
     desk = Desk(url)
-    desk.step(DAY)
+    assert desk.step(DAY).nav == 5000.0
     assert [row[0] for row in desk.rows("runs")] == [7, 8]
     with pytest.raises(LedgerError, match="decisions is only added to"), open_ledger(url) as ledger:
         with ledger.transaction() as connection:
@@ -68,14 +70,15 @@ def test_the_record_cannot_be_changed(url, table, statement):
 def test_a_wait_that_is_none_is_refused(url, wait):
     with (
         pytest.raises(LedgerError, match="give the seconds to wait for another run, 0 or more"),
-        open_ledger(url, wait=wait),
+        open_ledger(url, wait=wait, create=True),
     ):
         pass
 
 
 def test_a_second_run_waits_its_time_and_says_so(url):
-    with open_ledger(url), pytest.raises(LedgerError, match="another run has held the ledger for 0.2 s: see if"):
-        with open_ledger(url, wait=0.2):
+    held = open_ledger(url, create=True)
+    with held, pytest.raises(LedgerError, match="another run has held the ledger for 0.2 s: see if"):
+        with open_ledger(url, wait=0.2, create=True):
             pass
     with open_ledger(url, wait=0.2):
         pass
@@ -92,9 +95,9 @@ def test_a_second_run_waits_its_time_and_says_so(url):
     ],
 )
 def test_a_url_that_is_no_ledger(url, complaint):
-    with pytest.raises(LedgerError, match=complaint) as told, open_ledger(url):
+    with pytest.raises(LedgerError, match=complaint) as raised, open_ledger(url, create=True):
         pass
-    assert "hunter2" not in str(told.value)
+    assert "hunter2" not in str(raised.value)
 
 
 def test_a_file_that_is_no_database(tmp_path):
@@ -106,17 +109,34 @@ def test_a_file_that_is_no_database(tmp_path):
 
 
 def test_looking_makes_nothing(tmp_path):
-    with pytest.raises(LedgerError, match="no such ledger: `newsfolio rebalance` makes one"):
+    with pytest.raises(LedgerError, match="no such ledger: restore it from a copy; `newsfolio account open"):
         with read_ledger(str(tmp_path / "none.sqlite")):
             pass
     assert list(tmp_path.iterdir()) == []
 
 
-def test_looking_needs_this_version(tmp_path):
-    sqlite3.connect(tmp_path / "empty.sqlite").close()
-    with pytest.raises(LedgerError, match="is of version None, not 0002: `newsfolio rebalance` brings it there"):
-        with read_ledger(str(tmp_path / "empty.sqlite")):
-            pass
+@pytest.mark.parametrize("opening", [open_ledger, read_ledger])
+@pytest.mark.parametrize(
+    ("statement", "complaint"),
+    [("", "is empty: restore it from a copy"), ("CREATE TABLE notes (x)", "is no ledger of newsfolio: restore it")],
+)
+def test_a_ledger_that_is_none_is_not_replaced_by_a_new_one(tmp_path, opening, statement, complaint):
+    path = tmp_path / "other.sqlite"
+    with sqlite3.connect(path) as other:
+        other.execute(statement)
+    with pytest.raises(LedgerError, match=complaint), opening(str(path)):
+        pass
+    assert sqlite3.connect(path).execute("SELECT count(*) FROM sqlite_master").fetchone() == (bool(statement),)
+
+
+def test_a_ledger_without_an_account_has_no_step(tmp_path):
+    url = str(tmp_path / "b.sqlite")
+    desk = Desk(str(tmp_path / "a.sqlite"))
+    with open_ledger(url, create=True):
+        pass
+    desk.url = url
+    with pytest.raises(LedgerError, match="no account is open in this ledger: `newsfolio account open --cash AMOUNT`"):
+        desk.step(DAY)
 
 
 def test_what_fails_before_a_step_is_a_run_that_failed(url):

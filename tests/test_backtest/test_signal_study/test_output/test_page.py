@@ -77,7 +77,7 @@ def test_every_figure_is_in_a_table(found, page):
 def test_verdict_warnings_and_notes_are_shown(found, page):
     assert found.verdict in page
     assert "1 of 6 assets never have a signal: B" in page
-    assert f"{found.tests.made} figures are tested against 0" in page
+    assert f"{found.tests.tested} figures tested against 0" in page
 
 
 def test_links_lead_somewhere_and_ids_are_unique(page):

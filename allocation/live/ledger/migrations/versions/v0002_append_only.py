@@ -12,12 +12,16 @@ BEGIN RAISE EXCEPTION '% is only added to', TG_TABLE_NAME; END $$ LANGUAGE plpgs
 
 def upgrade() -> None:
     """Put a trigger on each table of the record."""
-    postgres = op.get_bind().dialect.name == "postgresql"
-    if postgres:
+    if op.get_bind().dialect.name == "postgresql":
         op.execute(REFUSE)
     for table in APPEND_ONLY:
-        for statement in _postgres(table) if postgres else _sqlite(table):
-            op.execute(statement)
+        append_only(table)
+
+
+def append_only(table: str) -> None:
+    """Let the database refuse to change or delete rows of a table."""
+    for statement in _postgres(table) if op.get_bind().dialect.name == "postgresql" else _sqlite(table):
+        op.execute(statement)
 
 
 def _sqlite(table: str) -> list[str]:
