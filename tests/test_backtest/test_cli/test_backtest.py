@@ -311,7 +311,8 @@ def test_a_strategy_that_fails_without_news_is_reported_with_a_warning(folder, c
 def test_a_policy_that_holds_without_news_has_a_twin_on_the_same_sessions(folder, capsys, policy):
     """Without any signal the first never decides: its twin stays in cash."""
     (folder / "strategy.py").write_text(
-        f"def policy():\n    def ask(view):\n        now = view.signal.iloc[-1]\n        return {policy}\n    return ask\n"
+        "def policy():\n    def ask(view):\n        now = view.signal.iloc[-1]\n"
+        f"        return {policy}\n    return ask\n"
     )
     signal = random_signal(1, PRICES, covered=1.0)
     signal.iloc[:12] = np.nan
@@ -327,9 +328,6 @@ def test_a_policy_that_holds_without_news_has_a_twin_on_the_same_sessions(folder
     year = mine.sessions_per_year
     if waits:
         assert printed["strategy"]["news"]["active_return"] == pytest.approx(mine.returns.mean() * year)
-    assert (
-        "covers other sessions" not in (folder / "out" / "report.html").read_text(encoding="utf-8").split("<h2 id=")[1]
-    )
 
 
 def test_a_signal_of_few_assets_is_warned_of_and_each_note_is_printed_once(folder, capsys):
