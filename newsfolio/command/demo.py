@@ -35,7 +35,7 @@ def demo(
     say("fine-tuning on the embedded headlines; the longest step")
     train, valid = split(embedded_corpus(), seed=seed)
     classifier, training = finetune(train, valid, FinetuneConfig.small_corpus(seed=seed), progress=True)
-    say(f"{training}; {_provenance(classifier)}")
+    say(f"{training}; {provenance_of(classifier)}")
     run = _judge(market, classifier)
     say(f"{len(run.scored):,} headlines of unseen patterns scored, {run.accuracy:.1%} read as they were meant\n")
     manifest = _manifest(run, training, classifier)
@@ -162,7 +162,7 @@ def _write(run: _DemoRun, report: "Report", classifier: "SentimentClassifier", o
     write_report(report, out / "report.html")
 
 
-def _provenance(classifier: "SentimentClassifier") -> str:
+def provenance_of(classifier: "SentimentClassifier") -> str:
     """What taught the classifier, and until when."""
     taught = classifier.training
     if taught is None or not taught.corpora or taught.until is None:
