@@ -170,11 +170,36 @@ def compare(folder: str, count: int, repeats: int, colds: bool) -> None:
     ratios(systems)
 
 
+def kernels_in_turns(folder: str, count: int, repeats: int) -> None:
+    """The compiled kernels of the CPU path (nlp/model/forward/kernels.c) against PyTorch, in turns."""
+    from nlp.model.forward import attention, encoders, int8, kernels
+
+    texts, places, compiled = sample(count), (attention, encoders, int8), kernels.kernels
+    print(f"{'':12}{'with':>9}{'without':>9}{'ratio by the clock':>20}{'by processor time':>19}   medians")
+    for dtype in ("int8", "bfloat16", "float32"):
+        systems = {which: ours(folder, dtype) for which in (compiled, lambda: None)}
+        for number in range(2 * repeats + 1):
+            for which in list(systems)[:: 1 if number % 2 else -1]:
+                for place in places:
+                    place.kernels = which
+                run(systems[which], texts)
+        on, off = ({"wall": s.wall[1:], "cpu": s.cpu[1:]} for s in systems.values())  # the first run only warms up
+        wall, cpu = ([b / a for a, b in zip(on[clock], off[clock], strict=True)] for clock in ("wall", "cpu"))
+        speeds = "".join(f"{len(texts) / float(np.median(each['wall'])):7.0f}/s" for each in (on, off))
+        print(
+            f"{dtype:12}{speeds}{np.median(wall):12.2f} ({min(wall):.2f}-{max(wall):.2f}){np.median(cpu):16.2f}",
+            flush=True,
+        )
+    for place in places:
+        place.kernels = compiled
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--model", help="a folder that a classifier was saved in")
     parser.add_argument("--texts", type=int, default=400)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--kernels", action="store_true", help="only compare with and without the compiled kernels")
     parser.add_argument("--warm-only", action="store_true", help="leave out the fresh process per system")
     parser.add_argument("--cold", choices=SYSTEMS, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -183,7 +208,10 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as fresh:
         folder = options.model or str(SentimentClassifier(*load_base("minilm", 0), dtype="float32").save(fresh))
-        compare(folder, options.texts, options.repeats, not options.warm_only)
+        if options.kernels:
+            kernels_in_turns(folder, options.texts, options.repeats)
+        else:
+            compare(folder, options.texts, options.repeats, not options.warm_only)
 
 
 if __name__ == "__main__":

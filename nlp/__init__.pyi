@@ -33,6 +33,7 @@ from nlp.labels import PHRASEBANK_HUB_LABELS as PHRASEBANK_HUB_LABELS
 from nlp.labels import TWITTER_NEWS_LABELS as TWITTER_NEWS_LABELS
 from nlp.labels import parse_label_map as parse_label_map
 from nlp.model.classifier import SentimentClassifier as SentimentClassifier
+from nlp.model.classifier import TextClassifier as TextClassifier
 from nlp.model.ensemble import SentimentEnsemble as SentimentEnsemble
 from nlp.model.ensemble import load_classifier as load_classifier
 from nlp.model.temperature import fit_temperature as fit_temperature

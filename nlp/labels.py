@@ -1,13 +1,15 @@
-"""The labels of sentiment, what those of published corpora mean, and label maps written on one line."""
+"""Label sets: that of tone, what the labels of published corpora mean, and those that a corpus brings itself."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from nlp.errors import CorpusError
 
+TONE = "tone"  # the task of LABELS; the label sets of other tasks come from their corpora
 LABELS = ("negative", "neutral", "positive")
+MOST_LABELS = 100  # of one task: more are the values of another column, or texts
 LABEL_MAP: Mapping[str, str] = {label: label for label in LABELS} | {"bearish": "negative", "bullish": "positive"}
 
 # Numbers mean another label in each corpus, so none is guessed: these are two of the most used, for read_labelled.
@@ -33,17 +35,34 @@ def parse_label_map(line: str) -> dict[str, str]:
     return found
 
 
-def label_codes(labels: pd.Series, where: str = "labels") -> np.ndarray:
-    """Positions of labels in LABELS, as int64.
+def label_set(labels: pd.Series) -> tuple[str, ...]:
+    """Return the different labels of a corpus, sorted.
+
+    Raises:
+        CorpusError: one is no text, there is one only, or there are more than MOST_LABELS.
+    """
+    wrong = [label for label in labels if not isinstance(label, str) or not label.strip()]
+    if wrong:
+        raise CorpusError(f"the label {wrong[0]!r} is no text ({len(wrong)} such rows): give each row a name")
+    found = tuple(sorted(set(labels)))
+    if len(found) < 2:
+        raise CorpusError(f"all texts have the label {', '.join(found) or 'none'}: a classifier needs two or more")
+    if len(found) > MOST_LABELS:
+        raise CorpusError(f"there are {len(found):,} different labels, at most {MOST_LABELS} are possible: merge some")
+    return found
+
+
+def label_codes(labels: pd.Series, where: str = "labels", *, known: Sequence[str] = LABELS) -> np.ndarray:
+    """Positions of labels in `known`, as int64.
 
     Raises:
         CorpusError: a label is none of them.
     """
-    codes = pd.Index(LABELS).get_indexer(pd.Index(labels)).astype(np.int64)
+    codes = pd.Index(known).get_indexer(pd.Index(labels)).astype(np.int64)
     unknown = np.flatnonzero(codes < 0)
     if len(unknown):
         raise CorpusError(
-            f"{where}: row {unknown[0] + 1}: label {pd.Index(labels)[unknown[0]]!r} is none of {', '.join(LABELS)}: "
+            f"{where}: row {unknown[0] + 1}: label {pd.Index(labels)[unknown[0]]!r} is none of {', '.join(known)}: "
             "see read_labelled"
         )
     return codes

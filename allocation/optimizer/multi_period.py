@@ -117,7 +117,9 @@ class _Plan:
         self.cone_program = ParametrisedConeProgram(
             cp.Problem(cp.Maximize(OBJECTIVE_SCALE * utility), rules), inputs.computes
         )
-        self.forms = SolverForms(self.cone_program, slice(0, 0))
+        self.forms = SolverForms(
+            self.cone_program, slice(0, 0), [self.cone_program.columns_of(weights) for weights in self.weights]
+        )
 
     def _symbols(self, assets: tuple[str, ...], step: int, held: cp.Expression) -> Symbols:
         name = _forecast(step)

@@ -4,24 +4,24 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from allocation.errors import OptimizationError
 from allocation.frames import named
 from allocation.optimizer.mean_variance import MeanVariance
 from allocation.optimizer.model.constraints import LongOnly, MinReturn, NetExposure
 from allocation.optimizer.model.symbols import Constraint
-from allocation.optimizer.model.terms import ExpectedReturn, Ridge, Variance
+from allocation.optimizer.model.terms import ExpectedReturn, Variance
 from allocation.risk.covariance import RiskModel
+from newsfolio.shared.arrays import FloatArray
 
 FULLY_INVESTED: tuple[Constraint, ...] = (LongOnly(), NetExposure(1.0, 1.0))
-# Risk aversions between which the best ratio is looked for; both ends are portfolios of one kind.
-LEAST_AVERSION, MOST_AVERSION = 1e-4, 1e8
-MOST_NEWTON_STEPS = 100
+# Risk aversions (of returns in units of the largest volatility) between which the best ratio is searched for.
+LEAST_AVERSION, MOST_AVERSION = 1e-6, 1e6
+MAX_SWEEPS, RISK_TOLERANCE = 2_000, 1e-12
 
 
 def minimum_variance(risk: RiskModel, constraints: Sequence[Constraint] = FULLY_INVESTED) -> pd.Series:
-    """Return the weights of least variance that obey the constraints.
+    """Return the weights of least variance that satisfy the constraints.
 
     Raises:
         OptimizationError: the constraints contradict each other.
@@ -39,8 +39,9 @@ def max_sharpe(
 ) -> pd.Series:
     """Return the weights with the largest (return - risk_free) / volatility, all per session.
 
-    The ratio rises and then falls along the frontier; its top is where the risk aversion equals
-    (return - risk_free) / (2 variance), and is found by bisection in its logarithm.
+    The ratio rises and then falls along the frontier; its maximum is where the risk aversion equals
+    (return - risk_free) / (2 variance), and is found by a root search in its logarithm. The unit of returns does not
+    matter.
 
     Raises:
         OptimizationError: no portfolio within the constraints is expected to earn more than `risk_free`.
@@ -48,59 +49,93 @@ def max_sharpe(
     program = MeanVariance(list(risk.assets), (ExpectedReturn(), Variance(1.0)), constraints)
     nothing = pd.Series(0.0, index=risk.assets)
     excess = expected_return - risk_free
+    unit = float(risk.volatility().max()) or 1.0
+    scaled = RiskModel(risk.factors / unit, risk.specific / unit**2)
+    gain = excess / (float(excess.abs().max()) or 1.0)
 
     def weights(log_aversion: float) -> pd.Series:
-        return program.weights(excess / np.exp(log_aversion), risk, nothing)
+        return program.weights(gain / np.exp(log_aversion), scaled, nothing)
 
-    def beyond(log_aversion: float) -> float:
+    def slope(log_aversion: float) -> float:
         w = weights(log_aversion)
-        return 2.0 * float(np.exp(log_aversion)) * _variance(w, risk) - _dot(excess, w)
+        return 2.0 * float(np.exp(log_aversion)) * _variance(w, scaled) - _dot(gain, w)
 
     low, high = np.log(LEAST_AVERSION), np.log(MOST_AVERSION)
-    if not _dot(excess, weights(low)) > 0:
+    if not _dot(gain, weights(low)) > 0:
         raise OptimizationError(f"no portfolio is expected to earn more than {risk_free:g}: hold cash")
     from scipy.optimize import brentq
 
-    if beyond(low) >= 0 or beyond(high) <= 0:  # one end is the best: the constraints leave one risk only
-        return max((weights(low), weights(high)), key=lambda w: _dot(excess, w) / _variance(w, risk) ** 0.5)
-    return weights(float(brentq(beyond, low, high, xtol=1e-12, rtol=1e-14)))
+    if slope(low) >= 0 or slope(high) <= 0:  # one end is the best: the constraints leave one risk only
+        return max((weights(low), weights(high)), key=lambda w: _dot(gain, w) / (_variance(w, scaled) ** 0.5 or np.inf))
+    return weights(float(brentq(slope, low, high, xtol=1e-12, rtol=1e-14)))
 
 
 def risk_parity(risk: RiskModel, budgets: Mapping[str, float] | None = None) -> pd.Series:
     """Return long weights, summing to 1, whose shares of the portfolio's variance are as `budgets` (equal if None).
 
-    They minimise w'Sigma w / 2 - sum(b log w), up to a factor (T. Roncalli, "Introduction to Risk Parity and
-    Budgeting", 2013); solved by a damped Newton method.
+    They minimise w'Sigma w / 2 - sum(b log w), up to a factor (F. Spinu, "An algorithm for computing risk parity
+    weights", 2013); solved by cyclical coordinate descent, which converges wherever there is a solution (T. Griveau-
+    Billion, J. Richard and T. Roncalli, "A fast algorithm for computing high-dimensional risk parity portfolios",
+    2013), with Newton's method for the last digits. The shares are checked.
 
     Raises:
-        OptimizationError: a budget is missing or not positive, or an asset has no risk.
+        OptimizationError: a budget is missing or not positive, an asset has no risk, or a long portfolio has none, so
+            that no shares of it exist.
     """
     assets = risk.assets
     shares = pd.Series(1.0, index=assets) if budgets is None else pd.Series(dict(budgets), dtype=float).reindex(assets)
-    if not (shares > 0).all():
-        raise OptimizationError(f"the risk budget of {named(assets[~(shares > 0)])} is not > 0: pass one per asset")
-    still = risk.volatility() == 0
-    if still.any():
-        raise OptimizationError(f"{named(assets[still])} has no risk to share: leave it out")
+    if not (np.isfinite(shares) & (shares > 0)).all():
+        wrong = assets[~(np.isfinite(shares) & (shares > 0))]
+        raise OptimizationError(f"the risk budget of {named(wrong)} is not > 0: pass one per asset")
+    sd = risk.volatility()
+    if (sd == 0).any():
+        raise OptimizationError(f"{named(assets[sd == 0])} has no risk to share: leave it out")
+    scale = sd.to_numpy()
+    root = np.column_stack(
+        [risk.factors.to_numpy() / scale[:, None], np.diag(np.sqrt(risk.specific.to_numpy()) / scale)]
+    )
     budget = np.asarray(shares / shares.sum(), dtype=np.float64)
-    w = _newton(risk.covariance().to_numpy(dtype=np.float64), budget)
-    return pd.Series(w / w.sum(), index=assets)
+    y = _equal_risk(root @ root.T, budget)
+    contribution = y * (root @ (root.T @ y))
+    total = contribution.sum()
+    if not (total > 0.0 and np.abs(contribution / total - budget).max() < 1e-8):
+        raise OptimizationError(
+            "no long portfolio has these shares of risk: some combination of assets has no variance at all; "
+            "use a shrunk covariance such as LedoitWolf, or leave an asset out"
+        )
+    return pd.Series(y / scale / (y / scale).sum(), index=assets)
 
 
-def _newton(sigma: NDArray[np.float64], budget: NDArray[np.float64]) -> NDArray[np.float64]:
-    sd = np.sqrt(np.diag(sigma))
-    correlation = sigma / np.outer(sd, sd)
+def _equal_risk(correlation: FloatArray, budget: FloatArray) -> FloatArray:
+    """The minimum of y'C y / 2 - sum(b log y): each y in turn the positive root of C_ii y² + (C y)_-i y = b_i."""
     y = np.sqrt(budget)
-    for _ in range(MOST_NEWTON_STEPS):
+    for sweep in range(MAX_SWEEPS):
+        for i in range(len(y)):
+            others = correlation[i] @ y - correlation[i, i] * y[i]
+            root = np.sqrt(others**2 + 4.0 * correlation[i, i] * budget[i])
+            # Of the two forms of the root the one without cancellation.
+            y[i] = 2.0 * budget[i] / (others + root) if others > 0 else (root - others) / (2.0 * correlation[i, i])
         slope = correlation @ y - budget / y
-        step = np.linalg.solve(correlation + np.diag(budget / y**2), slope)
-        decrement = float(np.sqrt(max(slope @ step, 0.0)))
-        if decrement < 1e-14:
+        if np.abs(y * slope).max() < RISK_TOLERANCE * budget.min():
             break
-        # Self-concordance: a step so damped stays positive and always improves.
-        smallest = float(np.sqrt(budget.min()))
-        y = y - step / (1.0 + decrement / smallest)
-    return np.asarray(y / sd)
+        if sweep % 10 == 0:
+            y = _newton_step(correlation, budget, y, slope)
+    return y
+
+
+def _newton_step(correlation: FloatArray, budget: FloatArray, y: FloatArray, slope: FloatArray) -> FloatArray:
+    """A Newton step where it keeps the weights positive and lowers the objective; else none."""
+    try:
+        moved = y - np.linalg.solve(correlation + np.diag(budget / y**2), slope)
+    except np.linalg.LinAlgError:  # the weights diverge: there is no minimum
+        return y
+    if not (moved > 0).all():
+        return y
+
+    def objective(at: FloatArray) -> float:
+        return float(at @ correlation @ at / 2.0 - budget @ np.log(at))
+
+    return moved if objective(moved) <= objective(y) else y
 
 
 def efficient_frontier(
@@ -113,7 +148,7 @@ def efficient_frontier(
     """Return portfolios from the least risk to the largest return, evenly spaced in return.
 
     Columns: `expected_return` and `volatility` per session, then one weight per asset. Each row is the least
-    variance at its return.
+    variance at its return, the last one too where several portfolios share the largest return.
 
     Raises:
         OptimizationError: fewer than two points, or constraints that contradict each other.
@@ -122,20 +157,19 @@ def efficient_frontier(
         raise OptimizationError(f"n_points is {n_points}: a frontier has at least two ends")
     assets = list(risk.assets)
     nothing = pd.Series(0.0, index=risk.assets)
-    least = minimum_variance(risk, constraints)
-    # A trace of curvature picks one of several portfolios of the same return.
-    greedy = MeanVariance(assets, (ExpectedReturn(), Ridge(1e-9)), constraints).weights(expected_return, risk, nothing)
+    unit, size = float(risk.volatility().max()) or 1.0, float(expected_return.abs().max()) or 1.0
+    scaled, gain = RiskModel(risk.factors / unit, risk.specific / unit**2), expected_return / size
+    least = minimum_variance(scaled, constraints)
+    largest = MeanVariance(assets, ExpectedReturn(), constraints).decide(gain, scaled, nothing).utility
     program = MeanVariance(assets, Variance(1.0), (*constraints, MinReturn("target")))
-    targets = np.linspace(_dot(expected_return, least), _dot(expected_return, greedy), n_points)
-    rows = [
-        least,
-        *(program.weights(expected_return, risk, nothing, parameters={"target": t}) for t in targets[1:-1]),
-        greedy,
-    ]
+    targets = np.linspace(_dot(gain, least), largest, n_points)
+    # The largest return itself may be out of reach by rounding.
+    targets[-1] -= 1e-9 * max(abs(targets[-1]), 1e-3)
+    rows = [least, *(program.weights(gain, scaled, nothing, parameters={"target": t}) for t in targets[1:])]
     weights = pd.DataFrame(rows).reset_index(drop=True)
     summary = pd.DataFrame({
         "expected_return": [_dot(expected_return, w) for w in rows],
-        "volatility": [_variance(w, risk) ** 0.5 for w in rows],
+        "volatility": [unit * _variance(w, scaled) ** 0.5 for w in rows],
     })  # fmt: skip
     return pd.concat([summary, weights], axis=1)
 

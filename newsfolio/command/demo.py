@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from backtest import InformationCoefficient, Market, Placebo, Report, Result
-    from nlp import FinetuneReport, SentimentClassifier
+    from nlp import FinetuneReport, TextClassifier
 
 SIMULATED = "This market is simulated: its companies, prices and headlines are invented and its edge was planted."
 PACKAGES = ("newsfolio", "torch", "transformers", "numpy", "pandas", "cvxpy", "clarabel", "vectorbt")
@@ -100,7 +100,7 @@ class _DemoRun:
         )
 
 
-def _judge(market: "Market", classifier: "SentimentClassifier") -> _DemoRun:
+def _judge(market: "Market", classifier: "TextClassifier") -> _DemoRun:
     """Score the market's headlines, make the signal, and backtest it against policies that cannot see it."""
     from allocation.frames import sessions_of
     from backtest import next_session_ic, placebo, same_session_ic
@@ -148,7 +148,7 @@ def _report(run: _DemoRun, manifest: dict[str, object]) -> "Report":
     )
 
 
-def _write(run: _DemoRun, report: "Report", classifier: "SentimentClassifier", out: Path) -> None:
+def _write(run: _DemoRun, report: "Report", classifier: "TextClassifier", out: Path) -> None:
     from allocation import write_frame
     from backtest import write_report
     from newsfolio.shared.atomic import write_text
@@ -162,7 +162,7 @@ def _write(run: _DemoRun, report: "Report", classifier: "SentimentClassifier", o
     write_report(report, out / "report.html")
 
 
-def provenance_of(classifier: "SentimentClassifier") -> str:
+def provenance_of(classifier: "TextClassifier") -> str:
     """What taught the classifier, and until when."""
     taught = classifier.training
     if taught is None or not taught.corpora or taught.until is None:
@@ -170,7 +170,7 @@ def provenance_of(classifier: "SentimentClassifier") -> str:
     return f"taught by {', '.join(taught.corpora)}, written until {taught.until}"
 
 
-def _manifest(run: _DemoRun, training: "FinetuneReport", classifier: "SentimentClassifier") -> dict[str, object]:
+def _manifest(run: _DemoRun, training: "FinetuneReport", classifier: "TextClassifier") -> dict[str, object]:
     """How the demo's figures came about: settings, digests of all data, versions."""
     from importlib.metadata import version
 

@@ -11,6 +11,7 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="A folder that a classifier was saved in, or one on the hub.")],
     test: Annotated[Path, typer.Argument(help="Labelled texts the model has not seen.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    task: Annotated[str | None, typer.Option(help="The task that the model must have; else whatever it has.")] = None,
     against: Annotated[str | None, typer.Option(help="Another model, compared on the same texts.")] = None,
     train: Annotated[
         Path | None, typer.Option(help="Labelled texts to fit the baselines on: majority, TF-IDF + regression.")
@@ -27,32 +28,31 @@ def evaluate(
 ) -> None:
     """Measure accuracy, macro-F1, MCC, Brier score and calibration, with 95 % intervals."""
     from nlp.corpora.formats import read_corpus
+    from nlp.errors import ModelError
     from nlp.evaluation.assessment import assess
-    from nlp.evaluation.baselines import fit_baselines, read_word_list, without_near_duplicates
+    from nlp.evaluation.baselines import read_word_list, unseen_baselines
     from nlp.evaluation.page import write_evaluation
-    from nlp.labels import LABEL_MAP, parse_label_map
+    from nlp.labels import LABEL_MAP, TONE, parse_label_map
     from nlp.model.ensemble import load_classifier
     from nlp.training.model_card import corpus_digest
 
-    known = parse_label_map(labels) if labels else LABEL_MAP
+    classifiers = {name: load_classifier(name, task=task) for name in (model, against) if name is not None}
+    names = classifiers[model].labels
+    if any(each.labels != names for each in classifiers.values()):
+        raise ModelError(f"{against}: has other labels than {model}: compare models of one task")
+    tone = classifiers[model].task == TONE
+    if not tone and (labels or word_list):
+        raise ModelError(f"--labels and --word-list are for the task {TONE}, {model} is a classifier of another")
+    known = None if not tone else parse_label_map(labels) if labels else LABEL_MAP
     labelled = read_corpus(test, label_map=known).rows
     training = None if train is None else read_corpus(train, label_map=known).rows
     words = None if word_list is None else read_word_list(word_list)
-    classifiers = {name: load_classifier(name) for name in (model, against) if name is not None}
-    notes = ["A model does not record the texts it was trained on: that it has not seen these is taken on trust."]
-    if training is not None:
-        training, met = without_near_duplicates(all_rows := training, labelled)
-        notes.append(
-            f"The baselines were fitted on {len(training):,} training texts; {len(all_rows) - len(training):,} more "
-            f"are near-duplicates of {int(met.sum()):,} of the {len(met):,} test texts and were left out."
-        )
-    if words is not None:
-        notes.append("The word list ranks texts; its Brier score and calibration error are of an arbitrary scale.")
     texts = list(labelled["text"])
-    baselines = {name: fitted.predict_proba(texts) for name, fitted in fit_baselines(training, words).items()}
+    fitted, notes = unseen_baselines(training, labelled, words, names)
+    baselines = {name: baseline.predict_proba(texts) for name, baseline in fitted.items()}
     scored = {name: classifier.predict_proba(texts, progress=True) for name, classifier in classifiers.items()}
     others = {} if against is None else {against: scored[against]}
-    found = assess(model, scored[model], labelled, against=others, baselines=baselines, notes=notes)
+    found = assess(model, scored[model], labelled, names=names, against=others, baselines=baselines, notes=notes)
     facts = {
         "test": str(test),
         "train": str(train or ""),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from nlp.corpora.mixing import Weighted
     from nlp.training.finetune import FinetuneReport
+    from nlp.training.model_card import CorpusFacts
     from nlp.training.recipe import FinetuneConfig
 
 UNSTATED = "not stated"  # the licence of a corpus
@@ -24,13 +25,15 @@ HELD_OUT = 0.1  # of the first corpus, where no file of validation texts is give
 class TrainingFiles:
     """The corpora of a run: TRAIN, further ones and the weight of their texts, held-out texts (None: a part of TRAIN).
 
-    labels: what other labels mean, as --labels. public: whether the public corpora in TRAIN's folder are used too.
+    task: tone, or a name for the labels that the files bring. labels: what other labels mean, as --labels. public:
+    whether the public corpora in TRAIN's folder are used too.
     """
 
     train: Path
     also: tuple[Path, ...] = ()
     also_weight: float = 0.3
     valid: Path | None = None
+    task: str = "tone"
     labels: str = ""
     licence: str = UNSTATED
     public: bool = False
@@ -55,6 +58,10 @@ def finetune(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the classifier.")],
+    task: Annotated[
+        str,
+        typer.Option(help="tone (negative, neutral, positive), or any other name: the labels are those of TRAIN."),
+    ] = "tone",
     valid: Annotated[Path | None, typer.Option(help="Held-out texts; else a tenth of TRAIN.")] = None,
     also: Annotated[list[Path] | None, typer.Option(help="Another corpus to train on; may be repeated.")] = None,
     also_weight: Annotated[float, typer.Option(help="Weight of a text of these, where one of TRAIN has 1.")] = 0.3,
@@ -81,12 +88,15 @@ def finetune(
     A run that was killed resumes when the same command is given again.
     """
     from nlp.errors import ModelError
+    from nlp.labels import TONE
     from nlp.training.recipe import FinetuneConfig
 
     if preset == "full" and patience:
         raise ModelError(
             "--patience needs held-out texts, and --preset full finally trains on them too: give one of both"
         )
+    if task != TONE and (labels or preset == "full"):
+        raise ModelError(f"--labels and --preset full are for the task {TONE}: {task} has the labels of {train.name}")
     stated = {"epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size}
     chosen = {name: value for name, value in stated.items() if value is not None}  # else the preset's
     config = replace(FinetuneConfig.preset(preset, seed), base=base, patience=patience, **chosen)  # type: ignore[arg-type]
@@ -95,6 +105,7 @@ def finetune(
         also=tuple(also or ()),
         also_weight=also_weight,
         valid=valid,
+        task=task,
         labels=labels,
         licence=licence,
         public=preset == "full",
@@ -117,7 +128,6 @@ def finetune_files(
 
     from nlp.evaluation.evaluate import evaluate
     from nlp.model.files import check_destination
-    from nlp.provenance import dates_column
     from nlp.training.checkpoints import clear
     from nlp.training.finetune import finetune as train_classifier
     from nlp.training.finetune import refit
@@ -127,35 +137,38 @@ def finetune_files(
     data = _split(files, config.seed)
     first, again = (out.with_name(f"{out.name}.{ending}") for ending in ENDINGS)
     classifier, report = train_classifier(
-        data.train, data.valid, config, workspace=first, trackers=trackers, progress=True, keep_checkpoints=True
+        data.train,
+        data.valid,
+        config,
+        task=files.task,
+        workspace=first,
+        trackers=trackers,
+        progress=True,
+        keep_checkpoints=True,
     )
     evaluation = evaluate(classifier, data.valid)  # before a refit sees these texts
     taught = data.train
     if refitted:
         taught = pd.concat([data.train, data.valid], ignore_index=True)
-        temperature = report.temperature
         classifier = refit(
-            taught, config, temperature=temperature, workspace=again, progress=True, keep_checkpoints=True
+            taught,
+            config,
+            temperature=report.temperature,
+            task=files.task,
+            workspace=again,
+            progress=True,
+            keep_checkpoints=True,
         )
-    named = {file.name for file in (files.train, *files.also)}  # the licence of public corpora nobody stated
-    training = tuple(
-        corpus_facts(
-            rows,
-            name=str(corpus),
-            licence=files.licence if corpus in named else UNSTATED,
-            dates=dates_column(rows),
-        )
-        for corpus, rows in taught.groupby("corpus", sort=False)
-    )
     card = CardFacts(
         name=out.name,
         base=config.base,
         fingerprint=classifier.fingerprint,
-        training=training,
-        evaluated_on=corpus_facts(data.valid, name=data.valid_name),
+        training=_corpora_of(taught, files, classifier.labels),
+        evaluated_on=corpus_facts(data.valid, name=data.valid_name, names=classifier.labels),
         evaluation=evaluation,
         split=data.how,
         temperature=classifier.temperature,
+        task=files.task,
         config=asdict(config),
         limits=_limits(config, refitted=refitted),
     )
@@ -165,39 +178,65 @@ def finetune_files(
     return report
 
 
+def _corpora_of(rows: "pd.DataFrame", files: TrainingFiles, names: Sequence[str]) -> "tuple[CorpusFacts, ...]":
+    from nlp.provenance import dates_column
+    from nlp.training.model_card import corpus_facts
+
+    named = {file.name for file in (files.train, *files.also)}  # the licence of public corpora nobody stated
+    return tuple(
+        corpus_facts(
+            part,
+            name=str(corpus),
+            licence=files.licence if corpus in named else UNSTATED,
+            dates=dates_column(part),
+            names=names,
+        )
+        for corpus, part in rows.groupby("corpus", sort=False)
+    )
+
+
 def _split(files: TrainingFiles, seed: int) -> Split:
     """Training and held-out rows, near-duplicates on one side; public corpora are drawn from where they are large."""
+    import pandas as pd
+
     from newsfolio.shared.tables import READERS
     from nlp.corpora.mixing import MOST, apart_from, at_most, mixed, public_corpora, split_first
     from nlp.errors import CorpusError
+    from nlp.labels import TONE, label_set
 
     named = (files.train, *files.also)
     if len({file.name for file in named}) < len(named):
         names = ", ".join(file.name for file in named)
         raise CorpusError(f"two of {names} have the same file name: rename one, as the card names corpora by it")
     corpora: dict[str, Weighted] = {
-        file.name: (_rows(file, files.labels), 1.0 if file == files.train else files.also_weight) for file in named
+        file.name: (_rows(file, files), 1.0 if file == files.train else files.also_weight) for file in named
     }
+    if files.task != TONE:
+        label_set(pd.concat([rows["label"] for rows, _ in corpora.values()]))  # before a split finds some too rare
     if files.public:
         taken = {file.stem for file in (*named, *([files.valid] if files.valid else []))}
         found = public_corpora(files.train, READERS, taken=taken)
         if found:
             typer.echo(f"also trained on: {', '.join(file.name for file in found)}", err=True)
         for file in found:
-            corpora[file.name] = at_most(_rows(file, ""), MOST, file.name, seed), files.also_weight
+            corpora[file.name] = (
+                at_most(_rows(file, replace(files, labels="")), MOST, file.name, seed),
+                files.also_weight,
+            )
     if files.valid is not None:
-        held = mixed({files.valid.name: (_rows(files.valid, files.labels), 1.0)})
+        held = mixed({files.valid.name: (_rows(files.valid, files), 1.0)})
         return Split(apart_from(mixed(corpora), held), held, files.valid.name, f"the texts of {files.valid.name}")
     train, held = split_first(corpora, valid=HELD_OUT, seed=seed)
     how = f"a tenth of {files.train.name}, near-duplicates on one side, seed {seed}"
     return Split(train, held, f"{files.train.name}, held out", how)
 
 
-def _rows(file: Path, labels: str) -> "pd.DataFrame":
+def _rows(file: Path, files: TrainingFiles) -> "pd.DataFrame":
     from nlp.corpora.formats import TABLE, read_corpus
-    from nlp.labels import LABEL_MAP, parse_label_map
+    from nlp.labels import LABEL_MAP, TONE, parse_label_map
 
-    corpus = read_corpus(file, label_map=parse_label_map(labels) if labels else LABEL_MAP)
+    known = parse_label_map(files.labels) if files.labels else LABEL_MAP
+    corpus = read_corpus(file, label_map=known if files.task == TONE else None)
     if corpus.form != TABLE:  # what was recognised, not asked for
         typer.echo(f"{file.name}: read as {corpus.form}", err=True)
     return corpus.rows

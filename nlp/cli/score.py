@@ -14,10 +14,13 @@ def score(
     timezone: Annotated[str | None, typer.Option(help="Zone of publication times that name none.")] = None,
     store: Annotated[Path | None, typer.Option(help="File of known scores; by default in the user's cache.")] = None,
     no_store: Annotated[bool, typer.Option("--no-store", help="Neither read nor keep scores.")] = False,
+    task: Annotated[str | None, typer.Option(help="The task that the model must have; else whatever it has.")] = None,
     dtype: Annotated[str, typer.Option(help="auto (fastest), float32 (exact), bfloat16, float16, int8.")] = "auto",
     ray: Annotated[str | None, typer.Option(help="A Ray cluster that scores: HOST:6379, or auto for this one.")] = None,
 ) -> None:
     """Add the columns negative, neutral, positive and score to headlines, of any number.
+
+    A model of another task adds a column per label, and `label`, the likeliest.
 
     A text that was scored before is looked up. A run that was killed goes on where it was.
     """
@@ -31,13 +34,13 @@ def score(
         raise typer.BadParameter("--store and --no-store exclude each other")
     if ray is not None:  # workers are in other folders
         model, store = _absolute(model), store and store.absolute()
-    load = partial(load_classifier, model, dtype=dtype)
+    load = partial(load_classifier, model, dtype=dtype, task=task)
     opened = score_store.no_store if no_store else partial(score_store.open_store, store)
     if ray is not None:
         report = score_on_ray(news, out, Scorer(load, opened), address=ray, timezone=timezone, progress=True)
     else:
         classifier = load()
-        with opened(score_store.store_key(classifier)) as scores:
+        with opened(score_store.store_key(classifier), len(classifier.labels)) as scores:
             report = score_file(news, out, classifier, store=scores, timezone=timezone, progress=True)
     typer.echo(f"{report}; written to {out}")
 

@@ -36,7 +36,8 @@ class Corpus:
     def __str__(self) -> str:
         """One line that a person can read."""
         counts = self.rows["label"].value_counts()
-        labels = ", ".join(f"{counts.get(label, 0):,} {label}" for label in LABELS)
+        names = LABELS if set(counts.index) <= set(LABELS) else sorted(counts.index)
+        labels = ", ".join(f"{counts.get(label, 0):,} {label}" for label in names)
         return f"{self.form}: {self.counts}; {labels}"
 
 
@@ -45,7 +46,7 @@ def read_corpus(
     *,
     text: str = "text",
     label: str = "label",
-    label_map: Mapping[Any, str] = LABEL_MAP,
+    label_map: Mapping[Any, str] | None = LABEL_MAP,
     neutral_below: float = NEUTRAL_BELOW,
     on_mixed: OnMixed = "drop",
 ) -> Corpus:
@@ -57,9 +58,10 @@ def read_corpus(
     - a table of Title and Decisions, a label per entity (nlp/corpora/entity_tables.py), with target;
     - any other table: CSV, Parquet, JSON lines or a frame whose columns of texts and labels `text` and `label` name.
 
-    Labels are looked up in `label_map`, as in read_labelled. A text with several labels is decided by vote; where it
-    has several targets whose labels disagree, `on_mixed` decides: "drop" the text (the default, for classifiers that
-    see the text alone), "keep" a row per target, or "vote" as if there were no targets.
+    Labels are looked up in `label_map`, as in read_labelled; None keeps those of a table as they are, for other tasks.
+    A text with several labels is decided by vote; where it has several targets whose labels disagree, `on_mixed`
+    decides: "drop" the text (the default, for classifiers that see the text alone), "keep" a row per target, or "vote"
+    as if there were no targets.
 
     Raises:
         CorpusError: the form is none of these, a column is missing, a label is unknown, or nothing is left.
@@ -67,6 +69,8 @@ def read_corpus(
     if on_mixed not in ("drop", "keep", "vote"):
         raise CorpusError(f"on_mixed is {on_mixed!r}: give drop, keep or vote")
     form, rows, where = _recognised(source, text, label, neutral_below)
+    if label_map is None and form != TABLE:
+        raise CorpusError(f"{where}: is read as {form}, which is of tone: pass a table with a column {label}")
     if form == TABLE and where.endswith(".csv"):  # there every cell is text
         given = rows["text"].dropna()
         if len(given) and pd.to_numeric(given, errors="coerce").notna().all():

@@ -59,22 +59,30 @@ def named_columns(table: pd.DataFrame, where: str, names: Mapping[str, str]) -> 
 
 
 def checked_rows(
-    rows: pd.DataFrame, where: str, label_map: Mapping[Any, str] = LABEL_MAP, on_mixed: OnMixed = "vote"
+    rows: pd.DataFrame, where: str, label_map: Mapping[Any, str] | None = LABEL_MAP, on_mixed: OnMixed = "vote"
 ) -> tuple[pd.DataFrame, CorpusCounts]:
     """Return rows of text and label with our labels, one per text (see resolve_duplicates), and the count of each fate.
 
-    rows: text, label as given, other columns; their index is the row of the source, for messages.
+    rows: text, label as given, other columns; their index is the row of the source, for messages. label_map: None
+    keeps the labels as given, whatever they are.
 
     Raises:
         CorpusError: a label is unknown, or nothing is left.
     """
-    known = {_key(label): ours for label, ours in label_map.items()}
-    wrong = sorted(set(map(str, known.values())) - set(LABELS))
-    if wrong:
-        raise CorpusError(f"label_map leads to {', '.join(wrong)}: map to {', '.join(LABELS)}")
     with_text = rows[has_text(rows["text"])]
     labels = with_text["label"].astype(object)  # not of NumPy: they are shown
-    mapped = labels.map(_key).map(known)
+    if label_map is None:
+        mapped = labels.map(lambda label: None if pd.isna(label) else _words(label) or None)
+        if mapped.isna().any():
+            row = mapped.index[mapped.isna()][0] + 1
+            raise CorpusError(f"{where}: row {row}: has no label ({mapped.isna().sum()} such rows): add or drop them")
+        known = {}
+    else:
+        known = {_words(label).lower(): ours for label, ours in label_map.items()}
+        wrong = sorted(set(map(str, known.values())) - set(LABELS))
+        if wrong:
+            raise CorpusError(f"label_map leads to {', '.join(wrong)}: map to {', '.join(LABELS)}")
+        mapped = labels.map(lambda label: known.get(_words(label).lower()))
     unknown = labels[mapped.isna()]
     if len(unknown):
         raise CorpusError(
@@ -96,11 +104,11 @@ def has_text(texts: pd.Series) -> NDArray[np.bool_]:
     return np.array([isinstance(text, str) and bool(text.strip()) for text in texts], dtype=bool)
 
 
-def _key(label: object) -> str:
-    """A label as lower-case text; 1.0 is 1, as missing values turn a column of whole numbers into floats."""
+def _words(label: object) -> str:
+    """A label as text; 1.0 is 1, as missing values turn a column of whole numbers into floats."""
     if isinstance(label, float) and label.is_integer():
         label = int(label)
-    return str(label).strip().lower()
+    return str(label).strip()
 
 
 def split(labelled: pd.DataFrame, *, valid: float = 0.1, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -85,12 +85,13 @@ def assess(
     probabilities: Probabilities,
     labelled: pd.DataFrame,
     *,
+    names: Sequence[str] = LABELS,
     against: Mapping[str, Probabilities] | None = None,
     baselines: Mapping[str, Probabilities] | None = None,
     notes: Sequence[str] = (),
     seed: int = 0,
 ) -> Assessment:
-    """Compare probabilities (texts × 3) with the rows of `labelled` (text, label), whole, by part and with others.
+    """Compare probabilities (texts × names) with the rows of `labelled` (text, label), whole, by part and with others.
 
     against, baselines: probabilities of the very same texts by the name of who gave them. Near-duplicates among the
     texts are drawn together in every interval. notes: what else a reader must know, passed on.
@@ -104,32 +105,34 @@ def assess(
     def _rivals(others: Mapping[str, Probabilities] | None) -> dict[str, Rival]:
         return {
             other: Rival(
-                evaluate_probabilities(given, labels, groups=groups, seed=seed),
-                compare(probabilities, given, labels, groups=groups, seed=seed),
+                evaluate_probabilities(given, labels, names=names, groups=groups, seed=seed),
+                compare(probabilities, given, labels, names=names, groups=groups, seed=seed),
             )
             for other, given in (others or {}).items()
         }
 
     return Assessment(
         name=name,
-        evaluation=evaluate_probabilities(probabilities, labels, groups=groups, seed=seed),
-        breakdown=breakdowns(probabilities, labelled, groups=groups, seed=seed),
-        mistakes=worst_mistakes(probabilities, labelled),
+        evaluation=evaluate_probabilities(probabilities, labels, names=names, groups=groups, seed=seed),
+        breakdown=breakdowns(probabilities, labelled, names=names, groups=groups, seed=seed),
+        mistakes=worst_mistakes(probabilities, labelled, names),
         against=_rivals(against),
         baselines=_rivals(baselines),
         notes=tuple(notes),
     )
 
 
-def worst_mistakes(probabilities: Probabilities, labelled: pd.DataFrame, most: int = MOST_MISTAKES) -> pd.DataFrame:
+def worst_mistakes(
+    probabilities: Probabilities, labelled: pd.DataFrame, names: Sequence[str] = LABELS, most: int = MOST_MISTAKES
+) -> pd.DataFrame:
     """Return the most confident misclassifications: text, truth, guess, confidence, given_truth."""
-    truth = checked_codes(probabilities, labelled["label"])
-    guess, row, names = guesses(probabilities), np.arange(len(truth)), np.array(LABELS)
+    truth = checked_codes(probabilities, labelled["label"], names)
+    guess, row, words = guesses(probabilities), np.arange(len(truth)), np.array(names)
     table = pd.DataFrame(
         {
             "text": labelled["text"].to_numpy(),
-            "truth": names[truth],
-            "guess": names[guess],
+            "truth": words[truth],
+            "guess": words[guess],
             "confidence": probabilities[row, guess],
             "given_truth": probabilities[row, truth],
         }

@@ -43,13 +43,13 @@ class Majority:
         return np.tile(np.array(self.shares, dtype=np.float32), (len(texts), 1))
 
 
-def fit_majority(labelled: pd.DataFrame) -> Majority:
+def fit_majority(labelled: pd.DataFrame, *, names: Sequence[str] = LABELS) -> Majority:
     """Count the labels (see read_labelled).
 
     Raises:
         CorpusError: no texts, or an unknown label.
     """
-    counts = _label_counts(labelled)
+    counts = _label_counts(labelled, names)
     return Majority(tuple((counts / counts.sum()).tolist()))
 
 
@@ -133,11 +133,11 @@ class WordWeights:
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
         """Return probabilities (texts × 3)."""
         if not len(texts):
-            return np.empty((0, len(LABELS)), dtype=np.float32)
+            return np.empty((0, len(self.pipeline.classes_)), dtype=np.float32)
         return np.asarray(self.pipeline.predict_proba(list(texts)), dtype=np.float32)
 
 
-def fit_word_weights(labelled: pd.DataFrame, *, strength: float = 10.0) -> WordWeights:
+def fit_word_weights(labelled: pd.DataFrame, *, names: Sequence[str] = LABELS, strength: float = 10.0) -> WordWeights:
     """Fit TF-IDF + logistic regression on rows of text and label; the same rows give the same model.
 
     strength: inverse of the L2 penalty (scikit-learn's C). Labels weigh the same however rare they are.
@@ -150,31 +150,56 @@ def fit_word_weights(labelled: pd.DataFrame, *, strength: float = 10.0) -> WordW
     from sklearn.pipeline import make_pipeline
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    counts = _label_counts(labelled)
-    missing = [label for label, count in zip(LABELS, counts, strict=True) if not count]
+    counts = _label_counts(labelled, names)
+    missing = [label for label, count in zip(names, counts, strict=True) if not count]
     if missing:
-        raise CorpusError(f"no training text is labelled {', '.join(missing)}: all of {', '.join(LABELS)} are needed")
+        raise CorpusError(f"no training text is labelled {', '.join(missing)}: all of {', '.join(names)} are needed")
     rare = max(2, round(RARE * counts.sum())) if counts.sum() >= 100 else 1
     # Stop words stay: "up", "not" and "from" decide many a headline.
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=ANY_WORD, min_df=rare)
     pipeline = make_pipeline(words, LogisticRegression(C=strength, class_weight="balanced", max_iter=1000))
     with threadpool_limits(1):  # on matrices this thin threads wait for one another: seconds instead of a quarter
-        pipeline.fit(list(labelled["text"]), label_codes(labelled["label"]))  # codes, so that columns come as LABELS
+        pipeline.fit(
+            list(labelled["text"]), label_codes(labelled["label"], known=names)
+        )  # codes: columns in that order
     return WordWeights(pipeline)
 
 
-def fit_baselines(train: pd.DataFrame | None, words: WordList | None) -> dict[str, Predictor]:
+def fit_baselines(
+    train: pd.DataFrame | None, words: WordList | None, *, names: Sequence[str] = LABELS
+) -> dict[str, Predictor]:
     """Return what can be had by name: majority and TF-IDF where there are training texts, the list where there is one.
 
     Raises:
         CorpusError: see fit_majority and fit_word_weights.
     """
-    fitted: dict[str, Predictor] = {} if train is None else {"majority": fit_majority(train)}
+    fitted: dict[str, Predictor] = {} if train is None else {"majority": fit_majority(train, names=names)}
     if words is not None:
         fitted["word list"] = words
     if train is not None:
-        fitted["TF-IDF + logistic regression"] = fit_word_weights(train)
+        fitted["TF-IDF + logistic regression"] = fit_word_weights(train, names=names)
     return fitted
+
+
+def unseen_baselines(
+    train: pd.DataFrame | None, test: pd.DataFrame, words: WordList | None, names: Sequence[str] = LABELS
+) -> tuple[dict[str, Predictor], list[str]]:
+    """Return `fit_baselines` of the training texts that are no near-duplicates of test texts, and notes on that.
+
+    Raises:
+        CorpusError: see fit_baselines and without_near_duplicates.
+    """
+    notes = ["A model does not record the texts it was trained on: that it has not seen these is taken on trust."]
+    kept = None
+    if train is not None:
+        kept, met = without_near_duplicates(train, test)
+        notes.append(
+            f"The baselines were fitted on {len(kept):,} training texts; {len(train) - len(kept):,} more are "
+            f"near-duplicates of {int(met.sum()):,} of the {len(met):,} test texts and were left out."
+        )
+    if words is not None:
+        notes.append("The word list ranks texts; its Brier score and calibration error are of an arbitrary scale.")
+    return fit_baselines(kept, words, names=names), notes
 
 
 def without_near_duplicates(train: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
@@ -194,8 +219,8 @@ def without_near_duplicates(train: pd.DataFrame, test: pd.DataFrame) -> tuple[pd
     return train[~seen].reset_index(drop=True), np.isin(tested, trained)
 
 
-def _label_counts(labelled: pd.DataFrame) -> NDArray[np.int64]:
-    codes = label_codes(labelled["label"])
+def _label_counts(labelled: pd.DataFrame, names: Sequence[str]) -> NDArray[np.int64]:
+    codes = label_codes(labelled["label"], known=names)
     if not len(codes):
         raise CorpusError("no labelled texts: a baseline needs at least one")
-    return np.bincount(codes, minlength=len(LABELS)).astype(np.int64)
+    return np.bincount(codes, minlength=len(names)).astype(np.int64)

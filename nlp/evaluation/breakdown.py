@@ -1,6 +1,6 @@
 """Where a classifier is good: figures by agreement band, by source, by length."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,13 +23,14 @@ def breakdown(
     labels: pd.Series,
     by: pd.Series,
     *,
+    names: Sequence[str] = LABELS,
     groups: ArrayLike | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Return n, accuracy and macro_f1 with 95 % intervals (…_low, …_high) per value of `by`, sorted, then of all
     texts as "(all)".
 
-    probabilities: texts × 3 (negative, neutral, positive). by: a value per text, in the same order: a column such as
+    probabilities: texts × names. by: a value per text, in the same order: a column such as
     the agreement band or the source, or `length_quarter(texts)`; rows without a value stand under "(none)".
     groups: one number per text (see duplicate_groups); the bootstrap draws whole groups. A label that a part
     lacks counts there as an F1 of 0, as in `evaluate`: compare the macro-F1 of parts that hold all labels only.
@@ -37,10 +38,10 @@ def breakdown(
     Raises:
         CorpusError: no texts, an unknown label, or lengths that differ.
     """
-    truth = checked_codes(probabilities, labels)
+    truth = checked_codes(probabilities, labels, names)
     if len(by) != len(truth):
         raise CorpusError(f"{len(by)} values to break down by for {len(truth)} texts: pass one per text")
-    cells = confusion_cells(truth, guesses(probabilities))
+    cells = confusion_cells(truth, guesses(probabilities), len(names))
     together = None if groups is None else np.asarray(groups)
     rows = dict(_parts(by))
     figures = [_figures(cells[part], None if together is None else together[part], seed) for part in rows.values()]
@@ -48,7 +49,12 @@ def breakdown(
 
 
 def breakdowns(
-    probabilities: Probabilities, labelled: pd.DataFrame, *, groups: ArrayLike | None = None, seed: int = 0
+    probabilities: Probabilities,
+    labelled: pd.DataFrame,
+    *,
+    names: Sequence[str] = LABELS,
+    groups: ArrayLike | None = None,
+    seed: int = 0,
 ) -> dict[str, pd.DataFrame]:
     """Return `breakdown` of rows of text and label by each of the columns agree, source and corpus that there is,
     and by length.
@@ -68,7 +74,8 @@ def breakdowns(
         by[name] = plain
     by["length"] = length_quarter(labelled["text"])
     return {
-        name: breakdown(probabilities, labelled["label"], part, groups=groups, seed=seed) for name, part in by.items()
+        name: breakdown(probabilities, labelled["label"], part, names=names, groups=groups, seed=seed)
+        for name, part in by.items()
     }
 
 
@@ -117,6 +124,6 @@ def scorecard(
     rows = {"brier": (found.brier, *found.brier_interval), "mcc": (found.mcc, *found.mcc_interval)}
     for figure in ("precision", "recall", "f1"):
         each = found.per_class[[figure, f"{figure}_low", f"{figure}_high"]].itertuples(index=False, name=None)
-        rows |= {f"{figure} {label}": row for label, row in zip(LABELS, each, strict=True)}
+        rows |= {f"{figure} {label}": row for label, row in zip(found.per_class.index, each, strict=True)}
     index = pd.Index(list(rows), name="figure")
     return pd.DataFrame(list(rows.values()), index=index, columns=["value", "low", "high"])

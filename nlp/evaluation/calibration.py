@@ -12,7 +12,7 @@ from nlp.evaluation.metrics import Scores, guesses
 
 BINS = 15
 DRAWS_IF_CALIBRATED = 200
-BARS = 20  # of the histogram of confidence, from the 1/3 that a guess has at least up to 1
+BARS = 20  # of the histogram of confidence, from the least that a guess can have (1/3 of three labels) up to 1
 Z = 1.959964  # 97.5 % quantile of the normal law
 
 
@@ -96,7 +96,7 @@ def reliability_curve(probabilities: Scores, truth: IntArray, *, groups: ArrayLi
 
 def confidence_histogram(probabilities: Scores, truth: IntArray) -> pd.DataFrame:
     """Return how many texts are guessed how surely, in twenty bars of equal width: least, most, texts, right."""
-    edges = np.linspace(1.0 / 3.0, 1.0, BARS + 1)
+    edges = np.linspace(1.0 / probabilities.shape[1], 1.0, BARS + 1)
     bar = np.clip(np.searchsorted(edges, confidence_of(probabilities), side="right") - 1, 0, BARS - 1)
     texts = np.bincount(bar, minlength=BARS)
     right = np.bincount(bar[guesses(probabilities) == truth], minlength=BARS)

@@ -7,7 +7,6 @@ import pandas as pd
 
 from nlp.evaluation.evaluate import Evaluation
 
-LEAST = 1.0 / 3.0  # no guess among three labels has less confidence
 LEFT, TOP, WIDE, HIGH = 44.0, 12.0, 360.0, 280.0
 STRIP_TOP, STRIP_HIGH = 330.0, 56.0
 CELL, GAP, MARGIN = 92.0, 4.0, 86.0
@@ -51,6 +50,7 @@ class ReliabilityPicture:
     bars: list[Bar]
     across: list[Tick]
     up: list[Tick]
+    diagonal: float
     most: str
     words: str
 
@@ -71,6 +71,8 @@ class Cell:
 class ConfusionPicture:
     """Truth in rows, guess in columns."""
 
+    width: float
+    height: float
     cells: list[Cell]
     guesses: list[Tick]
     truths: list[Tick]
@@ -79,11 +81,12 @@ class ConfusionPicture:
 
 def reliability_picture(evaluation: Evaluation) -> ReliabilityPicture:
     """Place the bins of the reliability curve and the bars of the histogram of confidence."""
-    most = int(evaluation.confidence["texts"].max())
+    most, least = int(evaluation.confidence["texts"].max()), float(evaluation.confidence["least"].iloc[0])
     return ReliabilityPicture(
-        points=[_point(row) for _, row in evaluation.reliability.iterrows()],
-        bars=[_bar(row, most) for _, row in evaluation.confidence.iterrows() if row["texts"]],
-        across=[Tick(_x(value), f"{value:.0%}") for value in (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)],
+        points=[_point(row, least) for _, row in evaluation.reliability.iterrows()],
+        bars=[_bar(row, most, least) for _, row in evaluation.confidence.iterrows() if row["texts"]],
+        across=[Tick(_x(tenth / 10, least), f"{tenth / 10:.0%}") for tenth in range(1, 11) if tenth / 10 > least],
+        diagonal=_y(least),
         up=[Tick(_y(value), f"{value:.0%}") for value in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)],
         most=f"{most:,}",
         words=_reliability_words(evaluation),
@@ -91,11 +94,13 @@ def reliability_picture(evaluation: Evaluation) -> ReliabilityPicture:
 
 
 def confusion_picture(evaluation: Evaluation) -> ConfusionPicture:
-    """Place the nine counts."""
+    """Place the counts."""
     table = evaluation.confusion
     labels = [str(label) for label in table.index]
     wrong = int(table.to_numpy().sum() - evaluation.accuracy * evaluation.n + 0.5)
     return ConfusionPicture(
+        width=MARGIN + CELL * len(labels) + GAP,
+        height=36 + CELL * len(labels) + GAP,
         cells=list(_cells(table)),
         guesses=[Tick(MARGIN + CELL * place + CELL / 2, label) for place, label in enumerate(labels)],
         truths=[Tick(36 + CELL * place + CELL / 2, label) for place, label in enumerate(labels)],
@@ -104,20 +109,20 @@ def confusion_picture(evaluation: Evaluation) -> ConfusionPicture:
     )  # fmt: skip
 
 
-def _point(row: pd.Series) -> Point:
+def _point(row: pd.Series, least: float) -> Point:
     words = (
         f"{row['texts']:,.0f} texts of confidence {row['least']:.1%} to {row['most']:.1%}, "
         f"mean {row['confidence']:.1%}: {row['accuracy']:.1%} right ({row['low']:.1%} to {row['high']:.1%})"
     )
-    return Point(_x(row["confidence"]), _y(row["accuracy"]), _y(row["low"]), _y(row["high"]), words)
+    return Point(_x(row["confidence"], least), _y(row["accuracy"]), _y(row["low"]), _y(row["high"]), words)
 
 
-def _bar(row: pd.Series, most: int) -> Bar:
-    scale, x = STRIP_HIGH / most, _x(row["least"])
+def _bar(row: pd.Series, most: int, least: float) -> Bar:
+    scale, x = STRIP_HIGH / most, _x(row["least"], least)
     words = (
         f"{row['texts']:,.0f} texts of confidence {row['least']:.1%} to {row['most']:.1%}, {row['right']:,.0f} right"
     )
-    return Bar(x, _x(row["most"]) - x - 1.0, _short(scale * row["right"]),
+    return Bar(x, _x(row["most"], least) - x - 1.0, _short(scale * row["right"]),
                _short(scale * (row["texts"] - row["right"])), words)  # fmt: skip
 
 
@@ -139,8 +144,8 @@ def _reliability_words(evaluation: Evaluation) -> str:
     )
 
 
-def _x(confidence: float) -> float:
-    return _short(LEFT + WIDE * (confidence - LEAST) / (1.0 - LEAST))
+def _x(confidence: float, least: float) -> float:
+    return _short(LEFT + WIDE * (confidence - least) / (1.0 - least))
 
 
 def _y(share: float) -> float:

@@ -1,6 +1,6 @@
 """Is one classifier better than another? Both on the same texts, so that what makes a text hard cancels out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike
 from newsfolio.shared.arrays import FloatArray
 from nlp.evaluation.bootstrap import Interval, group_codes, interval_of, resampled_sums
 from nlp.evaluation.evaluate import Probabilities
-from nlp.evaluation.metrics import CELLS, accuracy_of, as_confusion, checked_codes, confusion_cells, guesses, macro_f1
+from nlp.evaluation.metrics import accuracy_of, as_confusion, checked_codes, confusion_cells, guesses, macro_f1
+from nlp.labels import LABELS
 
-Figure = Callable[[FloatArray], FloatArray]  # confusion (... × 3 × 3) -> (...)
+Figure = Callable[[FloatArray], FloatArray]  # confusion (... × truth × guess) -> (...)
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,15 @@ class Comparison:
 
 
 def compare(
-    first: Probabilities, second: Probabilities, labels: pd.Series, *, groups: ArrayLike | None = None, seed: int = 0
+    first: Probabilities,
+    second: Probabilities,
+    labels: pd.Series,
+    *,
+    names: Sequence[str] = LABELS,
+    groups: ArrayLike | None = None,
+    seed: int = 0,
 ) -> Comparison:
-    """Compare two classifiers' probabilities (texts × 3: negative, neutral, positive) of the same texts.
+    """Compare two classifiers' probabilities (texts × names) of the same texts.
 
     groups: one number per text (see duplicate_groups); the bootstrap draws whole groups, as near-duplicates are
     right or wrong together. None draws single texts.
@@ -78,10 +85,10 @@ def compare(
     Raises:
         CorpusError: no texts, an unknown label, or shapes that do not fit each other.
     """
-    truth = checked_codes(first, labels)
-    checked_codes(second, labels)
+    truth = checked_codes(first, labels, names)
+    checked_codes(second, labels, names)
     guessed = [guesses(first), guesses(second)]
-    cells = np.concatenate([confusion_cells(truth, guess) for guess in guessed], axis=1)
+    cells = np.concatenate([confusion_cells(truth, guess, len(names)) for guess in guessed], axis=1)
     drawn = resampled_sums(cells, groups, seed)
     right, also = guessed[0] == truth, guessed[1] == truth
     only_first, only_second = int((right & ~also).sum()), int((also & ~right).sum())
@@ -108,11 +115,12 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def _paired(figure: Figure, cells: FloatArray, drawn: FloatArray) -> Paired:
-    """`figure` of both halves of the sums (... × 18), and the interval of the difference over the draws."""
+    """`figure` of both halves of the sums (... × 2 cells), and the interval of the difference over the draws."""
     first, second = _both(figure, cells)
     one, other = _both(figure, drawn)
     return Paired(float(first), float(second), float(first - second), interval_of(one - other))
 
 
 def _both(figure: Figure, sums: FloatArray) -> tuple[FloatArray, FloatArray]:
-    return figure(as_confusion(sums[..., :CELLS])), figure(as_confusion(sums[..., CELLS:]))
+    cells = sums.shape[-1] // 2
+    return figure(as_confusion(sums[..., :cells])), figure(as_confusion(sums[..., cells:]))

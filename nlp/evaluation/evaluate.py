@@ -21,7 +21,6 @@ from nlp.evaluation.calibration import (
     reliability_curve,
 )
 from nlp.evaluation.metrics import (
-    CELLS,
     accuracy_of,
     as_confusion,
     checked_codes,
@@ -50,7 +49,7 @@ class Predictor(Protocol):
     """Whatever gives probabilities: a fine-tuned classifier, an ensemble of them, a baseline."""
 
     def predict_proba(self, texts: Sequence[str]) -> Probabilities:
-        """Probabilities (texts × 3: negative, neutral, positive)."""
+        """Probabilities (texts × labels)."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +102,8 @@ class Evaluation:
         flat: dict[str, Any] = {"n": self.n, "groups": self.groups}
         for name, (value, ends) in self.headline.items():
             flat |= {name: value, f"{name}_interval": list(ends)}
+        # Each text has one label and one guess: then micro-F1 is the accuracy.
+        flat |= {"micro_f1": self.accuracy, "micro_f1_interval": list(self.accuracy_interval)}
         per_class: dict[str, dict[str, Any]] = {}
         for label, row in self.per_class.iterrows():
             per_class[str(label)] = {"support": int(row["support"])}
@@ -137,22 +138,28 @@ def evaluate(classifier: Predictor, labelled: pd.DataFrame, *, seed: int = 0) ->
     """
     need_columns(labelled, ("text", "label"), "labelled texts", CorpusError)
     texts = list(labelled["text"])
-    groups = duplicate_groups(texts)
-    return evaluate_probabilities(classifier.predict_proba(texts), labelled["label"], groups=groups, seed=seed)
+    names, groups = getattr(classifier, "labels", LABELS), duplicate_groups(texts)
+    probabilities = classifier.predict_proba(texts)
+    return evaluate_probabilities(probabilities, labelled["label"], names=names, groups=groups, seed=seed)
 
 
 def evaluate_probabilities(
-    probabilities: Probabilities, labels: pd.Series, *, groups: ArrayLike | None = None, seed: int = 0
+    probabilities: Probabilities,
+    labels: pd.Series,
+    *,
+    names: Sequence[str] = LABELS,
+    groups: ArrayLike | None = None,
+    seed: int = 0,
 ) -> Evaluation:
-    """Compare probabilities (texts × 3: negative, neutral, positive) with labels.
+    """Compare probabilities (texts × names) with labels.
 
     groups: one number per text (see duplicate_groups); the bootstrap draws whole groups, as near-duplicates are
     right or wrong together. None draws single texts.
 
     Raises:
-        CorpusError: no texts, an unknown label, not one group or not one row of three probabilities per label.
+        CorpusError: no texts, an unknown label, not one group or not one row of probabilities per label.
     """
-    truth = checked_codes(probabilities, labels)
+    truth, n_labels = checked_codes(probabilities, labels, names), len(names)
     off = (probabilities < 0.0).any(axis=1) | (np.abs(probabilities.sum(axis=1) - 1.0) > OFF_ONE)
     if off.any():
         row = int(off.argmax())
@@ -163,12 +170,12 @@ def evaluate_probabilities(
         )
     guess = guesses(probabilities)
     errors = in_grains(squared_errors(probabilities, truth))
-    sums = np.column_stack([confusion_cells(truth, guess), errors, gaps_by_bin(probabilities, truth)])
-    value, drawn = _figures(sums.sum(axis=0)), _figures(resampled_sums(sums, groups, seed))
+    sums = np.column_stack([confusion_cells(truth, guess, n_labels), errors, gaps_by_bin(probabilities, truth)])
+    value, drawn = (_figures(each, n_labels**2) for each in (sums.sum(axis=0), resampled_sums(sums, groups, seed)))
     ends = {name: interval_of(drawn[name]) for name in NAMES}
     ends["ece"] = _error_interval(drawn["ece"], float(value["ece"]))
-    confusion, clusters = confusion_of(truth, guess), int(group_codes(groups, len(truth)).max()) + 1
-    per_class = pd.DataFrame(index=pd.Index(LABELS, name="label"))
+    confusion, clusters = confusion_of(truth, guess, n_labels), int(group_codes(groups, len(truth)).max()) + 1
+    per_class = pd.DataFrame(index=pd.Index(names, name="label"))
     for name in PER_CLASS:
         low, high = interval(drawn[name])
         per_class = per_class.assign(**{name: value[name], f"{name}_low": low, f"{name}_high": high})
@@ -187,22 +194,22 @@ def evaluate_probabilities(
         ece_interval=ends["ece"],
         ece_if_calibrated=error_if_calibrated(probabilities, groups, seed=seed),
         per_class=per_class.assign(support=confusion.sum(axis=1)),
-        confusion=pd.DataFrame(confusion, index=LABELS, columns=LABELS),
+        confusion=pd.DataFrame(confusion, index=list(names), columns=list(names)),
         reliability=reliability_curve(probabilities, truth, groups=groups),
         confidence=confidence_histogram(probabilities, truth),
-        notes=tuple(_notes(confusion, clusters)),
+        notes=tuple(_notes(confusion, clusters, names)),
     )
 
 
-def _figures(sums: FloatArray) -> dict[str, FloatArray]:
-    """Figures (... or ... × label) from sums of confusion cells, squared errors and gaps by bin (... × 25)."""
-    confusion, n = as_confusion(sums[..., :CELLS]), sums[..., :CELLS].sum(axis=-1)
+def _figures(sums: FloatArray, cells: int) -> dict[str, FloatArray]:
+    """Figures (... or ... × label) from sums of confusion cells, squared errors and gaps by bin (... × columns)."""
+    confusion, n = as_confusion(sums[..., :cells]), sums[..., :cells].sum(axis=-1)
     return {
         "accuracy": accuracy_of(confusion),
         "macro_f1": macro_f1(confusion),
         "mcc": matthews(confusion),
-        "brier": sums[..., CELLS] / n,
-        "ece": calibration_error(sums[..., CELLS + 1 :], n),
+        "brier": sums[..., cells] / n,
+        "ece": calibration_error(sums[..., cells + 1 :], n),
         "precision": precision(confusion),
         "recall": recall(confusion),
         "f1": f1_per_label(confusion),
@@ -220,11 +227,11 @@ def _error_interval(draws: FloatArray, figure: float) -> Interval:
     return Interval(low, float(np.clip(high - draws.mean() + figure, figure, 1.0)))
 
 
-def _notes(confusion: NDArray[np.int64], groups: int) -> list[str]:
+def _notes(confusion: NDArray[np.int64], groups: int, names: Sequence[str]) -> list[str]:
     """What a reader must know before trusting a figure: what is undefined, and where an interval is too narrow."""
     texts, guessed = confusion.sum(axis=1), confusion.sum(axis=0)
-    absent = [label for label, count in zip(LABELS, texts, strict=True) if not count]
-    silent = [label for label, count in zip(LABELS, guessed, strict=True) if not count]
+    absent = [label for label, count in zip(names, texts, strict=True) if not count]
+    silent = [label for label, count in zip(names, guessed, strict=True) if not count]
     notes = []
     if absent:
         notes.append(
@@ -232,7 +239,7 @@ def _notes(confusion: NDArray[np.int64], groups: int) -> list[str]:
         )
     if silent:
         notes.append(f"No guess is {' or '.join(silent)}: precision is undefined there and given as 0.")
-    if len(absent) == 2 or len(silent) == 2:
+    if len(names) - 1 in (len(absent), len(silent)):
         notes.append("MCC is undefined where all texts or all guesses have one label, and given as 0.")
     if np.trace(confusion) == confusion.sum():
         notes.append(

@@ -4,6 +4,9 @@ Where a figure is undefined (no text of a label, no guess of it, a constant side
 zero_division=0; `evaluate` says which these are.
 """
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -16,22 +19,20 @@ IntArray = NDArray[np.int64]
 Scores = NDArray[np.float32] | FloatArray
 Counts = IntArray | FloatArray
 
-CELLS = len(LABELS) ** 2
 
-
-def checked_codes(scores: Scores, labels: pd.Series) -> IntArray:
-    """Return the labels as codes after the checks that figures need; scores are probabilities or logits.
+def checked_codes(scores: Scores, labels: pd.Series, names: Sequence[str] = LABELS) -> IntArray:
+    """Return the labels as positions in `names` after the checks that figures need; scores: probabilities or logits.
 
     Raises:
-        CorpusError: no texts, an unknown label, or scores that are not (texts × 3) and finite.
+        CorpusError: no texts, an unknown label, or scores that are not (texts × names) and finite.
     """
-    codes = np.asarray(label_codes(labels), dtype=np.int64)
+    codes = np.asarray(label_codes(labels, known=names), dtype=np.int64)
     if not len(codes):
         raise CorpusError("no labelled texts to compare with: pass at least one")
-    if scores.shape != (len(codes), len(LABELS)):
+    if scores.shape != (len(codes), len(names)):
         raise CorpusError(
-            f"probabilities are {' × '.join(map(str, scores.shape))}, needed are {len(codes)} × {len(LABELS)}: "
-            f"one row per label with those of {', '.join(LABELS)}"
+            f"probabilities are {' × '.join(map(str, scores.shape))}, needed are {len(codes)} × {len(names)}: "
+            f"one row per label with those of {', '.join(names)}"
         )
     if not np.isfinite(scores).all():
         raise CorpusError(f"row {int(np.argmin(np.isfinite(scores).all(axis=1))) + 1}: not a finite number")
@@ -43,19 +44,22 @@ def guesses(probabilities: Scores) -> IntArray:
     return np.asarray(probabilities.argmax(axis=1), dtype=np.int64)
 
 
-def confusion_of(truth: IntArray, guess: IntArray) -> IntArray:
-    """Counts of texts (truth × guess), both as positions in LABELS."""
-    return np.bincount(truth * len(LABELS) + guess, minlength=CELLS).reshape(len(LABELS), len(LABELS))
+def confusion_of(truth: IntArray, guess: IntArray, n_labels: int = len(LABELS)) -> IntArray:
+    """Counts of texts (truth × guess), both as codes."""
+    return np.bincount(truth * n_labels + guess, minlength=n_labels**2).reshape(n_labels, n_labels)
 
 
-def confusion_cells(truth: IntArray, guess: IntArray) -> FloatArray:
-    """Return one row per text with a 1 at its place in the flattened confusion matrix (texts × 9, truth first)."""
-    return np.asarray(np.eye(CELLS)[truth * len(LABELS) + guess])
+def confusion_cells(truth: IntArray, guess: IntArray, n_labels: int = len(LABELS)) -> FloatArray:
+    """Return one row per text with a 1 at its place in the flattened confusion matrix (texts × cells, truth first)."""
+    cells = np.zeros((len(truth), n_labels**2))
+    cells[np.arange(len(truth)), truth * n_labels + guess] = 1.0
+    return cells
 
 
 def as_confusion(cells: FloatArray) -> FloatArray:
-    """Sums of `confusion_cells` (... × 9) as matrices (... × 3 × 3): truth, guess."""
-    return cells.reshape(*cells.shape[:-1], len(LABELS), len(LABELS))
+    """Sums of `confusion_cells` (... × cells) as matrices (... × truth × guess)."""
+    n_labels = math.isqrt(cells.shape[-1])
+    return cells.reshape(*cells.shape[:-1], n_labels, n_labels)
 
 
 def accuracy_of(confusion: Counts) -> FloatArray:
@@ -64,22 +68,22 @@ def accuracy_of(confusion: Counts) -> FloatArray:
 
 
 def precision(confusion: Counts) -> FloatArray:
-    """Right guesses of a label over guesses of it (... × 3); 0 where it is never guessed."""
+    """Right guesses of a label over guesses of it (... × labels); 0 where it is never guessed."""
     return _ratio(_right(confusion), confusion.sum(axis=-2))
 
 
 def recall(confusion: Counts) -> FloatArray:
-    """Right guesses of a label over texts of it (... × 3); 0 where it never occurs."""
+    """Right guesses of a label over texts of it (... × labels); 0 where it never occurs."""
     return _ratio(_right(confusion), confusion.sum(axis=-1))
 
 
 def f1_per_label(confusion: Counts) -> FloatArray:
-    """Harmonic mean of precision and recall per label (... × 3); 0 for a label that neither side knows."""
+    """Harmonic mean of precision and recall per label (... × labels); 0 for a label that neither side knows."""
     return _ratio(2.0 * _right(confusion), confusion.sum(axis=-2) + confusion.sum(axis=-1))
 
 
 def macro_f1(confusion: Counts) -> FloatArray:
-    """Mean F1 of the three labels; one that neither occurs nor is guessed counts as 0."""
+    """Mean F1 of the labels; one that neither occurs nor is guessed counts as 0."""
     return np.asarray(f1_per_label(confusion).mean(axis=-1))
 
 
@@ -99,7 +103,7 @@ def matthews(confusion: Counts) -> FloatArray:
 
 def squared_errors(probabilities: Scores, truth: IntArray) -> FloatArray:
     """Squared distance of each row to its one-hot label, in [0, 2]; its mean is the score of G. Brier, 1950."""
-    wanted = np.eye(len(LABELS))[truth]
+    wanted = np.eye(probabilities.shape[1])[truth]
     return np.asarray(((probabilities.astype(np.float64) - wanted) ** 2).sum(axis=1))
 
 

@@ -21,6 +21,7 @@ from nlp.evaluation.tables import (
 )
 
 FILE = "evaluation.html"
+MOST_DRAWN = 8  # labels in the picture of the confusion matrix
 SECTIONS = [
     ("figures", "Figures"),
     ("comparison", "Comparison"),
@@ -57,7 +58,7 @@ def evaluation_html(found: Assessment, *, facts: Mapping[str, str] | None = None
         "calibration": calibration_words(evaluation),
         "reliability": reliability_picture(evaluation),
         "bins": _bins_table(found),
-        "confusion": confusion_picture(evaluation),
+        "confusion": confusion_picture(evaluation) if len(evaluation.confusion) <= MOST_DRAWN else None,
         "counts": confusion_table(evaluation),
         "labels": class_table(evaluation),
         "parts": part_tables(found),

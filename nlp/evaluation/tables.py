@@ -10,7 +10,6 @@ from newsfolio.shared.text_table import text_table
 from nlp.evaluation.assessment import Assessment, part_name
 from nlp.evaluation.compare import Paired
 from nlp.evaluation.evaluate import FEW, NAMES, Evaluation
-from nlp.labels import LABELS
 
 MINUS = "\u2212"
 LONGEST_NAME, WIDTH = 30, 100
@@ -76,7 +75,9 @@ def class_table(evaluation: Evaluation) -> Table:
 def confusion_table(evaluation: Evaluation) -> Table:
     """Counts of texts."""
     rows = [[str(truth), *(f"{count:,}" for count in row)] for truth, row in evaluation.confusion.iterrows()]
-    return Table("confusion: texts of each label (rows) by guess (columns)", ["", *LABELS], rows)
+    return Table(
+        "confusion: texts of each label (rows) by guess (columns)", ["", *map(str, evaluation.confusion.columns)], rows
+    )
 
 
 def part_tables(found: Assessment) -> list[Table]:

@@ -1,4 +1,4 @@
-"""SentimentClassifier: load, predict, save; weights from safetensors only."""
+"""TextClassifier and SentimentClassifier: load, predict, save; weights from safetensors only."""
 
 import copy
 import hashlib
@@ -7,14 +7,14 @@ import logging
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nlp.corpora.labelled import embedded_corpus
 from nlp.errors import ModelError
-from nlp.labels import LABELS
+from nlp.labels import LABELS, TONE
 from nlp.model.files import (
     AMOUNT_RULES,
     EMBEDDED,
@@ -48,14 +48,21 @@ CALIBRATION_TEXTS = 256  # headlines of the package itself whose activations set
 INCIDENTAL = {"_name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures"}
 
 
-class SentimentClassifier:
-    """A three-way classifier of financial news; its columns are always negative, neutral, positive."""
+class TextClassifier:
+    """A classifier of texts; `labels` names the columns of its probabilities, `task` what they are about.
+
+    multi_label: whether a text may have several labels; False for now.
+    """
+
+    multi_label: ClassVar = False
+    only_task: ClassVar[str | None] = None  # of a subclass
 
     def __init__(
         self,
         model: Any,
         tokenizer: Any,
         *,
+        task: str = TONE,
         temperature: float = 1.0,
         dtype: str = "auto",
         reads_amounts: bool = False,
@@ -71,7 +78,9 @@ class SentimentClassifier:
 
         self.reads_amounts = reads_amounts
         self.training = training
-        self.column_order = label_order(model.config)
+        self.task = task
+        self.labels = LABELS if task == TONE else column_labels(model.config)
+        self.column_order = label_order(model.config) if task == TONE else list(range(len(self.labels)))
         self.temperature = checked_temperature(temperature)
         self.tokenizer = tokenizer
         # Kept as loaded: casting to bfloat16 to compute and back to save would lose digits. On the CPU and, where a
@@ -90,7 +99,7 @@ class SentimentClassifier:
         self.max_length = longest_text(model, tokenizer)
 
     @classmethod
-    def load(cls, source: str | Path, *, device: str = "auto", dtype: str = "auto") -> "SentimentClassifier":
+    def load(cls, source: str | Path, *, device: str = "auto", dtype: str = "auto") -> Self:
         """Load a classifier from a folder that `save` wrote, or any transformers one by folder or hub name.
 
         device: "auto" takes CUDA, then Apple's MPS, then the CPU. dtype: "auto" takes what is fastest there: bfloat16
@@ -99,8 +108,8 @@ class SentimentClassifier:
         is exact. A temperature is read from a folder only: a model loaded by its hub name has temperature 1.
 
         Raises:
-            ModelError: no such folder, no safetensors, weights or vocabulary missing, labels that are not
-                negative, neutral, positive, an unknown device or dtype, or int8 where there is none.
+            ModelError: no such folder, no safetensors, weights or vocabulary missing, labels that are not those of the
+                task, an unknown device or dtype, or int8 where there is none.
         """
         import torch
         from transformers import AutoModelForSequenceClassification
@@ -115,11 +124,17 @@ class SentimentClassifier:
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
             )
-            label_order(model.config)
+            saved = saved_metadata(Path(where))
+            task = cls.only_task or saved.task
+            if task == TONE:
+                label_order(model.config)
             refuse_absent(absent_weights(report))  # transformers would draw them at random, in silence
             tokenizer = load_tokenizer(where)
-        saved = saved_metadata(Path(where))
-        if saved.columns not in (None, label_order(model.config)):
+        if task == TONE:
+            exchanged = saved.columns not in (None, label_order(model.config))
+        else:
+            exchanged = saved.labels not in (None, column_labels(model.config))
+        if exchanged:
             raise ModelError(
                 f"{source}: config.json has the labels in another order than the model was saved with: "
                 "put id2label back, or save the model again"
@@ -127,6 +142,7 @@ class SentimentClassifier:
         return cls(
             model.to(device),
             tokenizer,
+            task=task,
             temperature=saved.temperature,
             dtype=dtype,
             reads_amounts=saved.amounts,
@@ -136,7 +152,7 @@ class SentimentClassifier:
     def predict_proba(
         self, texts: Sequence[str], *, tokens_per_batch: int = TOKENS_PER_BATCH, progress: bool = False
     ) -> NDArray[np.float32]:
-        """Return probabilities (texts × 3: negative, neutral, positive), float32, rows sum to 1, order kept.
+        """Return probabilities (texts × labels), float32, rows sum to 1, order kept.
 
         Equal texts are computed once. Texts longer than the model's limit are cut and counted in the log.
         On one machine a text's probabilities do not depend on its batch, to the last bit;
@@ -148,7 +164,7 @@ class SentimentClassifier:
         given = checked_texts(texts)
         place = {text: row for row, text in enumerate(dict.fromkeys(given))}
         if not place:
-            return np.empty((0, len(LABELS)), dtype=np.float32)
+            return np.empty((0, len(self.labels)), dtype=np.float32)
         cut = 0
 
         def read(some: Sequence[str]) -> list[list[int]]:
@@ -202,7 +218,8 @@ class SentimentClassifier:
         """
         sidecar = {
             "temperature": self.temperature,
-            "labels": LABELS,
+            "task": self.task,
+            "labels": self.labels,
             "columns": self.column_order,
             "fingerprint": self.fingerprint,
             "amounts": AMOUNT_RULES if self.reads_amounts else None,
@@ -219,6 +236,22 @@ class SentimentClassifier:
             if card:
                 (fresh / CARD).write_text(card, encoding="utf-8")
         return Path(folder)
+
+
+class SentimentClassifier(TextClassifier):
+    """A three-way classifier of financial news; its columns are always negative, neutral, positive."""
+
+    only_task = TONE
+
+
+def classifier_of(task: str) -> type[TextClassifier]:
+    """Return the class of a task's classifiers."""
+    return SentimentClassifier if task == TONE else TextClassifier
+
+
+def column_labels(config: Any) -> tuple[str, ...]:
+    """Return the labels of a model's columns, in their order."""
+    return tuple(str(label) for _, label in sorted((int(column), label) for column, label in config.id2label.items()))
 
 
 def label_order(config: Any) -> list[int]:

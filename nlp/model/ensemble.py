@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlp.errors import ModelError
-from nlp.labels import LABELS
-from nlp.model.classifier import SentimentClassifier, label_order
-from nlp.model.files import checked_temperature, whole_folder
+from nlp.labels import LABELS, TONE
+from nlp.model.classifier import SentimentClassifier, TextClassifier, classifier_of, label_order
+from nlp.model.files import checked_temperature, saved_metadata, whole_folder
 from nlp.model.inference import TOKENS_PER_BATCH
 from nlp.provenance import TrainingTexts, joined
 
@@ -25,13 +25,21 @@ class Classifier(Protocol):
     temperature: float
 
     @property
+    def task(self) -> str:
+        """What the labels are about: tone, or the name that a fine-tuning gave."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the columns of the probabilities."""
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 of what decides the probabilities."""
 
     def predict_proba(
         self, texts: Sequence[str], *, tokens_per_batch: int = TOKENS_PER_BATCH, progress: bool = False
     ) -> NDArray[np.float32]:
-        """Probabilities (texts × 3: negative, neutral, positive)."""
+        """Probabilities (texts × labels)."""
 
     @property
     def training(self) -> TrainingTexts | None:
@@ -42,7 +50,9 @@ class Classifier(Protocol):
 
 
 class SentimentEnsemble:
-    """Classifiers whose probabilities are averaged; its columns are always negative, neutral, positive."""
+    """Classifiers of tone whose probabilities are averaged; its columns are always negative, neutral, positive."""
+
+    task, labels = TONE, LABELS
 
     def __init__(self, members: Sequence[SentimentClassifier], *, temperature: float = 1.0) -> None:
         """members: at least one; each keeps its own temperature. temperature: that of the average, see predict_proba.
@@ -133,11 +143,21 @@ class SentimentEnsemble:
         return Path(folder)
 
 
-def load_classifier(source: str | Path, *, device: str = "auto", dtype: str = "auto") -> Classifier:
-    """Load what is there: an ensemble where the folder has an ensemble.json, else one classifier.
+def load_classifier(
+    source: str | Path, *, device: str = "auto", dtype: str = "auto", task: str | None = None
+) -> Classifier:
+    """Load what is there: an ensemble where the folder has an ensemble.json, else one classifier of whatever task.
+
+    task: the one that it must have; None takes any.
 
     Raises:
-        ModelError: see SentimentEnsemble.load and SentimentClassifier.load.
+        ModelError: see SentimentEnsemble.load and TextClassifier.load; or its task is another.
     """
-    kind = SentimentEnsemble if (Path(source) / SIDECAR).is_file() else SentimentClassifier
+    folder, found = Path(source), TONE
+    kind: type[SentimentEnsemble | TextClassifier] = SentimentEnsemble
+    if not (folder / SIDECAR).is_file():
+        found = saved_metadata(folder).task
+        kind = classifier_of(found)
+    if task not in (None, found):
+        raise ModelError(f"{source}: is a classifier of {found}, not of {task}: name another model, or no task")
     return kind.load(source, device=device, dtype=dtype)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nlp.errors import ModelError
+from nlp.labels import TONE
 from nlp.provenance import TrainingTexts, saved_texts
 
 AMOUNT_RULES = "2026-11"  # of nlp/texts/compared_amounts.py: a change there that changes a text is a new name here
@@ -126,13 +127,15 @@ def checked_temperature(temperature: Any) -> float:
 class SavedMetadata:
     """What is saved with a model: its temperature, and whether compared amounts are worked out for it.
 
-    training: provenance of its training texts, None where unknown. columns: those of negative, neutral and positive,
-    None where an older version saved it.
+    training: provenance of its training texts, None where unknown. labels, columns: in the order of predict_proba,
+    and their columns in the model; None where an older version saved it.
     """
 
     temperature: float = 1.0
     amounts: bool = False
     training: TrainingTexts | None = None
+    task: str = TONE
+    labels: tuple[str, ...] | None = None
     columns: list[int] | None = None
 
 
@@ -150,6 +153,8 @@ def saved_metadata(folder: Path) -> SavedMetadata:
             temperature=checked_temperature(found.get("temperature", 1.0)),
             amounts=rules is not None,
             training=saved_texts(found),
+            task=str(found.get("task", TONE)),
+            labels=None if found.get("labels") is None else tuple(map(str, found["labels"])),
             columns=found.get("columns"),
         )
     except (ValueError, TypeError, AttributeError) as error:

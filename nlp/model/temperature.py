@@ -1,6 +1,7 @@
 """Temperature scaling: one number that makes a classifier's confidence match its accuracy."""
 
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from scipy.special import log_softmax, softmax
 
 from newsfolio.shared.arrays import FloatArray
 from nlp.evaluation.metrics import Scores, checked_codes
+from nlp.labels import LABELS
 
 log = logging.getLogger(__name__)
 
@@ -17,10 +19,10 @@ COLDEST, HOTTEST = 0.05, 20.0
 LEAST = float(np.finfo(np.float32).tiny)  # a probability that underflowed in float32 is not impossible
 
 
-def fit_temperature(logits_or_probabilities: Scores, labels: pd.Series) -> float:
+def fit_temperature(logits_or_probabilities: Scores, labels: pd.Series, *, names: Sequence[str] = LABELS) -> float:
     """Return the temperature, in [0.05, 20], at which these texts' labels are likeliest.
 
-    Logits or probabilities: texts × 3 (negative, neutral, positive); log-probabilities are logits, so both give the
+    Logits or probabilities: texts × names; log-probabilities are logits, so both give the
     same temperature. Rows that are nowhere negative and sum to 1 are taken for probabilities. Above 1 the classifier
     was overconfident. Fit on texts that training never saw, or the temperature comes out too low. Where every text is
     right, or none better than chance, there is no best one: the end of the range, and a warning.
@@ -29,9 +31,9 @@ def fit_temperature(logits_or_probabilities: Scores, labels: pd.Series) -> float
     calibration of modern neural networks", ICML 2017. It is convex in 1 / T, so the root of its slope is the answer.
 
     Raises:
-        CorpusError: no texts, an unknown label, or numbers that are not (texts × 3) and finite.
+        CorpusError: no texts, an unknown label, or numbers that are not (texts × names) and finite.
     """
-    truth = checked_codes(logits_or_probabilities, labels)
+    truth = checked_codes(logits_or_probabilities, labels, names)
     logits = _logits(logits_or_probabilities)
     inverse_low, inverse_high = 1.0 / HOTTEST, 1.0 / COLDEST
     if _slope(inverse_low, logits, truth) >= 0.0:

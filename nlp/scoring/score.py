@@ -31,7 +31,8 @@ def score_headlines(
 ) -> pd.DataFrame:
     """Return the rows with columns negative, neutral, positive (probabilities) and score, in [-1, 1].
 
-    score = p(positive) - p(negative). Each distinct text is computed once, and not at all where `store` knows it.
+    score = p(positive) - p(negative). A classifier of another task adds a column per label, and `label`, the likeliest.
+    Each distinct text is computed once, and not at all where `store` knows it.
     The frame's attrs say which texts taught the classifier, where it knows (nlp/provenance.py).
 
     Raises:
@@ -41,12 +42,28 @@ def score_headlines(
     """
     need_columns(headlines, ("text",), "headlines", NewsError)
     probabilities = score_texts(list(headlines["text"]), classifier, store, progress=progress)
-    return attach_provenance(with_scores(headlines, probabilities), classifier.training)
+    return attach_provenance(with_scores(headlines, probabilities, labels_of(classifier)), classifier.training)
 
 
-def with_scores(headlines: pd.DataFrame, probabilities: NDArray[np.float32]) -> pd.DataFrame:
-    """Return the rows with the four columns that `score_headlines` adds."""
-    columns = {label: probabilities[:, code] for code, label in enumerate(LABELS)}
+def labels_of(classifier: "Classifier") -> tuple[str, ...]:
+    """The names of its columns; those of tone where it does not say."""
+    return getattr(classifier, "labels", LABELS)
+
+
+def with_scores(
+    headlines: pd.DataFrame, probabilities: NDArray[np.float32], labels: tuple[str, ...] = LABELS
+) -> pd.DataFrame:
+    """Return the rows with the columns that `score_headlines` adds.
+
+    Raises:
+        NewsError: labels of another task than tone are the names of columns of the headlines.
+    """
+    columns = {label: probabilities[:, code] for code, label in enumerate(labels)}
+    if labels != LABELS:
+        taken = [name for name in (*labels, "label") if name in headlines.columns]
+        if taken:
+            raise NewsError(f"the headlines have a column {taken[0]}, which the scores need: rename or drop it")
+        return headlines.assign(**columns, label=np.array(labels, dtype=object)[probabilities.argmax(axis=1)])
     score = probabilities[:, 2].astype(np.float64) - probabilities[:, 0]
     return headlines.assign(**columns, score=score)
 
@@ -58,7 +75,7 @@ def score_texts(
     *,
     progress: bool = False,
 ) -> NDArray[np.float32]:
-    """Return probabilities (texts × 3: negative, neutral, positive), float32, in the order given.
+    """Return probabilities (texts × labels), float32, in the order given.
 
     With a store only the texts that it does not know are computed, COMMIT_TEXTS at a time, and committed to it
     each time: a run that is killed goes on from there. The result is that of `predict_proba` to the last bit.
@@ -84,7 +101,7 @@ def check_store(store: ScoreStore, classifier: "Classifier") -> None:
 
 
 class ScoredBatch(NamedTuple):
-    """Probabilities (texts × 3), and how many distinct texts had to be computed for them."""
+    """Probabilities (texts × labels), and how many distinct texts had to be computed for them."""
 
     probabilities: NDArray[np.float32]
     computed: int
@@ -109,7 +126,7 @@ def score_with_store(
 
 def _computed(texts: list[str], classifier: "Classifier", store: ScoreStore) -> NDArray[np.float32]:
     if not texts:
-        return np.empty((0, len(LABELS)), dtype=np.float32)
+        return np.empty((0, len(labels_of(classifier))), dtype=np.float32)
     probabilities = classifier.predict_proba(texts)
     store.add(texts, probabilities)
     return probabilities

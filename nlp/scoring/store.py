@@ -35,8 +35,7 @@ log = logging.getLogger(__name__)
 ARITHMETIC = 3  # raised when a change of the scorer moves scores: those kept by an older one are not mixed with new
 # As an integer the first half of the digest is SQLite's own row number: the quickest and smallest key it has.
 # Should two of 20 million texts share it (odds of 1 in 90,000), the second is computed anew each time.
-ROW = np.dtype([("key", "<i8"), ("rest", "<i8"), ("probabilities", "<f4", (len(LABELS),)), ("check", "<u4")])
-KEY, CHECKED = 8, ROW.itemsize - 4  # bytes that SQLite holds as the key; bytes that the checksum covers
+KEY, CHECK = 8, 4  # bytes of a row that SQLite holds as the key; bytes of its checksum
 LOOKUP_ROWS = 100_000  # keys in one question: 10,000 take half as long again, a million save nothing
 
 
@@ -61,12 +60,12 @@ def store_key(classifier: "Classifier") -> str:
 
 
 def _arithmetic(classifier: "Classifier") -> str:
-    from nlp.model.classifier import SentimentClassifier
+    from nlp.model.classifier import TextClassifier
     from nlp.model.ensemble import SentimentEnsemble
 
     if isinstance(classifier, SentimentEnsemble):
         return " ".join(_arithmetic(member) for member in classifier.members)
-    if isinstance(classifier, SentimentClassifier):
+    if isinstance(classifier, TextClassifier):
         device = classifier.model.device.type
         return f"{classifier.precision} {device} {ARITHMETIC}{_compiled_on(device)}"
     return ""
@@ -77,7 +76,12 @@ def _compiled_on(device: str) -> str:
     return " compiled" if device == "cpu" and kernels() is not None else ""
 
 
-def open_store(path: Path | None, key: str) -> "AbstractContextManager[ScoreStore | None]":
+def row_type(n_labels: int) -> np.dtype[np.void]:
+    """A row of the store: 32 bytes for three labels."""
+    return np.dtype([("key", "<i8"), ("rest", "<i8"), ("probabilities", "<f4", (n_labels,)), ("check", "<u4")])
+
+
+def open_store(path: Path | None, key: str, n_labels: int = len(LABELS)) -> "AbstractContextManager[ScoreStore | None]":
     """Return the store at `path`, or an error; where none is asked for, the usual one, or a warning and none.
 
     key: see `store_key`.
@@ -86,15 +90,15 @@ def open_store(path: Path | None, key: str) -> "AbstractContextManager[ScoreStor
         StoreError: see ScoreStore.
     """
     if path is not None:
-        return ScoreStore(path, key)
+        return ScoreStore(path, key, n_labels)
     try:
-        return ScoreStore(default_path(), key)
+        return ScoreStore(default_path(), key, n_labels)
     except UnwritableError as error:
         log.warning("%s; going on without", error)
         return nullcontext()
 
 
-def no_store(_: str) -> AbstractContextManager[None]:
+def no_store(_: str, __: int = len(LABELS)) -> AbstractContextManager[None]:
     """Return no store, whatever the key."""
     return nullcontext()
 
@@ -110,7 +114,7 @@ class ScoreStore:
     is found, the file moved aside (`.corrupt-` and the time) and a fresh one begun, with a warning in the log.
     """
 
-    def __init__(self, path: str | Path, fingerprint: str) -> None:
+    def __init__(self, path: str | Path, fingerprint: str, n_labels: int = len(LABELS)) -> None:
         """Open or make the store; fingerprint: `store_key(classifier)`, or any other name of what computes.
 
         Raises:
@@ -118,6 +122,7 @@ class ScoreStore:
             StoreError: the file is no store, is of another version, or is damaged and in use.
         """
         self.fingerprint = fingerprint
+        self._row = row_type(n_labels)
         self._seed = zlib.crc32(fingerprint.encode())
         self._table = f"scores_{hashlib.blake2b(fingerprint.encode(), digest_size=16).hexdigest()}"
         schema = f"CREATE TABLE IF NOT EXISTS {self._table} (key INTEGER PRIMARY KEY, row BLOB NOT NULL)"
@@ -129,16 +134,16 @@ class ScoreStore:
         return self._file.path
 
     def lookup(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return probabilities (texts × 3), float32 as they were added to the last bit, NaN where not known.
+        """Return probabilities (texts × labels), float32 as they were added to the last bit, NaN where not known.
 
         Raises:
             StoreError: see StoreFile.run.
             NlpError: a text is not a string.
         """
-        asked = _digests(checked_texts(texts))
+        asked = self._digests(checked_texts(texts))
         keys = np.unique(asked["key"])
         rows = self._file.run(lambda db: self._rows(db, keys))
-        found = np.full((len(asked), len(LABELS)), np.nan, dtype=np.float32)
+        found = np.full((len(asked), *self._row["probabilities"].shape), np.nan, dtype=np.float32)
         if len(rows):
             place = np.searchsorted(rows["key"], asked["key"]).clip(max=len(rows) - 1)
             hit = (rows["key"][place] == asked["key"]) & (rows["rest"][place] == asked["rest"])
@@ -146,7 +151,7 @@ class ScoreStore:
         return found
 
     def add(self, texts: Sequence[str], probabilities: NDArray[np.float32]) -> None:
-        """Keep the probabilities (texts × 3, float32, no NaN); on return they are committed, all of them or none.
+        """Keep the probabilities (texts × labels, float32, no NaN); on return they are committed, all of them or none.
 
         What is known of a text already stays.
 
@@ -154,12 +159,12 @@ class ScoreStore:
             StoreError: see StoreFile.run; among others the disk is full.
             NlpError: a text is not a string, or probabilities are of another shape or dtype or missing.
         """
-        rows = _digests(checked_texts(texts))
-        rows["probabilities"] = _checked(probabilities, len(rows))
+        rows = self._digests(checked_texts(texts))
+        rows["probabilities"] = _checked(probabilities, (len(rows), *self._row["probabilities"].shape))
         rows = rows[np.argsort(rows["key"])]  # each page of the file is then touched once
         rows["check"] = self._checksums(rows)
         blobs = rows.tobytes()
-        values = [blobs[start + KEY : start + ROW.itemsize] for start in range(0, len(blobs), ROW.itemsize)]
+        values = [blobs[start + KEY : start + self._row.itemsize] for start in range(0, len(blobs), self._row.itemsize)]
         self._file.run(lambda db: self._insert(db, list(zip(rows["key"].tolist(), values, strict=True))))
 
     def close(self) -> None:
@@ -182,6 +187,13 @@ class ScoreStore:
     ) -> None:
         self.close()
 
+    def _digests(self, texts: list[str]) -> NDArray[np.void]:
+        blake2b = hashlib.blake2b
+        digests = b"".join([blake2b(text.encode(), digest_size=16).digest() for text in texts])
+        rows = np.zeros(len(texts), dtype=self._row)
+        rows["key"], rows["rest"] = np.frombuffer(digests, dtype="<i8").reshape(-1, 2).T
+        return rows
+
     def _insert(self, db: sqlite3.Connection, rows: list[tuple[int, bytes]]) -> None:
         with transaction(db):
             db.executemany(f"INSERT OR IGNORE INTO {self._table} VALUES (?, ?)", rows)  # noqa: S608
@@ -198,11 +210,13 @@ class ScoreStore:
 
     def _verified(self, answers: list[tuple[int, bytes]]) -> NDArray[np.void]:
         """Raise DamagedError where a row is not what was added."""
-        rows = np.empty(len(answers), dtype=ROW)
+        rows = np.empty(len(answers), dtype=self._row)
         try:
             rows["key"] = [key for key, _ in answers]
             blobs = np.frombuffer(b"".join(blob for _, blob in answers), dtype=np.uint8)
-            rows.view(np.uint8).reshape(-1, ROW.itemsize)[:, KEY:] = blobs.reshape(len(rows), ROW.itemsize - KEY)
+            rows.view(np.uint8).reshape(-1, self._row.itemsize)[:, KEY:] = blobs.reshape(
+                len(rows), self._row.itemsize - KEY
+            )
         except (TypeError, ValueError, OverflowError) as error:
             raise DamagedError("a row is not of its form") from error
         wrong = int((self._checksums(rows) != rows["check"]).sum())
@@ -212,24 +226,15 @@ class ScoreStore:
 
     def _checksums(self, rows: NDArray[np.void]) -> NDArray[np.uint32]:
         """CRC-32 of key, digest and probabilities, begun with the fingerprint's: a quarter second per million."""
-        blobs, crc32, seed = rows.tobytes(), zlib.crc32, self._seed
-        sums = (crc32(blobs[start : start + CHECKED], seed) for start in range(0, len(blobs), ROW.itemsize))
+        blobs, crc32, seed, covered = rows.tobytes(), zlib.crc32, self._seed, self._row.itemsize - CHECK
+        sums = (crc32(blobs[start : start + covered], seed) for start in range(0, len(blobs), self._row.itemsize))
         return np.fromiter(sums, dtype=np.uint32, count=len(rows))
 
 
-def _digests(texts: list[str]) -> NDArray[np.void]:
-    blake2b = hashlib.blake2b
-    digests = b"".join([blake2b(text.encode(), digest_size=16).digest() for text in texts])
-    rows = np.zeros(len(texts), dtype=ROW)
-    rows["key"], rows["rest"] = np.frombuffer(digests, dtype="<i8").reshape(-1, 2).T
-    return rows
-
-
-def _checked(probabilities: NDArray[np.float32], texts: int) -> NDArray[np.float32]:
-    shape = (texts, len(LABELS))
+def _checked(probabilities: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
     if probabilities.shape != shape or probabilities.dtype != np.float32:
         raise NlpError(
-            f"probabilities are {probabilities.dtype} of shape {probabilities.shape} for {texts} texts: pass "
+            f"probabilities are {probabilities.dtype} of shape {probabilities.shape} for {shape[0]} texts: pass "
             f"float32 of shape {shape}, as predict_proba gives them"
         )
     if np.isnan(probabilities).any():

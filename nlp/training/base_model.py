@@ -1,13 +1,14 @@
-"""The pretrained encoder that a fine-tuning starts from, under a fresh three-way head."""
+"""The pretrained encoder that a fine-tuning starts from, under a fresh head."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from nlp.labels import LABELS
 from nlp.model.files import absent_weights, checked_source, load_tokenizer, reading, refuse_absent
 
 
-def load_base(base: str, seed: int, *, dropout: float = 0.1) -> tuple[Any, Any]:
-    """Return a pretrained encoder with a fresh three-way head, in float32, and its tokenizer.
+def load_base(base: str, seed: int, *, dropout: float = 0.1, labels: Sequence[str] = LABELS) -> tuple[Any, Any]:
+    """Return a pretrained encoder with a fresh head for the labels, in float32, and its tokenizer.
 
     A pooler is kept where there is one. A head never is, even one of three labels: its order need not be ours.
     Dropout acts between layers only.
@@ -20,9 +21,9 @@ def load_base(base: str, seed: int, *, dropout: float = 0.1) -> tuple[Any, Any]:
     with reading(base, "a base model"):
         model, report = transformers.AutoModelForSequenceClassification.from_pretrained(
             where,
-            num_labels=len(LABELS),
-            id2label=dict(enumerate(LABELS)),
-            label2id={label: code for code, label in enumerate(LABELS)},
+            num_labels=len(labels),
+            id2label=dict(enumerate(labels)),
+            label2id={label: code for code, label in enumerate(labels)},
             ignore_mismatched_sizes=True,
             use_safetensors=True,
             trust_remote_code=False,

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from newsfolio.shared.tables import need_columns
 from nlp.errors import CorpusError, ModelError
-from nlp.labels import LABELS, label_codes
-from nlp.model.classifier import SentimentClassifier
+from nlp.labels import LABELS, TONE, label_codes, label_set
+from nlp.model.classifier import TextClassifier, classifier_of
 from nlp.model.files import texts_of_base
 from nlp.model.inference import checked_texts, longest_text, tokenize
 from nlp.model.temperature import fit_temperature
@@ -71,17 +71,21 @@ def finetune(
     valid: pd.DataFrame,
     config: FinetuneConfig | None = None,
     *,
+    task: str = TONE,
     workspace: str | Path | None = None,
     trackers: Sequence[str] = (),
     progress: bool = False,
     keep_checkpoints: bool = False,
-) -> tuple[SentimentClassifier, FinetuneReport]:
+) -> tuple[TextClassifier, FinetuneReport]:
     """Train on rows of `text` and `label` (see read_labelled), measure on `valid`, return both.
 
     train may have a column `weight` (how much a text counts; see nlp/corpora/mixing.py for several corpora) and, for
     soft targets, `agree`. The same data, config and machine give the same weights. The temperature is fitted on
     `valid` too, which training never saw: it moves no figure of the report, as it never changes which label comes
     first.
+
+    task: "tone" has the labels negative, neutral, positive, and gives a SentimentClassifier; any other name those that
+    the rows bring (two or more), and gives a TextClassifier.
 
     workspace: a folder for a checkpoint per pass. The same call after a kill resumes from the last whole one, to the
     same weights as an uninterrupted run; at the end they are removed. keep_checkpoints: they are not, and the same
@@ -93,8 +97,9 @@ def finetune(
         ModelError: the base model cannot be loaded, memory or disk ran out, or a tracker is missing.
     """
     config = FinetuneConfig() if config is None else config
-    held_texts, held_codes = _checked(valid, "validation")
-    _need_all_labels(_checked(train, "training")[1])
+    names = _label_names((train, "training"), (valid, "validation"), task=task)
+    held_texts, held_codes = _checked(valid, "validation", names)
+    _need_all_labels(_checked(train, "training", names)[1], names)
     if not held_texts:
         raise CorpusError("there are no validation texts: hold some out (split)")
     # The dates of the held-out texts count too: these set the temperature, and with `patience` the pass.
@@ -105,14 +110,14 @@ def finetune(
     needs_folder = workspace is None and config.patience > 0
     with tempfile.TemporaryDirectory() if needs_folder else nullcontext(workspace) as folder:
         run = Run(config, None if folder is None else Path(folder), trackers, progress, keep_checkpoints)
-        trainer, tokenizer, seconds = _trained(train, valid, run)
+        trainer, tokenizer, seconds = _trained(train, valid, run, names)
         model = merged(trainer.model)
-    classifier = SentimentClassifier(
-        model, tokenizer, dtype="float32", reads_amounts=config.reads_amounts, training=taught
+    classifier = classifier_of(task)(
+        model, tokenizer, task=task, dtype="float32", reads_amounts=config.reads_amounts, training=taught
     )
     probabilities = classifier.predict_proba(held_texts)
-    classifier.temperature = fit_temperature(probabilities, valid["label"])
-    figures = headline_figures(held_codes, probabilities.argmax(axis=1))
+    classifier.temperature = fit_temperature(probabilities, valid["label"], names=names)
+    figures = headline_figures(held_codes, probabilities.argmax(axis=1), len(names))
     return classifier, FinetuneReport(
         config=config,
         train_rows=len(train),
@@ -131,29 +136,32 @@ def refit(
     config: FinetuneConfig,
     *,
     temperature: float,
+    task: str = TONE,
     workspace: str | Path | None = None,
     progress: bool = False,
     keep_checkpoints: bool = False,
-) -> SentimentClassifier:
+) -> TextClassifier:
     """Train by the same recipe on all rows, those included that `finetune` was measured on, and return that.
 
     temperature: the one that `finetune` fitted on the rows it had held out. None are left here to fit it on, so it is
     that of a model trained on fewer texts, as are all figures: scikit-learn's CalibratedClassifierCV does the
-    same with ensemble=False. workspace, keep_checkpoints: as for finetune, and not the same folder.
+    same with ensemble=False. task, workspace, keep_checkpoints: as for finetune, and not the same folder.
 
     Raises:
         CorpusError, ModelError: as finetune; ModelError too where `patience` asks for held-out rows.
     """
     if config.patience:
         raise ModelError("patience needs held-out texts, which a refit has none of: give the passes as epochs")
-    _need_all_labels(_checked(rows, "training")[1])
+    names = _label_names((rows, "training"), task=task)
+    _need_all_labels(_checked(rows, "training", names)[1], names)
     taught = combine(texts_of_base(config.base), training_texts(rows))
     rows = _augmented(rows, [], config)
     run = Run(config, None if workspace is None else Path(workspace), (), progress, keep_checkpoints)
-    trainer, tokenizer, _ = _trained(rows, rows.head(0), run)
-    return SentimentClassifier(
+    trainer, tokenizer, _ = _trained(rows, rows.head(0), run, names)
+    return classifier_of(task)(
         merged(trainer.model),
         tokenizer,
+        task=task,
         temperature=temperature,
         dtype="float32",
         reads_amounts=config.reads_amounts,
@@ -167,33 +175,39 @@ def _augmented(train: pd.DataFrame, held: list[str], config: FinetuneConfig) -> 
     return augment(train, AugmentConfig(copies=config.augmented_copies, seed=config.seed), held_out=held)
 
 
-def _checked(rows: pd.DataFrame, role: str) -> tuple[list[str], NDArray[np.int64]]:
+def _label_names(*parts: tuple[pd.DataFrame, str], task: str) -> tuple[str, ...]:
+    for rows, role in parts:
+        need_columns(rows, ("text", "label"), f"{role} texts", CorpusError)
+    return LABELS if task == TONE else label_set(pd.concat([rows["label"] for rows, _ in parts]))
+
+
+def _checked(rows: pd.DataFrame, role: str, names: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
     """Texts and label codes of the rows."""
-    need_columns(rows, ("text", "label"), f"{role} texts", CorpusError)
     try:
-        return checked_texts(list(rows["text"]), CorpusError), label_codes(rows["label"])
+        return checked_texts(list(rows["text"]), CorpusError), label_codes(rows["label"], known=names)
     except CorpusError as error:
         raise CorpusError(f"{role} texts: {error}") from error
 
 
-def _need_all_labels(codes: NDArray[np.int64]) -> None:
-    missing = [label for code, label in enumerate(LABELS) if code not in codes]
+def _need_all_labels(codes: NDArray[np.int64], names: Sequence[str]) -> None:
+    missing = [label for code, label in enumerate(names) if code not in codes]
     if missing:
-        raise CorpusError(f"no training text is labelled {', '.join(missing)}: all of {', '.join(LABELS)} are needed")
+        raise CorpusError(f"no training text is labelled {', '.join(missing)}: all of {', '.join(names)} are needed")
 
 
-def _trained(train: pd.DataFrame, valid: pd.DataFrame, run: Run) -> tuple[Any, Any, float]:
+def _trained(train: pd.DataFrame, valid: pd.DataFrame, run: Run, names: Sequence[str]) -> tuple[Any, Any, float]:
     """Return the Trainer when it is done, the tokenizer, and how long it took."""
     from nlp.training.techniques.fast_dropout import quick_dropout
 
     config = run.config
     doubled = duplicate_batch if config.rdrop else nullcontext
     counts = row_weights(train)
-    wanted = targets(train, soft=config.soft_targets) * counts[:, None]
-    factors = class_weights(label_codes(train["label"]), config.class_weight_power, counts)
-    model, tokenizer = load_base(config.base, config.seed, dropout=config.dropout)
+    wanted = targets(train, soft=config.soft_targets, names=names) * counts[:, None]
+    codes = label_codes(train["label"], known=names)
+    factors = class_weights(codes, config.class_weight_power, counts, n_labels=len(names))
+    model, tokenizer = load_base(config.base, config.seed, dropout=config.dropout, labels=names)
     rows = rows_of(_token_ids(model, tokenizer, train, "training", config), wanted)
-    held = rows_of(_token_ids(model, tokenizer, valid, "validation", config), targets(valid))
+    held = rows_of(_token_ids(model, tokenizer, valid, "validation", config), targets(valid, names=names))
     model = adapt(model, rank=config.lora_rank) if config.lora_rank else model
     trainer = build(model, tokenizer, rows, held, factors, run)
     # What decides a run: only one that agrees in all of it may resume from another's checkpoint.

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -12,14 +12,14 @@ import pandas as pd
 from newsfolio.shared.tables import need_columns
 from nlp.errors import CorpusError
 from nlp.evaluation.evaluate import NAMES, Evaluation
-from nlp.labels import LABELS
+from nlp.labels import LABELS, TONE
 from nlp.provenance import times_of
 
+OF_TONE = "The label is the tone of a text towards the company it is about, not a forecast of a return."
 LONGEST = 300  # characters of any one value that came from outside
 
 LIMITS = (
     "English financial news only; other languages, long documents and irony were not tested.",
-    "The label is the tone of a text towards the company it is about, not a forecast of a return.",
     "Probabilities are of labels as the annotators gave them, not of prices moving.",
     "A backtest must start after the last date of the training texts, and after the base model's own.",
 )
@@ -54,12 +54,18 @@ class CardFacts:
     evaluation: Evaluation
     split: str
     temperature: float
+    task: str = TONE
     config: Mapping[str, object] = field(default_factory=dict)
     limits: tuple[str, ...] = ()
 
 
 def corpus_facts(
-    labelled: pd.DataFrame, *, name: str, licence: str = "not stated", dates: str | None = None
+    labelled: pd.DataFrame,
+    *,
+    name: str,
+    licence: str = "not stated",
+    dates: str | None = None,
+    names: Sequence[str] = LABELS,
 ) -> CorpusFacts:
     """Gather the facts of rows of text and label (see read_labelled).
 
@@ -79,7 +85,7 @@ def corpus_facts(
     return CorpusFacts(
         name=name,
         digest=corpus_digest(labelled),
-        counts={label: int(counted.get(label, 0)) for label in LABELS},
+        counts={label: int(counted.get(label, 0)) for label in names},
         licence=licence,
         first_date=first,
         last_date=last,
@@ -122,11 +128,13 @@ def model_card(facts: CardFacts) -> str:
     intervals. The same facts give the same card: no clock is read.
     """
     period = training_period(facts.training)
+    names = list(facts.evaluation.per_class.index)
+    subject = "Financial news sentiment" if facts.task == TONE else f"Labels of {escaped(facts.task)}"
     front = {
         "language": "en",
         "library_name": "transformers",
         "pipeline_tag": "text-classification",
-        "tags": ["finance", "sentiment", "newsfolio"],
+        "tags": ["finance", "sentiment" if facts.task == TONE else facts.task, "newsfolio"],
         "base_model": facts.base,
         "training_texts_from": period and period[0],
         "training_texts_until": period and period[1],
@@ -135,7 +143,7 @@ def model_card(facts: CardFacts) -> str:
         # JSON is YAML, and no text can break out of a JSON string.
         "\n".join(["---", *(f"{key}: {json.dumps(value)}" for key, value in front.items()), "---"]),
         f"# {escaped(facts.name)}",
-        f"Financial news sentiment: {', '.join(LABELS)}. Fine-tuned from {escaped(facts.base)} with newsfolio.",
+        f"{subject}: {', '.join(map(escaped, names))}. Fine-tuned from {escaped(facts.base)} with newsfolio.",
         f"Fingerprint: `{_hexadecimal(facts.fingerprint)}`. Temperature by which `predict_proba` divides the logits: "
         f"{facts.temperature:.4f} (1 where none was fitted).",
         _data(facts),
@@ -154,15 +162,17 @@ def _data(facts: CardFacts) -> str:
     )
     if period:
         published = f"The training texts were published from {period[0]} to {period[1]}."
-    rows = [_row("use", "corpus", "texts", *LABELS, "licence", "published", "SHA-256"), _row(*["---"] * 9)]
-    rows += [_corpus_row("training", corpus) for corpus in facts.training]
-    rows.append(_corpus_row("evaluation", facts.evaluated_on))
+    names = list(facts.evaluation.per_class.index)
+    rows = [_row("use", "corpus", "texts", *map(escaped, names), "licence", "published", "SHA-256")]
+    rows.append(_row(*["---"] * (6 + len(names))))
+    rows += [_corpus_row("training", corpus, names) for corpus in facts.training]
+    rows.append(_corpus_row("evaluation", facts.evaluated_on, names))
     return "\n".join(["## Data", "", *rows, "", f"Split: {escaped(facts.split)}. {published}"])
 
 
-def _corpus_row(use: str, corpus: CorpusFacts) -> str:
+def _corpus_row(use: str, corpus: CorpusFacts, names: Sequence[str]) -> str:
     dates = f"{corpus.first_date} to {corpus.last_date}" if corpus.first_date and corpus.last_date else "not known"
-    counts = (f"{count:,}" for count in (corpus.rows, *(corpus.counts.get(label, 0) for label in LABELS)))
+    counts = (f"{count:,}" for count in (corpus.rows, *(corpus.counts.get(label, 0) for label in names)))
     others = (escaped(corpus.licence), escaped(dates), f"`{_hexadecimal(corpus.digest)}`")
     return _row(use, escaped(corpus.name), *counts, *others)
 
@@ -174,7 +184,7 @@ def _figures(facts: CardFacts) -> str:
         for name, (value, (low, high)) in evaluation.headline.items()
     ]
     rows += [
-        _row(f"F1 {label}", f"{row['f1']:.3f}", f"{row['f1_low']:.3f} to {row['f1_high']:.3f}")
+        _row(f"F1 {escaped(label)}", f"{row['f1']:.3f}", f"{row['f1_low']:.3f} to {row['f1_high']:.3f}")
         for label, row in evaluation.per_class.iterrows()
     ]
     title = f"Measured on {evaluation.n:,} texts of {escaped(facts.evaluated_on.name)}."
@@ -189,7 +199,8 @@ def _settings(facts: CardFacts) -> str:
 def _limits(facts: CardFacts) -> str:
     licences = sorted({escaped(corpus.licence) for corpus in facts.training})
     of_data = f"The training data's licences ({'; '.join(licences)}) may bind what the model may be used for."
-    lines = [f"- {line}" for line in (*LIMITS, of_data, *map(escaped, facts.limits))]
+    tone = (OF_TONE,) if facts.task == TONE else ()
+    lines = [f"- {line}" for line in (*tone, *LIMITS, of_data, *map(escaped, facts.limits))]
     return "\n".join(["## Known limits", "", *lines])
 
 

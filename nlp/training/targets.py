@@ -1,5 +1,7 @@
 """What each text is trained towards: probabilities of the labels, and how much the text counts."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -13,27 +15,29 @@ Targets = NDArray[np.float32]
 _NEXT = np.array([[0.0, 1.0, 0.0], [0.5, 0.0, 0.5], [0.0, 1.0, 0.0]], dtype=np.float32)
 
 
-def class_weights(codes: NDArray[np.int64], power: float, counts: Targets | None = None) -> Targets:
+def class_weights(
+    codes: NDArray[np.int64], power: float, counts: Targets | None = None, *, n_labels: int = len(LABELS)
+) -> Targets:
     """Return (1 / label frequency)^power per label, scaled so that the mean over the texts is 1.
 
     counts: how much each text counts; by default 1.
     """
-    totals = np.bincount(codes, weights=counts, minlength=len(LABELS))
+    totals = np.bincount(codes, weights=counts, minlength=n_labels)
     weights = (totals.sum() / totals) ** power
     return np.asarray(weights / (weights * totals).sum() * totals.sum(), dtype=np.float32)
 
 
-def targets(rows: pd.DataFrame, *, soft: bool = False) -> Targets:
+def targets(rows: pd.DataFrame, *, soft: bool = False, names: Sequence[str] = LABELS) -> Targets:
     """Return texts × labels: 1 at the text's label, or less where annotators disagreed and `soft` is true.
 
     The share of annotators behind the label is read from the column `agree` (see share_agreeing); the others'
     votes are not published. They are given to the labels next to it, in the order negative, neutral, positive: who
     does not read a text as positive reads it as neutral, and the votes against neutral are halved between both
-    sides. Each row sums to 1.
+    sides. Each row sums to 1. Labels of other tasks have no such order: theirs are never soft.
     """
-    codes = label_codes(rows["label"])
-    certain = np.eye(len(LABELS), dtype=np.float32)
-    if not soft or "agree" not in rows:
+    codes = label_codes(rows["label"], known=names)
+    certain = np.eye(len(names), dtype=np.float32)
+    if not soft or "agree" not in rows or tuple(names) != LABELS:
         return np.asarray(certain[codes])
     share = share_agreeing(rows).to_numpy(np.float32)[:, None]
     return np.asarray(share * certain[codes] + (1.0 - share) * _NEXT[codes], dtype=np.float32)

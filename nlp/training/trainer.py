@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlp.errors import ModelError
-from nlp.labels import LABELS
 from nlp.model.files import first_line, quiet_transformers
 from nlp.training.recipe import FinetuneConfig
 from nlp.training.targets import Targets
@@ -166,14 +165,15 @@ def precision_on(precision: str, *, on_cpu: bool) -> str:
 
 def trainer_metrics(predicted: Any) -> dict[str, float]:
     """`headline_figures` of what the Trainer predicted."""
-    return headline_figures(predicted.label_ids.argmax(axis=1), predicted.predictions.argmax(axis=1))
+    truth, guess = predicted.label_ids.argmax(axis=1), predicted.predictions.argmax(axis=1)
+    return headline_figures(truth, guess, predicted.predictions.shape[1])
 
 
-def headline_figures(truth: NDArray[np.int64], guess: NDArray[np.int64]) -> dict[str, float]:
+def headline_figures(truth: NDArray[np.int64], guess: NDArray[np.int64], n_labels: int) -> dict[str, float]:
     """Accuracy and macro-F1 of label codes; a label absent from both sides has the F1 0."""
     from sklearn.metrics import accuracy_score, f1_score
 
-    codes = list(range(len(LABELS)))
+    codes = list(range(n_labels))
     return {
         "accuracy": float(accuracy_score(truth, guess)),
         "macro_f1": float(f1_score(truth, guess, labels=codes, average="macro", zero_division=0.0)),
@@ -222,6 +222,6 @@ def _resource_errors(run: Run) -> Iterator[None]:
 
 def rows_of(ids: list[list[int]], targets: Targets) -> list[Row]:
     """Rows as the Trainer takes them."""
-    if targets.shape != (len(ids), len(LABELS)):
+    if len(targets) != len(ids):
         raise ValueError(f"targets are {targets.shape} for {len(ids)} texts")
     return [{"input_ids": tokens, "labels": row} for tokens, row in zip(ids, targets.tolist(), strict=True)]

@@ -5,6 +5,7 @@ expected return and risk are per session too. Numbers per asset are one number f
 the name of numbers given at each rebalancing.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cvxpy as cp
@@ -12,6 +13,9 @@ import numpy as np
 
 from allocation.errors import OptimizationError
 from allocation.optimizer.model.symbols import PerAsset, Symbols, not_negative
+
+# Of a volatility of 2 % per session and a traded value of four times NAV.
+TYPICAL_IMPACT = 0.01
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,10 @@ class ImpactCost:
 
     def __call__(self, s: Symbols) -> cp.Expression:
         """-sum(impact |trade|^1.5) / horizon; `impact` as `square_root_impact` returns it."""
-        scaled = s.scaled_trades(not_negative(self.impact, "impact"), "impact", power=2 / 3)
-        return -cp.sum(cp.power(cp.abs(scaled), 1.5)) / self.horizon
+        # Trades are raised to the power in units of about one: in those of the impact they would be lost in tolerances.
+        unit = TYPICAL_IMPACT if isinstance(self.impact, str) else _largest(self.impact)
+        scaled = s.scaled_trades(not_negative(self.impact, "impact"), "impact", power=2 / 3, unit=unit)
+        return -unit * cp.sum(cp.power(cp.abs(scaled), 1.5)) / self.horizon
 
 
 def square_root_impact(volatility: np.ndarray, volume: np.ndarray, coefficient: float = 1.0) -> np.ndarray:
@@ -105,6 +111,11 @@ class CashYield:
         """rate × cash - spread × debt."""
         earned = self.rate * s.cash
         return earned - self.spread * cp.neg(s.cash) if self.spread else earned
+
+
+def _largest(numbers: float | Mapping[str, float]) -> float:
+    values = [numbers] if isinstance(numbers, (int, float)) else list(numbers.values())
+    return float(max(values, default=0.0)) or 1.0
 
 
 def _need_horizon(horizon: int) -> None:

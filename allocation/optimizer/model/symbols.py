@@ -149,17 +149,17 @@ class Symbols:
         self.inputs.bounds.append((least if isinstance(least, str) else low, most if isinstance(most, str) else high))
         return low, high
 
-    def scaled_trades(self, numbers: PerAsset, what: str, power: float = 1.0) -> cp.Expression:
-        """Trades times `numbers ** power`, written so that a named coefficient still compiles once."""
+    def scaled_trades(self, numbers: PerAsset, what: str, power: float = 1.0, unit: float = 1.0) -> cp.Expression:
+        """Trades times `(numbers / unit) ** power`, written so that a named coefficient still compiles once."""
         factor = self.per_asset(numbers, what)
         if isinstance(factor, np.ndarray):
-            return cp.multiply(factor**power, self.trades)
+            return cp.multiply((factor / unit) ** power, self.trades)
         name, n = str(numbers), len(self.assets)
         self.inputs.never_negative.add(name)
-        scale = self.inputs.parameter(n, lambda values: values[name] ** power, nonneg=True)
+        scale = self.inputs.parameter(n, lambda values: (values[name] / unit) ** power, nonneg=True)
         if not isinstance(self.held, cp.Parameter):  # a later step of a plan: held is a variable
             return cp.multiply(scale, self.trades)
-        before = self.inputs.parameter(n, lambda values: values[name] ** power * values[HELD])
+        before = self.inputs.parameter(n, lambda values: (values[name] / unit) ** power * values[HELD])
         return cp.multiply(scale, self.weights) - before
 
     def deviation(self, benchmark: PerAsset) -> cp.Expression:

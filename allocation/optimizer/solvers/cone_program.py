@@ -68,6 +68,7 @@ class ConeData:
     b: FloatArray
     n_zero: int
     n_nonnegative: int
+    second_order: tuple[int, ...] = ()
 
     @property
     def is_quadratic(self) -> bool:
@@ -93,13 +94,24 @@ class Residuals:
 
 
 def residuals(data: ConeData, x: FloatArray, z: FloatArray) -> Residuals:
-    """Measure a primal and dual point of `data` (of cones beyond the nonnegative one only the gap counts)."""
+    """Measure a primal and dual point of `data` (of exponential and power cones only the gap counts)."""
     px, slack, zero, n = data.p @ x, data.b - data.a @ x, data.n_zero, data.n_zero + data.n_nonnegative
-    outside = max(_worst(slack[:zero]), _worst(np.minimum(slack[zero:n], 0.0)))
+    outside = max(_worst(slack[:zero]), _worst(np.minimum(slack[zero:n], 0.0)), _beyond_cones(slack[n:], data))
     wrong = max(_worst(px + data.q + data.a.transposed_times(z)), _worst(np.minimum(z[zero:n], 0.0)))
+    wrong = max(wrong, _beyond_cones(z[n:], data))
     gap = abs(float(x @ px + data.q @ x + data.b @ z))
     cost = abs(float(x @ px / 2 + data.q @ x))
     return Residuals(outside / (1 + _worst(data.b)), wrong / (1 + _worst(data.q)), gap / (1 + cost))
+
+
+def _beyond_cones(values: FloatArray, data: ConeData) -> float:
+    """By how much the norm in a second-order cone exceeds its bound; the cone is its own dual."""
+    if not data.second_order:
+        return 0.0
+    starts = np.cumsum([0, *data.second_order[:-1]])
+    bounds, squares = values[starts], values[: sum(data.second_order)] ** 2
+    squares[starts] = 0.0
+    return float((np.sqrt(np.add.reduceat(squares, starts)) - bounds).max(initial=0.0))
 
 
 def _worst(values: FloatArray) -> float:
@@ -172,7 +184,13 @@ class ParametrisedConeProgram:
         numbers = self.map @ theta
         p, q, a, b = (numbers[part] for part in self.parts)
         return ConeData(
-            SparseMatrix(p, self.p_pattern), q, SparseMatrix(a, self.a_pattern), b, self.n_zero, self.n_nonnegative
+            p=SparseMatrix(p, self.p_pattern),
+            q=q,
+            a=SparseMatrix(a, self.a_pattern),
+            b=b,
+            n_zero=self.n_zero,
+            n_nonnegative=self.n_nonnegative,
+            second_order=tuple(self.cones.soc),
         )
 
     @cached_property

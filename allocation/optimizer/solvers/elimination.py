@@ -119,6 +119,7 @@ class Elimination:
             b=data.b[self.kept_rows],
             n_zero=self.n_zero,
             n_nonnegative=data.n_nonnegative,
+            second_order=data.second_order,
         )
 
     def restore(self, data: ConeData, x: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:

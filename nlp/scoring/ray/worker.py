@@ -18,7 +18,7 @@ import pyarrow as pa  # type: ignore[import-untyped]  # pandas has loaded it alr
 from nlp.errors import ModelError
 from nlp.labels import LABELS
 from nlp.provenance import TrainingTexts, attach_provenance
-from nlp.scoring.score import ScoredBatch, score_with_store, with_scores
+from nlp.scoring.score import ScoredBatch, labels_of, score_with_store, with_scores
 from nlp.scoring.store import ScoreStore, no_store, store_key
 from nlp.scoring.stream.clean import NewsCount, news_parts
 from nlp.scoring.stream.part_folder import PartsFolder
@@ -101,6 +101,8 @@ class Worker:
     @cached_property
     def _classifier(self) -> "Classifier":
         classifier = self.scorer.load()
+        if labels_of(classifier) != LABELS:
+            raise ModelError("on Ray only classifiers of tone score: leave out --ray for other tasks")
         if store_key(classifier) != self.key:
             raise ModelError(
                 f"on {platform.node()} the model is {store_key(classifier)}, on another machine {self.key}: give "

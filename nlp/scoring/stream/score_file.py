@@ -10,8 +10,9 @@ import pandas as pd
 
 from newsfolio.shared.atomic import scratch_folder
 from nlp.errors import NewsError
+from nlp.labels import LABELS
 from nlp.provenance import attach_provenance
-from nlp.scoring.score import check_store, score_with_store, with_scores
+from nlp.scoring.score import check_store, labels_of, score_with_store, with_scores
 from nlp.scoring.store import ScoreStore, store_key
 from nlp.scoring.stream.clean import NewsCount, is_dated, news_parts
 from nlp.scoring.stream.read import PartedTable, inspect_table
@@ -32,10 +33,11 @@ class ScoreReport:
     repeats: int
     scored: int
     computed: int
-    mean_score: float
+    mean_score: float | None  # None: the classifier is of another task than tone
 
     def __str__(self) -> str:
-        return f"{self.scored:,} headlines scored, mean score {self.mean_score:+.3f}; {self.computed:,} texts computed"
+        mean = "" if self.mean_score is None else f", mean score {self.mean_score:+.3f}"
+        return f"{self.scored:,} headlines scored{mean}; {self.computed:,} texts computed"
 
 
 def score_file(
@@ -47,7 +49,7 @@ def score_file(
     timezone: str | None = None,
     progress: bool = False,
 ) -> ScoreReport:
-    """Write the rows of `news` that `read_headlines` keeps, in their order, with the four columns of scores.
+    """Write the rows of `news` that `read_headlines` keeps, in their order, with the columns of score_headlines.
 
     CSV, Parquet and JSON lines are read and written part by part (see `inspect_table` and `news_parts` for what differs
     from a table in memory). Each text is computed once. `out` appears whole at the end or not at all; killed
@@ -63,7 +65,10 @@ def score_file(
     if store is not None:
         check_store(store, classifier)
         return _scored_file(table, Path(out), classifier, store, timezone, progress)
-    with scratch_folder(Path(out)) as folder, ScoreStore(folder / "scores", store_key(classifier)) as own:
+    with (
+        scratch_folder(Path(out)) as folder,
+        ScoreStore(folder / "scores", store_key(classifier), len(labels_of(classifier))) as own,
+    ):
         return _scored_file(table, Path(out), classifier, own, timezone, progress)
 
 
@@ -97,7 +102,7 @@ class Tally:
 
     count: NewsCount
     computed: int = 0
-    total: float = 0.0
+    total: float | None = 0.0
 
     def report(self, table: PartedTable) -> ScoreReport:
         """What became of the rows; those that were dropped are said in the log."""
@@ -105,7 +110,12 @@ class Tally:
         if count.kept < count.rows:
             log.warning("%s: %s", table.path, count.dropped())
         return ScoreReport(
-            count.rows, count.empty, count.repeats, count.kept, self.computed, self.total / max(1, count.kept)
+            rows=count.rows,
+            empty=count.empty,
+            repeats=count.repeats,
+            scored=count.kept,
+            computed=self.computed,
+            mean_score=None if self.total is None else self.total / max(1, count.kept),
         )
 
 
@@ -116,13 +126,13 @@ def _scored_parts(
     tally: Tally,
     advance: Callable[[int], object],
 ) -> Iterator[pd.DataFrame]:
-    shown = 0
+    shown, tone = 0, labels_of(classifier) == LABELS
     for part in parts:
         skipped = tally.count.rows - shown - len(part)  # rows dropped have been dealt with as well
         settled = score_with_store(part["text"].to_numpy(dtype=object).tolist(), classifier, store, advance)
         advance(skipped)
         shown = tally.count.rows
-        scored = attach_provenance(with_scores(part, settled.probabilities), classifier.training)
+        scored = attach_provenance(with_scores(part, settled.probabilities, labels_of(classifier)), classifier.training)
         tally.computed += settled.computed
-        tally.total += float(scored["score"].sum())
+        tally.total = tally.total + float(scored["score"].sum()) if tone and tally.total is not None else None
         yield scored

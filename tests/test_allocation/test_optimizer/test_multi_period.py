@@ -7,6 +7,7 @@ from test_allocation.problems import problem
 
 from allocation import (
     ExpectedReturn,
+    ImpactCost,
     LinearCost,
     LongOnly,
     MaxHoldings,
@@ -112,3 +113,32 @@ def test_a_plan_that_cannot_be_made_names_the_rules():
         OptimizationError, match=r"at the first step: MaxWeight\(limit=0.05\) \(would have to be relaxed by 0.6\)"
     ):
         plan.plan(means, case.risk, case.held)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_impact_and_limited_turnover_are_planned_together(seed):
+    """Trades near zero are cones near their tip; every one of these plans is feasible: holding is allowed."""
+    random = np.random.default_rng(seed + 100)
+    case, n_steps = problem(seed, int(random.integers(5, 25))), int(random.integers(2, 5))
+    impact, limit = float(10 ** random.uniform(-3, -1)), float(random.uniform(0.05, 0.5))
+    rules = (LongOnly(), NetExposure(0, 1), MaxTurnover(limit))
+    program = MultiPeriod(case.assets, (ExpectedReturn(), Variance(5.0), ImpactCost(impact)), rules, n_steps=n_steps)
+    means = pd.DataFrame([case.mu * factor for factor in random.standard_normal(n_steps)])
+    plan = program.plan(means, case.risk, case.held).to_numpy()
+
+    def utility(steps):
+        total, before = 0.0, case.held.to_numpy()
+        for mu, w in zip(means.to_numpy(), steps, strict=True):
+            total += mu @ w - 5.0 * w @ case.sigma @ w - impact * (np.abs(w - before) ** 1.5).sum()
+            before = w
+        return total
+
+    before = np.vstack([case.held, plan[:-1]])
+    assert np.abs(plan - before).sum(axis=1).max() <= limit + 1e-6
+    assert utility(plan) >= utility(np.tile(case.held, (n_steps, 1)))
+    for other in range(20):  # towards other feasible plans nothing is gained
+        towards = np.random.default_rng(other).dirichlet(np.ones(len(case.assets)), n_steps)
+        share = limit / 4.0
+        moved = plan + 1e-4 * share * (towards - plan)
+        if np.abs(moved - np.vstack([case.held, moved[:-1]])).sum(axis=1).max() <= limit:
+            assert utility(moved) <= utility(plan) + 1e-9

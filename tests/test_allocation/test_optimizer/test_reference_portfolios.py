@@ -124,3 +124,56 @@ def test_no_point_of_the_frontier_lies_above_another_way_to_compute_it():
 def test_a_frontier_has_two_ends():
     with pytest.raises(OptimizationError, match="n_points is 1"):
         efficient_frontier(problem(0).mu, problem(0).risk, n_points=1)
+
+
+def rescaled(case, factor):
+    return case.mu * factor, RiskModel(case.risk.factors * factor, case.risk.specific * factor**2)
+
+
+@pytest.mark.parametrize("factor", [1e-8, 1e-4, 1e4])
+def test_the_unit_of_returns_does_not_matter(factor):
+    for seed in range(3):
+        case = problem(seed)
+        mu, risk = rescaled(case, factor)
+        for usual, other in (
+            (max_sharpe(case.mu, case.risk), max_sharpe(mu, risk)),
+            (minimum_variance(case.risk), minimum_variance(risk)),
+            (risk_parity(case.risk), risk_parity(risk)),
+        ):
+            np.testing.assert_allclose(other, usual, atol=2e-6)
+        frontiers = efficient_frontier(case.mu, case.risk, n_points=4), efficient_frontier(mu, risk, n_points=4)
+        np.testing.assert_allclose(frontiers[1][case.assets], frontiers[0][case.assets], atol=2e-5)
+        np.testing.assert_allclose(frontiers[1]["volatility"], factor * frontiers[0]["volatility"], rtol=1e-5)
+
+
+def test_of_several_portfolios_of_the_largest_return_the_frontier_has_the_least_risk():
+    """Two assets of the same return, independent, with volatilities of 1 and 2 %: four fifths in the first."""
+    names = ["A", "B", "C"]
+    risk = RiskModel(pd.DataFrame(0.0, names, ["none"]), pd.Series([1e-4, 4e-4, 1e-5], names))
+    frontier = efficient_frontier(pd.Series([1e-3, 1e-3, 0.0], names), risk, n_points=5)
+    np.testing.assert_allclose(frontier[names].iloc[-1], [0.8, 0.2, 0.0], atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_risk_is_shared_whatever_the_scales_and_budgets(seed):
+    """Volatilities of several powers of ten, budgets of a thousandth, covariances of low rank."""
+    random = np.random.default_rng(seed)
+    n, k = int(random.integers(2, 30)), int(random.integers(1, 6))
+    names = [f"A{i:02}" for i in range(n)]
+    loadings = random.standard_normal((n, k)) * 10 ** random.uniform(-3, -1, (n, 1))
+    singular = seed % 4 == 0
+    loadings = np.abs(loadings) if singular else loadings  # then no long portfolio is without risk
+    specific = np.zeros(n) if singular else random.uniform(1e-7, 1e-4, n)
+    risk = RiskModel(pd.DataFrame(loadings, names), pd.Series(specific, names))
+    budgets = pd.Series(10 ** random.uniform(-3, 0, n), names)
+    w = risk_parity(risk, budgets)
+    shares = w * risk.times(w) / (w @ risk.times(w))
+    np.testing.assert_allclose(shares, budgets / budgets.sum(), atol=1e-8)
+
+
+@pytest.mark.parametrize("loadings", [[[0.01], [-0.02]], [[0.01, 0.0], [-0.01, 0.01], [0.0, -0.01]]])
+def test_where_a_long_portfolio_has_no_risk_there_are_no_shares_of_it(loadings):
+    names = [f"A{i}" for i in range(len(loadings))]
+    risk = RiskModel(pd.DataFrame(loadings, names), pd.Series(0.0, names))
+    with pytest.raises(OptimizationError, match="no long portfolio has these shares of risk.*LedoitWolf"):
+        risk_parity(risk)
