@@ -93,7 +93,8 @@ class Report:
         """Each note once: (names of the results that it is of, the notes they share)."""
         names: dict[str, list[str]] = {}
         for result in self.results:
-            for note in _notes(result, self.strategy):
+            same = (result.nav.index[[0, -1]] == self.strategy.nav.index[[0, -1]]).all()
+            for note in [*([] if same else [f"covers other sessions: {span(result)}"]), *result.notes]:
                 names.setdefault(note, []).append(result.name)
         grouped: dict[str, list[str]] = {}
         for note, those in names.items():
@@ -105,9 +106,3 @@ def span(result: Result) -> str:
     """Return the sessions of a result in one line."""
     first, last = result.nav.index[0].date(), result.nav.index[-1].date()
     return f"{first} to {last}, {len(result.nav)} sessions, {result.sessions_per_year} a year, net of costs"
-
-
-def _notes(result: Result, strategy: Result) -> list[str]:
-    ends = result.nav.index[[0, -1]]
-    other = [] if (ends == strategy.nav.index[[0, -1]]).all() else [f"covers other sessions: {span(result)}"]
-    return [*other, *result.notes]

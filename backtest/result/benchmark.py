@@ -69,7 +69,7 @@ class BenchmarkComparison:
         n, centred = len(y), x - x.mean()
         if n < 3 or not centred.any():
             return float("nan")
-        residual = _residual(y, x)
+        residual = (y - y.mean()) - self.beta * centred
         scores = residual * (1.0 - x.mean() * centred / centred.var())
         lags = int(4 * (n / 100) ** (2 / 9))
         error = float(np.sqrt(newey_west_variance(scores, lags) * n / (n - 2)))
@@ -148,12 +148,6 @@ def compare_with_benchmark(result: Result, benchmark: Result | pd.Series) -> Ben
         )
     pair = pd.DataFrame({"portfolio": mine, "benchmark": theirs.reindex(mine.index)}).pct_change().iloc[1:]
     return BenchmarkComparison(result.name, name, pair, result.sessions_per_year)
-
-
-def _residual(y: FloatArray, x: FloatArray) -> FloatArray:
-    """Residuals of y on a constant and x."""
-    slope = float(_beta(np.stack([y, x])))
-    return np.asarray((y - y.mean()) - slope * (x - x.mean()))
 
 
 def _beta(pair: FloatArray) -> FloatArray:
