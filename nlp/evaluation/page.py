@@ -87,8 +87,12 @@ def _lead(found: Assessment) -> str:
 
 def _bins_table(found: Assessment) -> Table:
     rows = [
-        [f"{row['least']:.1%} to {row['most']:.1%}", f"{row['confidence']:.1%}", f"{row['texts']:,.0f}",
-         f"{row['accuracy']:.1%}\n{row['low']:.1%} to {row['high']:.1%}"]
+        [
+            f"{row['least']:.1%} to {row['most']:.1%}",
+            f"{row['confidence']:.1%}",
+            f"{row['texts']:,.0f}",
+            f"{row['accuracy']:.1%}\n{row['low']:.1%} to {row['high']:.1%}",
+        ]
         for _, row in found.evaluation.reliability.iterrows()
-    ]  # fmt: skip
+    ]
     return Table("The points of the picture", ["confidence", "mean", "texts", "right"], rows)
