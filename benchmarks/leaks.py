@@ -1,6 +1,6 @@
 """How often the alarms on leaks are raised: on simulated leaks, on simulated honest signals, and on real news.
 
-    python benchmarks/leaks.py [--studies 40]
+    python benchmarks/leaks.py [--studies 40] [--kind "one session early"]
     python benchmarks/leaks.py --whole 100
     NEWSFOLIO_DATA=/folder/with/the/data python benchmarks/leaks.py --real
 
@@ -139,9 +139,9 @@ def raised(signal: pd.DataFrame, bars: Bars) -> list[str]:
     return [name for name, _ in leak_alarms(response(values, data))]
 
 
-def simulated(studies: int) -> None:
+def simulated(studies: int, kinds: list[str]) -> None:
     print(f"{'kind':<32}{'size':>9}  any alarm (its own), by strength {STRENGTHS}; {studies} studies each", flush=True)
-    for kind in (*LEAKS, *HONEST):
+    for kind in kinds:
         for number, size in enumerate(SIZES):
             cells = []
             for ic in STRENGTHS if kind not in ("no edge", "clustered volatility") else STRENGTHS[:1]:
@@ -216,7 +216,7 @@ def spoilt(scored: pd.DataFrame, bars: Bars) -> Iterator[tuple[str, int, pd.Data
     published = added["date"].dt.tz_localize("America/New_York") - pd.Timedelta(hours=12)  # noon of the day before
     rows = pd.DataFrame({
         "published": published.dt.tz_convert("UTC").astype(scored["published"].dtype), "asset": added["asset"],
-        "text": "added", "score": random.choice([-0.9, 0.9], len(added)),
+        "text": "added", "score": random.choice([-0.9, 0.9], len(added)), "time_known": True,
     })  # fmt: skip
     yield f"{len(rows):,} items added before large moves", 0, pd.concat([scored, rows], ignore_index=True)
 
@@ -239,6 +239,7 @@ def reuters(data: Path) -> tuple[pd.DataFrame, Bars]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, default=40)
+    parser.add_argument("--kind", choices=(*LEAKS, *HONEST), action="append")
     parser.add_argument("--whole", type=int)
     parser.add_argument("--real", action="store_true")
     options = parser.parse_args()
@@ -247,7 +248,7 @@ def main() -> None:
     elif options.whole:
         whole(options.whole)
     else:
-        simulated(options.studies)
+        simulated(options.studies, options.kind or [*LEAKS, *HONEST])
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""The figures of a signal beside alphalens's: forward returns, IC, quantile returns, turnover, rank autocorrelation.
+"""The figures of a signal, ours and alphalens': forward returns, IC, quantile returns, turnover, rank autocorrelation.
 
     python benchmarks/study.py --sessions 1000 --assets 100
 
 Both get the same signal and closes, five quantiles and three horizons. The last row adds what alphalens does not have:
-two more entries and horizons, Newey-West and bootstrap intervals, an event study, and 80 shuffled signals.
+two more entries and horizons, Newey-West and bootstrap intervals, an event study, and 80 placebos.
 """
 
 import argparse

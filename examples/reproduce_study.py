@@ -1,4 +1,4 @@
-"""The table of the published studies: long-short quintiles on news, by timing, cost and scorer, with placebo and years.
+"""The table of published studies: long-short quintiles on news, by timing, cost and scorer, with placebos and years.
 
     NEWSFOLIO_DATA=/folder/with/the/data python examples/reproduce_study.py [--model FOLDER] [--out DIR]
     python examples/reproduce_study.py --news NEWS --prices PRICES --words WORDS [--model FOLDER] [--out DIR]
@@ -42,7 +42,7 @@ HEADER = ("scorer", "window", "cost", "bp a session", "Sharpe", "95 % interval",
 
 def main(news: pd.DataFrame, bars: Bars, scorers: dict[str, Callable[[pd.DataFrame], pd.DataFrame]], out: Path) -> None:
     placed = with_windows(news, pd.DatetimeIndex(bars.close.index))
-    rows, years, chance = [], {}, []
+    rows, years, placebos = [], {}, []
     for scorer, score in scorers.items():
         scored = score(placed)
         for window in WINDOWS:
@@ -51,8 +51,8 @@ def main(news: pd.DataFrame, bars: Bars, scorers: dict[str, Callable[[pd.DataFra
             gross = long_short(signal, held)
             rows.extend(table_row(scorer, window, cost, gross) for cost in COSTS_BP)
             years[f"{scorer}, {window}"] = gross.groupby(pd.DatetimeIndex(gross.index).year).mean() * 1e4
-            chance.append((scorer, window, *placebo_range(signal, held)))
-    report(rows, years, chance, out)
+            placebos.append((scorer, window, *placebo_range(signal, held)))
+    report(rows, years, placebos, out)
 
 
 def with_windows(news: pd.DataFrame, sessions: pd.DatetimeIndex) -> pd.DataFrame:
@@ -101,19 +101,19 @@ def table_row(scorer: str, window: str, cost_bp: int, gross: pd.Series) -> tuple
 
 
 def placebo_range(signal: pd.DataFrame, held: pd.DataFrame) -> tuple[float, float]:
-    """Where 95 % of the mean gross returns lie, in bp, when each session's scores are dealt out at random."""
+    """Where 95 % of the mean gross returns lie, in bp, when each session's scores are permuted among its assets."""
     means = [1e4 * long_short(shuffled_across_assets(signal, seed), held).mean() for seed in range(PLACEBOS)]
     low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)
 
 
-def report(rows: list[tuple[str, ...]], years: dict[str, pd.Series], chance: list, out: Path) -> None:
+def report(rows: list[tuple[str, ...]], years: dict[str, pd.Series], placebos: list, out: Path) -> None:
     table = pd.DataFrame(rows, columns=list(HEADER))
     by_year = pd.DataFrame(years).T
     print(
         f"\n{table.to_string(index=False)}\n\ngross basis points a session, by year\n{by_year.round(1).to_string()}\n"
     )
-    for scorer, window, low, high in chance:
+    for scorer, window, low, high in placebos:
         print(f"placebo, {scorer}, {window}: 95 % of {PLACEBOS} shuffles {low:+.1f} to {high:+.1f} bp gross")
     write_text(table.to_csv(index=False), out / "table.csv")
     write_text(by_year.to_csv(), out / "by_year.csv")

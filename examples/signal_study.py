@@ -1,12 +1,12 @@
-"""From dated texts to a judged signal without training anything: tweets (StockNet) and headlines (Benzinga).
+"""From dated texts to a studied signal without training anything: tweets (StockNet) and headlines (Benzinga).
 
     NEWSFOLIO_DATA=/folder/with/the/data python examples/signal_study.py [OUT]
 
 A word list scores the texts, repeats and round-ups count less, and each study asks what the signal explains and what
-it predicts, beside shuffled signals, and whether what it predicts survives if all news came thirty minutes later. What
-to expect: nothing to trade. The word list finds some of what moved prices on the day, and nothing about the next.
+it predicts, compared with placebos, and whether what it predicts survives if all news came thirty minutes later. What
+to expect: nothing to trade. The word list captures some of what moved prices on the day, and nothing about the next.
 
-StockNet's tweets are held against StockNet's prices; Benzinga's headlines, of which only four companies are among the
+StockNet's tweets are compared with StockNet's prices; Benzinga's headlines, of which only four companies are among the
 431 that cvxportfolio's paper has returns of, against those.
 """
 

@@ -141,6 +141,15 @@ def test_study_prints_its_verdict_and_tables(command, folder):
         assert any(line.startswith(title) for line in lines)
 
 
+def test_a_full_study_prints_all_figures_and_a_page_of_it_fits_a_hundred_columns(command, folder):
+    page, full = succeeds(command, STUDY), succeeds(command, STUDY, "--full")
+    assert len(page.splitlines()) < 80 < len(full.splitlines())
+    assert page.splitlines()[:3] == full.splitlines()[:3]
+    assert "Linear IC" in full
+    assert "Linear IC" not in page
+    assert max(map(len, [*page.splitlines(), *full.splitlines()])) <= 100
+
+
 def test_study_as_json(command, folder):
     found = strict_json(succeeds(command, STUDY, "--json"))
     assert {"verdict", "alarms", "notes", "figures", "entry"} <= set(found)
@@ -154,7 +163,7 @@ def test_study_as_json(command, folder):
             assert figure["interval"][0] <= figure["value"] <= figure["interval"][1]
 
 
-def test_the_seed_of_a_study_moves_the_shuffles_only(command, folder):
+def test_the_seed_of_a_study_moves_the_placebos_only(command, folder):
     one, other = (
         strict_json(succeeds(command, STUDY, "--json", "--seed", seed))["figures"]["rank IC"] for seed in "12"
     )

@@ -12,7 +12,10 @@ from allocation.frames import check_weights, named, sessions_of
 
 
 class Delisting(NamedTuple):
-    """The session in which holders are paid, and the return from the last close before to what they receive."""
+    """The last day on which the asset traded, and the return from its last close to what holders received.
+
+    Both as CRSP states them (DLSTDT, DLRET): -1 where nothing was paid. Holders are paid in the first session after.
+    """
 
     date: pd.Timestamp
     value: float
@@ -24,10 +27,9 @@ class Events:
 
     dividends: cash per share (sessions × assets) on the ex-date; holders at the close before receive it that
     session, shorts pay it. Only for prices that are not adjusted for dividends, which would count them twice.
-    delistings: asset -> Delisting: the position is closed, free of costs, on that date or in the first session after
-    it, and no order in the asset is filled from then on, whatever prices follow; -1 is the return where nothing was
-    paid. A mere return instead takes the session after the asset's last price, which is known only once all prices
-    are: where they have gaps, or more of them may come, state the date.
+    delistings: asset -> Delisting: the position is closed, free of costs, in the first session after its date, and no
+    order in the asset is filled from then on, whatever prices follow. A mere return in its place takes the date of the
+    asset's last price, which is known only once all prices are: where they have gaps, or more may come, state the date.
     """
 
     dividends: pd.DataFrame | None = None
@@ -42,31 +44,7 @@ class Events:
                     f"delistings: {value:g} for {asset} is no return: give -1 for nothing, 0 for its price"
                 )
             if isinstance(stated, tuple) and pd.isna(pd.Timestamp(stated[0])):
-                raise FrameError(f"delistings: {asset} has no date: give the session in which holders were paid")
-
-    @classmethod
-    def of_table(cls, table: pd.DataFrame, dividends: pd.DataFrame | None = None) -> "Events":
-        """Return the delistings of a table with the columns asset, date and return.
-
-        Raises:
-            FrameError: a column is missing, an asset is there twice, or a date or return has no meaning.
-        """
-        missing = [name for name in ("asset", "date", "return") if name not in table.columns]
-        if missing:
-            raise FrameError(f"delistings lacks the column {missing[0]!r}: give asset, date and return")
-        twice = table["asset"][table["asset"].duplicated()]
-        if len(twice):
-            raise FrameError(f"delistings: duplicate entry for {twice.iloc[0]}: keep one")
-        dates, values = pd.to_datetime(table["date"], errors="coerce"), pd.to_numeric(table["return"], errors="coerce")
-        wrong = dates.isna() | values.isna()
-        if wrong.any():
-            row = table[wrong].iloc[0]
-            raise FrameError(
-                f"delistings: {row['asset']} has the date {row['date']} and the return {row['return']}: give a day "
-                "such as 2020-03-02 and a fraction such as -0.3"
-            )
-        rows = zip(table["asset"].astype(str), dates, values.astype(float), strict=True)
-        return cls(dividends, {asset: Delisting(date, value) for asset, date, value in rows})
+                raise FrameError(f"delistings: {asset} has no date: give the last day on which it traded")
 
     def per_share(self, prices: pd.DataFrame) -> pd.DataFrame | None:
         """Dividends on the sessions and assets of `prices`, 0 where there is none; None where none are given."""
@@ -101,17 +79,18 @@ class Events:
         for asset, stated in self.delistings.items():
             row = self._row(prices, asset)
             if row < len(prices):
-                day = sessions_of(prices)[row].date()
                 if not isinstance(stated, tuple):
-                    yield f"delisting of {asset}: no date was stated, {day}, the session after its last price, is taken"
+                    last = sessions_of(prices)[row - 1].date()
+                    yield f"delisting of {asset}: no date was stated, that of its last price, {last}, is taken"
                 elif prices[asset].iloc[row:].notna().any():
-                    yield f"{asset} has prices on and after its delisting of {day}: no order is filled at them"
+                    day = pd.Timestamp(stated[0]).date()
+                    yield f"{asset} has prices after its delisting on {day}: no order is filled at them"
 
     def _row(self, prices: pd.DataFrame, asset: str) -> int:
         """Number of the session in which holders are paid; that of none where it is yet to come."""
         stated = self.delistings[asset]
         if isinstance(stated, tuple):
-            return int(prices.index.searchsorted(pd.Timestamp(stated[0])))
+            return int(prices.index.searchsorted(pd.Timestamp(stated[0]), side="right"))
         known = np.flatnonzero(prices[asset].notna())
         return int(known[-1]) + 1 if len(known) else len(prices)
 

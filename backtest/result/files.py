@@ -31,7 +31,11 @@ def save_result(result: Result, folder: str | Path) -> Path:
     try:
         _write(result, fresh)
         fresh.chmod(0o755)
-        _put_in_place(fresh, folder)
+        old = fresh.with_name(f"{fresh.name}-old")
+        if folder.exists():  # a folder cannot be replaced in one step: the old one steps aside first
+            folder.rename(old)
+        fresh.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return folder
@@ -91,12 +95,3 @@ def _write(result: Result, folder: Path) -> None:
     }
     text = json.dumps(stored, indent=2, allow_nan=False, ensure_ascii=False)
     (folder / "result.json").write_text(text + "\n", encoding="utf-8")
-
-
-def _put_in_place(fresh: Path, folder: Path) -> None:
-    """Folders cannot be replaced in one step: the old one steps aside first."""
-    old = fresh.with_name(f"{fresh.name}-old")
-    if folder.exists():
-        folder.rename(old)
-    fresh.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)

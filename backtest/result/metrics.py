@@ -99,7 +99,14 @@ def intervals(
         drawn = returns[..., rows[first : first + step]]
         for name, statistic in statistics.items():
             found[name].append(statistic(drawn))
-    return {name: _percentiles(np.concatenate(values), level) for name, values in found.items()}
+    ends: dict[str, Interval] = {}
+    for name, values in found.items():
+        finite = np.concatenate(values)
+        finite = finite[np.isfinite(finite)]
+        tails = [(1.0 - level) / 2.0, (1.0 + level) / 2.0]
+        low, high = np.quantile(finite, tails) if len(finite) else (np.nan, np.nan)
+        ends[name] = Interval(float(low), float(high))
+    return ends
 
 
 @lru_cache(maxsize=1)  # a report asks again and again for the same sessions; 20 MB for ten years
@@ -107,14 +114,6 @@ def _draws(n: int, seed: int) -> NDArray[np.int64]:
     rows = stationary_bootstrap(n, DRAWS, n ** (1 / 3), seed)
     rows.flags.writeable = False
     return rows
-
-
-def _percentiles(drawn: FloatArray, level: float) -> Interval:
-    drawn = drawn[np.isfinite(drawn)]
-    if not len(drawn):
-        return Interval(float("nan"), float("nan"))
-    low, high = np.quantile(drawn, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
-    return Interval(float(low), float(high))
 
 
 def _ratio(above: FloatArray, below: FloatArray) -> FloatArray:

@@ -17,7 +17,7 @@ from backtest.statistics.significance import Interval, sharpe_interval, sharpe_r
 from newsfolio.shared.text_table import text_table
 
 if TYPE_CHECKING:
-    from vectorbt import Portfolio
+    from backtest.result.vectorbt_books import BooksOfAccount
 
 WEEKDAYS_A_YEAR, DAYS_A_YEAR = 252, 365
 LEVEL, SEED = 0.95, 0  # of intervals, unless asked otherwise
@@ -46,7 +46,7 @@ class Result:
     closes: pd.DataFrame | None = None
 
     @cached_property
-    def portfolio(self) -> "Portfolio":
+    def portfolio(self) -> "BooksOfAccount":
         """The same account as a vectorbt.Portfolio, built when first touched, for its stats, plots, trades, drawdowns.
 
         Value, returns, fees (those for trading) and orders are those of this result. Interest, fees for holding and

@@ -148,7 +148,7 @@ def news_events(signal: pd.DataFrame, returns: pd.DataFrame, share: float = SHAR
     Raises:
         AllocationError: as `strong_news`.
     """
-    earned = returns.reindex(index=signal.index, columns=signal.columns).to_numpy(dtype=np.float64)
-    abnormal = abnormal_returns(earned)
+    known = returns.reindex(index=signal.index, columns=signal.columns).to_numpy(dtype=np.float64)
+    abnormal = abnormal_returns(known)
     good, bad = strong_news(signal.to_numpy(dtype=np.float64), share)
     return event_study("good news", good, abnormal), event_study("bad news", bad, abnormal)

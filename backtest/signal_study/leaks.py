@@ -40,8 +40,7 @@ from backtest.statistics.significance import (
 )
 from newsfolio.shared.arrays import FloatArray
 
-CLEAR = 2.3  # t-value of a response that counts as one
-STRICT = 2.5  # the same for signs that honest signals have in part
+CLEAR = 2.5  # t-value of a response that counts as one
 LIKELY = 0.75  # t-value of a difference that only has to point one way
 MOSTLY = 1.3  # the same where it has to be a majority
 CAP = 0.5  # of the root mean square of innovations, from where on all count as news alike
@@ -163,9 +162,9 @@ def leak_alarms(found: Response) -> Iterator[tuple[str, str]]:
             f"({later.mean:+.3f}): that is how news looks that is counted one session too early. An edge fades over "
             "sessions. Check that row t holds only what was published by the close of t.",
         )
-    if found.night.t >= STRICT and found.night_excess.t >= MOSTLY:
+    if found.night.t >= CLEAR and found.night_excess.t >= MOSTLY:
         where = (
-            "What is new in the signal earns its return between this close and the next open (t = "
+            "What is new in the signal goes with the return between this close and the next open (t = "
             f"{found.night.t:.1f}), before anybody could trade on it"
         )
         yield (
@@ -182,7 +181,7 @@ def leak_alarms(found: Response) -> Iterator[tuple[str, str]]:
             )
         )
     if (
-        min(found.size_following.t, found.size_rises.t) >= STRICT
+        min(found.size_following.t, found.size_rises.t) >= CLEAR
         and found.size_following.mean >= 0.5 * found.size_same.mean
         and found.size_drops.t >= MOSTLY
     ):

@@ -22,41 +22,34 @@ def made_on_ray(work: Callable[[Setting], Trial], settings: Sequence[Setting], a
         import ray
         from ray.exceptions import RayError
 
-        shared, call = ray.put(work), ray.remote(_called)
+        shared, call = ray.put(work), ray.remote(_call)
         ahead = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))
         try:
-            yield from _in_flight(lambda setting: call.remote(shared, dict(setting)), settings, ahead)
+            waiting: list[object] = []
+            for setting in settings:
+                waiting.append(call.remote(shared, dict(setting)))
+                if len(waiting) > ahead:
+                    yield _first_done(waiting)
+            while waiting:
+                yield _first_done(waiting)
         except RayError as error:
-            raise _raised(error) from error
+            cause = cause_of(error)
+            if isinstance(cause, Exception) and cause is not error:
+                raise cause from error  # what `work` raised
+            raise SourceError(
+                f"Ray: {type(error).__name__}: {first_line(error)}: trials that are logged stay: sweep again"
+            ) from error
 
 
-def _called(work: Callable[[Setting], Trial], setting: Setting) -> Trial:
+def _call(work: Callable[[Setting], Trial], setting: Setting) -> Trial:
     return work(setting)
 
 
-def _in_flight(begin: Callable[[Setting], object], settings: Sequence[Setting], ahead: int) -> Iterator[Trial]:
-    begun: list[object] = []
-    for setting in settings:
-        begun.append(begin(setting))
-        if len(begun) > ahead:
-            yield _first(begun)
-    while begun:
-        yield _first(begun)
-
-
-def _first(begun: list[object]) -> Trial:
+def _first_done(waiting: list[object]) -> Trial:
     """Wait for any of them, and take it out."""
     import ray
 
-    (done, *_), rest = ray.wait(begun, num_returns=1)
-    begun[:] = rest
+    (done, *_), rest = ray.wait(waiting, num_returns=1)
+    waiting[:] = rest
     trial: Trial = ray.get(done)
     return trial
-
-
-def _raised(error: BaseException) -> Exception:
-    """What `work` raised, or what befell the cluster as an error of this package."""
-    cause = cause_of(error)
-    if isinstance(cause, Exception) and cause is not error:
-        return cause
-    return SourceError(f"Ray: {type(error).__name__}: {first_line(error)}: trials that are logged stay: sweep again")

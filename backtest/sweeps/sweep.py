@@ -107,11 +107,15 @@ def sweep(
     study: see Trials; two sets of data must not share a name.
 
     Raises:
-        FrameError: no setting, one that is there twice, or results over different sessions.
+        FrameError: no setting, a duplicate one, or results over different sessions.
         SourceError: a setting that cannot be written as JSON, `log` is no file of trials, or there is no such cluster.
     """
+    if not settings:
+        raise FrameError("no setting was given: see grid")
     keys = [key_of(setting) for setting in settings]
-    _check(settings, keys)
+    twice = [setting for setting, key in zip(settings, keys, strict=True) if keys.count(key) > 1]
+    if twice:
+        raise FrameError(f"duplicate entry for the setting {canonical(twice[0])}: keep one")
     trials = Trials(Path(log))
     known = trials.of(study)
     missing = [setting for key, setting in zip(keys, settings, strict=True) if key not in known]
@@ -122,15 +126,15 @@ def sweep(
     for trial in done:
         trials.record(study, trial)
         known[key_of(trial.setting)] = trial
-    return _collected(settings, [known[key] for key in keys], tried=len(known))
-
-
-def _check(settings: Sequence[Setting], keys: Sequence[str]) -> None:
-    if not settings:
-        raise FrameError("no setting was given: see grid")
-    twice = [setting for setting, key in zip(settings, keys, strict=True) if keys.count(key) > 1]
-    if twice:
-        raise FrameError(f"the setting {canonical(twice[0])} is there twice: keep one")
+    found = [known[key] for key in keys]
+    sessions = found[0].returns.index
+    for trial in found:
+        if not trial.returns.index.equals(sessions):
+            raise FrameError(f"{canonical(trial.setting)} covers other sessions than the first: use the same dates")
+    # The names in a setting have the order that they are given in: the log sorts them.
+    table = pd.DataFrame([{**setting, **trial.figures} for setting, trial in zip(settings, found, strict=True)])
+    columns = {number: trial.returns.to_numpy() for number, trial in enumerate(found)}
+    return Sweep(table, pd.DataFrame(columns, index=sessions), len(known))
 
 
 def _made(
@@ -156,14 +160,3 @@ def _trial(make: Make, setting: Setting) -> Trial:
     with threadpool_limits(1):  # sums in another order differ in their last bits
         result = make(setting)
     return Trial(dict(setting), result.figures(), result.returns)
-
-
-def _collected(settings: Sequence[Setting], trials: Sequence[Trial], tried: int) -> Sweep:
-    sessions = trials[0].returns.index
-    for trial in trials:
-        if not trial.returns.index.equals(sessions):
-            raise FrameError(f"{canonical(trial.setting)} covers other sessions than the first: use the same dates")
-    # The names in a setting have the order that they are asked in: the log sorts them.
-    table = pd.DataFrame([{**setting, **trial.figures} for setting, trial in zip(settings, trials, strict=True)])
-    columns = {number: trial.returns.to_numpy() for number, trial in enumerate(trials)}
-    return Sweep(table, pd.DataFrame(columns, index=sessions), tried)

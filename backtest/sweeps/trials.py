@@ -60,8 +60,14 @@ class Trials:
     def of(self, study: str) -> dict[str, Trial]:
         """All trials of a study by key, in the order of their keys."""
         query = "SELECT key, setting, figures, sessions, returns FROM trial WHERE study = ? ORDER BY key"
+        found: dict[str, Trial] = {}
         with self._open() as database:
-            return {key: _trial(*rest) for key, *rest in database.execute(query, (study,))}
+            for key, setting, figures, sessions, returns in database.execute(query, (study,)):
+                days = pd.DatetimeIndex(np.frombuffer(sessions, np.int64).astype("datetime64[D]"), name="date")
+                values = pd.Series(np.frombuffer(returns, np.float64), days, name="return")
+                read = {name: float("nan") if each is None else each for name, each in json.loads(figures).items()}
+                found[key] = Trial(json.loads(setting), read, values)
+        return found
 
     def count(self, study: str) -> int:
         """How many settings were tried."""
@@ -98,9 +104,3 @@ def canonical(setting: Setting) -> str:
 def key_of(setting: Setting) -> str:
     """SHA-256 of the canonical setting."""
     return sha256(canonical(setting).encode()).hexdigest()
-
-
-def _trial(setting: str, figures: str, sessions: bytes, returns: bytes) -> Trial:
-    days = pd.DatetimeIndex(np.frombuffer(sessions, np.int64).astype("datetime64[D]"), name="date")
-    read = {name: float("nan") if value is None else value for name, value in json.loads(figures).items()}
-    return Trial(json.loads(setting), read, pd.Series(np.frombuffer(returns, np.float64), days, name="return"))

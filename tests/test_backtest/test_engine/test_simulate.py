@@ -293,10 +293,10 @@ def test_a_delisted_position_is_paid_out_once(value):
     np.testing.assert_allclose(result.nav.iloc[20:], rest.iloc[20:] - 0.25e6 + received, rtol=1e-12)
     assert result.notes == (
         "1 positions closed at their delisting",
-        f"delisting of AAA: no date was stated, {DAYS[20].date()}, the session after its last price, is taken",
+        f"delisting of AAA: no date was stated, that of its last price, {DAYS[19].date()}, is taken",
     )
     dated = simulate(
-        prices, targets({0: [0.25] * 4}), FREE, events=Events(delistings={"AAA": Delisting(DAYS[20], value)})
+        prices, targets({0: [0.25] * 4}), FREE, events=Events(delistings={"AAA": Delisting(DAYS[19], value)})
     )
     assert dated.nav.equals(result.nav)
     assert dated.notes == ("1 positions closed at their delisting",)
@@ -307,29 +307,17 @@ def test_a_delisted_position_is_paid_out_once(value):
 
 def test_a_stated_delisting_holds_whatever_prices_follow():
     """Prices after it neither move what was received nor are traded at; a gap before it closes nothing."""
-    events = Events.of_table(pd.DataFrame({"asset": ["AAA"], "date": ["2021-01-30"], "return": [-0.5]}))
+    events = Events(delistings={"AAA": Delisting(pd.Timestamp("2021-01-30"), -0.5)})
     weights = targets({0: [0.25] * 4, 25: [0.25] * 4})
     quoted = without("AAA", [10, 11])  # 2021-01-30 is a Saturday: the Monday after is row 20
     result = simulate(quoted, weights, FREE, events=events)
     assert result.weights["AAA"].iloc[11] > 0.2
     assert (result.weights["AAA"].iloc[20:] == 0.0).all()
-    assert f"AAA has prices on and after its delisting of {DAYS[20].date()}: no order is filled at them" in result.notes
+    assert "AAA has prices after its delisting on 2021-01-30: no order is filled at them" in result.notes
     assert "1 targets not filled: the asset had no price in the fill session" in result.notes
     ended = simulate(quoted.where((quoted.index < DAYS[20])[:, None] | (quoted.columns != "AAA")), weights, FREE,
                      events=events)  # fmt: skip
     assert result.nav.equals(ended.nav)
-
-
-@pytest.mark.parametrize(("row", "message"), [
-    ({"asset": ["A"], "date": ["2021-01-30"]}, "delistings lacks the column 'return': give asset, date and return"),
-    ({"asset": ["A"], "date": ["soon"], "return": [0.0]}, "delistings: A has the date soon and the return 0"),
-    ({"asset": ["A"], "date": ["2021-01-30"], "return": ["all"]}, "A has the date 2021-01-30 and the return all: give"),
-    ({"asset": ["A"] * 2, "date": ["2021-01-30"] * 2, "return": [0.0] * 2}, "duplicate entry for A: keep one"),
-    ({"asset": ["A"], "date": ["2021-01-30"], "return": [-30]}, "delistings: -30 for A is no return"),
-])  # fmt: skip
-def test_a_table_of_delistings_without_a_meaning_is_refused(row, message):
-    with pytest.raises(FrameError, match=message):
-        Events.of_table(pd.DataFrame(row))
 
 
 def test_a_late_listing_is_bought_when_it_trades():
@@ -347,6 +335,8 @@ def test_a_late_listing_is_bought_when_it_trades():
         (lambda: Costs(minimum=-1.0), "minimum is -1: give an amount of money"),
         (lambda: Rules(lot=-1.0), "lot is -1"),
         (lambda: Rules(leverage=0.5), "leverage is 0.5"),
+        (lambda: Events(delistings={"AAA": Delisting(DAYS[3], -30)}), "delistings: -30 for AAA is no return"),
+        (lambda: Events(delistings={"AAA": Delisting(pd.NaT, 0.0)}), "AAA has no date: give the last day on which it"),
         (lambda: Events(delistings={"AAA": -1.5}), "delistings: -1.5 for AAA is no return"),
         (lambda: simulate(PRICES, QUARTERS, events=Events(delistings={"ZZZ": 0.0})), "delistings names ZZZ without"),
         (lambda: simulate(PRICES, QUARTERS, events=Events(-PRICES)), "dividends: a negative amount"),

@@ -125,7 +125,7 @@ SIZES = Response(
     [
         (Response(), {}, []),
         (EARLY, {}, ["early"]),
-        (EARLY, {"following": of(0.02, 2.2)}, []),
+        (EARLY, {"following": of(0.02, 2.4)}, []),
         (EARLY, {"rises": of(0.0, 0.1)}, []),
         (EARLY, {"fades": of(0.0, 0.1)}, []),
         (NIGHT, {}, ["overnight"]),

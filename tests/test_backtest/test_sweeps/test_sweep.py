@@ -167,7 +167,7 @@ def test_wrong_settings_are_named(tmp_path):
     log = tmp_path / "t.sqlite"
     with pytest.raises(FrameError, match="no setting"):
         sweep(made, [], study="s", log=log)
-    with pytest.raises(FrameError, match=r'\{"bp": 0, "tilt": 0.0\} is there twice'):
+    with pytest.raises(FrameError, match=r'duplicate entry for the setting \{"bp": 0, "tilt": 0.0\}'):
         sweep(made, [SETTINGS[0], SETTINGS[0]], study="s", log=log)
     with pytest.raises(SourceError, match="cannot be logged: use numbers and text"):
         sweep(made, [{"tilt": object()}], study="s", log=log)
