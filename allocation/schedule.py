@@ -45,10 +45,24 @@ def rebalance_dates(
     return sessions[sessions.to_period(period) != following.to_period(period)]
 
 
-def is_due(session: pd.Timestamp, sessions: pd.DatetimeIndex, every: str, calendar: str = "XNYS") -> bool:
-    """Return whether `session` is one of the rebalancing dates of `sessions`; every: as in rebalance_dates, in text."""
+def is_due(
+    session: pd.Timestamp,
+    sessions: pd.DatetimeIndex,
+    every: str,
+    calendar: str = "XNYS",
+    *,
+    since: pd.Timestamp | None = None,
+) -> bool:
+    """Return whether `session` is one of the rebalancing dates of `sessions`, or one was missed after `since`.
+
+    every: as in rebalance_dates, in text. since: the session of the last decision.
+    """
     schedule = int(every) if every.isascii() and every.isdecimal() else every
-    return len(sessions) > 0 and session in rebalance_dates(sessions, schedule, calendar)  # type: ignore[arg-type]
+    if not len(sessions):
+        return False
+    dates = rebalance_dates(sessions, schedule, calendar)  # type: ignore[arg-type]
+    missed = dates[(dates > since) & (dates < session)] if since is not None else dates[:0]
+    return session in dates or len(missed) > 0
 
 
 def sessions_a_year(sessions: pd.DatetimeIndex, calendar: str) -> int:

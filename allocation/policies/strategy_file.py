@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -51,6 +52,13 @@ def _guarded(function: Callable[..., Any], where: str) -> Callable[..., Any]:
         except AllocationError:
             raise
         except (Exception, SystemExit) as error:
-            raise SourceError(f"{where}: {type(error).__name__}: {error}") from error
+            raise SourceError(f"{where}{_line(error, where)}: {type(error).__name__}: {error}") from error
 
     return guarded
+
+
+def _line(error: BaseException, path: str) -> str:
+    """The last line of the user's file that was at work; an error of syntax says its own."""
+    here, frames = Path(path).resolve(), traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename).resolve() == here]
+    return f", line {lines[-1]}" if lines else ""

@@ -1,11 +1,11 @@
 """Alpaca's trading API over plain HTTPS: five calls, which need no client library."""
 
+import http.client
 import json
 import os
 import time
 import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,12 +13,15 @@ from typing import Any
 import pandas as pd
 
 from allocation.execution.sizing import Order
+from allocation.live import web
 from allocation.live.broker import Account, AssetTerms, OrderState
+from allocation.live.brokers.answers import Answer
 from allocation.live.errors import BrokerError, NoAnswerError
 
 PAPER = "https://paper-api.alpaca.markets"
 KEY, SECRET, URL = "APCA_API_KEY_ID", "APCA_API_SECRET_KEY", "APCA_API_BASE_URL"
 TRIES = 4  # of a request that the limit of 200 a minute, or the server, turned away
+HIDDEN = "***"
 MOST_WAIT = 30.0  # seconds between two of them
 STATUS = {
     "filled": "filled",
@@ -51,6 +54,11 @@ class AlpacaBroker:
     name: str = "alpaca"
     simulated: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse an address that keys must not be sent to."""
+        if not web.is_safe(self.url):
+            raise BrokerError(f"{URL} is not an https address: keys are sent nowhere else")
+
     @classmethod
     def from_environment(cls) -> "AlpacaBroker":
         """Take keys and, where it is not the paper account, the URL from the environment, and from nowhere else.
@@ -61,25 +69,21 @@ class AlpacaBroker:
         missing = [name for name in (KEY, SECRET) if not os.environ.get(name)]
         if missing:
             raise BrokerError(f"{' and '.join(missing)} not set: export the keys of your Alpaca account")
-        url = os.environ.get(URL, PAPER).rstrip("/")
-        host = urllib.parse.urlsplit(url)
-        if host.scheme != "https" and host.hostname not in ("127.0.0.1", "localhost"):
-            raise BrokerError(f"{URL} is not an https address: keys are sent nowhere else")
-        return cls(os.environ[KEY], os.environ[SECRET], url)
+        return cls(os.environ[KEY], os.environ[SECRET], os.environ.get(URL, PAPER).rstrip("/"))
 
     def account(self) -> Account:
         """Return cash, positions, buying power and working orders as Alpaca states them."""
-        account = self._ask("GET", "/v2/account")
-        if account.get("trading_blocked") or account.get("account_blocked"):
+        account = self._one("GET", "/v2/account")
+        if account.flag("trading_blocked") or account.flag("account_blocked"):
             raise BrokerError("Alpaca: the account is blocked from trading: see its dashboard")
-        positions = self._ask("GET", "/v2/positions")
-        working = self._ask("GET", "/v2/orders?status=open&limit=500")
+        positions = self._many("/v2/positions")
+        stated = {each.text("symbol"): each.number_or_none("current_price") for each in positions}
         return Account(
-            cash=float(account["cash"]),
-            shares={position["symbol"]: float(position["qty"]) for position in positions},
-            buying_power=float(account["buying_power"]),
-            working=tuple(str(order["client_order_id"]) for order in working),
-            prices={p["symbol"]: float(p["current_price"]) for p in positions if p.get("current_price")},
+            cash=account.number("cash"),
+            shares={each.text("symbol"): each.number("qty") for each in positions},
+            buying_power=account.number("buying_power"),
+            working=tuple(each.text("client_order_id") for each in self._many("/v2/orders?status=open&limit=500")),
+            prices={asset: price for asset, price in stated.items() if price},
         )
 
     def submit(self, order: Order) -> OrderState:
@@ -93,7 +97,7 @@ class AlpacaBroker:
             "client_order_id": order.client_id,
         }
         try:
-            return _state(self._ask("POST", "/v2/orders", body))
+            return _state(self._one("POST", "/v2/orders", body), order.client_id)
         except _RefusedError as refusal:
             known = self.state(order.client_id)  # sent before, and the answer was lost
             return known or OrderState(order.client_id, "rejected", reason=str(refusal))
@@ -102,7 +106,7 @@ class AlpacaBroker:
         """Return how far an order is."""
         asked = urllib.parse.urlencode({"client_order_id": client_id})
         try:
-            return _state(self._ask("GET", f"/v2/orders:by_client_order_id?{asked}"))
+            return _state(self._one("GET", f"/v2/orders:by_client_order_id?{asked}"), client_id)
         except _NotFoundError:
             return None
 
@@ -112,17 +116,29 @@ class AlpacaBroker:
 
     def _terms(self, asset: str) -> AssetTerms:
         try:
-            answer = self._ask("GET", f"/v2/assets/{urllib.parse.quote(asset, safe='')}")
+            answer = self._one("GET", f"/v2/assets/{urllib.parse.quote(asset, safe='')}")
         except _NotFoundError:
             return AssetTerms("Alpaca does not know it")
-        if answer.get("status") != "active":
+        if answer.text("status") != "active":
             return AssetTerms("is no longer listed at Alpaca")
-        refusal = None if answer.get("tradable") else "is halted or not traded at Alpaca"
-        return AssetTerms(refusal, answer.get("fractionable") is True, answer.get("shortable") is True)
+        refusal = None if answer.flag("tradable") else "is halted or not traded at Alpaca"
+        return AssetTerms(refusal, answer.flag("fractionable"), answer.flag("shortable"))
 
     def clock(self) -> pd.Timestamp | None:
         """Return Alpaca's time."""
-        return pd.Timestamp(self._ask("GET", "/v2/clock")["timestamp"]).tz_convert("UTC")
+        return self._one("GET", "/v2/clock").moment("timestamp")
+
+    def _one(self, method: str, path: str, body: Mapping[str, str] | None = None) -> Answer:
+        return Answer.of(self._ask(method, path, body), f"{method} {path.split('?')[0]}", self._clean)
+
+    def _many(self, path: str) -> list[Answer]:
+        return Answer.list_of(self._ask("GET", path), f"GET {path.split('?')[0]}", self._clean)
+
+    def _clean(self, said: str) -> str:
+        """The broker's words without our keys, which a proxy may echo, and without control characters."""
+        for secret in (self.key, self.secret):
+            said = said.replace(secret, HIDDEN)
+        return "".join(letter if letter.isprintable() else " " for letter in said)
 
     def _ask(self, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
         """One request, repeated where the answer was lost or put off; a repeated order is the same order."""
@@ -139,14 +155,28 @@ class AlpacaBroker:
     def _once(self, method: str, path: str, body: Mapping[str, str] | None) -> Any:
         headers = {"APCA-API-KEY-ID": self.key, "APCA-API-SECRET-KEY": self.secret, "Content-Type": "application/json"}
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, headers, method=method)  # noqa: S310 - https, above
         try:
-            with urllib.request.urlopen(request, timeout=self.timeout) as answer:  # noqa: S310
-                return json.loads(answer.read())
+            return json.loads(web.send(self.url + path, data, headers, method, self.timeout))
         except urllib.error.HTTPError as error:
-            raise _refusal(error, f"{method} {path.split('?')[0]}") from None
-        except (OSError, json.JSONDecodeError) as error:
+            raise self._refusal(error, f"{method} {path.split('?')[0]}") from None
+        except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
             raise _AgainError(f"{type(error).__name__}") from None
+
+    def _refusal(self, error: urllib.error.HTTPError, asked: str) -> Exception:
+        try:
+            reason = self._clean(str(json.loads(error.read())["message"]))[:200]
+        except (ValueError, KeyError, TypeError, OSError, http.client.HTTPException, RecursionError):
+            reason = "no reason given"
+        if error.code == 429 or error.code >= 500:
+            after = error.headers.get("Retry-After", "")
+            return _AgainError(f"HTTP {error.code}", float(after) if after.isdecimal() else None)
+        if error.code == 404:
+            return _NotFoundError(f"Alpaca: {asked}: {reason}")
+        if error.code == 401 or (error.code == 403 and "order" not in asked):
+            return BrokerError(f"Alpaca refuses the keys ({error.code}): see {KEY}, {SECRET} and {URL}")
+        if error.code in (403, 422):
+            return _RefusedError(reason)
+        return BrokerError(f"Alpaca: {asked}: HTTP {error.code}: {reason}")
 
 
 def broker_named(name: str) -> AlpacaBroker | None:
@@ -170,32 +200,15 @@ class _AgainError(Exception):
         self.wait = wait
 
 
-def _refusal(error: urllib.error.HTTPError, what: str) -> Exception:
-    reason = _message(error)
-    if error.code == 429 or error.code >= 500:
-        after = error.headers.get("Retry-After", "")
-        return _AgainError(f"HTTP {error.code}", float(after) if after.isdecimal() else None)
-    if error.code == 404:
-        return _NotFoundError(f"Alpaca: {what}: {reason}")
-    if error.code == 401 or (error.code == 403 and "order" not in what):
-        return BrokerError(f"Alpaca refuses the keys ({error.code}): see {KEY}, {SECRET} and {URL}")
-    if error.code in (403, 422):
-        return _RefusedError(reason)
-    return BrokerError(f"Alpaca: {what}: HTTP {error.code}: {reason}")
-
-
-def _message(error: urllib.error.HTTPError) -> str:
-    try:
-        return str(json.loads(error.read())["message"])[:200]
-    except (ValueError, KeyError, TypeError, OSError):
-        return "no reason given"
-
-
-def _state(answer: Mapping[str, Any]) -> OrderState:
-    sign = 1.0 if answer["side"] == "buy" else -1.0
-    price = answer.get("filled_avg_price")
-    status = STATUS.get(str(answer["status"]), "accepted")
-    filled = sign * float(answer.get("filled_qty") or 0.0)
+def _state(answer: Answer, client_id: str) -> OrderState:
+    side = answer.text("side")
+    if side not in ("buy", "sell") or answer.text("client_order_id") != client_id:
+        raise BrokerError(f"Alpaca: {answer.asked}: the answer is about another order, or about none")
+    status = STATUS.get(answer.text("status"), "accepted")
+    filled = (1.0 if side == "buy" else -1.0) * abs(answer.number_or_none("filled_qty") or 0.0)
+    price = answer.number_or_none("filled_avg_price")
+    if filled and price is None:
+        raise BrokerError(f"Alpaca: {answer.asked}: shares were filled and no price is stated")
     if status == "accepted" and filled:
         status = "partial"
-    return OrderState(str(answer["client_order_id"]), status, filled, None if price is None else float(price))
+    return OrderState(client_id, status, filled, price)

@@ -87,6 +87,7 @@ def status(
     ledger: opt.LedgerUrl,
     _settings: opt.SettingsFile = None,
     calendar: opt.Calendar = "XNYS",
+    every: opt.Every = "daily",
     as_json: opt.Json = False,
 ) -> None:
     """Say what the ledger knows: last run, holdings, NAV, next session, and anything wrong (then exit code 1)."""
@@ -94,7 +95,7 @@ def status(
     from allocation.live.ledger.status import status as look
 
     with read_ledger(ledger) as opened:
-        found = look(opened, calendar)
+        found = look(opened, calendar, every=every)
     typer.echo(json.dumps(found.to_dict()) if as_json else str(found))
     if found.wrong:
         raise typer.Exit(1)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,8 @@ from allocation.live import clock
 from allocation.live.brokers.alpaca import broker_named
 from allocation.live.brokers.paper import PaperBroker
 from allocation.live.errors import LedgerError
-from allocation.live.ledger.database import open_ledger, read_ledger
-from allocation.live.ledger.journal import last_valuation
+from allocation.live.ledger.database import Ledger, open_ledger, read_ledger
+from allocation.live.ledger.journal import account_opened, last_decision, last_valuation
 from allocation.live.monitor.failures import measured, record_failure
 from allocation.live.step.context import Inputs, Settings
 from allocation.live.step.guards import Limits
@@ -151,17 +151,25 @@ class Night:
             connected = broker_named(self.trading.broker)
             policy = load_policy(self.sources.strategy)
             inputs = self.sources.inputs(session, calendar, self.trading.digest(self.schedule), read_news)
-            due = is_due(session, _sessions(inputs.bars, session), self.schedule.every, calendar)
-            settings = Settings(rules, self.limits, calendar, due, costs)
+            settings = Settings(rules, self.limits, calendar, costs=costs)
         ledger = open_ledger(target.ledger, wait=target.wait, dry_run=target.dry_run)
         with ledger as opened, measured(opened, target.metrics):
             broker = connected or PaperBroker(opened, costs)
-            return rebalance(policy, inputs, session, opened, broker, settings)
+            since, sessions = _last_decided(opened), _sessions(inputs.bars, session)
+            due = is_due(session, sessions, self.schedule.every, calendar, since=since)
+            return rebalance(policy, inputs, session, opened, broker, replace(settings, due=due))
 
 
 def _sessions(bars: Bars, session: pd.Timestamp) -> pd.DatetimeIndex:
     sessions = sessions_of(bars.close)
     return sessions[sessions <= session]
+
+
+def _last_decided(ledger: Ledger) -> pd.Timestamp:
+    """The session of the last decision; before the first, the day on which the account was opened."""
+    with ledger.transaction() as connection:
+        last = last_decision(connection)
+        return last.session if last else pd.Timestamp(account_opened(connection)[1]).normalize()
 
 
 def _is_behind(ledger: str, session: pd.Timestamp) -> bool:

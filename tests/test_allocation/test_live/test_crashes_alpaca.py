@@ -7,7 +7,6 @@ and before the answer is read.
 import os
 import signal
 import time
-import urllib.request
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +15,7 @@ import pytest
 from fake_alpaca import KEYS, Exchange, serving
 from live_support import EASY, NIGHT, SESSIONS, Tilted, ended, ensure_account, in_a_child, kill_at, market
 
-from allocation.live import AlpacaBroker, Costs, Inputs, Rules, Settings, open_ledger, rebalance
+from allocation.live import AlpacaBroker, Costs, Inputs, Rules, Settings, open_ledger, rebalance, web
 
 NIGHTS = SESSIONS[10:12]
 BARS = market()
@@ -52,15 +51,15 @@ class Account:
         self.evening(day)
 
         def work():
-            passed, ask = kill_at(count), urllib.request.urlopen
+            passed, ask = kill_at(count), web.send
 
-            def urlopen(*arguments, **options):
+            def send(*arguments):
                 passed()
-                answer = ask(*arguments, **options)
+                answer = ask(*arguments)
                 passed()
                 return answer
 
-            urllib.request.urlopen = urlopen  # the child's own
+            web.send = send  # the child's own
             self.step(day)
 
         status = ended(in_a_child(work))

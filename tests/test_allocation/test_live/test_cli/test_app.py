@@ -317,7 +317,7 @@ BEFORE_THE_LEDGER = {
     "no prices": ("book.sqlite", "--prices none.csv", 1, "none.csv: no such file"),
     "wrong usage": ("book.sqlite", "--news a --signal b", 2, "exclude each other"),
     "no keys": ("book.sqlite", "--broker alpaca", 1, "not set: export the keys"),
-    "a strategy that raises": ("book.sqlite", "", 1, "strategy.py: RuntimeError: no"),
+    "a strategy that raises": ("book.sqlite", "", 1, "strategy.py, line 1: RuntimeError: no"),
 }
 
 
@@ -419,8 +419,8 @@ def test_events_are_json_lines_on_request(command):
 
 
 BAD = {
-    "strategy raises": ("def policy():\n    raise RuntimeError('no')\n", "strategy.py: RuntimeError: no"),
-    "policy raises": ("def policy():\n    return lambda view: 1 / 0\n", "strategy.py: ZeroDivisionError"),
+    "strategy raises": ("def policy():\n    raise RuntimeError('no')\n", "strategy.py, line 2: RuntimeError: no"),
+    "policy raises": ("def policy():\n    return lambda view: 1 / 0\n", "strategy.py, line 2: ZeroDivisionError"),
     "wrong labels": ("def policy():\n    return lambda view: view.held[:2]\n", "the assets differ in CCC, DDD"),
     "all NaN": ("def policy():\n    return lambda view: view.held * float('nan')\n", "[idle] the strategy returned no"),
     "no policy": ("x = 1\n", "needs a function policy()"),
