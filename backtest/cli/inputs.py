@@ -118,8 +118,7 @@ def read_inputs(files: Files, settings: Settings) -> Inputs:
 def _bars(files: Files, settings: Settings) -> "tuple[Bars, Events]":
     """The prices of the sessions and assets that were asked for, and the delistings among them."""
     from allocation.data.load import load_prices
-    from backtest.engine.corporate_actions import UNEVENTFUL, Events
-    from newsfolio.shared.tables import read_table
+    from backtest.engine.corporate_actions import UNEVENTFUL
 
     if settings.fill not in ("open", "close"):
         raise AllocationError(f"fill {settings.fill!r} is not known: use open or close")
@@ -131,12 +130,7 @@ def _bars(files: Files, settings: Settings) -> "tuple[Bars, Events]":
         bars = replace(bars, open=None)
     elif bars.open is None:
         raise SourceError(f"{where}: has no open prices to fill at: add a column open, or pass --fill close")
-    if files.delistings is None:
-        return bars, UNEVENTFUL
-    table, _ = read_table(files.delistings, SourceError)
-    if "asset" in table.columns:  # a table of all that were ever delisted serves any prices
-        table = table[table["asset"].astype(str).isin(bars.close.columns)]
-    return bars, Events.of_table(table)
+    return bars, UNEVENTFUL if files.delistings is None else _delisted(files.delistings, bars.close.columns)
 
 
 def _of_assets(bars: "Bars", asked: str, where: str) -> "Bars":
@@ -152,6 +146,25 @@ def _of_assets(bars: "Bars", asked: str, where: str) -> "Bars":
         )
     kept = list(dict.fromkeys(wanted))
     return Bars(*(None if each is None else each[kept] for each in (bars.close, bars.open, bars.volume)))  # type: ignore[arg-type]
+
+
+def _delisted(path: Path, assets: "pd.Index") -> "Events":
+    """What holders received, and when, of those of the file's assets that have prices."""
+    from allocation.data.wide import parse_dates
+    from backtest.engine.corporate_actions import Delisting, Events
+    from newsfolio.shared.tables import need_columns, read_table
+
+    table, where = read_table(path, SourceError)
+    need_columns(table, ("asset", "date", "return"), where, SourceError)
+    names, dates = table["asset"].astype(str), parse_dates(table["date"], where)
+    if names.duplicated().any():
+        raise SourceError(f"{where}: duplicate entry for {names[names.duplicated()].iloc[0]}: keep one")
+    try:
+        returns = table["return"].astype(float)
+    except ValueError as error:
+        raise SourceError(f"{where}: return: {error}: give fractions, -1 for nothing, 0 for the last price") from error
+    rows = zip(names, dates, returns, strict=True)
+    return Events(delistings={name: Delisting(day, value) for name, day, value in rows if name in assets})
 
 
 def _dates(sessions: "pd.DatetimeIndex", settings: Settings) -> "pd.DatetimeIndex":

@@ -416,8 +416,8 @@ def test_holders_of_a_delisted_asset_receive_what_is_stated(folder, capsys):
     assert json.loads(out)["equal weight"]["total_return"] == pytest.approx(expected.total_return, abs=1e-12)
     for content, message in {
         "asset,date\nBBB,2022-10-14\n": "return",
-        "asset,date,return\nBBB,2022-10-14,all\n": "a fraction such as -0.3",
-        "asset,date,return\nBBB,soon,0\n": "a day such as 2020-03-02",
+        "asset,date,return\nBBB,2022-10-14,all\n": "give fractions, -1 for nothing",
+        "asset,date,return\nBBB,soon,0\n": "'soon' is not a date",
         "asset,date,return\nBBB,2022-10-14,0\nBBB,2022-10-17,0\n": "duplicate entry for BBB",
         "asset,date,return\nBBB,2022-10-14,-50\n": "-50 for BBB is no return",
     }.items():
