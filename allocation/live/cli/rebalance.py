@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import typer
 
+from allocation.data.files.wide import read_frame
 from allocation.data.load import YAHOO, Bars, day_of, load_prices
-from allocation.data.wide import read_frame
 from allocation.errors import SourceError
 from allocation.execution.book import Rules
 from allocation.execution.costs import Costs
