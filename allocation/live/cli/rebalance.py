@@ -106,7 +106,7 @@ class Trading:
     @property
     def rules(self) -> Rules:
         """The same, as sizing takes them."""
-        return Rules(self.lot, minimum=self.minimum, reserve=self.reserve)
+        return Rules(lot=self.lot, minimum=self.minimum, reserve=self.reserve)
 
     def digest(self, schedule: Schedule) -> str:
         """SHA-256 of the settings that a decision depends on."""
