@@ -54,6 +54,7 @@ class Settings:
     start: str | None = None
     end: str | None = None
     assets: str | None = None
+    allow_jump: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +77,7 @@ def read_inputs(files: Files, settings: Settings) -> Inputs:
         AllocationError: a file cannot be read or does not hold what it should, the signal does not meet the prices,
             or no date is left to decide on.
     """
-    from allocation.data.wide import read_frame
+    from allocation.data.files.wide import read_frame
     from allocation.frames import sessions_of
     from backtest.report.headlines import checked_headlines
     from backtest.report.signal_notes import matched_signal
@@ -117,6 +118,7 @@ def read_inputs(files: Files, settings: Settings) -> Inputs:
 
 def _bars(files: Files, settings: Settings) -> "tuple[Bars, Events]":
     """The prices of the sessions and assets that were asked for, and the delistings among them."""
+    from allocation.data.jumps import refuse_jumps
     from allocation.data.load import load_prices
     from backtest.engine.corporate_actions import UNEVENTFUL
 
@@ -126,11 +128,12 @@ def _bars(files: Files, settings: Settings) -> "tuple[Bars, Events]":
     bars = load_prices(files.prices, start=settings.start, end=settings.end)
     if settings.assets is not None:
         bars = _of_assets(bars, settings.assets, where)
+    bars = refuse_jumps(bars, where, settings.allow_jump or ())
     if settings.fill == "close":
         bars = replace(bars, open=None)
     elif bars.open is None:
         raise SourceError(f"{where}: has no open prices to fill at: add a column open, or pass --fill close")
-    return (bars, UNEVENTFUL) if files.delistings is None else _delisted(bars, files.delistings)
+    return bars, UNEVENTFUL if files.delistings is None else _delisted(files.delistings, bars.close.columns)
 
 
 def _of_assets(bars: "Bars", asked: str, where: str) -> "Bars":
@@ -148,35 +151,23 @@ def _of_assets(bars: "Bars", asked: str, where: str) -> "Bars":
     return Bars(*(None if each is None else each[kept] for each in (bars.close, bars.open, bars.volume)))  # type: ignore[arg-type]
 
 
-def _delisted(bars: "Bars", path: Path) -> "tuple[Bars, Events]":
-    """The bars without prices after each delisting, and what holders received; assets without prices are left out."""
-    from allocation.data.load import Bars
-    from allocation.data.wide import parse_dates
+def _delisted(path: Path, assets: "pd.Index") -> "Events":
+    """What holders received, and when, of those of the file's assets that have prices."""
+    from allocation.data.files.dates import parse_dates
     from backtest.engine.corporate_actions import Delisting, Events
     from newsfolio.shared.tables import need_columns, read_table
 
     table, where = read_table(path, SourceError)
     need_columns(table, ("asset", "date", "return"), where, SourceError)
-    if table["asset"].duplicated().any():
-        twice = table.loc[table["asset"].duplicated(), "asset"].iloc[0]
-        raise SourceError(f"{where}: {twice} is there twice: an asset is delisted once")
+    names, dates = table["asset"].astype(str), parse_dates(table["date"], where)
+    if names.duplicated().any():
+        raise SourceError(f"{where}: duplicate entry for {names[names.duplicated()].iloc[0]}: keep one")
     try:
         returns = table["return"].astype(float)
     except ValueError as error:
         raise SourceError(f"{where}: return: {error}: give fractions, -1 for nothing, 0 for the last price") from error
-    last = dict(zip(table["asset"].astype(str), parse_dates(table["date"], where), strict=True))
-    known = {name: day for name, day in last.items() if name in bars.close.columns}
-
-    def cut(frame: "pd.DataFrame | None") -> "pd.DataFrame | None":
-        if frame is None:
-            return None
-        frame = frame.copy()
-        for asset, day in known.items():
-            frame.loc[frame.index > day, asset] = float("nan")
-        return frame
-
-    stated = {name: Delisting(known[name], value) for name, value in zip(last, returns, strict=True) if name in known}
-    return Bars(*map(cut, (bars.close, bars.open, bars.volume))), Events(delistings=stated)  # type: ignore[arg-type]
+    rows = zip(names, dates, returns, strict=True)
+    return Events(delistings={name: Delisting(day, value) for name, day, value in rows if name in assets})
 
 
 def _dates(sessions: "pd.DatetimeIndex", settings: Settings) -> "pd.DatetimeIndex":

@@ -42,7 +42,8 @@ def write_evaluation(found: Assessment, folder: str | Path, *, facts: Mapping[st
     Raises:
         NlpError: the folder cannot be written.
     """
-    return write_text(evaluation_html(found, facts=facts), Path(folder) / FILE, NlpError)
+    html = evaluation_html(found, facts=facts)
+    return write_text(html, Path(folder) / FILE, NlpError)
 
 
 def evaluation_html(found: Assessment, *, facts: Mapping[str, str] | None = None) -> str:
@@ -74,10 +75,10 @@ def _lead(found: Assessment) -> str:
     low, high = evaluation.accuracy_interval
     verdicts: dict[str, list[str]] = {}
     for name, rival in found.rivals:
-        less, more = rival.comparison.accuracy.interval
+        less, more = (round(100 * end, 1) for end in rival.comparison.accuracy.interval)  # as the tables show them
         verdict = "above that of" if less > 0 else "below that of" if more < 0 else "not distinguishable from that of"
         verdicts.setdefault(verdict, []).append(f"{name} ({rival.evaluation.accuracy:.1%})")
-    compared = "; ".join(f"{verdict} {', '.join(names)}" for verdict, names in verdicts.items())
+    compared = "; ".join(f"{words} {', '.join(names)}" for words, names in verdicts.items())
     return (
         f"{found.name} has {evaluation.accuracy:.1%} of {evaluation.n:,} texts right, 95 % interval {low:.1%} to "
         f"{high:.1%}; its macro-F1 is {number(evaluation.macro_f1)}."
@@ -86,8 +87,12 @@ def _lead(found: Assessment) -> str:
 
 def _bins_table(found: Assessment) -> Table:
     rows = [
-        [f"{row['least']:.1%} to {row['most']:.1%}", f"{row['confidence']:.1%}", f"{row['texts']:,.0f}",
-         f"{row['accuracy']:.1%}\n{row['low']:.1%} to {row['high']:.1%}"]
+        [
+            f"{row['least']:.1%} to {row['most']:.1%}",
+            f"{row['confidence']:.1%}",
+            f"{row['texts']:,.0f}",
+            f"{row['accuracy']:.1%}\n{row['low']:.1%} to {row['high']:.1%}",
+        ]
         for _, row in found.evaluation.reliability.iterrows()
-    ]  # fmt: skip
+    ]
     return Table("The points of the picture", ["confidence", "mean", "texts", "right"], rows)

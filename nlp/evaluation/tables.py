@@ -95,7 +95,7 @@ def part_tables(found: Assessment) -> list[Table]:
 
 
 def calibration_words(evaluation: Evaluation) -> str:
-    """The calibration error beside what chance alone would show."""
+    """The calibration error, compared with what chance alone would show."""
     mean, most = evaluation.ece_if_calibrated
     verdict = "more than chance alone explains" if evaluation.ece > most else "chance alone could explain it"
     return (
@@ -106,14 +106,14 @@ def calibration_words(evaluation: Evaluation) -> str:
 
 def all_notes(found: Assessment) -> list[str]:
     """What a reader must know, of the classifier and of its rivals, each said once."""
-    told = [*found.evaluation.notes, *found.notes]
+    notes = [*found.evaluation.notes, *found.notes]
     for name, rival in found.rivals:
-        told += [f"{name}: {note}" for note in rival.evaluation.notes if note not in found.evaluation.notes]
-    few = {name: table[table["n"] < FEW].index for name, table in found.breakdown.items()}
-    small = [f"{name} {part_name(part)}" for name, parts in few.items() for part in parts if part != "(all)"]
-    if small:
-        told.append(f"Of fewer than {FEW} texts, so that intervals are too narrow: {', '.join(small)}.")
-    return told
+        notes += [f"{name}: {note}" for note in rival.evaluation.notes if note not in found.evaluation.notes]
+    few = {
+        name: table.index[table["n"] < FEW].drop("(all)", errors="ignore") for name, table in found.breakdown.items()
+    }
+    small = ", ".join(f"{name} {part_name(part)}" for name, parts in few.items() for part in parts)
+    return [*notes, f"Of fewer than {FEW} texts, so that intervals are too narrow: {small}."] if small else notes
 
 
 def number(value: float) -> str:
@@ -150,14 +150,16 @@ def _cell(value: float, low: float, high: float) -> str:
 
 
 def _grid(table: Table, *, below: bool = False) -> str:
-    """Columns aligned to the right, names to the left; intervals go in brackets, or below their figure."""
+    """Columns aligned to the right, names to the left; intervals go in brackets, or below their figure.
+
+    Of a long name the end is kept: in paths that is where they differ.
+    """
     lines = [list(table.header)]
-    for name, *cells in table.rows:
-        # The end of a long name: of paths it is what tells them apart.
-        fitting = name if len(name) <= LONGEST_NAME else f"…{name[1 - LONGEST_NAME :]}"
+    for full, *cells in table.rows:
+        name = full if len(full) <= LONGEST_NAME else f"…{full[1 - LONGEST_NAME :]}"
         if below:
             first, second = zip(*(cell.split("\n") for cell in cells), strict=True)
-            lines += [[fitting, *first], ["", *second]]
+            lines += [[name, *first], ["", *second]]
         else:
-            lines.append([cell.replace("\n", " (", 1) + ")" if "\n" in cell else cell for cell in (fitting, *cells)])
+            lines.append([name, *(cell.replace("\n", " (") + (")" if "\n" in cell else "") for cell in cells)])
     return f"{table.caption}\n{text_table(lines, indent='  ')}"
