@@ -157,9 +157,8 @@ def fit_word_weights(labelled: pd.DataFrame, *, names: Sequence[str] = LABELS, s
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=ANY_WORD, min_df=rare)
     pipeline = make_pipeline(words, LogisticRegression(C=strength, class_weight="balanced", max_iter=1000))
     with threadpool_limits(1):  # on matrices this thin threads wait for one another: seconds instead of a quarter
-        pipeline.fit(
-            list(labelled["text"]), label_codes(labelled["label"], known=names)
-        )  # codes: columns in that order
+        codes = label_codes(labelled["label"], known=names)  # so that the columns are in that order
+        pipeline.fit(list(labelled["text"]), codes)
     return WordWeights(pipeline)
 
 
