@@ -420,7 +420,7 @@ BAD = {
     "negative open": (
         BACKTEST, long(lambda table: table.assign(open=-table["open"])), "bars.csv: open: -.* for AAA at 2022-09-06",
     ),
-    "text for a price": (STUDY, wide("prices", cell(3, "CCC", "dear")), "CCC: row 4: 'dear' is not a number: correct it"),
+    "text for a price": (STUDY, wide("prices", cell(3, "CCC", "dear")), "CCC: row 4: 'dear' is not a number"),
     "duplicate dates": (STUDY, wide("signal", redated(4, "2022-09-06")), "signal has 2022-09-06 twice: keep one row"),
     "duplicate rows of a ticker": (
         BACKTEST, long(lambda table: pd.concat([table, table[5:6]])), "bars.csv: has BBB on 2022-09-07 twice: keep one",
@@ -494,7 +494,9 @@ BAD = {
     "no strategy file": (BACKTEST, lambda folder: (folder / "strategy.py").unlink(), "strategy.py: no such file"),
     "strategy without policy()": (BACKTEST, strategy("x = 1"), r"strategy.py: needs a function policy\(\)"),
     "strategy that raises": (BACKTEST, strategy("raise RuntimeError('on\\ntwo lines')"), "RuntimeError: on two lines"),
-    "policy() that raises": (BACKTEST, strategy("def policy():", "    return {}['x']"), "strategy.py, line 2: KeyError: 'x'"),
+    "policy() that raises": (
+        BACKTEST, strategy("def policy():", "    return {}['x']"), "strategy.py, line 2: KeyError: 'x'",
+    ),
     "policy() of nothing": (BACKTEST, strategy("def policy():", "    pass"), "returned a NoneType: return a callable"),
     "strategy of bad syntax": (BACKTEST, strategy("def policy(:"), "strategy.py: SyntaxError"),
     "no Python": ("backtest prices.csv --prices bars.csv --out out", None, "prices.csv: is not a Python file"),
@@ -516,7 +518,7 @@ BAD = {
     "another calendar": (f"{BACKTEST} --calendar XLON", None, "2022-09-19 is not a session of XLON: name the calendar"),
     "warmup past the end": (f"{BACKTEST} --warmup 999", None, "no rebalancing date after 999 of 55 sessions: lower"),
     "negative cost": (f"{BACKTEST} --cost-bp -1", None, r"costs: commission is -5e-05: give a fraction in \[0, 0.1\]"),
-    "out is a file": (f"{BACKTEST} --out labelled.csv", None, "labelled.csv/weights.parquet: cannot be written: File exists"),
+    "out is a file": (f"{BACKTEST} --out labelled.csv", None, "labelled.csv/.*: cannot be written: File exists"),
 }  # fmt: skip
 
 
@@ -566,6 +568,10 @@ MORE_BAD_INPUT = {
     "text for an open": (
         BACKTEST, long(lambda table: cell(3, "open", "dear")(table)), "dear",
         "TypeError: bars_from_long multiplies text",
+    ),
+    "long prices without a close": (
+        BACKTEST, long(lambda table: table.rename(columns={"close": "value"})), "column close",
+        "read as wide: 'has 2022-09-06 twice'",
     ),
     "dates in two zones": (
         STUDY, wide("signal", lambda frame: redated(4, "2022-09-12T00:00+01:00")(frame)), "zone",
