@@ -71,8 +71,7 @@ def finetune(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the classifier.")],
     task: Annotated[
-        str,
-        typer.Option(help="tone (negative, neutral, positive), or any other name: the labels are those of TRAIN."),
+        str, typer.Option(help="tone (negative, neutral, positive), or any other name: the labels are those of TRAIN.")
     ] = "tone",
     valid: Annotated[Path | None, typer.Option(help="Held-out texts; else a tenth of TRAIN.")] = None,
     also: Annotated[list[Path] | None, typer.Option(help="Another corpus to train on; may be repeated.")] = None,

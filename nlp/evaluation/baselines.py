@@ -17,11 +17,9 @@ from scipy.special import softmax
 
 from newsfolio.shared.tables import need_columns, read_table
 from nlp.errors import CorpusError
-from nlp.evaluation.evaluate import Predictor
+from nlp.evaluation.evaluate import Predictor, Probabilities
 from nlp.labels import LABELS, label_codes
 from nlp.texts.near_duplicates import duplicate_groups
-
-Probabilities = NDArray[np.float32]
 
 NEGATIONS = frozenset({"no", "not", "none", "neither", "never", "nobody", "nor", "without", "cannot"})
 REACH = 3  # words between a negation and what it turns

@@ -190,11 +190,7 @@ def _trained_encoder(base: str | Path, model: Any) -> Any:
     import transformers
 
     encoder, found = transformers.AutoModel.from_pretrained(
-        checked_source(base),
-        use_safetensors=True,
-        trust_remote_code=False,
-        dtype="float32",
-        output_loading_info=True,
+        checked_source(base), use_safetensors=True, trust_remote_code=False, dtype="float32", output_loading_info=True
     )
     trained = model.base_model.cpu().state_dict()  # the masked model is built without a pooler
     encoder.load_state_dict(trained, strict=False)
