@@ -17,6 +17,7 @@ from backtest.result.attribution import Attribution as Attribution
 from backtest.result.attribution import attribute as attribute
 from backtest.result.benchmark import BenchmarkComparison as BenchmarkComparison
 from backtest.result.benchmark import compare_with_benchmark as compare_with_benchmark
+from backtest.result.benchmark_file import read_benchmark as read_benchmark
 from backtest.result.capacity import capacity as capacity
 from backtest.result.cost_sensitivity import break_even_cost as break_even_cost
 from backtest.result.cost_sensitivity import cost_sensitivity as cost_sensitivity

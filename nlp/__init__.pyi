@@ -58,6 +58,8 @@ from nlp.signals.sessions import assign_entry as assign_entry
 from nlp.signals.sessions import assign_session as assign_session
 from nlp.signals.sessions import calendar_sessions as calendar_sessions
 from nlp.texts.compared_amounts import with_directions as with_directions
+from nlp.texts.describe import NewsDescription as NewsDescription
+from nlp.texts.describe import describe_news as describe_news
 from nlp.texts.headlines import HeadlineReport as HeadlineReport
 from nlp.texts.headlines import headlines_with_report as headlines_with_report
 from nlp.texts.headlines import read_headlines as read_headlines

@@ -59,7 +59,9 @@ def fill(
         AllocationError: costs exceed NAV.
     """
     trading = np.isfinite(targets * prices)
-    untraded = np.isfinite(targets) & ~trading & ((targets != 0.0) | (book.shares != 0.0))
+    untraded = ~trading
+    if untraded.any():  # nothing wanted where nothing is held was not missed
+        untraded &= np.isfinite(targets) & ((targets != 0.0) | (book.shares != 0.0))
     small = np.zeros(len(targets), dtype=np.bool_)
     while True:
         whole = bool(trading.all())
@@ -84,8 +86,10 @@ def fill(
         number = np.flatnonzero(trading)[below]
         small[number], trading[number] = True, False
     cost = total_cost(costs, np.abs(value), at, impact)
-    shares, traded = book.shares.copy(), np.zeros(len(targets))
-    shares[these], traded[these] = wanted, moved
+    shares, traded = wanted, moved
+    if not whole:
+        shares, traded = book.shares.copy(), np.zeros(len(targets))
+        shares[these], traded[these] = wanted, moved
     cash = book.cash - float(value.sum()) - cost
     return Fill(Book(shares, cash), traded, cost, nav=nav, scale=scale, untraded=untraded, small=small, gap=gap)
 

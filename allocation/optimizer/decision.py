@@ -13,20 +13,33 @@ from allocation.optimizer.solvers.cone_program import Residuals
 BASIS_POINT = 1e-4
 # Utility per session per unit of NAV below which a rule does not bind: a hundredth of a basis point.
 NOT_BINDING = 1e-6
-SAME_SLOPE = 1e-12  # slopes that differ by less are equal
+# Of the largest slope: what binds at least, whatever the unit of returns; and slopes that differ by less are equal.
+RELATIVE, SAME_SLOPE = 1e-3, 1e-9
 MAX_PRINTED = 10
+
+
+def binding_from(size: float) -> float:
+    """The multiplier above which a rule binds where slopes are up to `size`."""
+    return min(NOT_BINDING, RELATIVE * size)
 
 
 @dataclass(frozen=True)
 class ShadowPrice:
-    """What loosening a rule by one unit of NAV would add to utility per session; asset None: a rule on all of them."""
+    """What loosening a rule by one unit of NAV would add to utility per session.
+
+    asset: where the rule limits one weight; part: which of a rule's other limits it is (a group, or a row). Where the
+    optimum is degenerate it is one of several multipliers: `Decision.one_sided` has the smallest and the largest.
+    """
 
     rule: str
     asset: str | None
     price: float
+    part: str | None = None
+    row: tuple[int, int] = field(default=(0, 0), repr=False, compare=False)  # which constraint of the rule, which row
 
     def __str__(self) -> str:
-        return f"{self.rule}{f' on {self.asset}' if self.asset else ''}: {self.price / BASIS_POINT:.2f} bp"
+        where = self.asset or self.part
+        return f"{self.rule}{f' on {where}' if where else ''}: {self.price / BASIS_POINT:.2f} bp"
 
 
 @dataclass(frozen=True)
@@ -57,13 +70,16 @@ class Explanation:
         buying = pd.concat([self.gain, -self.force])
         selling = pd.concat([self.loss, -self.release])
         width = float((selling - buying).sum())
-        share = min(max(-float(buying.sum()) / width, 0.0), 1.0) if width > SAME_SLOPE else 0.5
+        size = float(pd.concat([buying, selling]).abs().max())
+        share = min(max(-float(buying.sum()) / width, 0.0), 1.0) if width > SAME_SLOPE * size else 0.5
         return pd.Series(buying + share * (selling - buying))
 
     @property
     def held_by(self) -> list[str]:
         """The rules that bind this asset."""
-        pulling = (self.force.abs() > NOT_BINDING) | (self.release.abs() > NOT_BINDING)
+        slopes = pd.concat([self.gain, self.loss, self.force, self.release])
+        least = binding_from(float(slopes.abs().max()))
+        pulling = (self.force.abs() > least) | (self.release.abs() > least)
         return [str(rule) for rule in self.force.index[pulling]]
 
     def __str__(self) -> str:
@@ -111,6 +127,7 @@ class Decision:
     reason: str = ""
     budget: float = 1.0
     _explain: Callable[[str], Explanation] | None = field(default=None, repr=False, compare=False)
+    _one_sided: Callable[[ShadowPrice], tuple[float, float]] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of_held(cls, held: pd.Series) -> "Decision":
@@ -148,6 +165,19 @@ class Decision:
         if self._explain is None:
             raise OptimizationError(f"nothing was optimised, the weights are {self.status}: {self.reason}")
         return self._explain(asset)
+
+    def one_sided(self, price: ShadowPrice) -> tuple[float, float]:
+        """What loosening the limit a little adds to utility per unit, and what tightening it costs.
+
+        They differ where the optimum is degenerate: several rules then share what holds the weights, and no single
+        multiplier is the price. Each takes two further solves. Infinite where a tighter limit cannot be met.
+
+        Raises:
+            OptimizationError: nothing was optimised.
+        """
+        if self._one_sided is None:
+            raise OptimizationError(f"nothing was optimised, the weights are {self.status}: {self.reason}")
+        return self._one_sided(price)
 
     def __str__(self) -> str:
         dearest = sorted(self.prices, key=lambda price: -price.price)

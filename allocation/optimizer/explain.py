@@ -6,13 +6,14 @@ import cvxpy as cp
 import numpy as np
 import pandas as pd
 
-from allocation.optimizer.decision import NOT_BINDING, Decision, Explanation, ShadowPrice, directional
+from allocation.optimizer.decision import Decision, Explanation, ShadowPrice, binding_from, directional
+from allocation.optimizer.model.symbols import EXPECTED_RETURN
 from allocation.optimizer.program import OBJECTIVE_SCALE, Program
-from allocation.optimizer.solvers.cascade import Solution
+from allocation.optimizer.solvers.cascade import CLARABEL_SETTINGS, Solution
 from newsfolio.shared.arrays import FloatArray
 
 LINEAR = cp.constraints.Inequality | cp.constraints.Equality | cp.constraints.Zero
-NO_MULTIPLIER = 1e-12  # rounding
+STEP = 1e-5  # of a limit, for its one-sided prices
 Slopes = Callable[[cp.Expression], tuple[float, float]]
 
 
@@ -23,33 +24,90 @@ def explain_decision(
     program.load(values, solution)
     expressions = program.terms | {f"price of violating {name}": cost for name, cost in program.penalties.items()}
     terms = pd.Series({name: float(term.value) for name, term in expressions.items()}, dtype=float)
-    prices = tuple(price for name in program.rules for price in _prices(program, name))
+    duals = [multiplier(rule) for rules in program.enforced.values() for rule in rules]
+    size = max(
+        [float(np.abs(values[EXPECTED_RETURN]).max()), *(float(np.abs(dual).max(initial=0.0)) for dual in duals)]
+    )
+    prices = tuple(price for name in program.rules for price in _prices(program, name, binding_from(size)))
 
     def explain(asset: str) -> Explanation:
         program.load(values, solution)  # the program may have solved for other numbers since
         return _explain(program, asset, weights, held)
 
+    def one_sided(price: ShadowPrice) -> tuple[float, float]:
+        program.load(values, solution)
+        return _one_sided(program, price, size)
+
     return Decision(
-        weights, held, solution.status, solution.solver, solution.iterations, solution.residuals, terms, prices,
+        weights=weights,
+        held=held,
+        status=solution.status,
+        solver=solution.solver,
+        iterations=solution.iterations,
+        residuals=solution.residuals,
+        terms=terms,
+        prices=prices,
         _explain=explain,
-    )  # fmt: skip
+        _one_sided=one_sided,
+    )
 
 
-def _prices(program: Program, name: str) -> list[ShadowPrice]:
+def _prices(program: Program, name: str, least: float) -> list[ShadowPrice]:
     """Shadow prices of a rule; an asset that was not selected is held at zero by that selection, not by a rule."""
     chosen = np.ones(len(program.spec.assets)) if program.choice is None else program.choice.value
     outside = {asset for asset, kept in zip(program.spec.assets, chosen, strict=True) if kept < 0.5}
     found = []
-    for rule in program.enforced[name]:
-        duals = np.atleast_1d(multiplier(rule))
-        assets: tuple[str | None, ...] = program.spec.assets if len(duals) == len(program.spec.assets) else ()
-        labels = assets or (None,) * len(duals)
-        found += [
-            ShadowPrice(name, asset, float(price))
-            for asset, price in zip(labels, np.abs(duals), strict=True)
-            if price > NOT_BINDING and asset not in outside
-        ]
+    for which, rule in enumerate(program.enforced[name]):
+        duals = np.abs(np.atleast_1d(multiplier(rule)))
+        if not (duals > least).any():
+            continue
+        assets = _assets_of(program, rule, len(duals))
+        for row in np.flatnonzero(duals > least).tolist():
+            if assets[row] in outside:
+                continue
+            part = rule.label or (f"row {row + 1}" if len(duals) > 1 else None)
+            place = None if assets[row] else part
+            found.append(ShadowPrice(name, assets[row], float(duals[row]), part=place, row=(which, row)))
     return found
+
+
+def _assets_of(program: Program, rule: cp.Constraint, n_rows: int) -> list[str | None]:
+    """The asset whose weight alone a row limits; None where it limits several."""
+    gradient = rule.expr.grad.get(program.symbols.weights) if isinstance(rule, LINEAR) else None
+    if gradient is None:
+        return [None] * n_rows
+    dense = gradient.toarray() if hasattr(gradient, "toarray") else np.asarray(gradient)
+    table = np.abs(dense.reshape(len(program.spec.assets), n_rows)) > 0
+    alone = table.sum(axis=0) == 1
+    return [program.spec.assets[at] if one else None for at, one in zip(table.argmax(axis=0), alone, strict=True)]
+
+
+def _one_sided(program: Program, price: ShadowPrice, size: float) -> tuple[float, float]:
+    """Differences of the best utility, at a limit a little looser and a little tighter."""
+    which, row = price.row
+    rule = program.enforced[price.rule][which]
+    sides = [np.abs(np.atleast_1d(part.value)).ravel() for part in rule.args[: 1 if isinstance(rule, cp.SOC) else 2]]
+    step = STEP * (max(float(np.resize(side, row + 1)[row]) for side in sides) or 1.0)
+    objective = cp.Maximize(program.problem.objective.args[0] / (OBJECTIVE_SCALE * size))
+
+    def best(change: float) -> float:
+        change_of_row = np.zeros(rule.args[0].shape if isinstance(rule, cp.SOC) else rule.shape)
+        change_of_row.reshape(-1)[row] = change
+        if isinstance(rule, cp.SOC):
+            moved: cp.Constraint = cp.SOC(rule.args[0] + change_of_row, rule.args[1], axis=rule.axis)
+        elif isinstance(rule, cp.constraints.Inequality):
+            moved = rule.expr <= change_of_row
+        else:
+            moved = rule.expr == change_of_row
+        rules = [moved if other is rule else other for other in program.problem.constraints]
+        problem = cp.Problem(objective, rules)
+        problem.solve(solver=cp.CLARABEL, **CLARABEL_SETTINGS)
+        return float(problem.value) if problem.status in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE) else -np.inf
+
+    here, above, below = best(0.0), best(step), best(-step)
+    if not isinstance(rule, cp.constraints.Inequality | cp.SOC) and below > above:  # an equality is loosened downwards
+        above, below = below, above
+    return (above - here) / step * size, (here - below) / step * size
 
 
 def multiplier(rule: cp.Constraint) -> FloatArray:
@@ -77,17 +135,19 @@ def _explain(program: Program, asset: str, weights: pd.Series, held: pd.Series) 
     both = {name: slopes(term) for name, term in program.terms.items()}
     pulls = {name: [_force(rule, slopes) for rule in rules] for name, rules in program.enforced.items()}
     return Explanation(
-        asset, float(weights[asset]), float(held[asset]),
-        pd.Series({name: up for name, (up, _) in both.items()}, dtype=float),
-        pd.Series({name: down for name, (_, down) in both.items()}, dtype=float),
-        pd.Series({name: sum(up for up, _ in found) for name, found in pulls.items()}, dtype=float),
-        pd.Series({name: sum(down for _, down in found) for name, found in pulls.items()}, dtype=float),
-    )  # fmt: skip
+        asset=asset,
+        weight=float(weights[asset]),
+        held=float(held[asset]),
+        gain=pd.Series({name: up for name, (up, _) in both.items()}, dtype=float),
+        loss=pd.Series({name: down for name, (_, down) in both.items()}, dtype=float),
+        force=pd.Series({name: sum(up for up, _ in found) for name, found in pulls.items()}, dtype=float),
+        release=pd.Series({name: sum(down for _, down in found) for name, found in pulls.items()}, dtype=float),
+    )
 
 
 def _force(rule: cp.Constraint, slopes: Slopes) -> tuple[float, float]:
     """The multiplier times how the rule's left side grows with the weight, to the right and from the left."""
-    if not np.abs(multiplier(rule)).max(initial=0.0) > NO_MULTIPLIER:
+    if not multiplier(rule).any():
         return 0.0, 0.0
     if isinstance(rule, cp.SOC):  # the bound less the norm, in the dual cone's product
         pairs = zip(rule.dual_value, rule.args, strict=True)

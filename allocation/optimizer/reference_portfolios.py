@@ -163,8 +163,8 @@ def efficient_frontier(
     largest = MeanVariance(assets, ExpectedReturn(), constraints).decide(gain, scaled, nothing).utility
     program = MeanVariance(assets, Variance(1.0), (*constraints, MinReturn("target")))
     targets = np.linspace(_dot(gain, least), largest, n_points)
-    # The largest return itself may be out of reach by rounding.
-    targets[-1] -= 1e-9 * max(abs(targets[-1]), 1e-3)
+    # At exactly the largest return the multiplier of that rule is unbounded: a millionth less is enough to solve for.
+    targets[-1] -= 1e-6 * max(abs(targets[-1]), 1e-3)
     rows = [least, *(program.weights(gain, scaled, nothing, parameters={"target": t}) for t in targets[1:])]
     weights = pd.DataFrame(rows).reset_index(drop=True)
     summary = pd.DataFrame({

@@ -1,4 +1,4 @@
-"""`newsfolio backtest`: walk a strategy forward, with and without its signal and beside simple ones, and report."""
+"""`newsfolio backtest`: walk a strategy forward with and without its signal, compare it with simple ones, report."""
 
 import atexit
 import gc
@@ -46,7 +46,9 @@ def backtest(
     ] = None,
     delistings: Annotated[
         Path | None,
-        typer.Option(help="Table with asset, date (its last session) and return (from the last price; -1: nothing)."),
+        typer.Option(
+            help="Table with asset, date (when holders are paid) and return (from the last price; -1: nothing)."
+        ),
     ] = None,
     start: Annotated[str | None, typer.Option(help="First session of the prices to use, YYYY-MM-DD.")] = None,
     end: Annotated[str | None, typer.Option(help="Last session of the prices to use, YYYY-MM-DD.")] = None,
@@ -67,7 +69,7 @@ def backtest(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Walk a strategy forward, with and without its signal and beside simple benchmarks, and write a report."""
+    """Walk a strategy forward, with and without its signal, compare it with simple benchmarks, and write a report."""
     gc.set_threshold(SELDOM)  # with the next line a tenth of the whole command
     atexit.register(gc.freeze)
     from backtest.report.text import report_text
@@ -145,17 +147,32 @@ def _backtested(files: Files, settings: Settings) -> "Report":
 
 def _twin(mine: "Result", files: Files, inputs: Inputs, settings: Settings) -> "tuple[Result | None, list[str]]":
     """The same policy without a signal, and what to say where there is none."""
+    from allocation.frames import sessions_of
     from allocation.policies.strategy_file import load_policy
 
     if inputs.signal is None:
         return None, ["No signal was given: no part of this comes from news."]
     fresh = load_policy(files.strategy)  # the first may remember what it was shown
     try:
-        return _run(f"{mine.name} without news", fresh, inputs, settings, None), []
+        twin = _run(f"{mine.name} without news", fresh, inputs, settings, None)
     except AllocationError as error:
         if settings.attribution:
             raise
         return None, [f"What the news added is not known: without its signal the strategy fails: {error}"]
+    return _on_sessions(twin, sessions_of(mine.nav)), []
+
+
+def _on_sessions(result: "Result", sessions: "pd.DatetimeIndex") -> "Result":
+    """The result on these sessions: before its first decision it is in cash, as a policy that waits for news is."""
+    if result.nav.index.equals(sessions):
+        return result
+    return replace(
+        result,
+        nav=result.nav.reindex(sessions).bfill(),
+        weights=result.weights.reindex(sessions, fill_value=0.0),
+        trades=result.trades[result.trades["session"].isin(sessions)],
+        flows=None if result.flows is None else result.flows.reindex(sessions, fill_value=0.0),
+    )
 
 
 def _capacity(mine: "Result", inputs: Inputs) -> tuple[float | None, str | None]:
@@ -204,7 +221,9 @@ def _write(report: "Report", out: Path) -> None:
 
 def figures_json(report: "Report", indent: int | None = None) -> str:
     """Return all figures as JSON: each result by name, the strategy's with all that is known of it."""
+    from backtest.report.tables import news_by_cost
     from backtest.result.capacity import PARTICIPATION, SHARE, WINDOW
+    from backtest.result.cost_sensitivity import break_even_cost, cost_sensitivity
     from newsfolio.shared.text_table import json_text
 
     mine, *others = report.results
@@ -217,10 +236,15 @@ def figures_json(report: "Report", indent: int | None = None) -> str:
     if report.capacity is not None:
         assumed = {"participation": PARTICIPATION, "share_of_orders": SHARE, "sessions": WINDOW}
         own["capacity"] = {"nav": report.capacity, **assumed}
-    if report.news is not None:
-        own["news"] = report.news.figures()
     if report.coverage is not None:
         own["coverage"] = asdict(report.coverage)
+    table = cost_sensitivity(mine)
+    if report.twin is not None and report.news is not None:
+        table["added_by_news"] = news_by_cost(mine, report.twin, table.index)
+        own["news"] = {**report.news.figures(), "break_even_cost": break_even_cost(mine, report.twin)}
+    own["cost_sensitivity"] = {f"{cost:g}": row for cost, row in table.to_dict("index").items()}
+    own["break_even_cost"] = break_even_cost(mine)
+    own["tried"] = report.tried
     own |= {"warnings": report.warnings} if report.warnings else {}
     figures = {mine.name: own} | {other.name: {**other.figures(), "notes": other.notes} for other in others}
     return json_text(figures, indent=indent)

@@ -130,7 +130,7 @@ def _bars(files: Files, settings: Settings) -> "tuple[Bars, Events]":
         bars = replace(bars, open=None)
     elif bars.open is None:
         raise SourceError(f"{where}: has no open prices to fill at: add a column open, or pass --fill close")
-    return (bars, UNEVENTFUL) if files.delistings is None else _delisted(bars, files.delistings)
+    return bars, UNEVENTFUL if files.delistings is None else _delisted(files.delistings, bars.close.columns)
 
 
 def _of_assets(bars: "Bars", asked: str, where: str) -> "Bars":
@@ -148,35 +148,23 @@ def _of_assets(bars: "Bars", asked: str, where: str) -> "Bars":
     return Bars(*(None if each is None else each[kept] for each in (bars.close, bars.open, bars.volume)))  # type: ignore[arg-type]
 
 
-def _delisted(bars: "Bars", path: Path) -> "tuple[Bars, Events]":
-    """The bars without prices after each delisting, and what holders received; assets without prices are left out."""
-    from allocation.data.load import Bars
+def _delisted(path: Path, assets: "pd.Index") -> "Events":
+    """What holders received, and when, of those of the file's assets that have prices."""
     from allocation.data.wide import parse_dates
     from backtest.engine.corporate_actions import Delisting, Events
     from newsfolio.shared.tables import need_columns, read_table
 
     table, where = read_table(path, SourceError)
     need_columns(table, ("asset", "date", "return"), where, SourceError)
-    if table["asset"].duplicated().any():
-        twice = table.loc[table["asset"].duplicated(), "asset"].iloc[0]
-        raise SourceError(f"{where}: {twice} is there twice: an asset is delisted once")
+    names, dates = table["asset"].astype(str), parse_dates(table["date"], where)
+    if names.duplicated().any():
+        raise SourceError(f"{where}: duplicate entry for {names[names.duplicated()].iloc[0]}: keep one")
     try:
         returns = table["return"].astype(float)
     except ValueError as error:
         raise SourceError(f"{where}: return: {error}: give fractions, -1 for nothing, 0 for the last price") from error
-    last = dict(zip(table["asset"].astype(str), parse_dates(table["date"], where), strict=True))
-    known = {name: day for name, day in last.items() if name in bars.close.columns}
-
-    def cut(frame: "pd.DataFrame | None") -> "pd.DataFrame | None":
-        if frame is None:
-            return None
-        frame = frame.copy()
-        for asset, day in known.items():
-            frame.loc[frame.index > day, asset] = float("nan")
-        return frame
-
-    stated = {name: Delisting(known[name], value) for name, value in zip(last, returns, strict=True) if name in known}
-    return Bars(*map(cut, (bars.close, bars.open, bars.volume))), Events(delistings=stated)  # type: ignore[arg-type]
+    rows = zip(names, dates, returns, strict=True)
+    return Events(delistings={name: Delisting(day, value) for name, day, value in rows if name in assets})
 
 
 def _dates(sessions: "pd.DatetimeIndex", settings: Settings) -> "pd.DatetimeIndex":

@@ -1,7 +1,7 @@
 """The charts of a report: plotly figures without colours of the page, each with a summary in words.
 
 Colours of text and grid belong to the page's theme and are added in the browser; lines and areas use hues
-that can be told apart on white and on near-black alike.
+that are distinguishable on white and on near-black alike.
 """
 
 import math
@@ -29,9 +29,9 @@ HUES = (
 )  # fmt: skip
 REST, CASH = "#7d8590", "#a9b1ba"
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")  # lines must differ in print without colour
-MOST_ASSETS = 15  # more areas than this cannot be told apart
+MOST_ASSETS = 15  # more areas than this are not distinguishable
 MONTH, HALF_YEAR = 21, 126  # sessions
-COLD, WARM = "#cf7b3a", "#3b82c4"  # losses and gains, told apart by every kind of eye
+COLD, WARM = "#cf7b3a", "#3b82c4"  # losses and gains, distinguishable to the colour-blind
 MINUS = "\u2212"
 DUST = 5e-5  # a weight below half a basis point is the solver's residue
 
@@ -66,7 +66,7 @@ class Chart:
 def nav_chart(results: Sequence[Result]) -> Chart:
     """NAV of all results, each 100 at its own first session, over the drawdown of the first in percent."""
     strategy = results[0]
-    growth = pd.concat([_growth(result) for result in results], axis=1).sort_index()
+    growth = pd.concat([100.0 * each.nav / each.nav.iloc[0] for each in results], axis=1, sort=True)
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.7, 0.3], vertical_spacing=0.06)
     for number, result in enumerate(results):
         figure.add_trace(_line(result.name, growth.iloc[:, number], number, "%{y:.1f}"), row=1, col=1)
@@ -74,7 +74,12 @@ def nav_chart(results: Sequence[Result]) -> Chart:
     figure.add_trace(_area(f"drawdown of {strategy.name}", fall, HUES[0], "%{y:.1f}%"), row=2, col=1)
     _title_y(figure, "NAV (start = 100)", "drawdown, %")
     figure.update_xaxes(showticklabels=False, row=1, col=1)
-    return Chart("nav", "Net asset value", _nav_words(results), _dressed(figure), _dates(growth.index), 480)
+    ends = ", ".join(f"{result.name} at {100.0 * (1.0 + result.total_return):.1f}" for result in results)
+    words = (
+        f"From 100 at its first session each ends: {ends}. The deepest fall of {strategy.name} ended on "
+        f"{strategy.drawdown.idxmin():%Y-%m-%d}, {-strategy.max_drawdown:.1%} below its highest value before."
+    )
+    return Chart("nav", "Net asset value", words, _dressed(figure), _dates(growth.index), 480)
 
 
 def active_chart(news: BenchmarkComparison) -> Chart:
@@ -104,18 +109,15 @@ def risk_chart(result: Result) -> Chart:
     _title_y(figure, "Sharpe, half year", "% of NAV")
     figure.update_yaxes(rangemode="tozero")
     figure.update_xaxes(showticklabels=False, row=1, col=1)
-    words = _risk_words(rolling.dropna(), gross, net)
-    return Chart("risk", "Rolling Sharpe ratio and exposure", words, _dressed(figure), _dates(result.nav.index), 400)
-
-
-def _risk_words(rolling: pd.Series, gross: pd.Series, net: pd.Series) -> str:
+    known = rolling.dropna()
     ratio = (
-        f"The Sharpe ratio of {HALF_YEAR} sessions moves between {signed(rolling.min(), '.2f')} and "
-        f"{signed(rolling.max(), '.2f')}, and is above zero in {(rolling > 0).mean():.0%} of sessions."
-        if len(rolling)
+        f"The Sharpe ratio of {HALF_YEAR} sessions moves between {signed(known.min(), '.2f')} and "
+        f"{signed(known.max(), '.2f')}, and is above zero in {(known > 0).mean():.0%} of sessions."
+        if len(known)
         else f"Fewer than {HALF_YEAR} sessions are too few for a rolling Sharpe ratio."
     )
-    return f"{ratio} Exposure averages {gross.mean():.0f}% gross and {signed(net.mean(), '.0f')}% net of NAV."
+    words = f"{ratio} Exposure averages {gross.mean():.0f}% gross and {signed(net.mean(), '.0f')}% net of NAV."
+    return Chart("risk", "Rolling Sharpe ratio and exposure", words, _dressed(figure), _dates(result.nav.index), 400)
 
 
 def sweep_chart(sweep: Sweep) -> Chart:
@@ -145,12 +147,20 @@ def weights_chart(result: Result) -> Chart:
     weights = largest_weights(result.weights)
     short = bool((weights < -DUST).any(axis=None))
     figure = go.Figure()
-    for (name, weight), hue in zip(weights.items(), _weight_hues(weights), strict=True):
+    shown = zip(weights.columns[:-1], HUES, strict=False)
+    hues = [*(REST if str(name).endswith(" others") else hue for name, hue in shown), CASH]
+    for (name, weight), hue in zip(weights.items(), hues, strict=True):
         figure.add_trace(_weight(str(name), 100.0 * weight, hue, stacked=not short))
     _title_y(figure, "% of NAV")
     if not short:
         figure.update_yaxes(range=[0, 100])
-    words = _weights_words(result)
+    held = (result.weights.abs() > DUST).sum(axis=1)
+    means = result.weights.abs().mean().nlargest(3)
+    largest = ", ".join(f"{name} {mean:.0%}" for name, mean in means.items() if mean > DUST)
+    words = (
+        f"{result.name} holds {held.median():.0f} assets in its median session; largest on average: "
+        f"{largest or 'none'}. Cash averages {float((1.0 - result.weights.sum(axis=1)).mean()):.0%} of NAV."
+    )
     return Chart("weights", "Weights over time", words, _dressed(figure), _dates(weights.index), 460)
 
 
@@ -188,7 +198,7 @@ def signal_chart(signal: pd.DataFrame) -> Chart:
 
 def ic_chart(coefficients: Sequence[InformationCoefficient]) -> Chart:
     """Running sum of each per-session rank IC: steady skill is a straight line, none wanders around 0."""
-    table = pd.concat([each.per_session.rename(each.name) for each in coefficients], axis=1).sort_index()
+    table = pd.concat([each.per_session.rename(each.name) for each in coefficients], axis=1, sort=True)
     table = table.loc[table.first_valid_index() :]  # the signal may begin long after the prices
     sums = table.cumsum()  # skips sessions without one
     figure = go.Figure()
@@ -217,31 +227,6 @@ def cost_chart(result: Result) -> Chart:
     return Chart("costs", "Costs per month", words, _dressed(figure, legend=False, hover="closest"), [], 280)
 
 
-def _growth(result: Result) -> pd.Series:
-    return result.nav.mul(100.0 / float(result.nav.iloc[0]))
-
-
-def _nav_words(results: Sequence[Result]) -> str:
-    strategy, fall = results[0], results[0].drawdown
-    bottom = fall.index[int(fall.argmin())]
-    ends = ", ".join(f"{result.name} at {100.0 * (1.0 + result.total_return):.1f}" for result in results)
-    return (
-        f"From 100 at its first session each ends: {ends}. {strategy.name} fell deepest on "
-        f"{bottom:%Y-%m-%d}, {-fall.min():.1%} below its highest value before."
-    )
-
-
-def _weights_words(result: Result) -> str:
-    invested = (result.weights.abs() > DUST).sum(axis=1)
-    means = result.weights.abs().mean().nlargest(3)
-    largest = ", ".join(f"{name} {mean:.0%}" for name, mean in means.items() if mean > DUST)
-    cash = float((1.0 - result.weights.sum(axis=1)).mean())
-    return (
-        f"{result.name} holds {invested.median():.0f} assets in its median session; largest on average: "
-        f"{largest or 'none'}. Cash averages {cash:.0%} of NAV."
-    )
-
-
 def _line(name: str, values: pd.Series, number: int, template: str) -> Any:
     hue, dash = HUES[number % len(HUES)], DASHES[number % len(DASHES)]
     return go.Scatter(name=_label(name), y=_short(values), mode="lines", hovertemplate=template,
@@ -259,11 +244,6 @@ def _weight(name: str, values: pd.Series, hue: str, *, stacked: bool) -> Any:
     if stacked:
         return trace.update(stackgroup="weights", fillcolor=hue, line={"color": hue, "width": 0})
     return trace.update(line={"color": hue, "width": 1.4})
-
-
-def _weight_hues(weights: pd.DataFrame) -> list[str]:
-    named = zip(weights.columns[:-1], HUES, strict=False)
-    return [*(REST if str(name).endswith(" others") else hue for name, hue in named), CASH]
 
 
 def _title_y(figure: Any, *titles: str) -> None:

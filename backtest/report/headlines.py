@@ -1,4 +1,4 @@
-"""Headlines beside a report's drawdowns: a plain table of them, checked, and those of the days around a date."""
+"""Headlines around a report's drawdowns: a plain table of them, checked, and those of the days around a date."""
 
 import math
 from collections.abc import Iterator
@@ -87,13 +87,10 @@ def checked_headlines(table: pd.DataFrame, where: str = "headlines") -> Headline
 
 
 def _times(values: pd.Series, where: str) -> pd.Series:
-    times = pd.to_datetime(values, utc=True, errors="coerce", format=None if _is_time(values) else "ISO8601")
+    plain = pd.api.types.is_datetime64_any_dtype(values)
+    times = pd.to_datetime(values, utc=True, errors="coerce", format=None if plain else "ISO8601")
     _refuse(times.isna(), values, where, "is not a time in the form 2014-03-07T15:30:00+00:00")
     return times.reset_index(drop=True)
-
-
-def _is_time(values: pd.Series) -> bool:
-    return pd.api.types.is_datetime64_any_dtype(values)
 
 
 def _numbers(values: pd.Series, where: str) -> pd.Series:

@@ -1,4 +1,4 @@
-"""The sentences that a backtest opens with: what the news added first, then what the strategy earned."""
+"""The sentences that a backtest opens with: what the news added first, then what the strategy returned."""
 
 import math
 
@@ -21,7 +21,7 @@ def verdict(low: float, high: float, digits: int) -> str:
 def news_lead(news: BenchmarkComparison) -> str:
     """What the news added: the strategy less its twin, the same policy without a signal."""
     if not (news.active.abs() > ROUNDING).any():
-        return f"The news added nothing: without its signal {news.name} earns the same in every session."
+        return f"The news added nothing: without its signal {news.name} has the same return in every session."
     figures = news.figures()
     added, low, high = (1e4 * figures[f"active_return{end}"] for end in ("", "_low", "_high"))
     return (
@@ -31,15 +31,15 @@ def news_lead(news: BenchmarkComparison) -> str:
 
 
 def strategy_lead(strategy: Result, twin: Result | None = None) -> str:
-    """What the strategy earned, and whether its Sharpe ratio could be chance; twin: the same policy without news."""
+    """What the strategy returned, and whether its Sharpe ratio could be chance; twin: the same policy without news."""
     figures = strategy.figures()
-    earned = f"{strategy.name} returned {signed(figures['annual_return'], '+z.1%')} a year"
+    returned = f"{strategy.name} returned {signed(figures['annual_return'], '+z.1%')} a year"
     if math.isnan(figures["sharpe"]):
-        return f"{earned}; its Sharpe ratio is undefined."
+        return f"{returned}; its Sharpe ratio is undefined."
     low, high = figures["sharpe_low"], figures["sharpe_high"]
-    without = "" if twin is None else f" Without the news it is {signed(twin.sharpe, 'z.2f')}."
+    without = "" if twin is None else f" Without the news the Sharpe ratio is {signed(twin.sharpe, 'z.2f')}."
     return (
-        f"{earned} at {figures['volatility']:.1%} volatility, net of costs, a Sharpe ratio of "
+        f"{returned} at {figures['volatility']:.1%} volatility, net of costs, a Sharpe ratio of "
         f"{signed(figures['sharpe'], 'z.2f')}; its 95 % interval, {signed(low, 'z.2f')} to {signed(high, 'z.2f')}, "
         f"{verdict(low, high, 2)}.{without}"
     )

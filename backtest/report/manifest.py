@@ -22,8 +22,9 @@ def manifest(
 ) -> dict[str, Mapping[str, object]]:
     """Return nested mappings of plain values; the same inputs give the same manifest, and no clock is in it.
 
-    sources: files that are told by their bytes, the strategy among them, and frames: what was read, by name; None where
-    one was not given. What a frame says of itself in its attrs is noted. files: names of the files but the strategy's.
+    sources: files of which the bytes are digested, the strategy among them; frames: what was read. Both by name, None
+    where one was not given. What a frame says of itself in its attrs is noted. files: names of all files but the
+    strategy's.
     """
     given = {name: frame for name, frame in frames.items() if frame is not None}
     found: dict[str, Mapping[str, object]] = {

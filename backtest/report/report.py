@@ -50,9 +50,19 @@ class Report:
         return self.results[0]
 
     @cached_property
+    def comparisons(self) -> list[BenchmarkComparison]:
+        """The strategy against each other result that has all its sessions; none of fewer than three sessions."""
+        sessions = self.strategy.nav.index
+        peers = [
+            other for other in self.results[1:] if len(sessions) > 2 and not len(sessions.difference(other.nav.index))
+        ]
+        return [compare_with_benchmark(self.strategy, other) for other in peers]
+
+    @property
     def news(self) -> BenchmarkComparison | None:
         """The strategy against its twin; None where there is none."""
-        return None if self.twin is None else compare_with_benchmark(self.strategy, self.twin)
+        names = [] if self.twin is None else [self.twin.name]
+        return next((each for each in self.comparisons if each.benchmark in names), None)
 
     @cached_property
     def coverage(self) -> Coverage | None:
@@ -61,7 +71,7 @@ class Report:
 
     @property
     def lead(self) -> list[str]:
-        """What the news added, where that is known, then what the strategy earned."""
+        """What the news added, where that is known, then what the strategy returned."""
         own = strategy_lead(self.strategy, self.twin)
         return [own] if self.news is None else [news_lead(self.news), own]
 
@@ -76,14 +86,15 @@ class Report:
         tried = self.sweep if self.sweep is not None else self.tried
         rows = evidence_rows(self.strategy, self.placebo, tried, self.coefficients)
         covered = [] if self.coverage is None else [("Coverage", str(self.coverage))]
-        return [*rows, *covered, *trading_rows(self.strategy, self.capacity)]
+        return [*rows, *covered, *trading_rows(self.strategy, self.twin, self.capacity)]
 
     @property
     def notes(self) -> list[tuple[str, list[str]]]:
         """Each note once: (names of the results that it is of, the notes they share)."""
         names: dict[str, list[str]] = {}
         for result in self.results:
-            for note in _notes(result, self.strategy):
+            same = (result.nav.index[[0, -1]] == self.strategy.nav.index[[0, -1]]).all()
+            for note in [*([] if same else [f"covers other sessions: {span(result)}"]), *result.notes]:
                 names.setdefault(note, []).append(result.name)
         grouped: dict[str, list[str]] = {}
         for note, those in names.items():
@@ -95,9 +106,3 @@ def span(result: Result) -> str:
     """Return the sessions of a result in one line."""
     first, last = result.nav.index[0].date(), result.nav.index[-1].date()
     return f"{first} to {last}, {len(result.nav)} sessions, {result.sessions_per_year} a year, net of costs"
-
-
-def _notes(result: Result, strategy: Result) -> list[str]:
-    ends = result.nav.index[[0, -1]]
-    other = [] if (ends == strategy.nav.index[[0, -1]]).all() else [f"covers other sessions: {span(result)}"]
-    return [*other, *result.notes]

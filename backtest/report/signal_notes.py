@@ -112,8 +112,8 @@ def _span(days: pd.DatetimeIndex) -> str:
 def training_note(signal: pd.DataFrame, sessions: pd.DatetimeIndex) -> str | None:
     """Say how many of `sessions` are not after the last text that taught the classifier behind `signal`.
 
-    A classifier knows how the news it was trained on ended: results of those days may be hindsight. The attrs of the
-    frame say it: trained_until, a date (YYYY-MM-DD), and trained_on, the names of the corpora; Parquet files keep
+    A classifier knows how the news it was trained on ended: results of those days may be hindsight. Attrs of the
+    frame hold it: trained_until, a date (YYYY-MM-DD), and trained_on, the names of the corpora; Parquet files keep
     them, CSV files do not. None where they are not there.
     """
     if TRAINED_UNTIL not in signal.attrs:

@@ -1,6 +1,7 @@
 """The tables of a report: figures, benchmarks, evidence, months and drawdowns as rows of text."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -8,8 +9,9 @@ import pandas as pd
 from backtest.report.charts import MINUS, signed
 from backtest.report.headlines import Headline, Headlines
 from backtest.result.attribution import Attribution
-from backtest.result.benchmark import compare_with_benchmark
+from backtest.result.benchmark import BenchmarkComparison
 from backtest.result.capacity import MEANING
+from backtest.result.cost_sensitivity import break_even_cost, cost_sensitivity
 from backtest.result.drawdowns import drawdown_table
 from backtest.result.result import Result, figures_row
 from backtest.signal_study.information_coefficient import InformationCoefficient, Placebo
@@ -18,6 +20,7 @@ from backtest.statistics.significance import deflated_sharpe
 from backtest.sweeps.sweep import Sweep
 
 MOST_DRAWDOWNS = 5
+OWN = "next session"  # the coefficient that a placebo is compared with
 IC_HEADER = ("", "mean", "95 % interval", "t", "sessions")
 RATIO_HEADER = ("", "value", "95 % interval")
 RATIOS = (  # name among the figures, what a reader calls it, how it is written
@@ -60,16 +63,14 @@ def ic_row(coefficient: InformationCoefficient) -> tuple[str, ...]:
     )
 
 
-def benchmark_table(results: Sequence[Result]) -> list[tuple[str, ...]]:
-    """The first result against each other one that has all its sessions: names of those, then a row per figure."""
-    strategy = results[0]
-    peers = [other for other in results[1:] if not len(strategy.nav.index.difference(other.nav.index))]
-    if len(strategy.nav) < 3 or not peers:
+def benchmark_table(comparisons: Sequence[BenchmarkComparison]) -> list[tuple[str, ...]]:
+    """The strategy against its benchmarks: a header of their names, then a row per figure; nothing without any."""
+    if not comparisons:
         return []
-    found = [compare_with_benchmark(strategy, other).figures() for other in peers]
-    header: list[tuple[str, ...]] = [("", *(other.name for other in peers))]
+    found = [each.figures() for each in comparisons]
+    header: list[tuple[str, ...]] = [("", *(each.benchmark for each in comparisons))]
     return header + [
-        (words, *(signed(each[name], form) + (f" ({_interval(each, name, form)})" if sure else "") for each in found))
+        (words, *(signed(each[name], form) + (f"\n{_interval(each, name, form)}" if sure else "") for each in found))
         for name, words, form, sure in BENCHMARK_FIGURES
     ]
 
@@ -117,12 +118,14 @@ def evidence_rows(
     else:
         rows.extend(_sweep_evidence(strategy, tried))
     if placebo is not None:
-        rows.append(("Placebo", _chance(placebo, [each for each in coefficients if each.name == "next session"])))
+        own = [f"; the signal's own is {signed(each.mean, '+z.4f')}" for each in coefficients if each.name == OWN]
+        ends = " and ".join(signed(end, "+z.4f") for end in placebo.interval)
+        rows.append(("Placebo", f"rank IC of {len(placebo.means)} shuffled signals: 95 % between {ends}{''.join(own)}"))
     return rows
 
 
-def trading_rows(strategy: Result, capacity: float | None) -> Iterator[tuple[str, str]]:
-    """What trading the strategy takes, and what other costs would leave of it: (name, words)."""
+def trading_rows(strategy: Result, twin: Result | None, capacity: float | None) -> Iterator[tuple[str, str]]:
+    """What trading the strategy takes, and how much it may cost: (name, words)."""
     if not len(strategy.trades):
         yield "Turnover", "none: nothing was traded"
         return
@@ -130,12 +133,39 @@ def trading_rows(strategy: Result, capacity: float | None) -> Iterator[tuple[str
     yield "Turnover", f"{turnover:.1f}x NAV a year, bought plus sold, at a cost of {cost:.0f} bp of NAV a year"
     if capacity is not None:
         yield "Capacity", f"{capacity:,.0f}: {MEANING}"
+    own = 1e4 * break_even_cost(strategy)
+    words = f"{own:.0f} bp of the traded value" if own > 0.0 else "none: it loses even free of costs"
+    if twin is not None:
+        news = 1e4 * break_even_cost(strategy, twin)
+        if math.isnan(news):
+            words += "; of the news none: no more is traded than without them"
+        elif news <= 0.0:
+            words += "; of the news none: they add nothing even free of costs"
+        else:
+            words += f"; of what the news added {news:.0f} bp"
+    yield "Break-even cost", words
 
 
-def _chance(placebo: Placebo, own: Sequence[InformationCoefficient]) -> str:
-    low, high = placebo.interval
-    said = f"rank IC of {len(placebo.means)} shuffled signals: 95 % between {signed(low, '+z.4f')} and "
-    return said + signed(high, "+z.4f") + "".join(f"; the signal's own is {signed(each.mean, '+z.4f')}" for each in own)
+def cost_table(strategy: Result, twin: Result | None) -> list[tuple[str, ...]]:
+    """Figures at other trading costs, the trades held fixed: a header, then a row per figure, a column per cost."""
+    table = cost_sensitivity(strategy)
+    rows: list[tuple[str, ...]] = [
+        ("", *(f"{cost:g} bp" for cost in table.index)),
+        ("return a year", *(signed(value, "+z.1%") for value in table["annual_return"])),
+        ("Sharpe ratio at that cost", *(signed(value, "z.2f") for value in table["sharpe"])),
+    ]
+    if twin is not None:
+        added = news_by_cost(strategy, twin, table.index)
+        rows.append(("added by the news, bp a year", *(signed(1e4 * value, "+z.0f") for value in added)))
+    return rows
+
+
+def news_by_cost(strategy: Result, twin: Result, costs_bp: Iterable[float]) -> list[float]:
+    """Mean return of `strategy` less that of its twin, annualised, at each cost: both pay it on what they traded."""
+    year = strategy.sessions_per_year
+    free = float((strategy.returns - twin.returns).mean() * year) + strategy.annual_cost - twin.annual_cost
+    more = strategy.annual_turnover - twin.annual_turnover
+    return [free - 1e-4 * cost * more for cost in costs_bp]
 
 
 def _tried_evidence(tried: int, deflated: float) -> Iterator[tuple[str, str]]:

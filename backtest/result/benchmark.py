@@ -1,6 +1,7 @@
-"""A portfolio against its benchmark: what was active, what was beta, and whether the rest is more than chance."""
+"""A portfolio against its benchmark: active return, beta, alpha, each with its interval."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -68,7 +69,7 @@ class BenchmarkComparison:
         n, centred = len(y), x - x.mean()
         if n < 3 or not centred.any():
             return float("nan")
-        residual = (y - y.mean()) - float(_beta(np.stack([y, x]))) * centred
+        residual = (y - y.mean()) - self.beta * centred
         scores = residual * (1.0 - x.mean() * centred / centred.var())
         lags = int(4 * (n / 100) ** (2 / 9))
         error = float(np.sqrt(newey_west_variance(scores, lags) * n / (n - 2)))
@@ -98,6 +99,11 @@ class BenchmarkComparison:
 
     def figures(self) -> dict[str, float]:
         """All figures by name, with the ends of 95 % intervals (_low, _high), as plain fractions."""
+        return dict(self._figures)
+
+    @cached_property
+    def _figures(self) -> dict[str, float]:
+        """Resampled once: the lead, the table and the file of figures all ask for them."""
         ends = metrics.intervals(self._statistics, self.returns.to_numpy().T)
         found = {
             "active_return": self.active_return,
@@ -126,7 +132,7 @@ class BenchmarkComparison:
 
 
 def compare_with_benchmark(result: Result, benchmark: Result | pd.Series) -> BenchmarkComparison:
-    """Return `result` beside a benchmark: another Result, or a series of values (an index) by session.
+    """Compare `result` with a benchmark: another Result, or a series of values (an index) by session.
 
     Raises:
         FrameError: they share fewer than two sessions, or the benchmark lacks some of the portfolio's.

@@ -50,11 +50,11 @@ def read_benchmark(path: str | Path, sessions: pd.DatetimeIndex) -> Result:
 
 
 def _column(path: Path) -> tuple[pd.Series, str]:
-    """The one column beside the dates, and a name for it: its own, or the file's where that says nothing."""
+    """The one column other than the dates, and a name for it: its own, or the file's where that says nothing."""
     frame = read_frame(path)
     if frame.shape[1] != 1:
         names = ", ".join(map(str, frame.columns[:5])) or "none"
-        raise SourceError(f"{path}: a benchmark has one column beside its dates, this one has {names}: keep one")
+        raise SourceError(f"{path}: a benchmark has one column other than its dates, this one has {names}: keep one")
     values = frame.iloc[:, 0]
     if not pd.api.types.is_numeric_dtype(values):
         raise SourceError(f"{path}: {values.name} holds {values.iloc[0]!r}, not numbers")

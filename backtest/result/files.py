@@ -18,7 +18,7 @@ def save_result(result: Result, folder: str | Path) -> Path:
     """Write `result` to `folder`: nav, flows, weights, trades, targets and closes as Parquet, the rest as result.json.
 
     An older result there is replaced as a whole; a crash leaves it as it was, or at worst under a name that
-    begins with a dot beside it.
+    begins with a dot in the same folder.
 
     Raises:
         SourceError: `folder` is there and holds something else.

@@ -1,11 +1,15 @@
-"""The figures of a study as rows of a table, each with its interval, t-value and p-value."""
+"""The figures of a study as rows of a table: interval, t-value and p-value of each, and the range of its placebos.
+
+Placebos are signals that cannot have the skill of the one under study.
+"""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+import numpy as np
 import pandas as pd
 
-from backtest.signal_study.measures import Measure
+from backtest.signal_study.measures import Measure, StudyData, measure
 from backtest.statistics.significance import (
     Interval,
     TDistribution,
@@ -17,8 +21,10 @@ from backtest.statistics.significance import (
     newey_west_null,
     student_95,
 )
+from newsfolio.shared.arrays import FloatArray
 
 FEWEST_PERIODS = 4  # non-overlapping: fewer give no usable standard error
+STALE = 21  # sessions by which the lagged signal is late: a month
 NAN = float("nan")
 NO_INTERVAL = Interval(NAN, NAN)
 
@@ -59,6 +65,49 @@ def _row(figure: Measure) -> dict[str, float]:
         "periods": periods,
         "p": null.p_value(t) if figure.is_test else NAN,
     }
+
+
+def across_assets(signal: FloatArray, random: np.random.Generator) -> FloatArray:
+    """Give each asset the whole history of another: the signal's persistence is kept, its assets are not."""
+    return np.take(signal, random.permutation(signal.shape[1]), axis=1)  # rows stay contiguous in memory
+
+
+def in_time(signal: FloatArray, random: np.random.Generator) -> FloatArray:
+    """Rotate the history by a random number of sessions: the assets are kept, the dates are not.
+
+    At least `STALE` sessions in either direction, or a third of a short history.
+    """
+    sessions = len(signal)
+    least = min(STALE, max(sessions // 3, 1))
+    return np.roll(signal, int(random.integers(least, max(sessions - least, least) + 1)), axis=0)
+
+
+def stale(signal: FloatArray, sessions: int = STALE) -> FloatArray:
+    """The signal as it was a month earlier; NaN in the first sessions."""
+    late = np.full_like(signal, np.nan)
+    late[sessions:] = signal[:-sessions]
+    return late
+
+
+def placebo_columns(signal: FloatArray, data: StudyData, draws: int, seed: int) -> dict[str, FloatArray]:
+    """Return the figures of placebos by column: of the stale signal, and the 95 % range of `draws` of each kind."""
+
+    def values(placebo: FloatArray) -> FloatArray:
+        return np.array([each.value for each in measure(placebo, data)])
+
+    random = np.random.default_rng(seed)
+    columns: dict[str, FloatArray] = {"stale": values(stale(signal))}
+    kinds: dict[str, Callable[[FloatArray, np.random.Generator], FloatArray]] = {
+        "assets": across_assets,
+        "time": in_time,
+    }
+    for kind, shuffle in kinds.items():
+        drawn = np.array([values(shuffle(signal, random)) for _ in range(draws)])
+        known = np.isfinite(drawn).all(axis=0)
+        low, high = np.full((2, drawn.shape[1]), np.nan)
+        low[known], high[known] = np.quantile(drawn[:, known], [0.025, 0.975], axis=0)
+        columns |= {f"{kind}_low": low, f"{kind}_high": high}
+    return columns
 
 
 def figure_of(figures: pd.DataFrame, section: str, name: str) -> dict[str, float]:

@@ -121,6 +121,9 @@ def measure(signal: FloatArray, data: StudyData) -> list[Measure]:
     ics = {key: rank_ics(rows, returns) for key, returns in data.forward.items()}
     first = ics[data.main, data.horizons[0]]
     years = data.sessions.year.to_numpy()
+    named = data.sector if data.sector is not None else np.full(len(data.covered), None)
+    sectors = {name: named == name for name in sorted({each for each in named if isinstance(each, str)})}
+    held = data.forward[data.main, data.horizons[0]]
     return [
         *(_mean("rank IC", held_for(*key), series, key[1]) for key, series in ics.items()),
         *(
@@ -134,7 +137,11 @@ def measure(signal: FloatArray, data: StudyData) -> list[Measure]:
         *_quantiles(signal, data),
         *_trading(rows, data),
         *(_mean("year", str(year), np.where(years == year, first, np.nan)) for year in np.unique(years)),
-        *_sectors(signal, data),
+        *(
+            _mean("sector", name, rank_correlation(signal[:, mine], held.select_assets(mine)), data.horizons[0])
+            for name, mine in sectors.items()
+            if mine.sum() >= FEWEST_NAMES
+        ),
         *(
             Measure("event", f"{study.name}, {window}", value, error=error, dof=study.dof)
             for study in events(signal, data)
@@ -203,16 +210,3 @@ def _trading(signal: SignalRows, data: StudyData) -> Iterator[Measure]:
     turnover = float(np.nanmean(traded)) if held.any() else NAN
     yield Measure("trading", "break-even cost", profit.value / turnover if turnover > 0 else NAN)
     yield _mean("coverage", "share of assets with a signal", signal.count / len(data.assets))
-
-
-def _sectors(signal: FloatArray, data: StudyData) -> Iterator[Measure]:
-    """Rank IC among the assets of each sector with at least three."""
-    if data.sector is None:
-        return
-    returns = data.forward[data.main, data.horizons[0]]
-    for name in sorted({each for each in data.sector if isinstance(each, str)}):
-        mine = data.sector == name
-        if mine.sum() >= FEWEST_NAMES:
-            yield _mean(
-                "sector", name, rank_correlation(signal[:, mine], returns.select_assets(mine)), data.horizons[0]
-            )

@@ -11,12 +11,11 @@ from allocation.errors import AllocationError
 from allocation.frames import named
 from backtest.signal_study.diagnostics import Evidence, ICSummary, alarms, meaning, undecided, verdict
 from backtest.signal_study.event_study import EventStudy
-from backtest.signal_study.figure_table import FEWEST_PERIODS, figure_of, figure_table
+from backtest.signal_study.figure_table import FEWEST_PERIODS, figure_of, figure_table, placebo_columns
 from backtest.signal_study.forward_returns import THIS_CLOSE
 from backtest.signal_study.leaks import response
 from backtest.signal_study.measures import HORIZONS, StudyData, events, held_for, measure, study_data
 from backtest.signal_study.output.tables import text_page
-from backtest.signal_study.placebos import placebo_columns
 from backtest.signal_study.row_correlation import no_correlation, rank_correlation
 from backtest.statistics.significance import LEVEL, newey_west_t
 from newsfolio.shared.arrays import FloatArray

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nlp import FinetuneReport, TextClassifier
 
 SIMULATED = "This market is simulated: its companies, prices and headlines are invented and its edge was planted."
+PACKAGES = ("newsfolio", "torch", "transformers", "numpy", "pandas", "cvxpy", "clarabel", "vectorbt")
 WARMUP = 60  # sessions of prices before the first decision
 
 
@@ -28,11 +29,13 @@ def demo(
     say = _Narrator()
     say("simulating a market. " + SIMULATED)
     from backtest import simulate_market
+    from nlp import FinetuneConfig, embedded_corpus, finetune, split
 
     market = simulate_market()
     say("fine-tuning on the embedded headlines; the longest step")
-    classifier, training = _train(seed)
-    say(f"{training}; {_provenance(classifier)}")
+    train, valid = split(embedded_corpus(), seed=seed)
+    classifier, training = finetune(train, valid, FinetuneConfig.small_corpus(seed=seed), progress=True)
+    say(f"{training}; {provenance_of(classifier)}")
     run = _judge(market, classifier)
     say(f"{len(run.scored):,} headlines of unseen patterns scored, {run.accuracy:.1%} read as they were meant\n")
     manifest = _manifest(run, training, classifier)
@@ -50,13 +53,6 @@ class _Narrator:
 
     def __call__(self, line: str) -> None:
         typer.echo(f"[{time.monotonic() - self.started:3.0f} s] {line}")
-
-
-def _train(seed: int) -> "tuple[TextClassifier, FinetuneReport]":
-    from nlp import FinetuneConfig, embedded_corpus, finetune, split
-
-    train, valid = split(embedded_corpus(), seed=seed)
-    return finetune(train, valid, FinetuneConfig.small_corpus(seed=seed), progress=True)
 
 
 @dataclass(frozen=True)
@@ -105,7 +101,7 @@ class _DemoRun:
 
 
 def _judge(market: "Market", classifier: "TextClassifier") -> _DemoRun:
-    """Score the market's headlines, make the signal, and backtest it beside policies that cannot see it."""
+    """Score the market's headlines, make the signal, and backtest it against policies that cannot see it."""
     from allocation.frames import sessions_of
     from backtest import next_session_ic, placebo, same_session_ic
     from nlp import daily_signal, read_headlines, score_headlines
@@ -166,7 +162,7 @@ def _write(run: _DemoRun, report: "Report", classifier: "TextClassifier", out: P
     write_report(report, out / "report.html")
 
 
-def _provenance(classifier: "TextClassifier") -> str:
+def provenance_of(classifier: "TextClassifier") -> str:
     """What taught the classifier, and until when."""
     taught = classifier.training
     if taught is None or not taught.corpora or taught.until is None:
@@ -176,6 +172,8 @@ def _provenance(classifier: "TextClassifier") -> str:
 
 def _manifest(run: _DemoRun, training: "FinetuneReport", classifier: "TextClassifier") -> dict[str, object]:
     """How the demo's figures came about: settings, digests of all data, versions."""
+    from importlib.metadata import version
+
     from allocation import frame_digest
     from nlp import embedded_corpus
     from nlp.training.model_card import corpus_digest
@@ -192,12 +190,5 @@ def _manifest(run: _DemoRun, training: "FinetuneReport", classifier: "TextClassi
         "finetune": training.to_dict(),
         "digests": digests,
         "figures": {result.name: result.figures() for result in run.results},
-        "versions": _versions(),
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
     }
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    packages = ("newsfolio", "torch", "transformers", "numpy", "pandas", "cvxpy", "clarabel", "vectorbt")
-    return {"python": platform.python_version()} | {name: version(name) for name in packages}

@@ -1,13 +1,15 @@
 """Tables on disk: CSV, Parquet and JSON lines, read by file ending, written all or nothing."""
 
 import json
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from newsfolio.shared.atomic import write_whole
+from newsfolio.shared.csv_format import csv_format
 from newsfolio.shared.errors import NewsfolioError
 
 WHOLE = "_scored.json"  # in a folder of Parquet parts that `newsfolio score --ray` has finished
@@ -16,13 +18,33 @@ WORDS = {"asset": str, "ticker": str, "text": str, "label": str}  # 0005 and TRU
 
 def _read_csv(path: Path, words: Sequence[str]) -> pd.DataFrame:
     refuse_duplicate_columns(path)
-    dtype = WORDS | dict.fromkeys(words, str)
-    return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dtype)  # "None" and "NA" are words
+    how = csv_format(path)
+    return pd.read_csv(
+        path,
+        sep=how.separator,
+        encoding=how.encoding,
+        keep_default_na=False,
+        na_values=[""],  # "None" and "NA" are words
+        dtype=word_columns(how.columns, words),
+    )
+
+
+def word_columns(columns: Iterable[str], words: Sequence[str]) -> dict[str, type[str]]:
+    """Return str for the columns that hold no numbers; `words` match without case, blanks and underscores."""
+    wanted = {plain_name(name) for name in words}
+    return {name: str for name in columns if name in WORDS or plain_name(name) in wanted}
+
+
+def plain_name(column: object) -> str:
+    """Return a column's name as it is compared: in lower case, without blanks, underscores and hyphens."""
+    return re.sub(r"[\s_-]+", "", str(column)).lower()
 
 
 def refuse_duplicate_columns(path: Path) -> None:
     """Raise ValueError where the header of a CSV file has a name twice: pandas would call the second one text.1."""
-    header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0]
+    header = pd.Series(csv_format(path).columns, dtype=object)
+    if header.empty:
+        raise ValueError("No columns to parse from file")
     twice = header[header.duplicated() & (header != "")]
     if len(twice):
         raise ValueError(f"it has the column {twice.iloc[0]} twice: drop or rename one")
@@ -53,8 +75,8 @@ def read_table(
 ) -> tuple[pd.DataFrame, str]:
     """Return the table and a name for it in messages; `error` is what to raise where it cannot be read.
 
-    In a CSV file only an empty cell is a missing value: NA and None are words. words: further columns in which a CSV
-    file has no numbers.
+    In a CSV file only an empty cell is a missing value: NA and None are words. Its encoding and separator are
+    recognised (`csv_format`). words: further columns in which a CSV file has no numbers (see `word_columns`).
     """
     if isinstance(source, pd.DataFrame):
         return source, "the frame"

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nlp.corpora.mixing import Weighted
+    from nlp.evaluation.evaluate import Evaluation
+    from nlp.model.classifier import TextClassifier
     from nlp.training.finetune import FinetuneReport
     from nlp.training.model_card import CorpusFacts
     from nlp.training.recipe import FinetuneConfig
@@ -47,6 +49,16 @@ class Split:
     valid: "pd.DataFrame"
     valid_name: str
     how: str
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A classifier, the rows it was trained on, and the figures of the held-out texts, before a refit on them."""
+
+    classifier: "TextClassifier"
+    report: "FinetuneReport"
+    evaluation: "Evaluation"
+    rows: "pd.DataFrame"
 
 
 def finetune(
@@ -124,58 +136,72 @@ def finetune_files(
     Raises:
         CorpusError, ModelError: files, settings or `out` cannot be used; seen before the training starts.
     """
+    from nlp.model.files import check_destination
+    from nlp.training.checkpoints import clear
+
+    check_destination(out)
+    data, workspaces = _split(files, config.seed), [out.with_name(f"{out.name}.{ending}") for ending in ENDINGS]
+    trained = _train(files, data, config, workspaces if refitted else workspaces[:1], trackers)
+    trained.classifier.save(out, card=_card(out.name, trained, data, files, config))
+    for workspace in workspaces:  # only now, as saving may fail too
+        clear(workspace)
+    return trained.report
+
+
+def _train(
+    files: TrainingFiles, data: Split, config: "FinetuneConfig", workspaces: list[Path], trackers: Sequence[str]
+) -> Trained:
+    """Train, and with a second workspace once more on all rows; checkpoints stay in the workspaces."""
     import pandas as pd
 
     from nlp.evaluation.evaluate import evaluate
-    from nlp.model.files import check_destination
-    from nlp.training.checkpoints import clear
     from nlp.training.finetune import finetune as train_classifier
     from nlp.training.finetune import refit
-    from nlp.training.model_card import CardFacts, corpus_facts, model_card
 
-    check_destination(out)
-    data = _split(files, config.seed)
-    first, again = (out.with_name(f"{out.name}.{ending}") for ending in ENDINGS)
     classifier, report = train_classifier(
         data.train,
         data.valid,
         config,
         task=files.task,
-        workspace=first,
+        workspace=workspaces[0],
         trackers=trackers,
         progress=True,
         keep_checkpoints=True,
     )
     evaluation = evaluate(classifier, data.valid)  # before a refit sees these texts
-    taught = data.train
-    if refitted:
-        taught = pd.concat([data.train, data.valid], ignore_index=True)
-        classifier = refit(
-            taught,
-            config,
-            temperature=report.temperature,
-            task=files.task,
-            workspace=again,
-            progress=True,
-            keep_checkpoints=True,
-        )
-    card = CardFacts(
-        name=out.name,
+    if not workspaces[1:]:
+        return Trained(classifier, report, evaluation, data.train)
+    rows = pd.concat([data.train, data.valid], ignore_index=True)
+    again = refit(
+        rows,
+        config,
+        temperature=report.temperature,
+        task=files.task,
+        workspace=workspaces[1],
+        progress=True,
+        keep_checkpoints=True,
+    )
+    return Trained(again, report, evaluation, rows)
+
+
+def _card(name: str, trained: Trained, data: Split, files: TrainingFiles, config: "FinetuneConfig") -> str:
+    from nlp.training.model_card import CardFacts, corpus_facts, model_card
+
+    classifier = trained.classifier
+    facts = CardFacts(
+        name=name,
         base=config.base,
         fingerprint=classifier.fingerprint,
-        training=_corpora_of(taught, files, classifier.labels),
+        training=_corpora_of(trained.rows, files, classifier.labels),
         evaluated_on=corpus_facts(data.valid, name=data.valid_name, names=classifier.labels),
-        evaluation=evaluation,
+        evaluation=trained.evaluation,
         split=data.how,
         temperature=classifier.temperature,
         task=files.task,
         config=asdict(config),
-        limits=_limits(config, refitted=refitted),
+        limits=_limits(config, refitted=len(trained.rows) > len(data.train)),
     )
-    classifier.save(out, card=model_card(card))
-    for workspace in (first, again):  # only now, as saving may fail too
-        clear(workspace)
-    return report
+    return model_card(facts)
 
 
 def _corpora_of(rows: "pd.DataFrame", files: TrainingFiles, names: Sequence[str]) -> "tuple[CorpusFacts, ...]":

@@ -2,16 +2,23 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 
 def score(
-    news: Annotated[Path, typer.Argument(help="Headlines: CSV, Parquet or JSONL with published, asset, text.")],
+    news: Annotated[Path, typer.Argument(help="Headlines: CSV, Parquet or JSONL with a time, a ticker and a text.")],
     model: Annotated[str, typer.Option(help="A folder that a classifier was saved in, or one on the hub.")],
     out: Annotated[Path, typer.Option(help="Where to write the headlines with probabilities; with --ray a folder.")],
     timezone: Annotated[str | None, typer.Option(help="Zone of publication times that name none.")] = None,
+    midnight: Annotated[
+        Literal["auto", "time", "date"],
+        typer.Option(help="Whether publication at exactly 0:00 is a time or a date."),
+    ] = "auto",
+    columns: Annotated[
+        str, typer.Option(help="Columns by other names: published=created_at,asset=ticker,text=title.")
+    ] = "",
     store: Annotated[Path | None, typer.Option(help="File of known scores; by default in the user's cache.")] = None,
     no_store: Annotated[bool, typer.Option("--no-store", help="Neither read nor keep scores.")] = False,
     task: Annotated[str | None, typer.Option(help="The task that the model must have; else whatever it has.")] = None,
@@ -29,6 +36,7 @@ def score(
     from nlp.scoring.ray.driver import score_on_ray
     from nlp.scoring.ray.worker import Scorer
     from nlp.scoring.stream.score_file import score_file
+    from nlp.texts.columns import parse_columns
 
     if no_store and store is not None:
         raise typer.BadParameter("--store and --no-store exclude each other")
@@ -36,12 +44,24 @@ def score(
         model, store = _absolute(model), store and store.absolute()
     load = partial(load_classifier, model, dtype=dtype, task=task)
     opened = score_store.no_store if no_store else partial(score_store.open_store, store)
+    named = parse_columns(columns)
     if ray is not None:
-        report = score_on_ray(news, out, Scorer(load, opened), address=ray, timezone=timezone, progress=True)
+        report = score_on_ray(
+            news,
+            out,
+            Scorer(load, opened),
+            address=ray,
+            timezone=timezone,
+            midnight=midnight,
+            columns=named,
+            progress=True,
+        )
     else:
         classifier = load()
         with opened(score_store.store_key(classifier), len(classifier.labels)) as scores:
-            report = score_file(news, out, classifier, store=scores, timezone=timezone, progress=True)
+            report = score_file(
+                news, out, classifier, store=scores, timezone=timezone, midnight=midnight, columns=named, progress=True
+            )
     typer.echo(f"{report}; written to {out}")
 
 

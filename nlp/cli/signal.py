@@ -35,14 +35,24 @@ def signal(
     sectors: Annotated[
         Path | None, typer.Option(help="Table with columns ticker and sector: --relative compares within them.")
     ] = None,
-    delay: Annotated[float, typer.Option(help="Minutes to publish all news later by: what depends on haste?")] = 0.0,
+    delay: Annotated[float, typer.Option(help="Minutes by which all news is published later.")] = 0.0,
     aliases: Annotated[Path | None, typer.Option(help="Table with columns alias and asset.")] = None,
     timezone: Annotated[str | None, typer.Option(help="Zone of publication times that name none.")] = None,
+    midnight: Annotated[
+        Literal["auto", "time", "date"],
+        typer.Option(help="Whether publication at exactly 0:00 is a time or a date."),
+    ] = "auto",
+    columns: Annotated[
+        str, typer.Option(help="Columns by other names: published=created_at,asset=ticker,score=tone.")
+    ] = "",
+    scale: Annotated[str, typer.Option(help="Lowest and highest score where that is not -1..1: 1..5.")] = "",
 ) -> None:
     """Turn scored headlines into one signal per session and asset."""
-    from newsfolio.shared.tables import write_indexed
+    from newsfolio.shared.tables import need_columns, write_indexed
+    from nlp.signals.cells import parse_scale, rescaled
     from nlp.signals.daily import daily_signal
     from nlp.signals.sessions import assign_session, calendar_sessions
+    from nlp.texts.columns import parse_columns
     from nlp.texts.headlines import headlines_with_report
 
     kind, crossed = (
@@ -50,8 +60,16 @@ def signal(
         _one_of(relative, ("no", "zscore", "rank"), "--relative"),
     )
     groups = _read_sectors(sectors, crossed)
-    rows, report = headlines_with_report(scored, timezone=timezone, aliases=aliases)
-    rows = _delayed(_weighed(rows, novelty_hours), delay)
+    rows, report = headlines_with_report(
+        scored,
+        timezone=timezone,
+        aliases=aliases,
+        midnight=midnight,
+        columns=parse_columns(columns),
+        text_needed=bool(novelty_hours),
+    )
+    need_columns(rows, ("score",), report.where, NewsError)
+    rows = _delayed(_weighed(rescaled(rows, parse_scale(scale)) if scale else rows, novelty_hours), delay)
     known = assign_session(rows["published"], calendar, cutoff, time_known=rows["time_known"])
     frame = daily_signal(
         rows, calendar_sessions(calendar, known.min(), known.max()), halflife=halflife,
@@ -115,7 +133,7 @@ def _read_sectors(path: Path | None, relative: str) -> "pd.Series | None":
     if path is None:
         return None
     if relative == "no":
-        raise NewsError("--sectors says nothing without --relative: add --relative zscore or rank")
+        raise NewsError("--sectors has no effect without --relative: add --relative zscore or rank")
     table, where = read_table(path, NewsError, words=("ticker",))
     need_columns(table, ("ticker", "sector"), where, NewsError)
     rows = table[["ticker", "sector"]].dropna().drop_duplicates()

@@ -22,7 +22,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Point:
-    """A bin of the reliability curve: its place, the ends of its interval, the radius and the words beside it."""
+    """A bin of the reliability curve: its place, the ends of its interval, the radius and its description."""
 
     x: float
     y: float

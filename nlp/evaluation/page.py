@@ -6,7 +6,7 @@ from pathlib import Path
 from newsfolio.shared.atomic import write_text
 from newsfolio.shared.page import render_page
 from nlp.errors import NlpError
-from nlp.evaluation.assessment import Assessment, Rival
+from nlp.evaluation.assessment import Assessment
 from nlp.evaluation.charts import confusion_picture, reliability_picture
 from nlp.evaluation.tables import (
     Table,
@@ -75,23 +75,24 @@ def _lead(found: Assessment) -> str:
     low, high = evaluation.accuracy_interval
     verdicts: dict[str, list[str]] = {}
     for name, rival in found.rivals:
-        verdicts.setdefault(_verdict(rival), []).append(f"{name} ({rival.evaluation.accuracy:.1%})")
-    compared = "; ".join(f"{verdict} {', '.join(names)}" for verdict, names in verdicts.items())
+        less, more = (round(100 * end, 1) for end in rival.comparison.accuracy.interval)  # as the tables show them
+        verdict = "above that of" if less > 0 else "below that of" if more < 0 else "not distinguishable from that of"
+        verdicts.setdefault(verdict, []).append(f"{name} ({rival.evaluation.accuracy:.1%})")
+    compared = "; ".join(f"{words} {', '.join(names)}" for words, names in verdicts.items())
     return (
         f"{found.name} has {evaluation.accuracy:.1%} of {evaluation.n:,} texts right, 95 % interval {low:.1%} to "
         f"{high:.1%}; its macro-F1 is {number(evaluation.macro_f1)}."
     ) + (f" Its accuracy is {compared}." if compared else "")
 
 
-def _verdict(rival: Rival) -> str:
-    low, high = rival.comparison.accuracy.interval
-    return "above that of" if low > 0 else "below that of" if high < 0 else "not distinguishable from that of"
-
-
 def _bins_table(found: Assessment) -> Table:
     rows = [
-        [f"{row['least']:.1%} to {row['most']:.1%}", f"{row['confidence']:.1%}", f"{row['texts']:,.0f}",
-         f"{row['accuracy']:.1%}\n{row['low']:.1%} to {row['high']:.1%}"]
+        [
+            f"{row['least']:.1%} to {row['most']:.1%}",
+            f"{row['confidence']:.1%}",
+            f"{row['texts']:,.0f}",
+            f"{row['accuracy']:.1%}\n{row['low']:.1%} to {row['high']:.1%}",
+        ]
         for _, row in found.evaluation.reliability.iterrows()
-    ]  # fmt: skip
+    ]
     return Table("The points of the picture", ["confidence", "mean", "texts", "right"], rows)

@@ -1,6 +1,6 @@
 """An assessment as tables, for a terminal and, cell by cell, for the page."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from textwrap import fill
 from typing import NamedTuple
 
@@ -82,20 +82,20 @@ def confusion_table(evaluation: Evaluation) -> Table:
 
 def part_tables(found: Assessment) -> list[Table]:
     """One table per way to break the texts down; the row of all texts is in the main table already."""
-    return [_part_table(name, table.drop("(all)")) for name, table in found.breakdown.items()]
-
-
-def _part_table(name: str, table: pd.DataFrame) -> Table:
-    rows = [
-        [part_name(part), f"{row['n']:,.0f}", _of(row, "accuracy"), _of(row, "macro_f1")]
-        for part, row in table.iterrows()
-    ]
-    strips = list(table[["accuracy", "accuracy_low", "accuracy_high"]].itertuples(index=False, name=None))
-    return Table(PARTS.get(name, f"by {name}"), ["", "texts", "accuracy", "macro-F1"], rows, strips)
+    tables = []
+    for name, table in found.breakdown.items():
+        parts = table.drop("(all)")
+        rows = [
+            [part_name(part), f"{row['n']:,.0f}", _of(row, "accuracy"), _of(row, "macro_f1")]
+            for part, row in parts.iterrows()
+        ]
+        strips = list(parts[["accuracy", "accuracy_low", "accuracy_high"]].itertuples(index=False, name=None))
+        tables.append(Table(PARTS.get(name, f"by {name}"), ["", "texts", "accuracy", "macro-F1"], rows, strips))
+    return tables
 
 
 def calibration_words(evaluation: Evaluation) -> str:
-    """The calibration error beside what chance alone would show."""
+    """The calibration error, compared with what chance alone would show."""
     mean, most = evaluation.ece_if_calibrated
     verdict = "more than chance alone explains" if evaluation.ece > most else "chance alone could explain it"
     return (
@@ -106,17 +106,14 @@ def calibration_words(evaluation: Evaluation) -> str:
 
 def all_notes(found: Assessment) -> list[str]:
     """What a reader must know, of the classifier and of its rivals, each said once."""
-    told = [*found.evaluation.notes, *found.notes]
+    notes = [*found.evaluation.notes, *found.notes]
     for name, rival in found.rivals:
-        told += [f"{name}: {note}" for note in rival.evaluation.notes if note not in found.evaluation.notes]
-    small = ", ".join(_small_parts(found))
-    return [*told, f"Of fewer than {FEW} texts, so that intervals are too narrow: {small}."] if small else told
-
-
-def _small_parts(found: Assessment) -> Iterator[str]:
-    for name, table in found.breakdown.items():
-        few = table[table["n"] < FEW].index.drop("(all)", errors="ignore")
-        yield from (f"{name} {part_name(part)}" for part in few)
+        notes += [f"{name}: {note}" for note in rival.evaluation.notes if note not in found.evaluation.notes]
+    few = {
+        name: table.index[table["n"] < FEW].drop("(all)", errors="ignore") for name, table in found.breakdown.items()
+    }
+    small = ", ".join(f"{name} {part_name(part)}" for name, parts in few.items() for part in parts)
+    return [*notes, f"Of fewer than {FEW} texts, so that intervals are too narrow: {small}."] if small else notes
 
 
 def number(value: float) -> str:
@@ -153,25 +150,16 @@ def _cell(value: float, low: float, high: float) -> str:
 
 
 def _grid(table: Table, *, below: bool = False) -> str:
-    """Columns aligned to the right, names to the left; intervals go in brackets, or below their figure."""
-    rows = [[_fitting(name), *cells] for name, *cells in table.rows]
+    """Columns aligned to the right, names to the left; intervals go in brackets, or below their figure.
+
+    Of a long name the end is kept: in paths that is where they differ.
+    """
     lines = [list(table.header)]
-    for row in rows:
-        lines += _unfolded(row) if below else [[_bracketed(cell) for cell in row]]
+    for full, *cells in table.rows:
+        name = full if len(full) <= LONGEST_NAME else f"…{full[1 - LONGEST_NAME :]}"
+        if below:
+            first, second = zip(*(cell.split("\n") for cell in cells), strict=True)
+            lines += [[name, *first], ["", *second]]
+        else:
+            lines.append([name, *(cell.replace("\n", " (") + (")" if "\n" in cell else "") for cell in cells)])
     return f"{table.caption}\n{text_table(lines, indent='  ')}"
-
-
-def _bracketed(cell: str) -> str:
-    value, _, between = cell.partition("\n")
-    return f"{value} ({between})" if between else value
-
-
-def _unfolded(row: Sequence[str]) -> list[list[str]]:
-    name, *cells = row
-    first, second = zip(*(cell.split("\n") for cell in cells), strict=True)
-    return [[name, *first], ["", *second]]
-
-
-def _fitting(name: str) -> str:
-    """The end of a long name: of paths it is what tells them apart."""
-    return name if len(name) <= LONGEST_NAME else f"…{name[1 - LONGEST_NAME :]}"

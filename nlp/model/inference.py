@@ -21,17 +21,22 @@ def longest_text(model: Any, tokenizer: Any) -> int:
     return min(LONGEST, int(tokenizer.model_max_length), int(positions))
 
 
-def checked_texts(texts: Sequence[str], error: type[NlpError] = NlpError) -> list[str]:
-    """Return the texts as a list, or raise `error` naming the first that is no text."""
+def checked_texts(
+    texts: Sequence[str], error: type[NlpError] = NlpError, *, where: str = "", first_row: int = 1
+) -> list[str]:
+    """Return the texts as a list, or raise `error` naming the first that is no text.
+
+    where, first_row: what a message begins with, and the number of the first text in its file.
+    """
     if isinstance(texts, str):
         raise error("texts is one string: pass a list of strings")
-    for row, text in enumerate(texts, 1):
+    for row, text in enumerate(texts, first_row):
         if not isinstance(text, str):
-            raise error(f"row {row}: the text is {text!r}: pass strings only")
+            raise error(f"{where}row {row}: the text is {text!r}: pass strings only")
         try:
             text.encode()  # a hundred times as fast as to look at each character
         except UnicodeEncodeError as cause:
-            message = f"row {row}: the text {text!r} holds half a character (a lone surrogate): decode it again"
+            message = f"{where}row {row}: the text {text!r} holds half a character (a lone surrogate): decode it again"
             raise error(message) from cause
     return list(texts)
 

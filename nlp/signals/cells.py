@@ -48,9 +48,16 @@ def sum_cells(scored: pd.DataFrame, sessions: pd.DatetimeIndex, calendar: str, c
     for name in WEIGHTS:
         if name in scored.columns:
             weight = weight * _share(scored[name], name)
+    unscored = np.isnan(score)
+    if unscored.any():
+        log.warning("%d of %d headlines have no score and are not used", int(unscored.sum()), len(score))
+        score, weight = np.where(unscored, 0.0, score), np.where(unscored, 0.0, weight)
+    if unscored.all():
+        raise NewsError(f"none of {len(score)} headlines has a score: score them first (newsfolio score)")
     session = assign_session(scored["published"], calendar, cutoff, time_known=scored.get("time_known"))
     row = sessions.get_indexer(session.as_unit(sessions.unit))
-    outside, weightless = int((row < 0).sum()), int(((row >= 0) & (weight < LEAST_WEIGHT)).sum())
+    weightless = int(((row >= 0) & (weight < LEAST_WEIGHT) & ~unscored).sum())
+    outside = int((row < 0).sum())
     if outside:
         log.warning(
             "%d of %d headlines are known only outside the sessions %s to %s and are not used",
@@ -113,15 +120,52 @@ def _assets(column: pd.Series) -> tuple[Places, pd.Index]:
 
 
 def _scores(scored: pd.DataFrame) -> FloatArray:
-    score = pd.to_numeric(scored["score"], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    wrong = ~(np.abs(score) <= 1)
+    """Scores as numbers, NaN where there is none."""
+    column = scored["score"]
+    score = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    wrong = ~(np.abs(score) <= 1) & ~column.isna().to_numpy()
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise NewsError(
-            f"row {row + 1}: score {scored['score'].iloc[row]} lies outside [-1, 1] ({int(wrong.sum())} such rows): "
-            "give p(positive) - p(negative), as score_headlines does, or drop the row"
+            f"row {row + 1}: score {column.iloc[row]} lies outside [-1, 1] ({int(wrong.sum())} such rows): give "
+            "p(positive) - p(negative), as score_headlines does, or name the lowest and highest score (--scale 1..5)"
         )
     return score
+
+
+def parse_scale(text: str) -> tuple[float, float]:
+    """Read `1..5`, the lowest and the highest score.
+
+    Raises:
+        NewsError: it is not of this form.
+    """
+    low, dots, high = text.partition("..")
+    try:
+        lowest, highest = float(low), float(high)
+    except ValueError:
+        lowest = highest = np.nan
+    if not dots or not lowest < highest < np.inf:
+        raise NewsError(f"scale {text!r} is not understood: write the lowest and the highest score, as 1..5")
+    return lowest, highest
+
+
+def rescaled(scored: pd.DataFrame, scale: tuple[float, float]) -> pd.DataFrame:
+    """Return the rows with scores from [lowest, highest] mapped onto [-1, 1].
+
+    Raises:
+        NewsError: a score is not a number on the scale.
+    """
+    lowest, highest = scale
+    column = scored["score"]
+    score = pd.to_numeric(column, errors="coerce")
+    wrong = (~score.between(lowest, highest) & column.notna()).to_numpy()
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise NewsError(
+            f"row {row + 1}: score {column.iloc[row]} is not on the scale {lowest:g}..{highest:g} "
+            f"({int(wrong.sum())} such rows): name the scale that it is on"
+        )
+    return scored.assign(score=2.0 * (score - lowest) / (highest - lowest) - 1.0)
 
 
 def _share(column: pd.Series, name: str) -> FloatArray:

@@ -1,12 +1,18 @@
-"""Other names of an asset -> the one ticker that its prices go by."""
+"""What a cell names: one ticker or several; and other names of an asset -> the ticker that its prices go by."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from newsfolio.shared.tables import need_columns, read_table
 from nlp.errors import NewsError
+
+TICKER = re.compile(r"[A-Z0-9^$][A-Z0-9.\-=:/^]*")
+COMPANY_FORMS = {"INC", "LTD", "CORP", "CO", "PLC", "LLC", "LP", "SA", "AG", "NV", "SE"}  # Apple, Inc. is one asset
 
 Aliases = Mapping[str, str] | str | Path | pd.DataFrame
 
@@ -36,3 +42,32 @@ def _refuse_nameless(table: pd.DataFrame, where: str) -> None:
         for row, name in enumerate(table[column], start=1):
             if not (isinstance(name, str) and name.strip()):
                 raise NewsError(f"{where}: row {row}: {column} {name!r} is no name: write one or drop the row")
+
+
+def asset_names(value: Any) -> tuple[str, ...] | None:
+    """Return the tickers that a cell names: one, several of a list or of text with commas, none where it is empty.
+
+    None stands for what is no ticker: true or false, a number with decimals, a mapping.
+    """
+    if isinstance(value, str):
+        return _tickers(value.strip())
+    if isinstance(value, (bool, np.bool_, Mapping)):
+        return None
+    if isinstance(value, (Sequence, np.ndarray)):
+        parts = [asset_names(each) for each in value]
+        return None if None in parts else tuple(dict.fromkeys(name for part in parts for name in part or ()))
+    if pd.isna(value):
+        return ()
+    if isinstance(value, (int, float, np.number)):  # beside a gap a number is 600519.0
+        return (str(int(value)),) if float(value).is_integer() else None
+    return (str(value).strip(),)
+
+
+def _tickers(text: str) -> tuple[str, ...]:
+    listed = text[1:-1] if text[:1] == "[" and text[-1:] == "]" else text  # a list that was written as text
+    parts = [part.strip().strip("'\"").strip() for part in re.split(r"[,;|]", listed)]
+    names = tuple(dict.fromkeys(part for part in parts if part))
+    several = len(parts) > 1 and all(TICKER.fullmatch(name) for name in names)
+    if (several and not any(name.rstrip(".") in COMPANY_FORMS for name in names)) or listed is not text:
+        return names
+    return (text,) if text else ()

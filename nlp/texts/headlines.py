@@ -1,8 +1,9 @@
 """Read news rows, check them, and drop exact repeats, saying how many."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +11,31 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from newsfolio.shared.arrays import BoolArray, IntArray
 from newsfolio.shared.tables import need_columns, read_table
 from nlp.errors import NewsError
-from nlp.texts.aliases import Aliases, read_aliases
+from nlp.texts.aliases import Aliases, asset_names, read_aliases
+from nlp.texts.columns import WORDS, renaming_note, understand_columns
+from nlp.texts.times import (
+    ClockCounts,
+    Midnight,
+    check_timezone,
+    publication_times,
+    time_format,
+    written_times,
+)
 
 log = logging.getLogger(__name__)
 
 COLUMNS = ("published", "asset", "text")
-DATE = r"(?:\d{4}-\d{1,2}-\d{1,2}|\d{4}/\d{1,2}/\d{1,2}|\d{8})"
-OFFSET = r"(?:Z|[+-]\d{2}(?::?\d{2})?)"
-DAY = pd.Timedelta(hours=24)
+WORDED = re.compile(r"[^\W_]")  # any letter or digit
+ZERO_WIDTH = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
+SHOWN = 60  # characters of a text in a message
 
 
 @dataclass(frozen=True)
 class HeadlineReport:
-    """What became of the rows of one source; prints itself. given = kept + empty + repeats."""
+    """What became of the rows of one source; prints itself. given = kept - added + empty + repeats."""
 
     where: str
     given: int
@@ -37,155 +48,259 @@ class HeadlineReport:
     assets: int
     first: pd.Timestamp
     last: pd.Timestamp
+    added: int = 0  # rows more than were given, as a story names several assets
+    multiline: int = 0  # texts with a line break
+    midnights: int = 0  # times that are midnights and were read as dates
 
     @property
     def empty(self) -> int:
-        """Rows dropped for want of a text or an asset."""
+        """Rows dropped because they have no text or no asset."""
         return self.without_text + self.without_asset
 
     def __str__(self) -> str:
         """Two lines: what was kept, and what was dropped or changed."""
+        several = f"; {self.added:,} rows added for further assets of a story" if self.added else ""
         return (
             f"{self.where}: {self.kept:,} of {self.given:,} rows kept, {self.assets:,} assets, "
             f"{self.first:%Y-%m-%d} to {self.last:%Y-%m-%d}\n"
             f"dropped: {self.without_text:,} without text, {self.without_asset:,} without asset, "
             f"{self.repeats:,} exact repeats; {self.renamed:,} renamed by alias; "
-            f"{self.date_only:,} with a date only, known at the next session"
+            f"{self.date_only:,} with a date only, known at the next session{several}"
         )
 
 
 def read_headlines(
-    source: str | Path | pd.DataFrame, *, timezone: str | None = None, aliases: Aliases | None = None
+    source: str | Path | pd.DataFrame,
+    *,
+    timezone: str | None = None,
+    aliases: Aliases | None = None,
+    midnight: Midnight = "auto",
+    columns: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Return news rows with `published` (UTC), `asset`, `text`, `time_known`, and all other columns as given.
 
-    source: CSV, Parquet, JSON lines or a frame with the columns published, asset and text. Publication times
-    without a time zone need `timezone` ("UTC", "America/New_York"): a guess would move news across a close.
-    A row with a date but no time gets `time_known` False and midnight of that date; it counts as known only
-    at the next session. So does every row where all times are midnights without a zone: dates in disguise. A
-    column `time_known` can take a time away, never add one. aliases: other names of assets and the ticker to use
-    instead, as a mapping or a table (`read_aliases`); blanks around a ticker go. Rows with an empty text or asset,
-    and rows that repeat asset, text and time of another, are dropped and counted in the log. The order of rows is
-    kept.
+    source: CSV, Parquet, JSON lines or a frame with the columns published, asset and text, or what people call them
+    (`understand_columns`); columns: name -> column in the file, for others. Publication times without a time zone
+    need `timezone` ("UTC", "America/New_York"): a guess would move news across a close. A row with a date but no time
+    gets `time_known` False and midnight of that date; it counts as known only at the next session. So do midnights
+    where the whole column shows that they are dates in disguise (`time_format`); midnight `time` or `date` overrules
+    that. A column `time_known` can take a time away, never add one. aliases: other names of assets and the ticker to
+    use instead, as a mapping or a table (`read_aliases`); blanks around a ticker go. A story of n assets (a list, or
+    tickers with commas) becomes n rows of `relevance` 1 / n. Rows without an asset or without any letter or digit in
+    the text, and rows that repeat asset, text and time of another (whatever blanks and invisible marks), are dropped
+    and counted in the log. The order of rows is kept.
 
     Raises:
-        NewsError: a column is missing, a time cannot be read or has no zone, or no row is left.
+        NewsError: a column is missing, a time cannot be read or has no zone, lies before 1900 or in the future, an
+            asset is no ticker, or no row is left.
     """
-    news, report = headlines_with_report(source, timezone=timezone, aliases=aliases)
+    news, report = headlines_with_report(source, timezone=timezone, aliases=aliases, midnight=midnight, columns=columns)
     if report.empty or report.repeats:
-        log.warning("%s: %d rows without text or asset and %d exact repeats dropped, %d kept", report.where,
-                    report.empty, report.repeats, report.kept)  # fmt: skip
+        log.warning(
+            "%s: %d rows without text or asset and %d exact repeats dropped, %d kept",
+            report.where,
+            report.empty,
+            report.repeats,
+            report.kept,
+        )
     return news
 
 
 def headlines_with_report(
-    source: str | Path | pd.DataFrame, *, timezone: str | None = None, aliases: Aliases | None = None
+    source: str | Path | pd.DataFrame,
+    *,
+    timezone: str | None = None,
+    aliases: Aliases | None = None,
+    midnight: Midnight = "auto",
+    columns: Mapping[str, str] | None = None,
+    text_needed: bool = True,
 ) -> tuple[pd.DataFrame, HeadlineReport]:
     """Return the rows of `read_headlines` and, in place of its line in the log, a report of what was dropped.
+
+    text_needed: False for rows that have scores already; without a text no row is the repeat of another.
 
     Raises:
         NewsError: as `read_headlines`.
     """
-    table, where = read_table(source, NewsError)
-    need_columns(table, COLUMNS, where, NewsError)
+    table, where = read_table(source, NewsError, words=(*WORDS, *(columns or {}).values()))
+    table = _understood(table, columns, where)
+    need_columns(table, COLUMNS if text_needed else COLUMNS[:2], where, NewsError)
     if table.empty:
         raise NewsError(f"{where}: holds no news rows")
-    published, time_known = _publication(table["published"], timezone, where)
-    if "time_known" in table.columns:
-        time_known &= known_flags(table["time_known"], len(table))
-    news = table.assign(published=published, time_known=time_known).reset_index(drop=True)
-    return _cleaned(news, read_aliases(aliases) if aliases is not None else {}, where)
-
-
-def _cleaned(news: pd.DataFrame, aliases: dict[str, str], where: str) -> tuple[pd.DataFrame, HeadlineReport]:
-    worded = news["text"].map(_is_worded).astype(bool)
-    named = news["asset"].notna() & (news["asset"].astype(str).str.strip() != "")
-    rows = news[worded & named].astype({"asset": str, "text": str})
-    ticker = rows["asset"].str.strip()
-    renamed = ticker.isin(aliases)
-    rows["asset"] = ticker.map(lambda name: aliases.get(name, name)).astype(str)
-    fresh = ~rows.duplicated(["published", "asset", "text"])
+    check_timezone(timezone, where)
+    table = table.reset_index(drop=True)
+    known = known_flags(table["time_known"], len(table)) if "time_known" in table.columns else np.ones(len(table), bool)
+    written, counts = written_times(table["published"]), ClockCounts()
+    counts.add(written, timezone, ~known)
+    how = time_format(counts, midnight)
+    if how.midnights:
+        log.warning("%s: %s", where, how)
+    published, timed = publication_times(table["published"], written, how, timezone, where)
+    rows, dropped = clean_rows(
+        table.assign(published=published, time_known=timed & known),
+        read_aliases(aliases) if aliases is not None else {},
+        where,
+    )
+    fresh = ~repeats(rows) if "text" in rows.columns else np.ones(len(rows), bool)
     if not fresh.any():
         raise NewsError(f"{where}: no row has both a text and an asset")
-    kept = rows[fresh].reset_index(drop=True)
-    report = HeadlineReport(
-        where=where, given=len(news), kept=len(kept), without_text=int((~worded).sum()),
-        without_asset=int((worded & ~named).sum()), repeats=int((~fresh).sum()), renamed=int(renamed.sum()),
-        date_only=int((~kept["time_known"]).sum()), assets=kept["asset"].nunique(), first=kept["published"].min(),
-        last=kept["published"].max(),
-    )  # fmt: skip
+    kept = (rows if fresh.all() else rows[fresh]).reset_index(drop=True)
+    report = replace(
+        _report(kept, dropped, where), given=len(table), repeats=int((~fresh).sum()), midnights=how.midnights
+    )
     return kept, report
 
 
-def _is_worded(text: object) -> bool:
-    return isinstance(text, str) and bool(text.strip())
+def _understood(table: pd.DataFrame, columns: Mapping[str, str] | None, where: str) -> pd.DataFrame:
+    renamed = understand_columns(table.columns, columns, where)
+    if renamed:
+        log.warning("%s: %s", where, renaming_note(renamed))
+    return table.rename(columns=renamed)
 
 
-def _publication(published: pd.Series, timezone: str | None, where: str) -> tuple[pd.Series, pd.Series]:
-    """Return the instants in UTC, and whether each row gave a time of day."""
-    instants, dated = _parsed(published)
-    _refuse_unread(published, instants, where)
-    if isinstance(instants.dtype, pd.DatetimeTZDtype):
-        return instants.dt.tz_convert("UTC"), ~dated
-    if (instants == instants.dt.normalize()).all():
-        dated = pd.Series(True, index=instants.index)
-    if not dated.all() and timezone is None:
-        row = int(np.flatnonzero(~dated)[0])
-        raise NewsError(
-            f"{where}: row {row + 1}: {published.iloc[row]} has no time zone: name the one it is in "
-            "(timezone='UTC', on the command line --timezone UTC)"
-        )
-    clocked = _localised(instants.where(~dated), timezone or "UTC", where)
-    # A bare date is a label, not an instant: midnight UTC only keeps it; sessions.py reads it as the date.
-    return clocked.fillna(instants.where(dated).dt.tz_localize("UTC")), ~dated
+@dataclass(frozen=True)
+class DroppedRows:
+    """What `clean_rows` did: rows dropped and added, assets renamed, texts with line breaks."""
+
+    without_text: int
+    without_asset: int
+    added: int
+    renamed: int
+    multiline: int
 
 
-def _parsed(published: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """Parse times, NaT where one cannot be read; also return where there is a date only.
+def _report(kept: pd.DataFrame, dropped: DroppedRows, where: str) -> HeadlineReport:
+    return HeadlineReport(
+        where=where,
+        given=len(kept),
+        kept=len(kept),
+        without_text=dropped.without_text,
+        without_asset=dropped.without_asset,
+        repeats=0,
+        renamed=dropped.renamed,
+        date_only=int((~kept["time_known"]).sum()),
+        assets=kept["asset"].nunique(),
+        first=kept["published"].min(),
+        last=kept["published"].max(),
+        added=dropped.added,
+        multiline=dropped.multiline,
+    )
 
-    Where some rows carry an offset, all are brought to UTC, bare dates excepted: for a time without one
-    among them, which zone would be its own?
+
+def clean_rows(
+    rows: pd.DataFrame, aliases: Mapping[str, str], where: str, first_row: int = 1
+) -> tuple[pd.DataFrame, DroppedRows]:
+    """Return the rows that have an asset and, where there is a column text, words in it; one row for each asset.
+
+    first_row: the number of the first row in its file.
+
+    Raises:
+        NewsError: an asset is no ticker.
     """
-    if pd.api.types.is_datetime64_any_dtype(published):
-        return published, pd.Series(False, index=published.index)
-    text = published.astype(str).where(published.notna()).str.strip()
-    # pandas would read a month, a year or a date with an offset as its first midnight: known too early.
-    text = text.where(text.str.match(rf"{DATE}(?:[T ]|$)", na=False))
-    dated = text.str.fullmatch(DATE, na=False)
-    zoned = text.str.contains(rf"[T ].*{OFFSET}$", na=False)
-    if zoned.any():
-        text = text.where(zoned | dated)
-    return pd.to_datetime(text, errors="coerce", format="ISO8601", utc=bool(zoned.any())), dated
+    with_text = "text" in rows.columns
+    worded = worded_rows(rows["text"]) if with_text else np.ones(len(rows), bool)
+    lines = multiline_texts(rows["text"], where, first_row) if with_text else 0
+    names, code, count = _named(rows["asset"], aliases, where, first_row)
+    used = worded & (count > 0)
+    kept = rows if used.all() else rows[used]  # a copy of a million texts takes half a second
+    place = np.repeat(np.arange(len(kept)), count[used])
+    if len(place) > len(kept):
+        log.warning("%s: %d stories name several assets: one row for each, of relevance 1 / n", where,
+                    int((count[used] > 1).sum()))  # fmt: skip
+        share = 1.0 / count[used]
+        given = kept["relevance"] if "relevance" in kept.columns else 1.0
+        kept = kept.assign(relevance=given * share).iloc[place]
+    tickers = [name for each in code[used] for name in names[each]]
+    asset = pd.Series(tickers, index=kept.index, dtype=object)
+    renamed = asset.isin(list(aliases)) if aliases else np.zeros(len(asset), bool)
+    kept = kept.assign(asset=asset.map(lambda name: aliases.get(name, name)) if aliases else asset)
+    kept = kept.astype({"asset": str} | ({"text": str} if with_text else {}))
+    dropped = DroppedRows(
+        without_text=int((~worded).sum()),
+        without_asset=int((worded & (count == 0)).sum()),
+        added=len(place) - int(used.sum()),
+        renamed=int(np.sum(renamed)),
+        multiline=lines,
+    )
+    return kept, dropped
 
 
-def _refuse_unread(published: pd.Series, instants: pd.Series, where: str) -> None:
-    bad = np.flatnonzero(instants.isna())
-    if len(bad):
-        raise NewsError(
-            f"{where}: row {bad[0] + 1}: published {published.iloc[bad[0]]!r} is not a time in the form of the "
-            f"other rows: write 2014-03-07T15:30:00+00:00, or 2014-03-07 where only the date is known "
-            f"({len(bad)} such rows)"
-        )
-
-
-def _localised(instants: pd.Series, timezone: str, where: str) -> pd.Series:
-    """Bring local times to UTC; where the clock was changed over one, to the latest instant it can mean."""
+def _named(
+    assets: pd.Series, aliases: Mapping[str, str], where: str, first_row: int
+) -> tuple[list[tuple[str, ...]], IntArray, IntArray]:
+    """Return the tickers of each distinct cell, the number of each row's cell, and how many tickers it names."""
     try:
-        return _utc(instants, timezone).fillna(_utc(instants - DAY, timezone) + DAY)
-    except (KeyError, ValueError, OSError) as error:  # zoneinfo raises a KeyError, or opens a folder of zones
-        raise NewsError(f"{where}: time zone {timezone!r} is not known: use UTC, America/New_York, ...") from error
+        code, cells = pd.factorize(assets, use_na_sentinel=False)
+    except TypeError:  # lists cannot be hashed
+        code, cells = np.arange(len(assets)), pd.Index(assets.to_numpy(dtype=object), tupleize_cols=False)
+    names = []
+    for number, cell in enumerate(cells):
+        whole = isinstance(cell, str) and cell.strip() in aliases
+        found = (cell.strip(),) if whole else asset_names(cell)
+        if found is None:
+            row = int(np.flatnonzero(code == number)[0])
+            raise NewsError(f"{where}: row {first_row + row}: asset {cell!r} is not a ticker: write it as text")
+        names.append(found)
+    count = np.array([len(each) for each in names], dtype=np.int64)
+    return names, code.astype(np.int64), count[code]
 
 
-def _utc(instants: pd.Series, timezone: str) -> pd.Series:
-    """NaT where the clock skips the time: a day earlier it does not, and has not yet been set forward."""
-    late = np.zeros(len(instants), bool)  # of the hour that comes twice in autumn, the second
-    local = instants.dt.tz_localize(timezone, ambiguous=late, nonexistent="NaT")
-    converted: pd.Series = local.dt.tz_convert("UTC")
-    return converted
+def worded_rows(texts: pd.Series) -> BoolArray:
+    """Return whether each is a text with at least one letter or digit."""
+    worded = _containing(texts, "[A-Za-z0-9]")  # by Arrow where it can; few texts have none of these
+    rest = np.flatnonzero(~worded)
+    cells = texts.iloc[rest].astype(object).to_numpy()
+    worded[rest] = [isinstance(text, str) and WORDED.search(text) is not None for text in cells]
+    return worded
 
 
-def known_flags(time_known: Sequence[Any] | pd.Series, rows: int) -> NDArray[np.bool_]:
+def _containing(texts: pd.Series, pattern: str) -> BoolArray:
+    """Return whether each is a text in which the pattern, plain or a regular expression without groups, occurs."""
+    if texts.dtype != "str":
+        search = re.compile(pattern).search
+        found = (isinstance(text, str) and search(text) is not None for text in texts.to_numpy(dtype=object))
+        return np.fromiter(found, dtype=bool, count=len(texts))
+    return texts.str.contains(pattern, regex=len(pattern) > 1, na=False).to_numpy(dtype=bool, copy=True)
+
+
+def multiline_texts(texts: pd.Series, where: str, first_row: int = 1) -> int:
+    """Count the texts with a line break, and show the first in the log: a stray quotation mark swallows rows so."""
+    candidates = np.flatnonzero(_containing(texts, "\n"))
+    broken = [int(row) for row in candidates if "\n" in texts.iloc[row].strip()]
+    if broken:
+        log.warning(
+            "%s: %d texts hold line breaks, the first in row %d: %r: where they are not meant, a quotation mark is "
+            "missing or too many",
+            where,
+            len(broken),
+            first_row + broken[0],
+            texts.iloc[broken[0]][:SHOWN],
+        )
+    return len(broken)
+
+
+def repeats(rows: pd.DataFrame) -> BoolArray:
+    """Return whether each row repeats published, asset and text of an earlier one (see `repeat_keys`)."""
+    suspect = rows.duplicated(["published", "asset"], keep=False).to_numpy(dtype=bool)  # few, as a rule
+    found = np.zeros(len(rows), dtype=bool)
+    if suspect.any():
+        keys = rows.loc[suspect, ["published", "asset"]].assign(text=repeat_keys(rows["text"][suspect]))
+        found[suspect] = keys.duplicated()
+    return found
+
+
+def repeat_keys(texts: pd.Series) -> NDArray[np.object_]:
+    """Return texts as they are compared: any run of blanks is one, none at the ends, and no invisible marks."""
+    plain = (text if text.isascii() else text.translate(ZERO_WIDTH) for text in texts.astype(object).to_numpy())
+    return np.array([" ".join(text.split()) for text in plain], dtype=object)
+
+
+def known_flags(
+    time_known: Sequence[Any] | pd.Series, rows: int, *, where: str = "", first_row: int = 1
+) -> NDArray[np.bool_]:
     """Return time_known as one bool per row; a missing one counts as not known, the later of the two readings.
+
+    where, first_row: what a message begins with, and the number of the first row in its file.
 
     Raises:
         NewsError: the length is not `rows`, or a value is neither true nor false (as text in any case).
@@ -199,5 +314,5 @@ def known_flags(time_known: Sequence[Any] | pd.Series, rows: int) -> NDArray[np.
     flags = given.astype(str).str.strip().str.lower().map({"true": True, "false": False}).mask(given.isna(), False)
     if flags.isna().any():
         row = int(np.flatnonzero(flags.isna())[0])
-        raise NewsError(f"row {row + 1}: time_known is {given[row]!r}: write true or false")
+        raise NewsError(f"{where}row {first_row + row}: time_known is {given[row]!r}: write true or false")
     return flags.to_numpy(dtype=bool)

@@ -97,7 +97,7 @@ def finetune(
         ModelError: the base model cannot be loaded, memory or disk ran out, or a tracker is missing.
     """
     config = FinetuneConfig() if config is None else config
-    names = _label_names((train, "training"), (valid, "validation"), task=task)
+    names = _label_names((train, "training"), (valid, "validation"), task=task, config=config)
     held_texts, held_codes = _checked(valid, "validation", names)
     _need_all_labels(_checked(train, "training", names)[1], names)
     if not held_texts:
@@ -152,7 +152,7 @@ def refit(
     """
     if config.patience:
         raise ModelError("patience needs held-out texts, which a refit has none of: give the passes as epochs")
-    names = _label_names((rows, "training"), task=task)
+    names = _label_names((rows, "training"), task=task, config=config)
     _need_all_labels(_checked(rows, "training", names)[1], names)
     taught = combine(texts_of_base(config.base), training_texts(rows))
     rows = _augmented(rows, [], config)
@@ -175,7 +175,9 @@ def _augmented(train: pd.DataFrame, held: list[str], config: FinetuneConfig) -> 
     return augment(train, AugmentConfig(copies=config.augmented_copies, seed=config.seed), held_out=held)
 
 
-def _label_names(*parts: tuple[pd.DataFrame, str], task: str) -> tuple[str, ...]:
+def _label_names(*parts: tuple[pd.DataFrame, str], task: str, config: FinetuneConfig) -> tuple[str, ...]:
+    if config.soft_targets and task != TONE:
+        raise ModelError(f"soft_targets need labels in an order, which only those of {TONE} have: leave it out")
     for rows, role in parts:
         need_columns(rows, ("text", "label"), f"{role} texts", CorpusError)
     return LABELS if task == TONE else label_set(pd.concat([rows["label"] for rows, _ in parts]))

@@ -130,7 +130,8 @@ class GroupBounds:
         for group in sorted(set(self.most) | set(self.least or {})):
             inside = np.array([of == group for of in groups], dtype=float)
             bounds = (self.least or {}).get(group, -np.inf), self.most.get(group, np.inf)
-            rules += _between(inside @ s.weights, *bounds) if inside.any() else []
+            limits = _between(inside @ s.weights, *bounds) if inside.any() else []
+            rules += [limit.set_label(f"group {group}") for limit in limits]
         return rules
 
     def _of(self, s: Symbols) -> list[str]:

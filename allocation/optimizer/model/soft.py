@@ -71,6 +71,11 @@ def softened(rules: Sequence[cp.Constraint]) -> Softened:
 
 
 def _loosened(rule: cp.Constraint) -> tuple[cp.Constraint, list[cp.Variable]]:
+    soft, slacks = _with_slacks(rule)
+    return (soft.set_label(rule.label) if rule.label else soft), slacks
+
+
+def _with_slacks(rule: cp.Constraint) -> tuple[cp.Constraint, list[cp.Variable]]:
     if isinstance(rule, cp.constraints.Inequality):
         slack = cp.Variable(rule.shape)
         return rule.expr <= slack, [slack]

@@ -28,8 +28,8 @@ ACCURATE = 1e-8
 # Below these no other solver is asked: a slightly worse point would hide which trades are only just worth it.
 EXACT = 1e-10
 # Of cones: where a trade is near zero the power 3/2 of it is a cone near its tip, where steps become short. In utility
-# per session 1e-7 of the scaled objective is far below a hundredth of a basis point.
-CONE_ACCURATE = 1e-7
+# per session 3e-7 of the scaled objective is far below a hundredth of a basis point.
+CONE_ACCURATE = 3e-7
 OPTIMAL, INFEASIBLE, UNBOUNDED = "optimal", "infeasible", "unbounded"
 PIQP_TOLERANCE, PIQP_MAX_STEPS, MAX_REFINEMENTS = 1e-12, 60, 5
 CLARABEL_SETTINGS = {"tol_gap_abs": 1e-14, "tol_gap_rel": 1e-14, "tol_feas": 1e-12}

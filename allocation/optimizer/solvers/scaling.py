@@ -13,6 +13,8 @@ import numpy as np
 from allocation.optimizer.solvers.cone_program import ConeData, ParametrisedConeProgram, SparseMatrix
 from newsfolio.shared.arrays import BoolArray, FloatArray, IndexArray
 
+SMALL_UNIT = 2.0**-30  # of variables that are all zero
+
 
 @dataclass(frozen=True)
 class _Level:
@@ -46,6 +48,8 @@ class Scaling:
     def __init__(self, cone_program: ParametrisedConeProgram, weights: list[slice]) -> None:
         pattern, dims = cone_program.a_pattern, cone_program.cones
         self.rows, self.columns = pattern.rows, pattern.columns
+        self.has_square = np.zeros(cone_program.n_variables, dtype=bool)
+        self.has_square[cone_program.p_pattern.columns] = True
         # Rows of one cone share a scale: the cone is then the same one.
         linear = dims.zero + dims.nonneg
         sizes = [*dims.soc, *(n * (n + 1) // 2 for n in dims.psd), *[3] * (dims.exp + len(dims.p3d))]
@@ -86,13 +90,23 @@ class Scaling:
         """Scale the numbers of one rebalancing."""
         size, block_of_row = np.abs(data.a.entries), self.block
         by_block, column = np.ones(self.n_blocks), np.ones(len(data.q))
+        empty = np.zeros(self.n_blocks, dtype=bool)
         for level in self.levels:
             entries = level.row_entries
             largest = np.maximum.reduceat(size[entries] * column[self.columns[entries]], level.row_starts)
-            by_block[level.blocks] = _inverse(largest)
-            if len(entries := level.column_entries):
-                scaled = size[entries] * by_block[block_of_row[self.rows[entries]]]
-                column[level.columns] = _inverse(np.maximum.reduceat(scaled, level.column_starts))
+            by_block[level.blocks], empty[level.blocks] = _inverse(largest), largest == 0.0
+            if not len(entries := level.column_entries):
+                continue
+            blocks = block_of_row[self.rows[entries]]
+            found = _inverse(np.maximum.reduceat(size[entries] * by_block[blocks], level.column_starts))
+            # What an asset without risk or a factor without loadings defines is zero: it is measured as the others are.
+            is_zero = np.logical_and.reduceat(empty[blocks], level.column_starts)
+            alone = np.where(self.has_square[level.columns], SMALL_UNIT, found)
+            found = np.where(is_zero, alone if is_zero.all() else found[~is_zero].min(initial=1.0), found)
+            column[level.columns] = found
+            entries_of = np.diff([*level.column_starts, len(entries)])
+            undefined = np.repeat(is_zero, entries_of)
+            by_block[blocks[undefined]] = 1.0 / np.repeat(found, entries_of)[undefined]
         row = by_block[block_of_row]
         p_rows, p_columns = data.p.pattern.rows, data.p.pattern.columns
         p, q = data.p.entries * column[p_rows] * column[p_columns], data.q * column

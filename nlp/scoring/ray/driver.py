@@ -5,7 +5,7 @@ whole to a folder that all machines share. A worker that dies is begun anew, wit
 command's own machine dies, the same command goes on with the parts that are not there yet.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 from newsfolio.shared.ray import cause_of, first_line, ray_cluster
 from nlp.errors import NlpError
 from nlp.provenance import TrainingTexts
-from nlp.scoring.ray.worker import Load, NewsReader, Scorer, Worker
+from nlp.scoring.ray.worker import COUNTED, Load, NewsReader, Scorer, Worker
 from nlp.scoring.store import store_key
-from nlp.scoring.stream.clean import NewsCount
+from nlp.scoring.stream.clean import NewsCount, inspect_news
 from nlp.scoring.stream.part_folder import PartsFolder, parts_folder
 from nlp.scoring.stream.read import PartedTable
-from nlp.scoring.stream.score_file import ScoreReport, Tally, surveyed_news
+from nlp.scoring.stream.score_file import ScoreReport, Tally
+from nlp.texts.times import Midnight
 
 WORKER_CPUS = 8  # more threads of one process wait for each other; more processes need more memory
 
@@ -30,6 +31,8 @@ def score_on_ray(
     *,
     address: str,
     timezone: str | None = None,
+    midnight: Midnight = "auto",
+    columns: Mapping[str, str] | None = None,
     progress: bool = False,
 ) -> ScoreReport:
     """Write what `score_file` would as a folder of Parquet files, computed on a Ray cluster: see PartsFolder.
@@ -44,14 +47,14 @@ def score_on_ray(
             in use, or workers have different models or compute them in different ways.
         NewsError, ModelError, StoreError: as score_file.
     """
-    table = surveyed_news(news)
+    table = inspect_news(news, timezone=timezone, midnight=midnight, columns=columns)
     with ray_cluster(address, NlpError), parts_folder(Path(out)) as folder:
         shares = _shares()
         model = _asked(scorer.load, shares)
-        reading = NewsReader(table, timezone, model.training, str(folder.path))
+        reading = NewsReader(table, model.training, str(folder.path))
         worker = (scorer, model.key, folder)
-        done = _progress(_scored(reading, worker, shares), table.rows, progress)
-        report, parts = _summed(done, table)
+        done = _progress(_scored(reading, worker, shares), table.table.rows, progress)
+        report, parts = _summed(done, table.table)
         folder.finish(parts, {"rows": report.scored, "model": model.key})
     return report
 
@@ -117,7 +120,7 @@ def _summed(done: Iterator[dict[str, Any]], table: PartedTable) -> tuple[ScoreRe
     """Return the report, and how many parts there are."""
     tally, parts = Tally(NewsCount()), 0
     for part in done:
-        tally.count.add(NewsCount(part["rows"], part["empty"], part["repeats"]))
+        tally.count.add(NewsCount(**{name: part[name] for name in COUNTED}))
         tally.computed += part["computed"]
         tally.total += part["total"]
         parts = max(parts, part["number"])

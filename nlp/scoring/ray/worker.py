@@ -6,7 +6,7 @@ Nothing here knows of Ray (nlp/scoring/ray/driver.py does).
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -20,13 +20,14 @@ from nlp.labels import LABELS
 from nlp.provenance import TrainingTexts, attach_provenance
 from nlp.scoring.score import ScoredBatch, labels_of, score_with_store, with_scores
 from nlp.scoring.store import ScoreStore, no_store, store_key
-from nlp.scoring.stream.clean import NewsCount, news_parts
+from nlp.scoring.stream.clean import NewsCount, NewsTable, news_parts
 from nlp.scoring.stream.part_folder import PartsFolder
-from nlp.scoring.stream.read import PartedTable
 from nlp.scoring.stream.write import parquet_schema, parquet_table
 
 if TYPE_CHECKING:
     from nlp.model.ensemble import Classifier
+
+COUNTED = tuple(each.name for each in fields(NewsCount))
 
 Load = Callable[[], "Classifier"]
 Stores = Callable[[str], AbstractContextManager[ScoreStore | None]]
@@ -44,27 +45,24 @@ class Scorer:
 class NewsReader:
     """The news as rows of Ray, each of which holds a part: Ray cuts and joins tables, but never a row."""
 
-    table: PartedTable
-    timezone: str | None
+    news: NewsTable
     training: TrainingTexts | None
     where: str
 
     def __call__(self) -> Iterator[pa.Table]:
         """Yield the rows; the last holds no part, but what was dropped behind the one before."""
-        count, told, number, schema = NewsCount(), NewsCount(), 0, None
-        for part in news_parts(self.table, self.timezone, count):
+        count, sent, number, schema = NewsCount(), NewsCount(), 0, None
+        for part in news_parts(self.news, count):
             blank = attach_provenance(with_scores(part, np.zeros((len(part), len(LABELS)), np.float32)), self.training)
-            schema = schema or parquet_schema(blank, self.table.types, self.where)
-            yield _row(number, parquet_table(blank, schema, self.where), count.since(told))
-            told, number = replace(count), number + 1
-        yield _row(number, None, count.since(told))
+            schema = schema or parquet_schema(blank, self.news.table.types, self.where)
+            yield _row(number, parquet_table(blank, schema, self.where), count.since(sent))
+            sent, number = replace(count), number + 1
+        yield _row(number, None, count.since(sent))
 
 
 def _row(number: int, part: pa.Table | None, count: NewsCount) -> pa.Table:
     content = pa.array([None if part is None else _packed(part)], pa.large_binary())
-    return pa.table({
-        "number": [number], "part": content, "rows": [count.rows], "empty": [count.empty], "repeats": [count.repeats],
-    })  # fmt: skip
+    return pa.table({"number": [number], "part": content} | {name: [getattr(count, name)] for name in COUNTED})
 
 
 class Worker:
@@ -87,12 +85,12 @@ class Worker:
         if known is not None:
             return 0, known
         part = _unpacked(content)
-        settled = self._settled(part["text"].to_pylist())
-        scored = with_scores(pd.DataFrame(index=range(len(part))), settled.probabilities)
+        batch = self._scored(part["text"].to_pylist())
+        scored = with_scores(pd.DataFrame(index=range(len(part))), batch.probabilities)
         self.folder.write(number, stamp, _filled(part, scored))
-        return settled.computed, float(scored["score"].sum())
+        return batch.computed, float(scored["score"].sum())
 
-    def _settled(self, texts: list[str]) -> ScoredBatch:
+    def _scored(self, texts: list[str]) -> ScoredBatch:
         with self.scorer.stores(self.key) as store:
             if store is None:
                 return ScoredBatch(self._classifier.predict_proba(texts), len(set(texts)))

@@ -1,45 +1,63 @@
 """News larger than memory: what `read_headlines` does, part by part."""
 
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from newsfolio.shared.tables import need_columns
 from nlp.errors import NewsError
+from nlp.labels import LABELS
 from nlp.model.inference import checked_texts
 from nlp.scoring.stream.deduplicate import SeenRows
-from nlp.scoring.stream.read import PartedTable
-from nlp.texts.headlines import DATE, read_headlines
+from nlp.scoring.stream.read import PartedTable, inspect_table
+from nlp.texts.columns import WORDS, renaming_note, understand_columns
+from nlp.texts.headlines import clean_rows, known_flags, multiline_texts, repeat_keys, worded_rows
+from nlp.texts.times import (
+    ClockCounts,
+    Midnight,
+    TimeFormat,
+    check_timezone,
+    publication_times,
+    time_format,
+    written_times,
+)
 
-IDENTITY = ["published", "asset", "text"]
+log = logging.getLogger(__name__)
 
 
 @dataclass
 class NewsCount:
-    """How many rows were read, dropped for want of a text or an asset, dropped as repeats, and kept."""
+    """How many rows were read, dropped without text or asset, dropped as repeats, added for further assets."""
 
     rows: int = 0
     empty: int = 0
     repeats: int = 0
+    added: int = 0
 
     @property
     def kept(self) -> int:
         """Rows that are left."""
-        return self.rows - self.empty - self.repeats
+        return self.rows + self.added - self.empty - self.repeats
 
     def since(self, earlier: "NewsCount") -> "NewsCount":
         """What was counted after `earlier`."""
-        return NewsCount(self.rows - earlier.rows, self.empty - earlier.empty, self.repeats - earlier.repeats)
+        return NewsCount(
+            rows=self.rows - earlier.rows,
+            empty=self.empty - earlier.empty,
+            repeats=self.repeats - earlier.repeats,
+            added=self.added - earlier.added,
+        )
 
     def add(self, other: "NewsCount") -> None:
         """Count what `other` counted as well."""
-        self.rows, self.empty, self.repeats = (
-            self.rows + other.rows, self.empty + other.empty, self.repeats + other.repeats
-        )  # fmt: skip
+        self.rows += other.rows
+        self.empty += other.empty
+        self.repeats += other.repeats
+        self.added += other.added
 
     def dropped(self) -> str:
         """What `read_headlines` says of them."""
@@ -49,139 +67,145 @@ class NewsCount:
 
 
 @dataclass(frozen=True)
-class _Witness:
-    """A row that decides how all others are read: one with an offset, or one with a time of day that is not 0:00."""
+class NewsTable:
+    """News to be read in parts, under newsfolio's own column names; `times` is None where rows are texts alone."""
 
-    published: object
-    row: int  # from 1
+    table: PartedTable
+    times: TimeFormat | None
+    timezone: str | None
 
 
-def is_dated(table: PartedTable) -> bool:
-    """Return whether the rows are dated news of an asset, or texts alone.
+def inspect_news(
+    path: str | Path,
+    *,
+    timezone: str | None = None,
+    midnight: Midnight = "auto",
+    columns: Mapping[str, str] | None = None,
+) -> NewsTable:
+    """Return the news as a table to be read in parts, checked as far as can be before any text is scored.
+
+    The publication times of all rows are read, as they decide together how each is read. What is unusual is said in
+    the log: renamed columns, midnights that are dates, texts without dates or assets, columns that will be replaced.
 
     Raises:
-        NewsError: there is no text, or of published and asset only one.
+        NewsError: the news cannot be read, or `daily_signal` would refuse a row later.
     """
+    table = inspect_table(path, NewsError, words=(*WORDS, *(columns or {}).values()))
+    table = _renamed(table, columns)
     dated = {"published", "asset"} & set(table.columns)
-    columns = ("published", "asset", "text") if dated else ("text",)
-    need_columns(pd.DataFrame(columns=list(table.columns)), columns, str(table.path), NewsError)
-    return bool(dated)
+    needed = ("published", "asset", "text") if dated else ("text",)
+    need_columns(pd.DataFrame(columns=list(table.columns)), needed, str(table.path), NewsError)
+    if not dated:
+        log.warning("%s: has neither published nor asset: texts are scored, repeats of rows are kept", table.path)
+    replaced = [name for name in (*LABELS, "score") if name in table.columns]
+    if replaced:
+        log.warning("%s: its column %s is replaced", table.path, ", ".join(replaced))
+    if not table.rows:
+        raise NewsError(f"{table.path}: holds no news rows")
+    check_timezone(timezone, str(table.path))
+    return NewsTable(table, _decided_times(table, timezone, midnight) if dated else None, timezone)
 
 
-def news_parts(table: PartedTable, timezone: str | None, count: NewsCount) -> Iterator[pd.DataFrame]:
+def _renamed(table: PartedTable, columns: Mapping[str, str] | None) -> PartedTable:
+    renamed = understand_columns(table.columns, columns, str(table.path))
+    final = [renamed.get(name, name) for name in table.columns]
+    guessed = {column: role for column, role in renamed.items() if role not in (columns or {})}
+    alone = {"published", "asset"} & set(final)
+    if len(alone) == 1 and (column := next((name for name, role in guessed.items() if role in alone), None)):
+        lacking = "asset" if alone == {"published"} else "published"
+        log.warning("%s: %r could be %s, but there is no %s (--columns %s=NAME), which newsfolio signal will need: "
+                    "texts alone are scored", table.path, column, *alone, lacking, lacking)  # fmt: skip
+        renamed = {name: role for name, role in renamed.items() if name != column}
+        final = [renamed.get(name, name) for name in table.columns]
+    if not renamed:
+        return table
+    log.warning("%s: %s", table.path, renaming_note(renamed))
+    given, read = dict(zip(final, table.columns, strict=True)), table.parts
+    return replace(
+        table,
+        columns=tuple(final),
+        types={renamed.get(name, name): kind for name, kind in table.types.items()},
+        parts=lambda wanted: (
+            part.rename(columns=renamed)[list(wanted)] for part in read([given[name] for name in wanted])
+        ),
+    )
+
+
+def _decided_times(table: PartedTable, timezone: str | None, midnight: Midnight) -> TimeFormat:
+    """Count how all rows are written, decide, and check each row by the decision."""
+    light = [name for name in ("published", "time_known") if name in table.columns]
+    counts = ClockCounts()
+    for part in table.parts(light):
+        counts.add(written_times(part["published"].reset_index(drop=True)), timezone, ~_flags(part, 1, table))
+    times, first = time_format(counts, midnight), 1
+    if times.midnights:
+        log.warning("%s: %s", table.path, times)
+    for part in table.parts(light):
+        _dated(part, NewsTable(table, times, timezone), first)
+        first += len(part)
+    return times
+
+
+def _flags(part: pd.DataFrame, first: int, table: PartedTable) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    if "time_known" not in part.columns:
+        return np.ones(len(part), dtype=bool)
+    return known_flags(part["time_known"], len(part), where=f"{table.path}: ", first_row=first)
+
+
+def news_parts(news: NewsTable, count: NewsCount) -> Iterator[pd.DataFrame]:
     """Yield the rows that `read_headlines` gives of the whole table, in their order; `count` follows them.
 
-    What depends on all rows is found beforehand, by reading publication times up to the first that decides it:
-    whether times carry offsets, and whether midnights are dates in disguise. Repeats are dropped across parts, for
-    16 bytes of memory per row kept. Differences: an error counts the rows of its part only, and where times with
-    an offset and without one mix may name another of them; publication times that were text are in nanoseconds,
-    so that all parts are alike. Where there are neither published nor asset, rows with a text are kept as they
-    are, repeats as well: nothing tells that they are the same news.
+    Repeats are dropped across parts, for 16 bytes of memory per row kept. Differences: an error counts the rows of its
+    part only; publication times that were text are in nanoseconds, so that all parts are alike. Where there are
+    neither published nor asset, rows with a text are kept as they are, repeats as well: nothing shows that they are the
+    same news.
 
     Raises:
         NewsError: as read_headlines; rows count from 1 at the beginning of the file.
     """
-    if not table.rows:
-        raise NewsError(f"{table.path}: holds no news rows")
-    dated = is_dated(table)
-    words = ["asset", "text"] if dated else ["text"]
-    witness, seen = _witness(table) if dated else None, SeenRows()
+    table, seen, where = news.table, SeenRows(), str(news.table.path)
+    words = ["asset", "text"] if news.times else ["text"]
+    several = news.times is not None and "relevance" not in table.columns and _names_several(table)
     for part in table.parts(table.columns):
         first = count.rows + 1
+        part = part.reset_index(drop=True)
         part = part.astype(dict.fromkeys(words, object))  # Arrow's strings are slow to walk through one by one
         for column in words:
-            _refuse_halves(part[column], first, table)
-        news = _dated(part, witness, timezone, first, table) if dated else part
-        worded = news[_usable(news, dated)].astype(dict.fromkeys(words, str))
-        fresh = seen.fresh(worded[IDENTITY]) if dated else np.ones(len(worded), dtype=bool)
-        count.rows += len(part)
-        count.empty += len(part) - len(worded)
-        count.repeats += len(worded) - int(fresh.sum())
+            texts = [word if isinstance(word, str) else "" for word in part[column]]
+            checked_texts(texts, NewsError, where=f"{where}: ", first_row=first)
+        if news.times is None:
+            multiline_texts(part["text"], where, first)
+            worded = part[worded_rows(part["text"])].astype({"text": str})
+            fresh, added, empty = np.ones(len(worded), dtype=bool), 0, len(part) - len(worded)
+        else:
+            worded, dropped = clean_rows(_dated(part, news, first), {}, where, first)
+            if several and "relevance" not in worded.columns:
+                worded = worded.assign(relevance=1.0)
+            keys = worded[["published", "asset"]].assign(text=repeat_keys(worded["text"]))
+            fresh = seen.fresh(keys.astype({"text": str}))
+            added, empty = dropped.added, dropped.without_text + dropped.without_asset
+        count.add(NewsCount(rows=len(part), empty=empty, repeats=len(worded) - int(fresh.sum()), added=added))
         if fresh.any():
             yield worded[fresh].reset_index(drop=True)
     if not count.kept:
-        raise NewsError(f"{table.path}: no row has {'both a text and an asset' if dated else 'a text'}")
+        raise NewsError(f"{where}: no row has {'both a text and an asset' if news.times else 'a text'}")
 
 
-def _usable(news: pd.DataFrame, dated: bool) -> NDArray[np.bool_]:
-    usable = np.array([isinstance(text, str) and text.strip() != "" for text in news["text"]], dtype=bool)
-    if not dated:
-        return usable
-    named = news["asset"].notna() & (news["asset"].astype(str).str.strip() != "")
-    both: NDArray[np.bool_] = usable & np.asarray(named, dtype=bool)
-    return both
+def _names_several(table: PartedTable) -> bool:
+    """Whether some story names several assets: then all parts have a column relevance."""
+    for part in table.parts(["asset"]):
+        cells = part["asset"].astype(object)
+        if any(not isinstance(cell, str) or "," in cell or ";" in cell or "|" in cell for cell in cells.dropna()):
+            return clean_rows(pd.DataFrame({"asset": cells.reset_index(drop=True)}), {}, str(table.path))[1].added > 0
+    return False
 
 
-def _witness(table: PartedTable) -> _Witness | None:
-    row = 1
-    for part in table.parts(["published"]):
-        deciding = np.flatnonzero(_decides(part["published"]))
-        if len(deciding):
-            return _Witness(part["published"].iloc[deciding[0]], row + int(deciding[0]))
-        row += len(part)
-    return None
-
-
-def _decides(published: pd.Series) -> NDArray[np.bool_]:
-    if isinstance(published.dtype, pd.DatetimeTZDtype):
-        return np.ones(len(published), dtype=bool)
-    if pd.api.types.is_datetime64_any_dtype(published):
-        return np.asarray(published.notna() & (published != published.dt.normalize()), dtype=bool)
-    text = published.astype(str).where(published.notna(), "").str.strip()
-    timed = text.str.match(rf"{DATE}[T ]") & ~text.str.fullmatch(rf"{DATE}[T ][ 0:.]*")
-    return np.asarray(timed, dtype=bool)
-
-
-def _dated(
-    part: pd.DataFrame, witness: _Witness | None, timezone: str | None, first: int, table: PartedTable
-) -> pd.DataFrame:
-    """Return the part with published in UTC and time_known, read as if the witness were one of its rows."""
-    columns = [name for name in ("published", "time_known") if name in part.columns]
-    rows, numbers = part[columns], list(range(first, first + len(part)))
-    if witness is not None:
-        extra = pd.DataFrame({"published": pd.Series([witness.published], dtype=part["published"].dtype)})
-        rows = pd.concat([rows.astype({"time_known": object} if "time_known" in columns else {}), extra])
-        numbers.append(witness.row)
-    # Every row gets an asset of its own and a text: none is dropped, and what comes back lies in step.
-    try:
-        read = read_headlines(rows.assign(asset=range(len(rows)), text="x"), timezone=timezone).head(len(part))
-    except NewsError as error:
-        raise _located(error, numbers, table) from error
-    times = read["published"].set_axis(part.index)
-    if not pd.api.types.is_datetime64_any_dtype(part["published"]):
-        times = _nanoseconds(times, first, table)
-    return part.assign(published=times, time_known=read["time_known"].to_numpy())
-
-
-def _nanoseconds(times: pd.Series, first: int, table: PartedTable) -> pd.Series:
-    try:
-        exact: pd.Series = times.dt.as_unit("ns")
-        return exact
-    except ValueError as error:
-        far = int(np.flatnonzero((times.dt.year <= 1677) | (times.dt.year >= 2262))[0])
-        raise NewsError(
-            f"{table.path}: row {first + far}: published {times.iloc[far]} is no time of news: correct it"
-        ) from error
-
-
-def _refuse_halves(words: pd.Series, first: int, table: PartedTable) -> None:
-    """Half a character can be written in JSON; neither a tokenizer nor pandas' own strings can hold it."""
-    given = [word if isinstance(word, str) else "" for word in words]
-    try:
-        "".join(given).encode()
-    except UnicodeEncodeError:
-        _name_half(given, first, table)
-
-
-def _name_half(words: list[str], first: int, table: PartedTable) -> None:
-    try:
-        checked_texts(words, NewsError)
-    except NewsError as error:
-        raise _located(error, range(first, first + len(words)), table) from error
-
-
-def _located(error: NewsError, numbers: Sequence[int], table: PartedTable) -> NewsError:
-    """The same error with the file's name and row instead of the part's."""
-    message = re.sub(r"^the frame: ", "", str(error))
-    message = re.sub(r"^row (\d+)", lambda found: f"row {numbers[int(found[1]) - 1]}", message)
-    return NewsError(f"{table.path}: {message}")
+def _dated(part: pd.DataFrame, news: NewsTable, first: int) -> pd.DataFrame:
+    """Return the part with published in UTC and time_known, read as the whole column is."""
+    assert news.times is not None  # noqa: S101 - texts alone have no times
+    published = part["published"].reset_index(drop=True)
+    written = written_times(published, zoned=news.times.zoned)
+    times, timed = publication_times(published, written, news.times, news.timezone, str(news.table.path), first)
+    if not pd.api.types.is_datetime64_any_dtype(published):
+        times = times.dt.as_unit("ns")
+    return part.reset_index(drop=True).assign(published=times, time_known=timed & _flags(part, first, news.table))

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]  # pandas has loaded it already
 
-from newsfolio.shared.tables import WORDS, refuse_duplicate_columns
+from newsfolio.shared.csv_format import csv_format
+from newsfolio.shared.tables import plain_name, refuse_duplicate_columns, word_columns
 from nlp.errors import NlpError
 
 PART_ROWS = 65_536
@@ -35,7 +36,7 @@ class PartedTable:
     types: Mapping[str, pa.DataType | None] = field(default_factory=dict)
 
 
-def inspect_table(path: str | Path, error: type[NlpError]) -> PartedTable:
+def inspect_table(path: str | Path, error: type[NlpError], *, words: Sequence[str] = ()) -> PartedTable:
     """Return the table at `path`, after one pass over a CSV or JSON lines file to learn its rows and types.
 
     CSV is typed as by `read_table`, except that a column in which numbers and words mix stays as it is written.
@@ -51,7 +52,7 @@ def inspect_table(path: str | Path, error: type[NlpError]) -> PartedTable:
     if not path.is_file():
         raise error(f"{path}: no such file")
     with _reading(path, error):
-        table = SURVEYS[path.suffix](path, PART_ROWS)
+        table = SURVEYS[path.suffix](path, PART_ROWS, words)
     return replace(table, parts=lambda columns: _guarded(table.parts(columns), path, error))
 
 
@@ -69,14 +70,15 @@ def _reading(path: Path, error: type[NlpError]) -> Iterator[None]:
         raise error(f"{path}: cannot be read as {path.suffix[1:]}: {reason}") from problem
 
 
-def _survey_csv(path: Path, part_rows: int) -> PartedTable:
+def _survey_csv(path: Path, part_rows: int, words: Sequence[str]) -> PartedTable:
     refuse_duplicate_columns(path)
     rows, kinds = 0, dict[str, str]()
-    for part in _csv_parts(path, part_rows, {}, None):
+    texts = word_columns(csv_format(path).columns, words)
+    for part in _csv_parts(path, part_rows, texts, None):
         rows += len(part)
         for name in part.columns:
             kinds[name] = _wider(kinds.get(name, _kind(part[name])), _kind(part[name]))
-    dtypes = {name: DTYPES[kind] for name, kind in kinds.items()}
+    dtypes = {name: DTYPES[kind] for name, kind in kinds.items()} | texts
     return PartedTable(path, rows, tuple(kinds), lambda columns: _csv_parts(path, part_rows, dtypes, columns))
 
 
@@ -85,11 +87,14 @@ def _csv_parts(
 ) -> Iterator[pd.DataFrame]:
     # In front of rows of one cell more than the header pandas sees an index, but not where columns are asked for.
     wanted = None if columns is None or set(columns) == set(dtypes) else list(columns)
+    how = csv_format(path)
     with pd.read_csv(
         path,
         keep_default_na=False,
         na_values=[""],  # "None" and "NA" are words
-        dtype={**dtypes, **WORDS},
+        dtype=dtypes,
+        sep=how.separator,
+        encoding=how.encoding,
         usecols=wanted,
         chunksize=part_rows,
     ) as reader:
@@ -120,7 +125,7 @@ def _wider(one: str, other: str) -> str:
     return one if one == other else WIDER.get(frozenset({one, other}), "words")
 
 
-def _survey_jsonl(path: Path, part_rows: int) -> PartedTable:
+def _survey_jsonl(path: Path, part_rows: int, _: Sequence[str]) -> PartedTable:
     rows, types = 0, dict[str, pa.DataType | None]()
     for part in _json_parts(path, part_rows):
         rows += len(part)
@@ -168,34 +173,35 @@ def _joined(one: pa.DataType | None, other: pa.DataType | None) -> pa.DataType |
         return None
 
 
-def _survey_parquet(path: Path, part_rows: int) -> PartedTable:
+def _survey_parquet(path: Path, part_rows: int, words: Sequence[str]) -> PartedTable:
     import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
     with pq.ParquetFile(path) as file:
         schema, rows = file.schema_arrow, file.metadata.num_rows
     indices = (schema.pandas_metadata or {}).get("index_columns", [])
     columns = tuple(name for name in schema.names if name not in indices)
-    return PartedTable(path, rows, columns, lambda wanted: _parquet_parts(path, part_rows, wanted))
+    return PartedTable(path, rows, columns, lambda wanted: _parquet_parts(path, part_rows, wanted, words))
 
 
-def _parquet_parts(path: Path, part_rows: int, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+def _parquet_parts(path: Path, part_rows: int, columns: Sequence[str], words: Sequence[str]) -> Iterator[pd.DataFrame]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(part_rows, columns=list(columns)):
-            yield _frame(pa.Table.from_batches([batch])).reindex(columns=list(columns))
+            yield _frame(pa.Table.from_batches([batch]), words).reindex(columns=list(columns))
 
 
-def _frame(table: pa.Table) -> pd.DataFrame:
+def _frame(table: pa.Table, words: Sequence[str]) -> pd.DataFrame:
     """The columns that the package reads as pandas has them; the others keep their type, down to the last digit."""
-    plain = [name for name in table.column_names if name in PLAIN]
+    known = {plain_name(name) for name in words}
+    plain = [name for name in table.column_names if name in PLAIN or plain_name(name) in known]
     ours: pd.DataFrame = table.select(plain).to_pandas(ignore_metadata=True)
     others = table.drop_columns(plain).to_pandas(ignore_metadata=True, types_mapper=pd.ArrowDtype)
     frame: pd.DataFrame = pd.concat([ours, others], axis=1)
     return frame
 
 
-SURVEYS: dict[str, Callable[[Path, int], PartedTable]] = {
+SURVEYS: dict[str, Callable[[Path, int, Sequence[str]], PartedTable]] = {
     ".csv": _survey_csv,
     ".parquet": _survey_parquet,
     ".jsonl": _survey_jsonl,

@@ -22,6 +22,8 @@ from allocation import (
     NetExposure,
     NetUtility,
     OptimizationError,
+    RiskModel,
+    Soft,
     Variance,
 )
 
@@ -160,3 +162,71 @@ def test_cash_is_what_the_budget_leaves():
     decision = program.decide(case.mu, case.risk, case.held, untradable_weight=0.2)
     assert decision.budget == pytest.approx(0.8)
     assert "0 of 8 assets, cash 80.00%" in str(decision)
+
+
+def test_the_price_of_a_group_names_the_group():
+    case = problem(1)
+    case.mu["A01"] = 5e-3
+    for rule in (GroupBounds(GROUPS, {"odd": 0.2, "even": 0.9}), Soft(GroupBounds(GROUPS, {"odd": 0.2}), 1.0)):
+        _, decision = decided(case, rules=(LongOnly(), rule))
+        found = [price for price in decision.prices if price.rule.removeprefix("soft ").startswith("GroupBounds")]
+        assert [(price.asset, price.part) for price in found] == [(None, "group odd")]
+        assert " on group odd: " in str(decision)
+
+
+def test_a_rule_with_as_many_rows_as_assets_is_not_one_per_asset():
+    """Its rows limit sums of two weights; another's are in the reverse order of the assets."""
+    case = problem(1)
+    case.mu[:] = 5e-3
+    pairs = np.eye(8) + np.roll(np.eye(8), 1, axis=1)
+    _, decision = decided(case, rules=(LongOnly(), Named("pairs", lambda s: [pairs @ s.weights <= 0.1])))
+    found = [price for price in decision.prices if price.rule == "pairs"]
+    assert found
+    assert all(price.asset is None and price.part.startswith("row ") for price in found)
+    limits = np.full(8, 0.9)
+    limits[0] = 0.05
+    case.mu["A07"] = 2e-2
+    _, decision = decided(case, rules=(LongOnly(), Named("reverse", lambda s: [s.weights[::-1] <= limits])))
+    assert [price.asset for price in decision.prices if price.rule == "reverse"] == ["A07"]
+
+
+def test_at_a_degenerate_optimum_the_prices_are_one_sided():
+    """Two rules with the same limit: loosening one alone brings nothing, tightening it costs the whole price."""
+    case = problem(1)
+    case.mu[:] = 5e-3
+    rules = (LongOnly(), Named("first", NetExposure(0.0, 0.5)), Named("second", lambda s: [s.cash >= 0.5]))
+    _, decision = decided(case, rules=rules)
+    _, single = decided(case, rules=rules[:2])
+    (whole,) = [price for price in single.prices if price.rule == "first"]
+    assert single.one_sided(whole) == pytest.approx((whole.price, whole.price), rel=1e-3)
+    for price in decision.prices:
+        if price.rule in ("first", "second"):
+            loosening, tightening = decision.one_sided(price)
+            assert loosening == pytest.approx(0.0, abs=1e-8)
+            assert tightening == pytest.approx(whole.price, rel=1e-3)
+
+
+def test_a_limit_that_cannot_be_tighter_costs_without_bound():
+    case = problem(1)
+    case.mu[:] = 5e-3
+    _, decision = decided(case, rules=(LongOnly(), MinCash(0.5), NetExposure(0.5, 1.0)))
+    (price,) = [price for price in decision.prices if price.rule == "MinCash(fraction=0.5)"]
+    assert decision.one_sided(price)[1] == np.inf
+
+
+@pytest.mark.parametrize("unit", [1e-8, 1e-4, 1.0, 1e4])
+def test_forces_balance_whatever_the_unit_of_returns(unit):
+    for seed in range(3):
+        case = problem(seed)
+        risk = RiskModel(case.risk.factors * unit, case.risk.specific * unit**2)
+        terms = (ExpectedReturn(), Variance(5.0 / unit), LinearCost(5e-4 * unit))
+        program = MeanVariance(ASSETS, terms, (LongOnly(), MaxWeight(0.25), MaxTurnover(0.5)))
+        decision = program.decide(case.mu * unit, risk, case.held)
+        usual = MeanVariance(
+            ASSETS, (ExpectedReturn(), Variance(5.0), LinearCost(5e-4)), (LongOnly(), MaxWeight(0.25), MaxTurnover(0.5))
+        ).decide(case.mu, case.risk, case.held)
+        assert {(p.rule, p.asset) for p in decision.prices} == {(p.rule, p.asset) for p in usual.prices}
+        for asset in ASSETS:
+            why = decision.explain(asset)
+            assert abs(why.balance.sum()) < 2e-6 * unit
+            assert why.held_by == usual.explain(asset).held_by

@@ -15,8 +15,9 @@ from support import random_prices, random_signal
 from allocation import Bars, EqualWeight, Hold, frame_digest, write_bars
 from allocation.data.wide import write_frame
 from allocation.policies.strategy_file import load_policy
-from backtest import Events, compare_with_benchmark, load_result, placebo
+from backtest import Events, break_even_cost, compare_with_benchmark, load_result, placebo
 from backtest import run as backtest_of
+from backtest.engine.corporate_actions import Delisting
 from newsfolio.command.app import main
 
 PRICES = random_prices(1, 55).set_axis(pd.bdate_range("2022-09-06", periods=55, name="date"))
@@ -263,7 +264,14 @@ def test_the_twin_without_news_is_always_run_and_comes_first(folder, capsys):
         for seen in (signal, None)
     )
     news = compare_with_benchmark(with_news, without)
-    assert printed["strategy"]["news"] == pytest.approx(news.figures())
+    told = printed["strategy"]["news"]
+    assert told.pop("break_even_cost") == pytest.approx(break_even_cost(with_news, without), nan_ok=True)
+    assert told == pytest.approx(news.figures())
+    by_cost = printed["strategy"]["cost_sensitivity"]
+    assert list(by_cost) == ["0", "5", "10", "25", "50"]
+    assert by_cost["10"]["added_by_news"] == pytest.approx(news.active_return)
+    assert by_cost["10"]["sharpe"] == pytest.approx(with_news.sharpe)
+    assert printed["strategy"]["break_even_cost"] == pytest.approx(break_even_cost(with_news))
     assert printed["strategy without news"]["sharpe"] == pytest.approx(without.sharpe)
     page = (folder / "out" / "report.html").read_text(encoding="utf-8")
     assert page.index("The news added") < page.index("strategy returned")
@@ -272,7 +280,7 @@ def test_the_twin_without_news_is_always_run_and_comes_first(folder, capsys):
 
 def test_a_strategy_that_ignores_its_signal_gained_nothing_from_news(folder, capsys):
     _, out, _ = run(capsys, f"{LINE} --signal signal.parquet")
-    assert out.startswith("The news added nothing: without its signal strategy earns the same in every session.")
+    assert out.startswith("The news added nothing: without its signal strategy has the same return in every session.")
 
 
 def test_without_a_signal_no_part_comes_from_news(folder, capsys):
@@ -297,6 +305,29 @@ def test_a_strategy_that_fails_without_news_is_reported_with_a_warning(folder, c
     code, _, err = run(capsys, f"{LINE} --signal signal.parquet --attribution")
     assert code == 1
     assert "RuntimeError: no <news>" in err
+
+
+@pytest.mark.parametrize("policy", ["now.clip(lower=0) / 4", "now.clip(lower=0).fillna(0.2) / 4"])
+def test_a_policy_that_holds_without_news_has_a_twin_on_the_same_sessions(folder, capsys, policy):
+    """Without any signal the first never decides: its twin stays in cash."""
+    (folder / "strategy.py").write_text(
+        "def policy():\n    def ask(view):\n        now = view.signal.iloc[-1]\n"
+        f"        return {policy}\n    return ask\n"
+    )
+    signal = random_signal(1, PRICES, covered=1.0)
+    signal.iloc[:12] = np.nan
+    signal.to_csv(folder / "late.csv")
+    code, out, err = run(capsys, f"{LINE} --signal late.csv")
+    assert (code, err) == (0, "")
+    assert out.startswith("The news added ")
+    printed = json.loads((folder / "out" / "figures.json").read_text())
+    waits = "fillna" not in policy
+    assert (printed["strategy without news"]["total_return"] == 0.0) == waits
+    mine = load_result(folder / "out" / "result")
+    assert len(mine.nav) == (40 if waits else 50)
+    year = mine.sessions_per_year
+    if waits:
+        assert printed["strategy"]["news"]["active_return"] == pytest.approx(mine.returns.mean() * year)
 
 
 def test_a_signal_of_few_assets_is_warned_of_and_each_note_is_printed_once(folder, capsys):
@@ -374,19 +405,20 @@ def test_start_end_and_assets_cut_the_prices(folder, capsys):
 
 
 def test_holders_of_a_delisted_asset_receive_what_is_stated(folder, capsys):
-    (folder / "gone.csv").write_text("asset,date,return\nBBB,2022-10-14,-0.5\nZZZ,2022-10-14,-1\n")
+    (folder / "gone.csv").write_text("asset,date,return\nBBB,2022-10-17,-0.5\nZZZ,2022-10-14,-1\n")
+    cut = PRICES.copy()
+    cut.loc["2022-10-17":, "BBB"] = np.nan
+    cut.to_csv(folder / "prices.csv")
     code, out, _ = run(capsys, f"{LINE} --delistings gone.csv --json")
     assert code == 0
-    cut = PRICES.copy()
-    cut.loc["2022-10-15":, "BBB"] = np.nan
-    events = Events(delistings={"BBB": -0.5})
+    events = Events(delistings={"BBB": Delisting(pd.Timestamp("2022-10-17"), -0.5)})
     expected = backtest_of(EqualWeight(), Bars(cut), None, PRICES.index[5::5], events=events, calendar="XNYS")
     assert json.loads(out)["equal weight"]["total_return"] == pytest.approx(expected.total_return, abs=1e-12)
     for content, message in {
         "asset,date\nBBB,2022-10-14\n": "return",
         "asset,date,return\nBBB,2022-10-14,all\n": "give fractions, -1 for nothing",
         "asset,date,return\nBBB,soon,0\n": "'soon' is not a date",
-        "asset,date,return\nBBB,2022-10-14,0\nBBB,2022-10-17,0\n": "BBB is there twice",
+        "asset,date,return\nBBB,2022-10-14,0\nBBB,2022-10-17,0\n": "duplicate entry for BBB",
         "asset,date,return\nBBB,2022-10-14,-50\n": "-50 for BBB is no return",
     }.items():
         (folder / "gone.csv").write_text(content)

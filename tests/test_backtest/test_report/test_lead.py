@@ -81,7 +81,10 @@ def test_news_that_added_next_to_nothing_could_be_chance():
 
 
 def test_news_that_changed_no_return_added_nothing():
-    assert lead_of(0.0, noise=0.0) == "The news added nothing: without its signal mine earns the same in every session."
+    assert (
+        lead_of(0.0, noise=0.0)
+        == "The news added nothing: without its signal mine has the same return in every session."
+    )
     assert "added nothing" not in lead_of(1e-7)
 
 
@@ -101,7 +104,7 @@ def test_the_strategy_is_judged_by_its_sharpe_ratio():
 
 def test_the_twin_stands_beside_it_where_there_is_one():
     mine, twin = book(0.001), book(0.0005, "twin")
-    assert strategy_lead(mine, twin).endswith(f"Without the news it is {twin.sharpe:.2f}.")
+    assert strategy_lead(mine, twin).endswith(f"Without the news the Sharpe ratio is {twin.sharpe:.2f}.")
     assert "Without the news" not in strategy_lead(mine)
 
 

@@ -19,6 +19,7 @@ from backtest.report.page import write_report
 from backtest.report.report import Report
 from backtest.report.tables import BENCHMARK_FIGURES, RATIOS, monthly_returns, worst_drawdowns
 from backtest.result.benchmark import compare_with_benchmark
+from backtest.result.cost_sensitivity import cost_sensitivity
 from backtest.result.result import Result
 from backtest.signal_study.information_coefficient import InformationCoefficient, Placebo
 from backtest.sweeps.sweep import Sweep
@@ -174,8 +175,9 @@ def test_each_benchmark_has_its_column(page: Page) -> None:
     texts = [text for text in page.texts if text]
     for name, words, form, sure in BENCHMARK_FIGURES:
         ends = [f"{found[f'{name}_{end}']:{form}}" for end in ("low", "high") if sure]
-        cell = f"{found[name]:{form}}" + (f" ({' to '.join(ends)})" if sure else "")
-        assert texts[texts.index(words) + 1] == cell.replace("-", MINUS)
+        cells = [f"{found[name]:{form}}", *([" to ".join(ends)] if sure else [])]
+        after = texts.index(words) + 1
+        assert texts[after : after + len(cells)] == [cell.replace("-", MINUS) for cell in cells]
 
 
 def test_a_capacity_that_is_known_is_told(tmp_path: Path) -> None:
@@ -194,6 +196,48 @@ def test_the_evidence_says_how_many_were_tried(page: Page) -> None:
     assert any(text.endswith("no better than the median of the other") for text in page.texts)
     assert "Information ratio" in page.texts
     assert page.texts.count("theirs <b>bold</b> & co") >= 2
+
+
+def test_the_table_of_costs_says_what_is_left_at_each(page: Page) -> None:
+    mine, theirs = random_result("mine"), random_result("theirs", seed=3)
+    found = cost_sensitivity(mine)
+    paid = [(each.costs / each.nav.shift(1)).iloc[1:] for each in (mine, theirs)]
+    free = (mine.returns + paid[0] - theirs.returns - paid[1]).mean()
+    more = (mine.turnover - theirs.turnover).mean()
+    found["active_return"] = [252 * (free - cost / 1e4 * more) for cost in found.index]
+    texts = [text for text in page.texts if text]
+    assert [texts.index(f"{cost} bp") for cost in (0, 5, 10, 25, 50)] == sorted(
+        texts.index(f"{c} bp") for c in (0, 5, 10, 25, 50)
+    )
+    for words, name, form, scale in (
+        ("return a year", "annual_return", "+.1%", 1.0),
+        ("added by the news, bp a year", "active_return", "+.0f", 1e4),
+    ):
+        after = texts.index(words) + 1
+        expected = [f"{scale * value:{form}}".replace("-", MINUS) for value in found[name]]
+        assert texts[after : after + 5] == expected
+
+
+def test_what_trading_takes_is_said_where_there_was_any(tmp_path: Path) -> None:
+    traded, still = random_result("x"), result_of([1.0, 1.1, 1.0])
+    rows = dict(Report(results=[traded], title="x").evidence)
+    assert rows["Turnover"].endswith("at a cost of 1 bp of NAV a year")
+    assert re.fullmatch(r"\d+ bp of the traded value", rows["Break-even cost"])
+    losing = replace(traded, nav=pd.Series(np.linspace(1e6, 5e5, 60), traded.nav.index))
+    idle = replace(losing, trades=losing.trades.iloc[:0])
+    for mine, twin, ending in (
+        (losing, None, "none: it loses even free of costs"),
+        (traded, traded, "; of the news none: no more is traded than without them"),
+        (losing, replace(traded, trades=idle.trades), "; of the news none: they add nothing even free of costs"),
+        (traded, idle, r"; of what the news added \d+ bp"),
+    ):
+        given = [mine] if twin is None else [mine, twin]
+        words = dict(Report(results=given, twin=twin, title="x").evidence)["Break-even cost"]
+        assert re.search(f"{ending}$", words)
+        assert ("news" in words) == (twin is not None)
+    nothing = dict(Report(results=[still], title="x").evidence)
+    assert nothing["Turnover"] == "none: nothing was traded"
+    assert "Break-even cost" not in nothing
 
 
 def test_what_the_news_added_is_charted_where_there_is_a_twin(page: Page, tmp_path: Path) -> None:
@@ -256,7 +300,7 @@ def test_figures_hold_six_digits_and_no_tag(page: Page) -> None:
 
 
 def test_tables_charts_and_landmarks_are_labelled(page: Page) -> None:
-    assert len(page.all("table")) == len(page.all("caption")) == 7
+    assert len(page.all("table")) == len(page.all("caption")) == 8
     assert all(each.get("scope") for each in page.all("th"))
     ids = {attributes.get("id") for _, attributes in page.elements}
     charts = [each for each in page.all("div") if "data-chart" in each]

@@ -57,7 +57,7 @@ def test_nothing_is_known_of_its_trades(tmp_path):
         (LEVELS.drop(SESSIONS[[7, 9]]), "lacks 2 of the 60 sessions of the backtest, such as 2021-01-13"),
         (RETURNS.drop(SESSIONS[7]).fillna(0.0), "lacks 1 of the 60 sessions of the backtest, such as 2021-01-13"),
         (LEVELS.where(LEVELS.index != SESSIONS[3]), "lacks 1 of the 60 sessions"),
-        (LEVELS.to_frame().assign(other=1.0), "has one column beside its dates, this one has close, other"),
+        (LEVELS.to_frame().assign(other=1.0), "has one column other than its dates, this one has close, other"),
         (pd.concat([LEVELS, LEVELS[:1]]), "2021-01-04 is there twice"),
         (LEVELS.astype(str) + " USD", "close holds '100.* USD', not numbers"),
     ],

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backtest.signal_study.batched_correlation import ReturnRows, SignalRows, linear_ics, rank_ics
-from backtest.signal_study.placebos import across_assets, in_time
+from backtest.signal_study.figure_table import across_assets, in_time
 from backtest.signal_study.row_correlation import linear_correlation, rank_correlation, ranked
 
 PAIRS = ((rank_ics, rank_correlation), (linear_ics, linear_correlation))

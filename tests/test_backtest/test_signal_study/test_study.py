@@ -14,10 +14,10 @@ from test_backtest.planted import ASSETS, frames, quick
 from allocation import Bars, FrameError, MissingPriceError
 from allocation.errors import AllocationError
 from backtest import MarketConfig, next_session_ic, same_session_ic, shuffled_across_assets, simulate_market
+from backtest.signal_study.figure_table import across_assets, in_time, stale
 from backtest.signal_study.forward_returns import THIS_CLOSE, forward_returns
 from backtest.signal_study.information_coefficient import linear_ic, rank_ic
 from backtest.signal_study.measures import HORIZONS, held_for
-from backtest.signal_study.placebos import across_assets, in_time, stale
 from backtest.signal_study.quantiles import quantile_numbers, quantile_returns, quantile_turnover
 from backtest.signal_study.row_correlation import ranked
 from newsfolio.shared.text_table import json_text

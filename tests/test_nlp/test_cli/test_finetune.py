@@ -1,6 +1,7 @@
 """Any task: labels that the corpus brings, trained, measured, scored and refused in one line."""
 
 import json
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -131,6 +132,18 @@ def test_label_sets_that_cannot_be_trained_on_are_named(config, rows, message, m
     monkeypatch.setattr("nlp.training.finetune.load_base", None)  # seen before the training
     with pytest.raises(CorpusError, match=message):
         finetune(rows, corpus() if "no training text" in message else rows, config, task="topic")
+
+
+def test_soft_targets_are_for_labels_in_an_order(config):
+    with pytest.raises(ModelError, match="soft_targets need labels in an order"):
+        finetune(corpus(), corpus(), replace(config, soft_targets=True), task="topic")
+
+
+def test_models_of_different_tasks_are_not_compared(topics, folder, run):
+    topics[0].save(folder / "m")
+    code, _, err = run("evaluate m topics.csv --against base")
+    assert code == 1
+    assert err == "error: base: has other labels than m: compare models of one task\n"
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """`newsfolio signal` passes each option on to the function that it is a skin of."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -76,7 +78,7 @@ def test_sectors_are_read_by_ticker(scored, how):
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
-        ("ticker,sector\nA,one\n", [], "--sectors says nothing without --relative"),
+        ("ticker,sector\nA,one\n", [], "--sectors has no effect without --relative"),
         ("ticker,group\nA,one\n", ["--relative", "rank"], "sector"),
         ("ticker,sector\nA,one\nA,two\n", ["--relative", "rank"], "A has two sectors: keep one"),
         ("ticker,sector\nA,one\n", ["--relative", "rank"], r"B has no sector \(3 such assets\)"),
@@ -129,3 +131,27 @@ def test_options_that_make_no_sense_write_nothing(scored, options, message):
     with pytest.raises(NewsError, match=message):
         ran(scored, *options)
     assert not (scored / "made.parquet").exists()
+
+
+def test_ready_made_scores_need_no_text_and_may_have_a_scale_and_names_of_their_own(tmp_path):
+    days = pd.bdate_range("2023-02-27", periods=60).tz_localize("America/New_York") + pd.Timedelta(hours=10)
+    rows = pd.DataFrame({"created_at": days.tz_convert("UTC"), "Symbol": ["AAA", "BBB"] * 30, "tone": [1, 4, 5] * 20})
+    rows.to_csv(tmp_path / "scored.csv", index=False)
+    _, made = ran(tmp_path, "--columns", "score=tone", "--scale", "1..5")
+    ready = rows.rename(columns={"created_at": "published", "Symbol": "asset"}).assign(score=[-1.0, 0.5, 1.0] * 20)
+    expected = daily_signal(ready, calendar_sessions("XNYS", days[0].tz_localize(None).normalize(), made.index[-1]))
+    pd.testing.assert_frame_equal(made, expected, check_freq=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--scale", "5"], "scale '5' is not understood: write the lowest and the highest score, as 1..5"),
+        (["--scale", "5..1"], "scale '5..1' is not understood"),
+        (["--scale", "0..0.1"], "is not on the scale 0..0.1"),
+        (["--columns", "score"], "write published=NAME,asset=NAME"),
+    ],
+)
+def test_scales_and_columns_that_make_no_sense_are_named(scored, options, message):
+    with pytest.raises(NewsError, match=re.escape(message)):
+        ran(scored, *options)

@@ -226,7 +226,7 @@ def test_days_on_which_the_exchange_is_closed_are_refused():
     [
         ({"score": [0.1, 1.5]}, r"score 1.5 lies outside \[-1, 1\] \(1 such rows\)"),
         ({"score": [-2.0, 1.5]}, r"row 1: score -2.0 lies outside \[-1, 1\] \(2 such rows\)"),
-        ({"score": [0.1, np.nan]}, r"score nan lies outside"),
+        ({"score": [np.nan, None]}, "none of 2 headlines has a score: score them first"),
         ({"score": [0.1, np.inf]}, r"score inf lies outside"),
         ({"published": pd.DatetimeIndex(["2021-01-04", "2021-01-05"])}, "carry a time zone"),
     ],
@@ -234,6 +234,15 @@ def test_days_on_which_the_exchange_is_closed_are_refused():
 def test_bad_rows_are_named(change, message):
     with pytest.raises(NewsError, match=message):
         daily_signal(scored_from([]).assign(**change), SESSIONS)
+
+
+@pytest.mark.parametrize("nothing", [np.nan, None])
+def test_a_headline_without_a_score_is_left_out_and_counted(nothing, caplog):
+    scored = scored_from([(FIRST, "AAA", nothing, True)])
+    with caplog.at_level("WARNING"):
+        signal = daily_signal(scored, SESSIONS)
+    assert f"1 of {len(scored)} headlines have no score and are not used" in caplog.text
+    assert same_bits(signal, daily_signal(scored_from([]), SESSIONS))
 
 
 def test_a_bad_score_is_named_with_its_row():
@@ -247,7 +256,6 @@ def test_a_bad_score_is_named_with_its_row():
         ({"asset": ["AAA", None]}, "row 2: asset (None|nan) is not text"),
         ({"asset": ["AAA", 3]}, "row 2: asset 3 is not text"),
         ({"score": ["good", "bad"]}, "row 1: score good lies outside"),
-        ({"score": pd.Series([0.1, None], dtype=object)}, "row 2: score None lies outside"),
     ],
 )
 def test_assets_and_scores_of_the_wrong_kind_are_named(change, message):

@@ -39,13 +39,13 @@ def iso(headlines):
 @settings(max_examples=20)
 @given(
     st.lists(
-        st.datetimes(datetime(2000, 1, 1), datetime(2030, 1, 1), timezones=st.timezones().map(lambda zone: zone)),
+        st.datetimes(datetime(2000, 1, 1), datetime(2026, 1, 1), timezones=st.timezones().map(lambda zone: zone)),
         min_size=1, max_size=20,
     )
 )  # fmt: skip
 def test_any_mixture_of_offsets_gives_the_instants_in_utc(times):
     times = [time.astimezone(UTC).astimezone(time.tzinfo) for time in times]
-    headlines = read_headlines(news([time.isoformat() for time in times]))
+    headlines = read_headlines(news([time.isoformat() for time in times]), midnight="time")
     assert headlines["published"].tolist() == [time.astimezone(UTC) for time in times]
     assert headlines["time_known"].all()
     assert str(headlines["published"].dt.tz) == "UTC"
@@ -90,8 +90,8 @@ def exists(time, zone):
 
 @given(local_times | changes, zones)
 def test_a_local_time_is_the_latest_instant_that_it_can_mean(time, zone):
-    headlines = read_headlines(news([time.isoformat(" ")]), timezone=zone) if time.time() != time.min.time() else None
-    if headlines is not None and exists(time, zone):
+    headlines = read_headlines(news([time.isoformat(" ")]), timezone=zone, midnight="time")
+    if exists(time, zone):
         assert headlines["published"][0] == max(readings(time, zone))
 
 
@@ -160,7 +160,7 @@ def test_a_date_in_another_form_has_no_known_time_either(written):
     assert not read_headlines(news([written]), timezone="UTC")["time_known"].any()
 
 
-@pytest.mark.parametrize("written", ["2014-03", "2014", 2014, "2014-03-07Z", 1401010100, 20140307.0])
+@pytest.mark.parametrize("written", ["2014-03", "2014", 2014, "2014-03-07Z", 140101010, 20140307.0])
 def test_what_pandas_would_take_for_a_midnight_is_refused(written):
     with pytest.raises(NewsError, match="row 1: published .*(2014|1401)"):
         read_headlines(news([written]), timezone="UTC")
@@ -178,8 +178,15 @@ def test_a_column_of_midnights_is_dates_only_however_it_is_written(midnights):
     assert not read_headlines(news(midnights), timezone="UTC")["time_known"].any()
 
 
-def test_one_midnight_among_other_times_is_a_time():
-    assert read_headlines(news(["2014-03-07 00:00", "2014-03-07 15:30"]), timezone="UTC")["time_known"].all()
+def test_a_midnight_among_all_hours_is_a_time():
+    times = [f"2014-03-07 {hour:02}:{minute:02}" for hour in range(24) for minute in range(0, 60, 5)]
+    assert read_headlines(news(times), timezone="UTC")["time_known"].all()
+
+
+def test_a_midnight_among_times_of_no_full_hour_is_a_date():
+    rows = news(["2014-03-07 00:00", "2014-03-07 15:30"])
+    assert read_headlines(rows, timezone="UTC")["time_known"].tolist() == [False, True]
+    assert read_headlines(rows, timezone="UTC", midnight="time")["time_known"].all()
 
 
 def test_dates_mix_with_zoned_and_with_local_times():
@@ -209,7 +216,7 @@ def test_a_time_known_that_is_neither_true_nor_false_is_named(value):
         read_headlines(news(["2014-03-07T10:00Z"] * 2, time_known=pd.Series([True, value], dtype=object)))
 
 
-@pytest.mark.parametrize("value", ["yesterday", "", None, "2014-13-01", "2014-02-30 10:00", "15:30", 1393857000])
+@pytest.mark.parametrize("value", ["yesterday", "", None, "2014-13-01", "2014-02-30 10:00", "15:30", 139385700])
 def test_a_time_that_cannot_be_read_is_named_with_its_row_and_the_form_to_use(value):
     with pytest.raises(
         NewsError, match=r"the frame: row 2: published .* is not a time .*write 2014-03-07T15:30:00\+00:00"
@@ -251,12 +258,6 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path, name, content, message):
         (tmp_path / name).write_text(content)
     with pytest.raises(NewsError, match=message):
         read_headlines(tmp_path / name)
-
-
-def test_a_file_in_another_encoding_is_named(tmp_path):
-    (tmp_path / "news.csv").write_bytes("published,asset,text\n2014-03-07,AAA,é\n".encode("latin-1"))
-    with pytest.raises(NewsError, match="news.csv: cannot be read as csv: 'utf-8'"):
-        read_headlines(tmp_path / "news.csv")
 
 
 def test_rows_without_text_or_asset_and_exact_repeats_are_dropped_and_counted(caplog):

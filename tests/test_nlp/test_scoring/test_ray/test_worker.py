@@ -17,9 +17,9 @@ from nlp.provenance import TrainingTexts
 from nlp.scoring.ray.worker import NewsReader, Scorer, Worker
 from nlp.scoring.store import ScoreStore
 from nlp.scoring.stream import read as table_parts
-from nlp.scoring.stream.clean import NewsCount
+from nlp.scoring.stream.clean import NewsCount, inspect_news
 from nlp.scoring.stream.part_folder import parts_folder
-from nlp.scoring.stream.score_file import Tally, score_file, surveyed_news
+from nlp.scoring.stream.score_file import Tally, score_file
 
 TOLD = TrainingTexts(("bank",), "2014-01-01")
 
@@ -52,9 +52,9 @@ def news(count, **columns):
 
 def scored(path, out, stub, stores=lambda _: nullcontext(), last=None):
     """Do on one machine what a cluster would, in another order; `last`: die before the part of that number."""
-    table, tally = surveyed_news(path), Tally(NewsCount())
+    table, tally = inspect_news(path), Tally(NewsCount())
     with parts_folder(out) as folder:
-        rows = list(NewsReader(table, None, TOLD, str(out))())[:last]
+        rows = list(NewsReader(table, TOLD, str(out))())[:last]
         worker = Worker(Scorer(lambda: stub, stores), stub.fingerprint, folder)
         for row in map(worker, reversed(rows)):
             (told,) = row.to_pylist()
@@ -62,7 +62,7 @@ def scored(path, out, stub, stores=lambda _: nullcontext(), last=None):
             tally.computed, tally.total = tally.computed + told["computed"], tally.total + told["total"]
         if last is None:
             folder.finish(len(rows) - 1, {"rows": tally.count.kept})
-    return tally.report(table)
+    return tally.report(table.table)
 
 
 def together(out):
@@ -155,8 +155,8 @@ def test_a_store_computes_each_text_once_in_all_parts(tmp_path, small_parts):
 
 
 def test_another_model_on_a_machine_is_refused(tmp_path):
-    table = surveyed_news(write_table(news(4), tmp_path / "n.csv"))
-    (row, _) = NewsReader(table, None, None, "out")()
+    table = inspect_news(write_table(news(4), tmp_path / "n.csv"))
+    (row, _) = NewsReader(table, None, "out")()
     with (
         parts_folder(tmp_path / "out") as folder,
         pytest.raises(ModelError, match=r"is other, on another machine stub"),

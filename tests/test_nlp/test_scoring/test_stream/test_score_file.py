@@ -77,7 +77,7 @@ def same(streamed, expected):
 
 def clocks():
     """Ways in which the publication times of one file can be written, good ones and bad ones."""
-    moments = st.datetimes(pd.Timestamp("2001-01-01"), pd.Timestamp("2030-01-01")).map(lambda t: t.replace(fold=0))
+    moments = st.datetimes(pd.Timestamp("2001-01-01"), pd.Timestamp("2026-01-01")).map(lambda t: t.replace(fold=0))
     zoned = moments.map(lambda time: time.isoformat() + "Z")
     local = moments.map(lambda time: time.isoformat(" "))
     dates = moments.map(lambda time: time.date().isoformat())
@@ -146,12 +146,23 @@ def test_streaming_is_scoring_in_memory(tmp_path_factory, ending, table, zone, p
 
 
 def test_a_midnight_is_read_by_the_times_of_other_parts(tmp_path, small_parts):
-    times = ["2020-01-01 00:00"] * 9 + ["2020-01-02 09:30"]
-    path = write_table(news(10, published=times, asset=list("abcdefghij")), tmp_path / "n.csv")
+    times = ["2020-01-01 00:00"] + [f"2020-01-02 {hour:02}:{n}" for hour in range(24) for n in ("00", "30")] * 2
+    path = write_table(news(96, published=times[:96], text=[str(n) for n in range(96)]), tmp_path / "n.csv")
     score_file(path, tmp_path / "out.parquet", Stub(), timezone="America/New_York")
     scored = pd.read_parquet(tmp_path / "out.parquet")
     assert scored["time_known"].all()
     assert scored["published"][0] == pd.Timestamp("2020-01-01 05:00", tz="UTC")
+
+
+@pytest.mark.parametrize(("midnight", "known"), [("auto", 1), ("date", 1), ("time", 10)])
+def test_midnights_among_few_other_times_are_dates_unless_it_is_said_otherwise(tmp_path, small_parts, midnight, known):
+    times = ["2020-01-01 00:00"] * 9 + ["2020-01-02 09:30"]
+    path = write_table(news(10, published=times, asset=list("abcdefghij")), tmp_path / "n.csv")
+    score_file(path, tmp_path / "out.parquet", Stub(), timezone="America/New_York", midnight=midnight)
+    scored = pd.read_parquet(tmp_path / "out.parquet")
+    assert scored["time_known"].sum() == known
+    date, time = (pd.Timestamp(f"2020-01-01 {hour}", tz="UTC") for hour in ("00:00", "05:00"))
+    assert scored["published"][0] == (time if midnight == "time" else date)
 
 
 def test_a_bad_row_is_named_by_its_place_in_the_file(tmp_path, small_parts):

@@ -1,0 +1,70 @@
+"""Which column of a file of news holds what: names that people use for published, asset and text."""
+
+from collections.abc import Hashable, Iterable, Mapping
+
+from newsfolio.shared.tables import plain_name
+from nlp.errors import NewsError
+
+MEANINGS = {
+    "published": (
+        "published", "publishedat", "publicationdate", "publicationtime", "pubdate", "date", "time", "createdat",
+        "datetime", "timestamp",
+    ),
+    "asset": ("asset", "ticker", "symbol", "stock", "stocksymbol"),
+    "text": ("text", "headline", "title", "sentence", "articletitle"),
+}  # fmt: skip
+WORDS = (*MEANINGS["asset"], *MEANINGS["text"])  # columns in which digits are no numbers
+ROLES = (*MEANINGS, "score", "time_known", "relevance", "novelty")
+
+
+def parse_columns(text: str) -> dict[str, str]:
+    """Read `published=created_at,asset=ticker`, what --columns is given.
+
+    Raises:
+        NewsError: a part is not of this form, or a name on the left is not one that newsfolio reads.
+    """
+    given = {}
+    for part in filter(None, (each.strip() for each in text.split(","))):
+        role, sign, column = (each.strip() for each in part.partition("="))
+        if not sign or not column or role not in ROLES:
+            raise NewsError(f"--columns {part!r} is not understood: write published=NAME,asset=NAME,text=NAME")
+        given[role] = column
+    return given
+
+
+def understand_columns(columns: Iterable[Hashable], given: Mapping[str, str] | None, where: str) -> dict[str, str]:
+    """Return column in the file -> name by which newsfolio reads it, for those that are called otherwise.
+
+    Names are compared without case, blanks, underscores and hyphens. A column of the very name wins; `given` (name ->
+    column in the file) decides for the rest.
+
+    Raises:
+        NewsError: two columns could be the same thing, or a given one is not there.
+    """
+    names, given = [str(column) for column in columns], dict(given or {})
+    renamed: dict[str, str] = {}
+    for role, column in given.items():
+        if role not in ROLES:
+            raise NewsError(f"columns: {role!r} is not a name that newsfolio reads: use {', '.join(ROLES)}")
+        if column not in names:
+            raise NewsError(f"{where}: has no column {column!r} to be read as {role} (it has {', '.join(names)})")
+        if column != role:
+            renamed[column] = role
+            if role in names:
+                renamed[role] = f"{role}_given"
+    for role, known in MEANINGS.items():
+        if role in given or role in names:
+            continue
+        found = [name for name in names if plain_name(name) in known and name not in renamed]
+        if len(found) > 1:
+            raise NewsError(
+                f"{where}: {' and '.join(found)} could each be {role}: name one, as columns={{'{role}': '{found[0]}'}}"
+                f", on the command line --columns {role}={found[0]}"
+            )
+        renamed |= dict.fromkeys(found, role)
+    return renamed
+
+
+def renaming_note(renamed: Mapping[str, str]) -> str:
+    """Return one line that says what is read as what."""
+    return ", ".join(f"{column!r} is read as {role}" for column, role in renamed.items())
