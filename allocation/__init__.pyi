@@ -1,9 +1,9 @@
+from allocation.data.files.wide import read_frame as read_frame
+from allocation.data.files.wide import write_frame as write_frame
 from allocation.data.load import Bars as Bars
 from allocation.data.load import load_prices as load_prices
 from allocation.data.load import write_bars as write_bars
 from allocation.data.versions import price_fetches as price_fetches
-from allocation.data.wide import read_frame as read_frame
-from allocation.data.wide import write_frame as write_frame
 from allocation.errors import AllocationError as AllocationError
 from allocation.errors import FrameError as FrameError
 from allocation.errors import MissingPriceError as MissingPriceError

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from allocation.data.wide import parse_dates
+from allocation.data.files.dates import parse_dates
 from allocation.errors import FrameError, SourceError
 from allocation.frames import check_prices, named
 from newsfolio.shared.tables import write_table
@@ -16,7 +16,6 @@ from newsfolio.shared.tables import write_table
 log = logging.getLogger(__name__)
 
 LONG_COLUMNS = ("date", "ticker", "close")
-MARKS_OF_LONG = {"ticker", "close", "open", "adj_close"}  # no wide table has assets of these names
 
 
 @dataclass(frozen=True)
@@ -49,11 +48,13 @@ def bars_from_long(table: pd.DataFrame, where: str = "prices") -> Bars:
     if missing:
         raise SourceError(f"{where}: has no column {named(missing)}; it has {named(table.columns)}")
     keys = _keys(table, where)
-    wide = {
-        column: check(_widen(table[column], keys, f"{where}: {column}"), f"{where}: {column}")
-        for column, check in COLUMNS.items()
-        if column in table.columns
-    }
+    named_columns = [column for column in COLUMNS if column in table.columns]
+    return bars_from_fields({name: _widen(table[name], keys, f"{where}: {name}") for name in named_columns}, where)
+
+
+def bars_from_fields(fields: dict[str, pd.DataFrame], where: str) -> Bars:
+    """Turn frames (sessions × assets) of close[, open][, adj_close][, volume] into adjusted bars, as bars_from_long."""
+    wide = {name: COLUMNS[name](frame, f"{where}: {name}") for name, frame in fields.items()}
     marks = {name: wide.get(name) for name in ("open", "high", "low")}
     volume = wide.get("volume")
     if "adj_close" not in wide:

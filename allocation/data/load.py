@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from allocation.data.bars import MARKS_OF_LONG, Bars, bars_from_long, write_bars
-from allocation.data.wide import parse_dates, read_frame, read_numbers
+from allocation.data.bars import Bars, bars_from_long, write_bars
+from allocation.data.files.layout import read_price_file, say, understand
 from allocation.errors import SourceError
-from allocation.frames import check_prices, named, sessions_of
+from allocation.frames import named, sessions_of
 
 __all__ = ["Bars", "bars_from_long", "day_of", "load_prices", "moment_of", "write_bars"]
 
@@ -39,6 +39,7 @@ def load_prices(
     end: str | pd.Timestamp | None = None,
     cache: str | Path | None = None,
     as_of: str | pd.Timestamp | None = None,
+    asset: str | None = None,
 ) -> Bars:
     """Load adjusted prices from a file (a path), a database (a URL), or Yahoo Finance (a list of tickers, or
     `yahoo:TICKER,TICKER`): whatever a command line may name in one text.
@@ -65,7 +66,11 @@ def load_prices(
         return _from_yahoo(source, first, last, Path(cache) if cache else None, as_of)
     if as_of is not None:
         raise SourceError(f"{_plainly(source)}: only prices kept in a cache have versions: leave as_of out")
-    bars, where = _from_database(source, first, last) if "://" in str(source) else (_from_file(Path(source)), source)
+    bars, where = (
+        _from_database(source, first, last, asset)
+        if "://" in str(source)
+        else (_from_file(Path(source), asset), source)
+    )
     return _between(bars, first, last, where=str(where))
 
 
@@ -119,22 +124,21 @@ def _range(first: pd.Timestamp | None, last: pd.Timestamp | None) -> str:
     return f"from {start} to {end}"
 
 
-def _from_file(path: Path) -> Bars:
-    table = read_numbers(path)
-    if MARKS_OF_LONG & set(table.columns):
-        return bars_from_long(table, where=str(path))
-    return Bars(check_prices(read_frame(path), name=str(path)))
+def _from_file(path: Path, asset: str | None) -> Bars:
+    found = read_price_file(path, asset)
+    say(path, found.notes)
+    return found.bars
 
 
-def _from_database(source: str | Path, first: pd.Timestamp | None, last: pd.Timestamp | None) -> tuple[Bars, str]:
+def _from_database(
+    source: str | Path, first: pd.Timestamp | None, last: pd.Timestamp | None, asset: str | None
+) -> tuple[Bars, str]:
     from allocation.data.sql_prices import read_prices_table  # loads SQLAlchemy
 
     table, where = read_prices_table(str(source), first, last)
-    if MARKS_OF_LONG & set(table.columns):
-        return bars_from_long(table, where), where
-    day = "date" if "date" in table.columns else table.columns[0]
-    wide = table.set_index(parse_dates(table[day], where)).drop(columns=day).sort_index()
-    return Bars(check_prices(wide, where)), where
+    found = understand(table, where, asset, [])
+    say(where, found.notes)
+    return found.bars, where
 
 
 def _from_yahoo(

@@ -17,9 +17,9 @@ class Rules:
     kept in cash, for instance against a worse price.
     """
 
+    _: KW_ONLY  # four plain numbers: a bare one could be meant as any of them
     lot: float = 0.0
     leverage: float = 1.0
-    _: KW_ONLY
     minimum: float = 0.0
     reserve: float = 0.0
 

@@ -10,7 +10,7 @@ import typer
 
 from allocation.errors import AllocationError, FrameError
 from backtest.cli.inputs import Files, Inputs, Settings, read_inputs
-from backtest.cli.study import Json
+from backtest.cli.study import AllowJump, Json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,6 +67,7 @@ def backtest(
     placebo: Annotated[
         bool, typer.Option("--placebo", help="Shuffle the signal a hundred times, and show what such chance gives.")
     ] = False,
+    allow_jump: AllowJump = None,
     as_json: Json = False,
 ) -> None:
     """Walk a strategy forward, with and without its signal, compare it with simple benchmarks, and write a report."""
@@ -94,6 +95,7 @@ def backtest(
         start=start,
         end=end,
         assets=assets,
+        allow_jump=tuple(allow_jump) if allow_jump else None,
     )
     report = _backtested(files, settings)
     _write(report, out)
@@ -206,7 +208,7 @@ def _run(name: str, policy: "Policy", inputs: Inputs, settings: Settings, signal
 
 
 def _write(report: "Report", out: Path) -> None:
-    from allocation.data.wide import write_frame
+    from allocation.data.files.wide import write_frame
     from backtest.report.page import write_report
     from backtest.result.files import save_result
     from newsfolio.shared.atomic import write_text

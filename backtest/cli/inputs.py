@@ -54,6 +54,7 @@ class Settings:
     start: str | None = None
     end: str | None = None
     assets: str | None = None
+    allow_jump: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +77,7 @@ def read_inputs(files: Files, settings: Settings) -> Inputs:
         AllocationError: a file cannot be read or does not hold what it should, the signal does not meet the prices,
             or no date is left to decide on.
     """
-    from allocation.data.wide import read_frame
+    from allocation.data.files.wide import read_frame
     from allocation.frames import sessions_of
     from backtest.report.headlines import checked_headlines
     from backtest.report.signal_notes import matched_signal
@@ -117,6 +118,7 @@ def read_inputs(files: Files, settings: Settings) -> Inputs:
 
 def _bars(files: Files, settings: Settings) -> "tuple[Bars, Events]":
     """The prices of the sessions and assets that were asked for, and the delistings among them."""
+    from allocation.data.jumps import refuse_jumps
     from allocation.data.load import load_prices
     from backtest.engine.corporate_actions import UNEVENTFUL
 
@@ -126,6 +128,7 @@ def _bars(files: Files, settings: Settings) -> "tuple[Bars, Events]":
     bars = load_prices(files.prices, start=settings.start, end=settings.end)
     if settings.assets is not None:
         bars = _of_assets(bars, settings.assets, where)
+    bars = refuse_jumps(bars, where, settings.allow_jump or ())
     if settings.fill == "close":
         bars = replace(bars, open=None)
     elif bars.open is None:
@@ -150,7 +153,7 @@ def _of_assets(bars: "Bars", asked: str, where: str) -> "Bars":
 
 def _delisted(path: Path, assets: "pd.Index") -> "Events":
     """What holders received, and when, of those of the file's assets that have prices."""
-    from allocation.data.wide import parse_dates
+    from allocation.data.files.dates import parse_dates
     from backtest.engine.corporate_actions import Delisting, Events
     from newsfolio.shared.tables import need_columns, read_table
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from backtest.signal_study.study import Study
 
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
+AllowJump = Annotated[
+    list[str] | None, typer.Option(help="Asset whose moves as large as a split's are real; repeat for more.")
+]
 
 
 def study(
@@ -26,17 +29,19 @@ def study(
     shuffles: Annotated[int, typer.Option(help="Placebos of each kind for each figure.")] = 40,
     seed: Annotated[int, typer.Option(help="Seed of the placebos.")] = 0,
     full: Annotated[bool, typer.Option("--full", help="Print all figures with all that is known of each.")] = False,
+    allow_jump: AllowJump = None,
     as_json: Json = False,
 ) -> None:
     """Judge what a signal explains and predicts, each figure with the range of its placebos."""
+    from allocation.data.files.wide import read_frame
+    from allocation.data.jumps import refuse_jumps
     from allocation.data.load import load_prices
-    from allocation.data.wide import read_frame
     from backtest.signal_study.study import study as judge
     from newsfolio.shared.text_table import json_text
 
     found = judge(
         read_frame(signal),
-        load_prices(prices),
+        refuse_jumps(load_prices(prices), str(prices), allow_jump or ()),
         sectors=read_sectors(sectors) if sectors else None,
         delayed=read_frame(delayed) if delayed else None,
         shuffles=shuffles,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from allocation.data.wide import read_frame
+from allocation.data.files.wide import read_frame
 from allocation.errors import SourceError
 from allocation.frames import sessions_of
 from backtest.result.result import Result

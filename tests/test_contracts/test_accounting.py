@@ -62,7 +62,7 @@ class Case:
     def run(self):
         return simulate(
             self.prices, self.weights, self.costs, opens=self.opens if self.at_open else None, cash=CASH,
-            rules=Rules(self.lot, self.leverage), events=Events(self.dividends, self.delistings),
+            rules=Rules(lot=self.lot, leverage=self.leverage), events=Events(self.dividends, self.delistings),
         )  # fmt: skip
 
 
@@ -254,7 +254,7 @@ def test_the_walk_sees_the_weights_that_the_simulation_reaches(seed):
         return case.weights.loc[view.now]
 
     opens = case.opens if case.at_open else None
-    rules, events = Rules(case.lot, case.leverage), Events(case.dividends, case.delistings)
+    rules, events = Rules(lot=case.lot, leverage=case.leverage), Events(case.dividends, case.delistings)
     walk_forward(
         policy,
         case.prices,

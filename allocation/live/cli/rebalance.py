@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import typer
 
+from allocation.data.files.wide import read_frame
 from allocation.data.load import YAHOO, Bars, day_of, load_prices
-from allocation.data.wide import read_frame
 from allocation.errors import SourceError
 from allocation.execution.book import Rules
 from allocation.execution.costs import Costs
@@ -106,7 +106,7 @@ class Trading:
     @property
     def rules(self) -> Rules:
         """The same, as sizing takes them."""
-        return Rules(self.lot, minimum=self.minimum, reserve=self.reserve)
+        return Rules(lot=self.lot, minimum=self.minimum, reserve=self.reserve)
 
     def digest(self, schedule: Schedule) -> str:
         """SHA-256 of the settings that a decision depends on."""

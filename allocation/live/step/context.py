@@ -7,6 +7,7 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
+from allocation.data.jumps import find_jumps
 from allocation.data.load import Bars
 from allocation.errors import MissingPriceError
 from allocation.execution.book import Rules
@@ -20,6 +21,7 @@ from allocation.live.ledger.database import Ledger
 from allocation.live.step.guards import GuardFinding, Limits
 from allocation.view import Policy
 
+WATCHED = 60  # sessions in which a step looks for splits; before them, what was allowed once stays allowed
 NO_PRICES = "Without any price of the session nothing can be decided: refresh the prices, then repeat"
 
 
@@ -120,6 +122,10 @@ def frames_of(step: Step) -> Frames:
     if not len(closes) or closes.index[-1] != step.session:
         last = f"the last is of {closes.index[-1]:%Y-%m-%d}" if len(closes) else "there is none before it either"
         raise GuardStopError((("stale-prices", f"no prices of {step.session:%Y-%m-%d}: {last}"),), remedy=NO_PRICES)
+    recent = Bars(closes.tail(WATCHED), step.inputs.bars.open)
+    jumps = [] if "price-jump" in step.settings.limits.allowed else find_jumps(recent)
+    if jumps:  # before earlier orders are filled at such a price
+        raise GuardStopError((("price-jump", f"not adjusted for a split, or in other units: {named(jumps)}"),))
     signal = step.inputs.signal
     if signal is not None:
         closes, signal = align(closes, check_signal(signal).loc[: step.session].reindex(closes.index))

@@ -50,7 +50,7 @@ def test_fractions_are_the_backtests_fill(seed, rate):
 )  # fmt: skip
 def test_every_basket_keeps_the_rules(seed, lot, minimum, reserve):
     targets, standing, fills = case(seed, whole=lot >= 1.0, gaps=True)
-    rules = Rules(lot, minimum=minimum, reserve=reserve)
+    rules = Rules(lot=lot, minimum=minimum, reserve=reserve)
     basket = size_orders(targets, standing, fills, rules)
     lots = basket.shares / lot
     np.testing.assert_allclose(lots, np.round(lots), atol=1e-6)
@@ -196,3 +196,8 @@ def test_a_holding_without_a_mark_is_refused():
     standing.shares["A2"], standing.marks["A2"] = 3.0, np.nan
     with pytest.raises(MissingPriceError, match="A2 is held and has no price: add its prices"):
         size_orders(targets, standing, fills, Rules())
+
+
+def test_a_bare_number_is_no_rule_since_it_could_be_any_of_them():
+    with pytest.raises(TypeError):
+        Rules(0.001)

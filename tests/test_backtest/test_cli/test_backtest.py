@@ -13,7 +13,7 @@ import pytest
 from support import random_prices, random_signal
 
 from allocation import Bars, EqualWeight, Hold, frame_digest, write_bars
-from allocation.data.wide import write_frame
+from allocation.data.files.wide import write_frame
 from allocation.policies.strategy_file import load_policy
 from backtest import Events, break_even_cost, compare_with_benchmark, load_result, placebo
 from backtest import run as backtest_of

@@ -5,7 +5,7 @@ import re
 import pandas as pd
 import pytest
 
-from allocation.data.wide import read_frame, write_frame
+from allocation.data.files.wide import read_frame, write_frame
 from allocation.errors import FrameError
 from allocation.frames import check_signal
 from backtest.report.signal_notes import Coverage, coverage_of, matched_signal, training_note
