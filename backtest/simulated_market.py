@@ -6,7 +6,6 @@ its own session and, a little and fading, in the sessions after; how much is kno
 
 import json
 from dataclasses import dataclass
-from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -173,8 +172,9 @@ def _headlines(
     close before where it would fall outside.
     """
     rows, tickers = news["row"].to_numpy(), sectors.index.to_numpy()[news["column"]]
+    patterns = json.loads((files("backtest") / "data" / "market_patterns.json").read_text(encoding="utf-8"))
     texts = [
-        _write(random, TONES[tone], names[ticker], sectors[ticker], sessions[row])
+        _write(random, patterns, TONES[tone], names[ticker], sectors[ticker], sessions[row])
         for row, ticker, tone in zip(rows, tickers, news["tone"], strict=True)
     ]
     centre = np.array([-22.5, -8.0, -3.0])[random.choice(3, len(rows), p=(0.35, 0.35, 0.30))]
@@ -191,13 +191,9 @@ def _headlines(
     return headlines.sort_values(["published", "asset", "text"], ignore_index=True)
 
 
-@cache
-def _patterns() -> Any:
-    return json.loads((files("backtest") / "data" / "market_patterns.json").read_text(encoding="utf-8"))
-
-
-def _write(random: np.random.Generator, tone: str, company: str, sector: str, session: pd.Timestamp) -> str:
-    patterns = _patterns()
+def _write(
+    random: np.random.Generator, patterns: Any, tone: str, company: str, sector: str, session: pd.Timestamp
+) -> str:
     slots = patterns["slots"]
     percent, amount = random.uniform(1.2, 9.0), random.uniform(2.0, 400.0)
 

@@ -10,8 +10,6 @@ from allocation.errors import AllocationError, SourceError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from backtest.signal_study.study import Study
-
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
 AllowJump = Annotated[
     list[str] | None, typer.Option(help="Asset whose moves as large as a split's are real; repeat for more.")
@@ -48,17 +46,12 @@ def study(
         seed=seed,
     )
     if out is not None:
-        _write(found, out, signal.stem)
+        from backtest.signal_study.output.page import write_study
+        from newsfolio.shared.atomic import write_text
+
+        write_text(json_text(found.to_dict(), indent=2) + "\n", out / "figures.json")
+        write_study(found, out / "study.html", title=signal.stem)
     typer.echo(json_text(found.to_dict()) if as_json else found.to_text(full=full))
-
-
-def _write(found: "Study", out: Path, title: str) -> None:
-    from backtest.signal_study.output.page import write_study
-    from newsfolio.shared.atomic import write_text
-    from newsfolio.shared.text_table import json_text
-
-    write_text(json_text(found.to_dict(), indent=2) + "\n", out / "figures.json")
-    write_study(found, out / "study.html", title=title)
 
 
 def read_sectors(path: Path) -> "pd.Series":

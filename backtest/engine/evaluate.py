@@ -1,7 +1,5 @@
 """evaluate(): the Result that follows from an account's trades, with vectorbt's books; and run(), all of it at once."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
@@ -14,13 +12,11 @@ from allocation.schedule import sessions_a_year
 from allocation.view import Policy
 from backtest.engine.corporate_actions import UNEVENTFUL, Events
 from backtest.engine.replay import AccountReplay
-from backtest.engine.trade_log import TradeLog, trade_log_of
+from backtest.engine.trade_log import ROUNDING, trade_log_of
 from backtest.engine.walk import walk
 from backtest.result.result import Result
-from newsfolio.shared.arrays import FloatArray
 
 FULL = 1.0 + 1e-6  # weights that sum to one, and a solver's dust
-ROUNDING = 1e-9  # of the starting cash: a position worth less is what selling all of it left
 
 
 def run(
@@ -91,7 +87,7 @@ def evaluate(
         )
     held = market_value(shares, market.closes[start:])
     flows = pd.DataFrame(log.flows[start:], sessions[start:], list(Flows._fields))
-    money = _cash(log, held, cash, sessions, market.assets)[start:] + flows.to_numpy().sum(axis=1).cumsum()
+    money = log.cash(held, cash, sessions, market.assets)[start:] + flows.to_numpy().sum(axis=1).cumsum()
     nav = pd.Series(money + held.sum(axis=1), sessions[start:], name="nav")
     if (nav <= 0).any():  # no weight has a meaning, and no broker would have let the positions stand
         ruin = int((nav <= 0).argmax())
@@ -103,42 +99,10 @@ def evaluate(
         name=name,
         nav=nav,
         weights=pd.DataFrame(held / nav.to_numpy()[:, None], nav.index, market.assets, copy=False),
-        trades=_trades(log, sessions, market.assets),
+        trades=log.trades(sessions, market.assets),
         targets=targets,
         notes=(*log.notes(sessions), *market.notes),
         flows=flows,
         sessions_in_year=None if calendar is None else sessions_a_year(sessions, calendar),
         closes=pd.DataFrame(market.closes[start:], nav.index, market.assets, copy=False),
     )
-
-
-def _cash(log: TradeLog, held: FloatArray, cash: float, sessions: pd.DatetimeIndex, assets: pd.Index) -> FloatArray:
-    """Cash after each session, interest and dividends aside, as vectorbt keeps it.
-
-    vectorbt knows no loans, interest or dividends and cuts orders that are short of cash: it is lent money for as long
-    as it fills, 0 in a long-only account that never needs any.
-    """
-    if not len(log.rows):
-        return np.full(len(sessions), cash)
-    from backtest.result.vectorbt_books import Orders, fill_orders, money_spent
-
-    least = float((cash - np.cumsum(log.spent)).min())
-    borrowing = least < -ROUNDING * cash or bool((log.held < 0).any())
-    lent = 2.0 * float(np.abs(held).sum(axis=1).max()) + max(0.0, -least) if borrowing else 0.0
-    orders = Orders(log.traded, log.prices, log.cost, sessions[log.rows], assets)
-    spent = money_spent(fill_orders(orders, cash + lent), orders)
-    after = cash - np.cumsum(np.concatenate([[0.0], spent]))
-    return np.asarray(after[np.searchsorted(log.rows, np.arange(len(sessions)), side="right")])
-
-
-def _trades(log: TradeLog, sessions: pd.DatetimeIndex, assets: pd.Index) -> pd.DataFrame:
-    """One row per fill, by session and asset, with its cost in all and by kind."""
-    filled = log.traded != 0.0
-    these: Any = slice(None) if filled.all() else filled.ravel()  # a slice copies nothing
-    columns: dict[str, Any] = {
-        "session": sessions[log.rows].repeat(filled.sum(axis=1)),
-        "asset": assets.take(np.broadcast_to(np.arange(len(assets)), filled.shape)[filled]),
-    }
-    numbers = {"shares": log.traded, "price": log.prices, "cost": log.cost, **log.cost_by_kind._asdict()}
-    columns |= {name: values.ravel()[these] for name, values in numbers.items()}
-    return pd.DataFrame(columns, copy=False)

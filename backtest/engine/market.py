@@ -45,10 +45,17 @@ class MarketArrays:
         """
         exits = events.exits(prices)
         closes = prices.ffill()
-        if opens is None:
-            fills, marks = prices, closes
-        else:
-            fills = _matching_opens(opens, prices).where(closes.notna())
+        fills, marks = prices, closes
+        if opens is not None:
+            opens = check_prices(opens, "opens")
+            for kind, wanted, given in (
+                ("assets", closes.columns, opens.columns),
+                ("sessions", closes.index, opens.index),
+            ):
+                if len(absent := wanted.difference(given)):
+                    first = str(absent[0]).removesuffix(" 00:00:00")
+                    raise FrameError(f"opens lacks {len(absent)} {kind} of prices, such as {first}: give both or none")
+            fills = opens.loc[closes.index, closes.columns].where(closes.notna())
             marks = fills.fillna(closes.shift(1))
         tradable = fills.to_numpy()
         if exits:  # an open after the delisting is no chance to buy what holders were just paid out of
@@ -68,17 +75,6 @@ class MarketArrays:
             exits=exits,
             notes=tuple(events.notes(prices)),
         )
-
-
-def _matching_opens(opens: pd.DataFrame, prices: pd.DataFrame) -> pd.DataFrame:
-    """Return opens on exactly the sessions and assets of `prices`."""
-    opens = check_prices(opens, "opens")
-    for kind, wanted, given in (("assets", prices.columns, opens.columns), ("sessions", prices.index, opens.index)):
-        absent = wanted.difference(given)
-        if len(absent):
-            first = str(absent[0]).removesuffix(" 00:00:00")
-            raise FrameError(f"opens lacks {len(absent)} {kind} of prices, such as {first}: give both or none")
-    return opens.loc[prices.index, prices.columns]
 
 
 def vwap_proxy(high: pd.DataFrame, low: pd.DataFrame, close: pd.DataFrame) -> pd.DataFrame:

@@ -62,14 +62,27 @@ class AccountReplay:
         """Live through the sessions up to the close of `row`."""
         if not self._open:
             self.row = row
-        flowing = self.costs.accrue or self.market.dividends is not None
+        costs, market = self.costs, self.market
+        flowing = costs.accrue or market.dividends is not None
         while self.row < row:
             self.row += 1
-            if flowing or self._pending is not None or self.row in self.market.exits:
-                flows = self._flows() if flowing else Flows()
-                exits = self._exits()
-                done = None if self._pending is None else self._fill(self._pending)
-                self.records.append(SessionRecord(self.row, flows, exits, done, self.book.shares))
+            paid = market.exits.get(self.row, {})
+            if not (flowing or paid or self.pending):
+                continue
+            shares, cash, flows = self.book.shares, self.book.cash, Flows()
+            if flowing:
+                flows = accrued(costs, cash, self.book.values(market.closes[self.row - 1]), market.days[self.row])
+                if market.dividends is not None:
+                    flows = flows._replace(dividends=float(shares @ market.dividends[self.row]))
+                cash += sum(flows)
+            exits = {column: float(shares[column]) for column in paid if shares[column] != 0.0}
+            if exits:
+                shares = shares.copy()
+                shares[list(exits)] = 0.0
+                cash += sum(count * paid[column] for column, count in exits.items())
+            self.book = Book(shares, cash)
+            done = None if self._pending is None else self._fill(self._pending)
+            self.records.append(SessionRecord(self.row, flows, exits, done, self.book.shares))
 
     def weights(self) -> FloatArray:
         """Fractions of NAV at the close of `row`."""
@@ -94,21 +107,3 @@ class AccountReplay:
             )
         self.book, self._pending = done.book, None
         return done
-
-    def _flows(self) -> Flows:
-        values = self.book.values(self.market.closes[self.row - 1])
-        flows = accrued(self.costs, self.book.cash, values, self.market.days[self.row])
-        if self.market.dividends is not None:
-            flows = flows._replace(dividends=float(self.book.shares @ self.market.dividends[self.row]))
-        self.book = Book(self.book.shares, self.book.cash + sum(flows))
-        return flows
-
-    def _exits(self) -> dict[int, float]:
-        paid = self.market.exits.get(self.row, {})
-        given = {column: float(self.book.shares[column]) for column in paid if self.book.shares[column] != 0.0}
-        if given:
-            shares = self.book.shares.copy()
-            shares[list(given)] = 0.0
-            money = sum(count * paid[column] for column, count in given.items())
-            self.book = Book(shares, self.book.cash + money)
-        return given

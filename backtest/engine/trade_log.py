@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from backtest.engine.replay import AccountReplay
 from newsfolio.shared.arrays import FloatArray
 
 WHOLE = 1.0 - 1e-6  # a scale below it is a cut, above it a solver's dust
+ROUNDING = 1e-9  # of the starting cash: a position worth less is what selling all of it left
 NOTHING = 1e-300  # vectorbt wants prices above zero, also of what has become worthless
 
 
@@ -44,6 +46,36 @@ class TradeLog:
     def shares(self, first: int, end: int) -> FloatArray:
         """Held after each session from row `first` up to `end`, excluded."""
         return np.asarray(self.held[np.searchsorted(self.rows, np.arange(first, end), side="right")])
+
+    def cash(self, held: FloatArray, cash: float, sessions: pd.DatetimeIndex, assets: pd.Index) -> FloatArray:
+        """Cash after each session of an account that began with `cash`, interest and dividends aside, as vectorbt does.
+
+        held: value of the positions at the closes. vectorbt knows no loans, interest or dividends and cuts orders that
+        are short of cash: it is lent money for as long as it fills, 0 in a long-only account that never needs any.
+        """
+        if not len(self.rows):
+            return np.full(len(sessions), cash)
+        from backtest.result.vectorbt_books import Orders, fill_orders, money_spent
+
+        least = float((cash - np.cumsum(self.spent)).min())
+        borrowing = least < -ROUNDING * cash or bool((self.held < 0).any())
+        lent = 2.0 * float(np.abs(held).sum(axis=1).max()) + max(0.0, -least) if borrowing else 0.0
+        orders = Orders(self.traded, self.prices, self.cost, sessions[self.rows], assets)
+        spent = money_spent(fill_orders(orders, cash + lent), orders)
+        after = cash - np.cumsum(np.concatenate([[0.0], spent]))
+        return np.asarray(after[np.searchsorted(self.rows, np.arange(len(sessions)), side="right")])
+
+    def trades(self, sessions: pd.DatetimeIndex, assets: pd.Index) -> pd.DataFrame:
+        """One row per fill, by session and asset, with its cost in all and by kind."""
+        filled = self.traded != 0.0
+        these: Any = slice(None) if filled.all() else filled.ravel()  # a slice copies nothing
+        columns: dict[str, Any] = {
+            "session": sessions[self.rows].repeat(filled.sum(axis=1)),
+            "asset": assets.take(np.broadcast_to(np.arange(len(assets)), filled.shape)[filled]),
+        }
+        numbers = {"shares": self.traded, "price": self.prices, "cost": self.cost, **self.cost_by_kind._asdict()}
+        columns |= {name: values.ravel()[these] for name, values in numbers.items()}
+        return pd.DataFrame(columns, copy=False)
 
     def notes(self, sessions: pd.DatetimeIndex) -> Iterator[str]:
         """In words, whatever did not go as the targets said."""

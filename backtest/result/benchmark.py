@@ -10,7 +10,7 @@ from allocation.errors import FrameError
 from allocation.forecast.newey_west import newey_west_variance
 from backtest.result import metrics
 from backtest.result.result import Result
-from backtest.statistics.significance import Interval, newey_west_t
+from backtest.statistics.significance import Interval, newey_west_lags, newey_west_t
 from newsfolio.shared.arrays import FloatArray
 
 
@@ -71,8 +71,7 @@ class BenchmarkComparison:
             return float("nan")
         residual = (y - y.mean()) - self.beta * centred
         scores = residual * (1.0 - x.mean() * centred / centred.var())
-        lags = int(4 * (n / 100) ** (2 / 9))
-        error = float(np.sqrt(newey_west_variance(scores, lags) * n / (n - 2)))
+        error = float(np.sqrt(newey_west_variance(scores, newey_west_lags(n)) * n / (n - 2)))
         return float(self.alpha / self.sessions_per_year / error) if error > 0 else float("nan")
 
     def interval(self, which: str, level: float = 0.95, seed: int = 0) -> Interval:

@@ -249,17 +249,7 @@ def _compounded(returns: pd.Series, frequency: str) -> pd.Series:
     return (grouped.prod() - 1.0)[grouped.count() > 0]
 
 
-HEADER = (
-    "",
-    "total",
-    "a year",
-    "volatility",
-    "Sharpe",
-    "95 % interval",
-    "max drawdown",
-    "turnover/y",
-    "costs/y",
-)
+HEADER = ("", "total", "a year", "volatility", "Sharpe", "95 % interval", "max drawdown", "turnover/y", "costs/y")
 
 
 def comparison(results: Iterable[Result]) -> str:

@@ -8,13 +8,7 @@ import pandas as pd
 
 from allocation.frames import align
 from backtest.signal_study.row_correlation import linear_correlation, no_correlation, rank_correlation
-from backtest.statistics.significance import (
-    Interval,
-    TDistribution,
-    newey_west_error,
-    newey_west_lags,
-    newey_west_null,
-)
+from backtest.statistics.significance import Interval, TDistribution, newey_west_error, newey_west_lags, newey_west_null
 from newsfolio.shared.arrays import FloatArray
 
 

@@ -31,13 +31,7 @@ from backtest.signal_study.batched_correlation import SignalRows
 from backtest.signal_study.event_study import innovations
 from backtest.signal_study.measures import StudyData
 from backtest.signal_study.row_correlation import linear_correlation, ranked, row_means
-from backtest.statistics.significance import (
-    ROUNDING,
-    newey_west_error,
-    newey_west_lags,
-    newey_west_null,
-    student_95,
-)
+from backtest.statistics.significance import ROUNDING, newey_west_error, newey_west_lags, newey_west_null, student_95
 from newsfolio.shared.arrays import FloatArray
 
 CLEAR = 2.5  # t-value of a response that counts as one

@@ -125,9 +125,7 @@ class Study:
         sections: dict[str, dict[str, object]] = {}
         for section, name in self.figures.index:
             row = figure_of(self.figures, section, name)
-            plain: dict[str, object] = {
-                key: row[key] for key in ("value", "t", "ratio", "p", "holm", "periods", "stale")
-            }
+            plain: dict[str, object] = {key: row[key] for key in FIGURES}
             plain |= {key: [row[low], row[high]] for key, (low, high) in ranges.items()}
             sections.setdefault(section, {})[name] = plain | {"sessions": int(row["sessions"])}
         return {

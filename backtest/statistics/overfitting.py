@@ -5,7 +5,6 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from allocation.errors import FrameError
 from newsfolio.shared.arrays import FloatArray
@@ -61,18 +60,18 @@ def overfitting(returns: pd.DataFrame, blocks: int = 10) -> Overfitting:
     sums, squares = (np.array([(part**power).sum(axis=0) for part in parts]) for power in (1, 2))
     lengths = np.array([len(part) for part in parts])
     chosen = np.array([[i in half for i in range(blocks)] for half in combinations(range(blocks), blocks // 2)])
-    trained, tested = (_sharpe(rows.astype(np.float64), sums, squares, lengths) for rows in (chosen, ~chosen))
+
+    def sharpe(rows: FloatArray) -> FloatArray:
+        """Per session (splits × settings), from the sums of the blocks in each split."""
+        n = (rows @ lengths)[:, None]
+        mean = rows @ sums / n
+        spread = np.sqrt(np.maximum(rows @ squares / n - mean**2, 0.0) * n / (n - 1))
+        return np.where(spread > 1e-12, mean / np.where(spread > 1e-12, spread, 1.0), 0.0)
+
+    trained, tested = (sharpe(rows.astype(np.float64)) for rows in (chosen, ~chosen))
     best, rows = trained.argmax(axis=1), np.arange(len(chosen))
     after = tested[rows, best]
     # Ties share their rank, so that identical settings lie at the median, not at the bottom.
     below = (tested < after[:, None]).sum(axis=1) + ((tested == after[:, None]).sum(axis=1) + 1) / 2
     relative = below / (values.shape[1] + 1)
     return Overfitting(np.log(relative / (1.0 - relative)), trained[rows, best], after)
-
-
-def _sharpe(rows: FloatArray, sums: FloatArray, squares: FloatArray, lengths: NDArray[np.int64]) -> FloatArray:
-    """Sharpe ratio per session (splits × settings) from the sums of the blocks in each split."""
-    n = (rows @ lengths)[:, None]
-    mean = rows @ sums / n
-    spread = np.sqrt(np.maximum(rows @ squares / n - mean**2, 0.0) * n / (n - 1))
-    return np.where(spread > 1e-12, mean / np.where(spread > 1e-12, spread, 1.0), 0.0)

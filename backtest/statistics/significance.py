@@ -231,12 +231,8 @@ def deflated_sharpe(returns: pd.Series, trials: int, *, trial_spread: float | No
         raise AllocationError(f"trials is {trials}: count every strategy that was tried, including this one")
     n = int(returns.notna().sum())
     spread = 1.0 / np.sqrt(max(n - 1, 1)) if trial_spread is None else trial_spread
-    return probabilistic_sharpe(returns, float(spread) * _expected_best(trials))
-
-
-def _expected_best(trials: int) -> float:
-    """Mean of the largest of so many standard normal values, approximately; 0 for one."""
-    if trials == 1:
-        return 0.0
-    first, second = ndtri(1.0 - 1.0 / trials), ndtri(1.0 - 1.0 / (trials * np.e))
-    return float((1.0 - np.euler_gamma) * first + np.euler_gamma * second)
+    expected_best = 0.0  # approximate mean of the largest of so many standard normal values
+    if trials > 1:
+        first, second = ndtri(1.0 - 1.0 / trials), ndtri(1.0 - 1.0 / (trials * np.e))
+        expected_best = float((1.0 - np.euler_gamma) * first + np.euler_gamma * second)
+    return probabilistic_sharpe(returns, float(spread) * expected_best)

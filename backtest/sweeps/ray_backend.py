@@ -22,7 +22,7 @@ def made_on_ray(work: Callable[[Setting], Trial], settings: Sequence[Setting], a
         import ray
         from ray.exceptions import RayError
 
-        shared, call = ray.put(work), ray.remote(_call)
+        shared, call = ray.put(work), ray.remote(lambda work, setting: work(setting))
         ahead = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))
         try:
             waiting: list[object] = []
@@ -39,10 +39,6 @@ def made_on_ray(work: Callable[[Setting], Trial], settings: Sequence[Setting], a
             raise SourceError(
                 f"Ray: {type(error).__name__}: {first_line(error)}: trials that are logged stay: sweep again"
             ) from error
-
-
-def _call(work: Callable[[Setting], Trial], setting: Setting) -> Trial:
-    return work(setting)
 
 
 def _first_done(waiting: list[object]) -> Trial:

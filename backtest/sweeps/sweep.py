@@ -1,6 +1,6 @@
 """sweep(): many settings, in parallel, each logged as a trial; and what the best of them is worth after all those."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -119,11 +119,18 @@ def sweep(
     trials = Trials(Path(log))
     known = trials.of(study)
     missing = [setting for key, setting in zip(keys, settings, strict=True) if key not in known]
-    done = tqdm(
-        _made(partial(_trial, make), missing, workers, ray), total=len(missing), desc="sweeping", unit="setting",
-        disable=None if progress else True,
-    )  # fmt: skip
-    for trial in done:
+    # Trials come as they are finished, so that an interruption loses only those under way.
+    work = partial(_trial, make)
+    done: Iterable[Trial]
+    if ray is not None and missing:
+        done = made_on_ray(work, missing, ray)
+    elif workers == 1 or len(missing) < 2:
+        done = map(work, missing)
+    else:
+        from joblib import Parallel, delayed  # type: ignore[import-untyped]  # takes functions defined anywhere
+
+        done = Parallel(n_jobs=workers, return_as="generator_unordered")(delayed(work)(each) for each in missing)
+    for trial in tqdm(done, total=len(missing), desc="sweeping", unit="setting", disable=None if progress else True):
         trials.record(study, trial)
         known[key_of(trial.setting)] = trial
     found = [known[key] for key in keys]
@@ -135,23 +142,6 @@ def sweep(
     table = pd.DataFrame([{**setting, **trial.figures} for setting, trial in zip(settings, found, strict=True)])
     columns = {number: trial.returns.to_numpy() for number, trial in enumerate(found)}
     return Sweep(table, pd.DataFrame(columns, index=sessions), len(known))
-
-
-def _made(
-    work: Callable[[Setting], Trial], settings: Sequence[Setting], workers: int, ray: str | None
-) -> Iterator[Trial]:
-    """Trials as they are finished, so that an interruption loses only those under way."""
-    if ray is not None and settings:
-        yield from made_on_ray(work, settings, ray)
-        return
-    if workers == 1 or len(settings) < 2:
-        yield from map(work, settings)
-        return
-    # Its workers take functions defined anywhere, lambdas too.
-    from joblib import Parallel, delayed  # type: ignore[import-untyped]
-
-    parallel = Parallel(n_jobs=workers, return_as="generator_unordered")
-    yield from parallel(delayed(work)(setting) for setting in settings)
 
 
 def _trial(make: Make, setting: Setting) -> Trial:

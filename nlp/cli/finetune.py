@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from nlp.evaluation.evaluate import Evaluation
     from nlp.model.classifier import TextClassifier
     from nlp.training.finetune import FinetuneReport
-    from nlp.training.model_card import CorpusFacts
     from nlp.training.recipe import FinetuneConfig
 
 UNSTATED = "not stated"  # the licence of a corpus
@@ -71,8 +70,7 @@ def finetune(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the classifier.")],
     task: Annotated[
-        str,
-        typer.Option(help="tone (negative, neutral, positive), or any other name: the labels are those of TRAIN."),
+        str, typer.Option(help="tone (negative, neutral, positive), or any other name: the labels are those of TRAIN.")
     ] = "tone",
     valid: Annotated[Path | None, typer.Option(help="Held-out texts; else a tenth of TRAIN.")] = None,
     also: Annotated[list[Path] | None, typer.Option(help="Another corpus to train on; may be repeated.")] = None,
@@ -185,15 +183,21 @@ def _train(
 
 
 def _card(name: str, trained: Trained, data: Split, files: TrainingFiles, config: "FinetuneConfig") -> str:
+    from nlp.provenance import dates_column
     from nlp.training.model_card import CardFacts, corpus_facts, model_card
 
-    classifier = trained.classifier
+    classifier, names = trained.classifier, trained.classifier.labels
+    named = {file.name for file in (files.train, *files.also)}  # the licence of public corpora nobody stated
+    training = []
+    for corpus, rows in trained.rows.groupby("corpus", sort=False):
+        licence, dates = files.licence if corpus in named else UNSTATED, dates_column(rows)
+        training.append(corpus_facts(rows, name=str(corpus), licence=licence, dates=dates, names=names))
     facts = CardFacts(
         name=name,
         base=config.base,
         fingerprint=classifier.fingerprint,
-        training=_corpora_of(trained.rows, files, classifier.labels),
-        evaluated_on=corpus_facts(data.valid, name=data.valid_name, names=classifier.labels),
+        training=tuple(training),
+        evaluated_on=corpus_facts(data.valid, name=data.valid_name, names=names),
         evaluation=trained.evaluation,
         split=data.how,
         temperature=classifier.temperature,
@@ -202,23 +206,6 @@ def _card(name: str, trained: Trained, data: Split, files: TrainingFiles, config
         limits=_limits(config, refitted=len(trained.rows) > len(data.train)),
     )
     return model_card(facts)
-
-
-def _corpora_of(rows: "pd.DataFrame", files: TrainingFiles, names: Sequence[str]) -> "tuple[CorpusFacts, ...]":
-    from nlp.provenance import dates_column
-    from nlp.training.model_card import corpus_facts
-
-    named = {file.name for file in (files.train, *files.also)}  # the licence of public corpora nobody stated
-    return tuple(
-        corpus_facts(
-            part,
-            name=str(corpus),
-            licence=files.licence if corpus in named else UNSTATED,
-            dates=dates_column(part),
-            names=names,
-        )
-        for corpus, part in rows.groupby("corpus", sort=False)
-    )
 
 
 def _split(files: TrainingFiles, seed: int) -> Split:

@@ -98,16 +98,11 @@ def _recognised(
                 ".zip, .txt or a folder (Financial PhraseBank)"
             )
     table, where = read_table(source, CorpusError, words=(text, label, "target", TITLE, DECISIONS))
-    return *_from_table(table, where, text, label, neutral_below), where
-
-
-def _from_table(
-    table: pd.DataFrame, where: str, text: str, label: str, neutral_below: float
-) -> tuple[str, pd.DataFrame]:
-    if label not in table.columns and {TITLE, DECISIONS} <= set(table.columns):
-        return ENTITIES, entity_rows(table, where)
-    if label not in table.columns and "score" in table.columns:
-        if set(LABELS) <= set(table.columns):
+    columns = set(table.columns)
+    if label not in columns and {TITLE, DECISIONS} <= columns:
+        return ENTITIES, entity_rows(table, where), where
+    if label not in columns and "score" in columns:
+        if set(LABELS) <= columns:
             raise CorpusError(f"{where}: holds a model's scores, not labels: pass texts that people labelled")
-        return SCORES, scored_rows(table, where, text=text, neutral_below=neutral_below)
-    return TABLE, named_columns(table, where, {"text": text, "label": label})
+        return SCORES, scored_rows(table, where, text=text, neutral_below=neutral_below), where
+    return TABLE, named_columns(table, where, {"text": text, "label": label}), where

@@ -11,7 +11,7 @@ from newsfolio.shared.tables import need_columns
 from nlp.errors import CorpusError
 from nlp.evaluation.breakdown import breakdowns
 from nlp.evaluation.compare import Comparison, compare
-from nlp.evaluation.evaluate import Evaluation, Probabilities, evaluate_probabilities
+from nlp.evaluation.evaluate import Evaluation, Probabilities, evaluate_probabilities, plain_figures
 from nlp.evaluation.metrics import checked_codes, guesses
 from nlp.labels import LABELS
 from nlp.texts.near_duplicates import duplicate_groups
@@ -146,13 +146,7 @@ def worst_mistakes(
 def _plain(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """A breakdown as {part: {n, accuracy, accuracy_interval, macro_f1, macro_f1_interval}}."""
     return {
-        name: {
-            "n": int(row["n"]),
-            "accuracy": float(row["accuracy"]),
-            "accuracy_interval": [float(row["accuracy_low"]), float(row["accuracy_high"])],
-            "macro_f1": float(row["macro_f1"]),
-            "macro_f1_interval": [float(row["macro_f1_low"]), float(row["macro_f1_high"])],
-        }
+        name: {"n": int(row["n"])} | plain_figures(row, ("accuracy", "macro_f1"))
         for name, (_, row) in zip(part_names(list(table.index)), table.iterrows(), strict=True)
     }
 

@@ -17,11 +17,9 @@ from scipy.special import softmax
 
 from newsfolio.shared.tables import need_columns, read_table
 from nlp.errors import CorpusError
-from nlp.evaluation.evaluate import Predictor
+from nlp.evaluation.evaluate import Predictor, Probabilities
 from nlp.labels import LABELS, label_codes
 from nlp.texts.near_duplicates import duplicate_groups
-
-Probabilities = NDArray[np.float32]
 
 NEGATIONS = frozenset({"no", "not", "none", "neither", "never", "nobody", "nor", "without", "cannot"})
 REACH = 3  # words between a negation and what it turns
@@ -159,9 +157,8 @@ def fit_word_weights(labelled: pd.DataFrame, *, names: Sequence[str] = LABELS, s
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=ANY_WORD, min_df=rare)
     pipeline = make_pipeline(words, LogisticRegression(C=strength, class_weight="balanced", max_iter=1000))
     with threadpool_limits(1):  # on matrices this thin threads wait for one another: seconds instead of a quarter
-        pipeline.fit(
-            list(labelled["text"]), label_codes(labelled["label"], known=names)
-        )  # codes: columns in that order
+        codes = label_codes(labelled["label"], known=names)  # so that the columns are in that order
+        pipeline.fit(list(labelled["text"]), codes)
     return WordWeights(pipeline)
 
 

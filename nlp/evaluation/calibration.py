@@ -23,15 +23,6 @@ class CalibrationNull(NamedTuple):
     most: float
 
 
-def expected_calibration_error(probabilities: Scores, truth: IntArray, bins: int = BINS) -> float:
-    """Mean gap between confidence and accuracy over bins of equal mass, weighted by their size.
-
-    M. Naeini, G. Cooper and M. Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning",
-    AAAI 2015, with bins of (nearly) equal counts instead of equal width. Equal confidences share a bin.
-    """
-    return float(calibration_error(gaps_by_bin(probabilities, truth, bins).sum(axis=0), len(truth)))
-
-
 def gaps_by_bin(probabilities: Scores, truth: IntArray, bins: int = BINS) -> FloatArray:
     """Return confidence - right of each text in the column of its bin, 0 elsewhere (texts × bins).
 
@@ -43,7 +34,11 @@ def gaps_by_bin(probabilities: Scores, truth: IntArray, bins: int = BINS) -> Flo
 
 
 def calibration_error(gaps: FloatArray, n: FloatArray | int) -> FloatArray:
-    """Sums of gaps by bin (... × bins), over the n texts (...) that they are from, as the calibration error."""
+    """Gap between confidence and accuracy, a mean weighted by bin size; gaps: sums (... × bins) over n texts (...).
+
+    M. Naeini, G. Cooper and M. Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning",
+    AAAI 2015, with bins of (nearly) equal counts instead of equal width. Equal confidences share a bin.
+    """
     return np.asarray(np.abs(gaps).sum(axis=-1) / n)
 
 

@@ -89,13 +89,7 @@ class Evaluation:
     @property
     def headline(self) -> dict[str, tuple[float, Interval]]:
         """The five figures of the whole, each with its interval."""
-        return {
-            "accuracy": (self.accuracy, self.accuracy_interval),
-            "macro_f1": (self.macro_f1, self.macro_f1_interval),
-            "mcc": (self.mcc, self.mcc_interval),
-            "brier": (self.brier, self.brier_interval),
-            "ece": (self.ece, self.ece_interval),
-        }
+        return {name: (getattr(self, name), getattr(self, f"{name}_interval")) for name in NAMES}
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON; `confusion[truth][guess]` is a count."""
@@ -104,16 +98,13 @@ class Evaluation:
             flat |= {name: value, f"{name}_interval": list(ends)}
         # Each text has one label and one guess: then micro-F1 is the accuracy.
         flat |= {"micro_f1": self.accuracy, "micro_f1_interval": list(self.accuracy_interval)}
-        per_class: dict[str, dict[str, Any]] = {}
-        for label, row in self.per_class.iterrows():
-            per_class[str(label)] = {"support": int(row["support"])}
-            for name in PER_CLASS:
-                ends_of = [float(row[f"{name}_low"]), float(row[f"{name}_high"])]
-                per_class[str(label)] |= {name: float(row[name]), f"{name}_interval": ends_of}
+        rows = self.per_class.iterrows()
         return flat | {
             "ece_if_calibrated": self.ece_if_calibrated._asdict(),
             "f1": self.f1,
-            "per_class": per_class,
+            "per_class": {
+                str(label): {"support": int(row["support"])} | plain_figures(row, PER_CLASS) for label, row in rows
+            },
             "confusion": {str(truth): row.to_dict() for truth, row in self.confusion.iterrows()},
             "reliability": self.reliability.reset_index().to_dict("records"),
             "confidence": self.confidence.to_dict("records"),
@@ -128,6 +119,14 @@ class Evaluation:
         lines += [f"F1 {label:<9} {value:.3f}" for label, value in self.f1.items()]
         lines += ["confusion (rows: truth, columns: guess)", self.confusion.to_string(), *self.notes]
         return "\n".join(lines)
+
+
+def plain_figures(row: pd.Series, names: Sequence[str]) -> dict[str, Any]:
+    """Return figures of one row of a table, each with its interval (…_low, …_high), as plain values for JSON."""
+    plain: dict[str, Any] = {}
+    for name in names:
+        plain |= {name: float(row[name]), f"{name}_interval": [float(row[f"{name}_low"]), float(row[f"{name}_high"])]}
+    return plain
 
 
 def evaluate(classifier: Predictor, labelled: pd.DataFrame, *, seed: int = 0) -> Evaluation:

@@ -17,7 +17,7 @@ from nlp.errors import ModelError
 from nlp.labels import LABELS, TONE
 from nlp.model.files import (
     AMOUNT_RULES,
-    EMBEDDED,
+    SAFE_LOADING,
     SIDECAR,
     absent_weights,
     checked_source,
@@ -37,8 +37,6 @@ from nlp.model.forward.precision import chosen_precision, known_dtype
 from nlp.model.inference import TOKENS_PER_BATCH, checked_texts, logits_of, longest_text, tokenize
 from nlp.provenance import TRAINED_ON, TRAINED_UNTIL, TrainingTexts
 from nlp.texts.compared_amounts import with_directions
-
-__all__ = ["EMBEDDED", "SentimentClassifier", "checked_source", "label_order", "quiet_transformers", "softmax"]
 
 log = logging.getLogger(__name__)
 
@@ -111,18 +109,12 @@ class TextClassifier:
             ModelError: no such folder, no safetensors, weights or vocabulary missing, labels that are not those of the
                 task, an unknown device or dtype, or int8 where there is none.
         """
-        import torch
         from transformers import AutoModelForSequenceClassification
 
         where, device, dtype = checked_source(source), _device(device), known_dtype(dtype)
         with reading(source, "a classifier"):
             model, report = AutoModelForSequenceClassification.from_pretrained(
-                where,
-                use_safetensors=True,
-                trust_remote_code=False,  # else a person at a terminal is asked
-                dtype=torch.float32,  # a config that names bfloat16 would round the weights
-                ignore_mismatched_sizes=True,
-                output_loading_info=True,
+                where, ignore_mismatched_sizes=True, **SAFE_LOADING
             )
             saved = saved_metadata(Path(where))
             task = cls.only_task or saved.task

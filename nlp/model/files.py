@@ -18,6 +18,14 @@ AMOUNT_RULES = "2026-11"  # of nlp/texts/compared_amounts.py: a change there tha
 PRETRAINED = "pretraining.json"  # in the folder of an encoder: the record of its further pre-training
 SIDECAR = "newsfolio.json"  # what a transformers config has no place for: temperature, where it came from
 EMBEDDED = "minilm"  # the encoder of the `offline` extra, by this name wherever a model is asked for
+# Of every from_pretrained: nothing pickled, no code of the model's own (else a person at a terminal is asked), weights
+# as they are (a config that names a half precision would round them), and a report of those that are not there.
+SAFE_LOADING: dict[str, Any] = {
+    "use_safetensors": True,
+    "trust_remote_code": False,
+    "dtype": "float32",
+    "output_loading_info": True,
+}
 EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 

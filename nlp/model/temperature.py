@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 
 from newsfolio.shared.arrays import FloatArray
 from nlp.evaluation.metrics import Scores, checked_codes
@@ -22,10 +22,10 @@ LEAST = float(np.finfo(np.float32).tiny)  # a probability that underflowed in fl
 def fit_temperature(logits_or_probabilities: Scores, labels: pd.Series, *, names: Sequence[str] = LABELS) -> float:
     """Return the temperature, in [0.05, 20], at which these texts' labels are likeliest.
 
-    Logits or probabilities: texts × names; log-probabilities are logits, so both give the
-    same temperature. Rows that are nowhere negative and sum to 1 are taken for probabilities. Above 1 the classifier
-    was overconfident. Fit on texts that training never saw, or the temperature comes out too low. Where every text is
-    right, or none better than chance, there is no best one: the end of the range, and a warning.
+    Logits or probabilities: texts × names; log-probabilities are logits, so both give the same temperature. Rows that
+    are nowhere negative and sum to 1 are taken for probabilities. Above 1 the classifier was overconfident. Fit on
+    texts that training never saw, or the temperature comes out too low. Where every text is right, or none better
+    than chance, there is no best one: the end of the range, and a warning.
 
     Minimises the negative log-likelihood of softmax(logits / T): C. Guo, G. Pleiss, Y. Sun and K. Weinberger, "On
     calibration of modern neural networks", ICML 2017. It is convex in 1 / T, so the root of its slope is the answer.
@@ -41,18 +41,6 @@ def fit_temperature(logits_or_probabilities: Scores, labels: pd.Series, *, names
     if _slope(inverse_high, logits, truth) <= 0.0:
         return _end(COLDEST, "every text is right")
     return 1.0 / float(brentq(_slope, inverse_low, inverse_high, args=(logits, truth)))
-
-
-def at_temperature(logits_or_probabilities: Scores, temperature: float) -> NDArray[np.float32]:
-    """Return softmax(logits / temperature), float32, rows sum to 1; the order of labels in a row never changes."""
-    return np.asarray(softmax(_logits(logits_or_probabilities) / temperature, axis=1), dtype=np.float32)
-
-
-def negative_log_likelihood(logits_or_probabilities: Scores, labels: pd.Series, temperature: float = 1.0) -> float:
-    """Mean of -log p(label) over the texts, in nats; 1.10 for a classifier that knows nothing."""
-    truth = checked_codes(logits_or_probabilities, labels)
-    likelihood = log_softmax(_logits(logits_or_probabilities) / temperature, axis=1)
-    return float(-likelihood[np.arange(len(truth)), truth].mean())
 
 
 def _logits(scores: Scores) -> FloatArray:

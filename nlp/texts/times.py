@@ -23,7 +23,7 @@ EPOCH = r"\d{10}(?:\.\d*)?|\d{13}(?:\.0*)?|\d{16}(?:\.0*)?|\d{19}"  # seconds, o
 RFC_2822 = r"(?:[A-Za-z]{3},\s*)?\d{1,2}\s+[A-Za-z]{3}\s+\d{4}\s+\d{1,2}:\d{2}"
 DAY = pd.Timedelta(hours=24)
 DAY_NS, HOUR_NS, QUARTER_NS = 24 * 3600 * 10**9, 3600 * 10**9, 900 * 10**9
-FIRST_YEAR = 1900
+FIRST_YEAR, LAST_YEAR = 1900, 2200  # nanoseconds count to 2262
 
 Midnight = Literal["auto", "time", "date"]
 WRITTEN = "the zone that is written"
@@ -74,6 +74,9 @@ class ClockCounts:
             if timezone is None:
                 return
             clock = pd.DatetimeIndex(localised(pd.Series(clock), timezone))
+        clock = clock[(clock.year >= FIRST_YEAR) & (clock.year <= LAST_YEAR)]  # others are refused when they are read
+        if not len(clock):
+            return
         ends = [clock.min(), clock.max(), *(each for each in (self.first, self.last) if each is not None)]
         self.first, self.last = min(ends), max(ends)
         instant = clock.as_unit("ns").asi8

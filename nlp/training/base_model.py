@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nlp.labels import LABELS
-from nlp.model.files import absent_weights, checked_source, load_tokenizer, reading, refuse_absent
+from nlp.model.files import SAFE_LOADING, absent_weights, checked_source, load_tokenizer, reading, refuse_absent
 
 
 def load_base(base: str, seed: int, *, dropout: float = 0.1, labels: Sequence[str] = LABELS) -> tuple[Any, Any]:
@@ -25,10 +25,7 @@ def load_base(base: str, seed: int, *, dropout: float = 0.1, labels: Sequence[st
             id2label=dict(enumerate(labels)),
             label2id={label: code for code, label in enumerate(labels)},
             ignore_mismatched_sizes=True,
-            use_safetensors=True,
-            trust_remote_code=False,
-            dtype="float32",  # an fp16 checkpoint would else be trained in fp16
-            output_loading_info=True,
+            **SAFE_LOADING,
         )
         absent, encoder = absent_weights(report), f"{model.base_model_prefix}."
         refuse_absent([name for name in absent if name.startswith(encoder) and ".pooler." not in name])

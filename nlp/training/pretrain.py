@@ -13,6 +13,7 @@ from typing import Any
 from nlp.errors import ModelError, NlpError
 from nlp.model.files import (
     PRETRAINED,
+    SAFE_LOADING,
     absent_weights,
     checked_source,
     load_tokenizer,
@@ -130,13 +131,7 @@ def _masked_model(base: str | Path, seed: int) -> tuple[Any, Any]:
     where = checked_source(base)
     transformers.set_seed(seed)  # a head that the base lacks is drawn at random
     with reading(base, "a masked language model"):
-        model, report = transformers.AutoModelForMaskedLM.from_pretrained(
-            where,
-            use_safetensors=True,
-            trust_remote_code=False,
-            dtype="float32",  # an fp16 checkpoint would else be trained in fp16
-            output_loading_info=True,
-        )
+        model, report = transformers.AutoModelForMaskedLM.from_pretrained(where, **SAFE_LOADING)
         refuse_absent([name for name in absent_weights(report) if name.startswith(f"{model.base_model_prefix}.")])
         tokenizer = load_tokenizer(where)
     if tokenizer.mask_token_id is None:
@@ -189,13 +184,7 @@ def _trained_encoder(base: str | Path, model: Any) -> Any:
     """Return the base's own encoder, its pooler included, with the weights that were trained."""
     import transformers
 
-    encoder, found = transformers.AutoModel.from_pretrained(
-        checked_source(base),
-        use_safetensors=True,
-        trust_remote_code=False,
-        dtype="float32",
-        output_loading_info=True,
-    )
+    encoder, found = transformers.AutoModel.from_pretrained(checked_source(base), **SAFE_LOADING)
     trained = model.base_model.cpu().state_dict()  # the masked model is built without a pooler
     encoder.load_state_dict(trained, strict=False)
     if any(name.startswith("pooler.") for name in found["missing_keys"]):

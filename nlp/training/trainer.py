@@ -39,11 +39,6 @@ class Run:
     progress: bool = False
     keeps_checkpoints: bool = False
 
-    @property
-    def saves(self) -> bool:
-        """Whether each pass is kept, to resume from or to return to."""
-        return self.workspace is not None
-
 
 def build(model: Any, tokenizer: Any, train: list[Row], valid: list[Row], weights: Targets, run: Run) -> Any:
     """Return a Trainer; weights: the loss's factor per class.
@@ -62,7 +57,7 @@ def build(model: Any, tokenizer: Any, train: list[Row], valid: list[Row], weight
         *([AveragingCallback(config.average_decay)] if config.average_decay else []),
         *([transformers.EarlyStoppingCallback(config.patience)] if config.patience else []),
         *([LossOfPass()] if run.trackers else []),
-        *([WholeMark()] if run.saves else []),  # last: it vouches for what those before it wrote
+        *([WholeMark()] if run.workspace else []),  # last: it vouches for what those before it wrote
     ]
     loss = trainer_loss(
         torch.tensor(weights), smoothing=config.label_smoothing, gamma=config.focal_gamma, rdrop=config.rdrop
@@ -130,7 +125,7 @@ def arguments(run: Run) -> Any:
         bf16=width == "bfloat16",
         fp16=width == "float16",
         eval_strategy="epoch" if measured else "no",
-        save_strategy="epoch" if run.saves else "no",
+        save_strategy="epoch" if run.workspace else "no",
         save_total_limit=2,  # one would leave none whole while the next is written
         load_best_model_at_end=bool(config.patience),
         metric_for_best_model="macro_f1",

@@ -126,7 +126,7 @@ def _from_text(dates: pd.Series, where: str, notes: list[str]) -> pd.Series:
 def _iso(dates: pd.Series, where: str) -> pd.Series:
     """ISO 8601; with offsets of one exchange over daylight saving, the clock as it is written."""
     offsets = dates.str.extract(f"({OFFSET.pattern})")[0].dropna()
-    if len(offsets.unique()) <= 1:
+    if offsets.empty or (len(offsets.unique()) == 1 and len(offsets) == dates.notna().sum()):
         return pd.to_datetime(dates, errors="coerce", format="ISO8601")
     clock = pd.to_datetime(dates.str.replace(OFFSET, "", regex=True), errors="coerce", format="ISO8601")
     if len(offsets) < dates.notna().sum() or len(clock.dropna().dt.time.unique()) > 1:

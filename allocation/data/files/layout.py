@@ -76,7 +76,7 @@ def understand(table: pd.DataFrame, where: str, asset: str | None, notes: list[s
     elif _is_one_asset(fields, others, where):
         name = asset or re.sub(r"^database.*", "asset", Path(where).stem)
         if asset is None:
-            notes.append(f"one asset, called {name} after the file: --asset calls it otherwise")
+            notes.append(f"one asset, called {name} after the file: rename the file to call it otherwise")
         form, asset = "one asset's bars", None
         _say_left_out(others, fields, notes)
         frame = dated(table[[day, *(fields[f] for f in USED if f in fields)]], where, notes)
@@ -85,7 +85,7 @@ def understand(table: pd.DataFrame, where: str, asset: str | None, notes: list[s
     else:
         form, bars = "wide closes", Bars(check_prices(dated(table, where, notes), where))
     if asset is not None:
-        raise SourceError(f"{where}: names its assets itself ({named(bars.close.columns)}): leave --asset out")
+        raise SourceError(f"{where}: names its assets itself ({named(bars.close.columns)}): leave asset out")
     return PriceFile(form, bars, tuple(notes))
 
 

@@ -51,7 +51,6 @@ def padded_logits(
             inputs[row, : lengths[text]] = ids[text]
             mask[row, : lengths[text]] = 1
         answer = model(
-            input_ids=torch.from_numpy(inputs).to(model.device),
-            attention_mask=torch.from_numpy(mask).to(model.device),
+            input_ids=torch.from_numpy(inputs).to(model.device), attention_mask=torch.from_numpy(mask).to(model.device)
         )
         yield texts, answer.logits[: len(texts)]

@@ -15,9 +15,9 @@ TrainingStep = Callable[..., "Tensor"]
 def adversarial_step(training_step: TrainingStep, epsilon: float) -> TrainingStep:
     """Return a Trainer's `training_step` with a second backward pass, on perturbed embeddings, in each call.
 
-    epsilon: length (L2, over all tokens of one text) of the perturbation of that text's word embeddings. Miyato et
-    al. scale their embeddings to unit variance; here it is in the encoder's own units, where a word vector of a
-    BERT-like encoder is about 1 long: 0.1 to 1 is a sensible range.
+    epsilon: length (above 0; L2, over all tokens of one text) of the perturbation of that text's word embeddings.
+    Miyato et al. scale their embeddings to unit variance; here it is in the encoder's own units, where a word vector
+    of a BERT-like encoder is about 1 long: 0.1 to 1 is a sensible range.
 
     The gradients of both passes add up, so the step descends the sum of the clean and the adversarial loss; what
     is returned and logged is the clean loss, comparable with a run that has none of this. A step takes twice as
@@ -28,10 +28,8 @@ def adversarial_step(training_step: TrainingStep, epsilon: float) -> TrainingSte
     the paper, so a step in micro-batches equals the big one; and the matrix is never written to.
 
     Raises:
-        ModelError: epsilon not above 0; at the first step, a model without word embeddings.
+        ModelError: at the first step, a model without word embeddings.
     """
-    if not epsilon > 0.0:
-        raise ModelError(f"epsilon is {epsilon:g}: give the length of the perturbation, above 0")
 
     def step(model: Any, inputs: Any, *rest: Any) -> "Tensor":
         """The step as it was, then once more with the word vectors moved up the gradient."""

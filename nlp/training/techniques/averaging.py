@@ -20,13 +20,7 @@ class MovingAverage:
     """A debiased exponential moving average of a model's trainable weights, kept in float32."""
 
     def __init__(self, decay: float) -> None:
-        """decay: how much of the old average stays per step; the average looks back about 1 / (1 - decay) steps.
-
-        Raises:
-            ModelError: decay outside [0, 1).
-        """
-        if not 0.0 <= decay < 1.0:
-            raise ModelError(f"the averaging decay is {decay:g}: give a number in [0, 1), 0.99 to 0.999 is usual")
+        """decay: what stays of the old average per step, in [0, 1); it looks back about 1 / (1 - decay) steps."""
         self.decay = decay
         self.steps = 0
         self.average: dict[str, Any] = {}

@@ -19,18 +19,8 @@ def parameter_groups(
     are numbered `layer.N` or `layers.N`, also inside a peft adapter; frozen parameters are left out.
 
     Raises:
-        ModelError: layer_decay outside (0, 1], or below 1 for a model without numbered layers; a factor or rate
-            that is not above 0.
+        ModelError: layer_decay below 1 for a model without numbered layers.
     """
-    checks = {
-        f"learning_rate is {learning_rate:g}: give a rate above 0": learning_rate > 0.0,
-        f"layer_decay is {layer_decay:g}: give a factor in (0, 1], 1 for equal rates": 0.0 < layer_decay <= 1.0,
-        f"head_factor is {head_factor:g}: give a factor above 0": head_factor > 0.0,
-        f"weight_decay is {weight_decay:g}: give 0 or more": weight_decay >= 0.0,
-    }
-    for message, holds in checks.items():
-        if not holds:
-            raise ModelError(message)
     depths = parameter_depths(model)
     top = max((depth for depth in depths.values() if depth is not None), default=0)
     if top == 0 and layer_decay < 1.0:

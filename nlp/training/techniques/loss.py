@@ -18,7 +18,7 @@ def classification_loss(
     logits: texts × labels, any float; half precision is computed in float32.
     targets: (texts,) int64 codes of labels, or texts × labels: a probability per label, times the text's own weight.
     weights: (labels,), one factor per class; give it the mean 1 over the corpus's texts (see class_weights),
-    and the loss keeps its scale. smoothing: the share of each target spread evenly over all labels.
+    and the loss keeps its scale. smoothing: the share of each target, in [0, 1), spread evenly over all labels.
     gamma: 0 is cross-entropy; above it, texts that are already classified well count less.
 
     The mean is over texts, sum / number of texts. torch's own weighted `reduction="mean"` divides by the batch's
@@ -27,15 +27,11 @@ def classification_loss(
     `cross_entropy(..., weight, label_smoothing, reduction="sum") / len(labels)`.
 
     Raises:
-        ModelError: smoothing outside [0, 1), gamma below 0, or a number of weights other than that of the labels.
+        ModelError: a number of weights other than that of the labels.
     """
     import torch
 
     n_labels = logits.shape[-1]
-    if not 0.0 <= smoothing < 1.0:
-        raise ModelError(f"label smoothing is {smoothing:g}: give the share to spread, in [0, 1)")
-    if not gamma >= 0.0:
-        raise ModelError(f"focal gamma is {gamma:g}: give 0 (plain cross-entropy) or more, 2 is usual")
     if weights is not None and tuple(weights.shape) != (n_labels,):
         raise ModelError(f"class weights have the shape {tuple(weights.shape)}: give one per label, {n_labels} in all")
     log_p = torch.log_softmax(logits.to(torch.promote_types(logits.dtype, torch.float32)), dim=-1)

@@ -202,7 +202,7 @@ REFUSED = {
     "values without a heading": ("date,A,\n2021-03-01,1,5\n2021-03-02,1,7\n", "column 3 has values and no heading"),
     "UTC evenings": (wide(days=["2021-03-01T21:30:00Z", "2021-03-02T21:30:00Z", "2021-03-15T20:30:00Z"]),
                      "no midnight of an exchange known here: write dates as"),
-    "a name where the file has names": (wide(), "names its assets itself .*AAPL, MSFT.*: leave --asset out"),
+    "a name where the file has names": (wide(), "names its assets itself .*AAPL, MSFT.*: leave asset out"),
 }  # fmt: skip
 
 
@@ -211,7 +211,7 @@ def test_a_file_that_can_be_read_in_two_ways_is_refused(tmp_path, text, complain
     path = tmp_path / "p.csv"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(AllocationError, match=rf"p.csv: .*{complaint}") as raised:
-        load_prices(path, asset="X" if "leave --asset" in complaint else None)
+        load_prices(path, asset="X" if "leave asset" in complaint else None)
     assert "\n" not in str(raised.value)
     assert "float64" not in str(raised.value)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from allocation.errors import SourceError
+from allocation.errors import AllocationError
 from backtest.result.benchmark_file import read_benchmark
 
 SESSIONS = pd.bdate_range("2021-01-04", periods=60, name="date")
@@ -59,9 +59,9 @@ def test_nothing_is_known_of_its_trades(tmp_path):
         (LEVELS.where(LEVELS.index != SESSIONS[3]), "lacks 1 of the 60 sessions"),
         (LEVELS.to_frame().assign(other=1.0), "has one column other than its dates, this one has close, other"),
         (pd.concat([LEVELS, LEVELS[:1]]), "2021-01-04 is there twice"),
-        (LEVELS.astype(str) + " USD", "close holds '100.* USD', not numbers"),
+        (LEVELS.astype(str) + " pence", r"close: row 1: '100.* pence' is not a number"),
     ],
 )
 def test_what_is_no_benchmark_is_refused(values, message, tmp_path):
-    with pytest.raises(SourceError, match=message):
+    with pytest.raises(AllocationError, match=message):
         read_benchmark(written(tmp_path, values), SESSIONS)

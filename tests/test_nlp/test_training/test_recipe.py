@@ -1,5 +1,6 @@
 """Presets, and settings that make no sense."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -26,7 +27,10 @@ def test_an_unknown_preset_is_named():
     "wrong",
     [
         {"epochs": 0}, {"epochs": -1}, {"batch_size": 0}, {"learning_rate": -1e-3}, {"dropout": 1.5}, {"warmup": 2.0},
-        {"max_length": 0}, {"head_factor": 0.0}, {"weight_decay": -1.0},
+        {"max_length": 0}, {"head_factor": 0.0}, {"weight_decay": -1.0}, {"layer_decay": 0.0}, {"layer_decay": 1.1},
+        {"learning_rate": 0.0}, {"label_smoothing": 1.0}, {"label_smoothing": -0.1}, {"focal_gamma": -1.0},
+        {"focal_gamma": math.nan}, {"average_decay": -0.1}, {"average_decay": 1.0}, {"average_decay": math.nan},
+        {"adversarial_norm": -1.0}, {"adversarial_norm": math.nan}, {"lora_rank": -1},
     ],
     ids=str,
 )  # fmt: skip

@@ -182,12 +182,6 @@ def test_a_step_reduces_both_losses(model):
     assert last < first
 
 
-@pytest.mark.parametrize("epsilon", [0.0, -1.0, float("nan")])
-def test_an_epsilon_that_makes_no_sense_is_named(epsilon):
-    with pytest.raises(ModelError, match="epsilon"):
-        adversarial_step(plain_step, epsilon)
-
-
 def test_a_model_without_word_embeddings_is_named():
     with pytest.raises(ModelError, match="Linear names no word embeddings"):
         adversarial_step(plain_step, 1.0)(torch.nn.Linear(1, 1), INPUTS)

@@ -118,12 +118,3 @@ def test_depths_by_hand():
     assert depths["bert.encoder.layer.2.output.LayerNorm.bias"] == 3
     assert depths["bert.pooler.dense.weight"] is None
     assert depths["classifier.bias"] is None
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"layer_decay": 0.0}, {"layer_decay": 1.1}, {"learning_rate": 0.0}, {"head_factor": 0.0},
-              {"weight_decay": -0.1}], ids=str,
-)  # fmt: skip
-def test_settings_that_make_no_sense_are_named(wrong):
-    with pytest.raises(ModelError, match=next(iter(wrong))):
-        parameter_groups(build("bert"), **({"learning_rate": 1e-4} | wrong))
