@@ -20,6 +20,8 @@ def parsed(url: str, complaint: AllocationError) -> URL:
         made = make_url(url)
     except (ArgumentError, ValueError):
         raise complaint from None  # the cause would quote the URL, with its password
+    if made.get_backend_name() != "sqlite" and url.count("@") > 1:
+        raise complaint  # an @ in a password ends it early: its rest would be shown as the host
     return made.set(drivername="postgresql+psycopg") if made.drivername == "postgresql" else made
 
 

@@ -20,6 +20,7 @@ def register(app: typer.Typer, read_news: "ReadNewsSignal") -> None:
     """Add the commands to `app`."""
     app.command()(_Command(read_news).rebalance)
     app.command()(status)
+    app.command()(history)
     app.add_typer(account)
 
 
@@ -99,6 +100,25 @@ def status(
     typer.echo(json.dumps(found.to_dict()) if as_json else str(found))
     if found.wrong:
         raise typer.Exit(1)
+
+
+def history(
+    what: opt.Record,
+    ledger: opt.LedgerUrl,
+    _settings: opt.SettingsFile = None,
+    as_json: opt.Json = False,
+) -> None:
+    """Print what the ledger has recorded, as CSV or JSON."""
+    from allocation.live.ledger.database import read_ledger
+    from allocation.live.ledger.history import history as look
+    from allocation.live.ledger.history import spreadsheet_safe
+
+    with read_ledger(ledger) as opened:
+        table = look(opened, what)
+    as_text = (
+        table.to_json(orient="records", date_format="iso") if as_json else spreadsheet_safe(table).to_csv(index=False)
+    )
+    typer.echo(as_text.rstrip("\n"))
 
 
 @contextmanager

@@ -32,6 +32,7 @@ SettingsFile = Annotated[
         help="TOML file of these options; the command line wins.",
     ),
 ]
+Record = Annotated[str, typer.Argument(help="nav, decisions, orders, fills or events.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 
 # Data

@@ -107,7 +107,9 @@ def _undone(connection: Connection) -> Iterator[None]:
 
 
 def _parsed(url: str) -> URL:
-    complaint = LedgerError("the ledger's URL cannot be read: write a path or postgresql://user@host/name")
+    complaint = LedgerError(
+        "the ledger's URL cannot be read: write a path or postgresql://user@host/name, an @ in a password as %40"
+    )
     made = parsed(url if "://" in url else f"sqlite:///{url}", complaint)
     backend = made.get_backend_name()
     if backend not in ("sqlite", "postgresql"):

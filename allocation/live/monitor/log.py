@@ -24,8 +24,14 @@ def redacted(text: str) -> str:
     for name in SECRETS:
         value = os.environ.get(name)
         if value:
-            text = text.replace(value, HIDDEN)
+            for written in (value, json.dumps(value)[1:-1]):
+                text = text.replace(written, HIDDEN)
     return text
+
+
+def printable(text: str) -> str:
+    """Return the text with a space for each control character: a terminal would obey it, a log would break."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 class _Lines(logging.Formatter):
@@ -40,9 +46,9 @@ class _Lines(logging.Formatter):
         facts: dict[str, object] = record.__dict__.get("facts", {})
         if self.as_json:
             stamp = {"time": record.created, "level": record.levelname.lower(), "event": record.getMessage()}
-            return redacted(json.dumps(stamp | facts, default=str))
+            return printable(redacted(json.dumps(stamp | facts, default=str)))
         words = ", ".join(f"{name} {value}" for name, value in facts.items())
-        return redacted(f"{record.getMessage()}{': ' if words else ''}{words}")
+        return printable(redacted(f"{record.getMessage()}{': ' if words else ''}{words}"))
 
 
 @contextmanager

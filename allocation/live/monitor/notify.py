@@ -8,6 +8,7 @@ import subprocess
 import urllib.parse
 
 from allocation.live import web
+from allocation.live.monitor.log import printable
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +19,7 @@ MOST_LETTERS = 2000
 
 def printable_line(reason: str) -> str:
     """Return a reason as one line of printable letters: it may quote a headline, which anybody can write."""
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in reason).split())
+    line = " ".join(printable(reason).split())
     return line if len(line) <= MOST_LETTERS else f"{line[: MOST_LETTERS - 1]}…"
 
 

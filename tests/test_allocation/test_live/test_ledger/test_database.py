@@ -8,6 +8,8 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.command import upgrade
 from alembic.runtime.migration import MigrationContext
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from live_support import SESSIONS, Desk
 
 from allocation.live import LedgerError, open_ledger, read_ledger
@@ -158,3 +160,13 @@ def test_a_failure_that_cannot_be_written_is_itself(url):
     Desk(url).step(DAY)
     with open_ledger(url), pytest.raises(RuntimeError, match="no route"), record_failure(url, DAY, wait=0.1):
         raise RuntimeError("no route")
+
+
+@given(letters=st.text("@:/#%?[] x", min_size=1, max_size=8))
+@example(letters="@/:#%")
+@settings(deadline=None)
+def test_no_part_of_a_password_is_shown(letters):
+    with pytest.raises(LedgerError) as raised, read_ledger(f"mysql://user:HIDE{letters}SECRET@host/name"):
+        pass
+    assert "HIDE" not in str(raised.value)
+    assert "SECRET" not in str(raised.value)
