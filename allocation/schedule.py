@@ -12,6 +12,7 @@ import pandas as pd
 from allocation.errors import FrameError
 from newsfolio.shared.calendars import ExchangeHours, beyond_record, exchange_hours
 
+DAYS_OF_YEAR = 365.25
 MARGIN = pd.Timedelta(days=31)  # no exchange closes for a month
 
 Every = Literal["daily", "weekly", "monthly"]
@@ -63,6 +64,16 @@ def is_due(
     dates = rebalance_dates(sessions, schedule, calendar)  # type: ignore[arg-type]
     missed = dates[(dates > since) & (dates < session)] if since is not None else dates[:0]
     return session in dates or len(missed) > 0
+
+
+def rows_a_year(sessions: pd.DatetimeIndex) -> int | None:
+    """Return how many rows a year has where rows lie further apart than sessions do, None where they are daily.
+
+    12 for months, 52 for weeks: what such returns have to be annualised with. Rows are taken for daily where most of
+    them follow on the day before, whatever gaps there are besides.
+    """
+    days = np.diff(sessions.to_numpy().astype("datetime64[D]")).astype(np.int64)
+    return max(1, round(DAYS_OF_YEAR / float(days.mean()))) if len(days) and np.median(days) >= 2 else None
 
 
 def sessions_a_year(sessions: pd.DatetimeIndex, calendar: str) -> int:

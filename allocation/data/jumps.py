@@ -15,10 +15,31 @@ RATIOS = {  # new shares for old ones, and the factors of units
     "3:2": 1.5,
     "5:2": 2.5,
 }
+FROZEN = 21  # rows: a month of sessions
 AROUND = 10  # steps before and after that say how far this asset moves as a rule
 CALM = 12.0  # a split stands out of the moves around it; the days of 2008 stand among their like
 NEAREST, FARTHEST = 0.01, 0.06  # of log ratio: how far a price may also have moved that day
 LIKELY_TRADED = 3.0  # times the usual money traded: a crash is sold, a split is not
+
+
+def frozen_note(closes: pd.DataFrame) -> str | None:
+    """Return a line about closes that stand still for a month of sessions or more, None where none do.
+
+    A suspended stock looks like one without risk: a portfolio of least variance buys it.
+    """
+    lengths = {}
+    for asset in closes.columns:
+        known = closes[asset].dropna().to_numpy()
+        changes = np.flatnonzero(np.diff(known, prepend=np.nan, append=np.nan) != 0.0)
+        lengths[str(asset)] = int(np.diff(changes).max(initial=0))
+    still = {asset: length for asset, length in lengths.items() if length >= FROZEN}
+    if not still:
+        return None
+    worst = max(still, key=lambda asset: still[asset])
+    return (
+        f"{len(still)} assets have the same close for {FROZEN} rows or more, such as {worst} for {still[worst]}: "
+        "suspended, or filled up by the vendor? Leave such rows empty"
+    )
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,7 @@ def read_inputs(files: Files, settings: Settings) -> Inputs:
             or no date is left to decide on.
     """
     from allocation.data.files.wide import read_frame
+    from allocation.data.jumps import frozen_note
     from allocation.frames import sessions_of
     from backtest.report.headlines import checked_headlines
     from backtest.report.signal_notes import matched_signal
@@ -98,6 +99,8 @@ def read_inputs(files: Files, settings: Settings) -> Inputs:
             kept.attrs.update(signal.attrs)
             signal = kept
         signal, notes = matched_signal(signal, bars.close, dates[0])
+    still = frozen_note(bars.close)
+    notes = [*notes, *([] if still is None else [still])]
     headlines = None if files.headlines is None else read_table(files.headlines, SourceError)[0]
     if headlines is not None:
         checked_headlines(headlines, str(files.headlines))

@@ -8,7 +8,7 @@ from allocation.errors import FrameError, MissingPriceError
 from allocation.execution.book import CASH_ACCOUNT, Rules, market_value
 from allocation.execution.costs import Costs, Flows
 from allocation.frames import sessions_of
-from allocation.schedule import sessions_a_year
+from allocation.schedule import rows_a_year, sessions_a_year
 from allocation.view import Policy
 from backtest.engine.corporate_actions import UNEVENTFUL, Events
 from backtest.engine.replay import AccountReplay
@@ -80,10 +80,11 @@ def evaluate(
     stranded = prices[market.assets].iloc[-1].isna() & (np.abs(shares[-1] * market.closes[-1]) > ROUNDING * cash)
     if stranded.any():  # it would stay frozen at its last value for ever
         asset = stranded.index[stranded][0]
-        last = sessions_of(prices[asset].dropna())[-1]
+        last, ended = sessions_of(prices[asset].dropna())[-1], prices.iloc[-1].isna()
         raise MissingPriceError(
-            f"{asset} is still held at the end, but its prices end on {last.date()}: "
-            "set its target to 0 before that, or state what holders received: events=Events(delistings=...)"
+            f"{asset} is still held at the end, but its prices end on {last.date()} "
+            f"({ended.sum()} of {len(ended)} assets end early): set its target to 0 before that, end there (--end), or "
+            "state what holders received: events=Events(delistings=...), --delistings FILE"
         )
     held = market_value(shares, market.closes[start:])
     flows = pd.DataFrame(log.flows[start:], sessions[start:], list(Flows._fields))
@@ -95,13 +96,15 @@ def evaluate(
             f"the portfolio is worth {nav.iloc[ruin]:,.0f} at {nav.index[ruin].date()}: losses on shorts exceed all "
             "capital; use smaller positions"
         )
+    sparse = rows_a_year(sessions)
+    rows = () if sparse is None else (f"prices have {sparse} rows a year, not one a session: a fill is a row later",)
     return Result(
         name=name,
         nav=nav,
         weights=pd.DataFrame(held / nav.to_numpy()[:, None], nav.index, market.assets, copy=False),
         trades=log.trades(sessions, market.assets),
         targets=targets,
-        notes=(*log.notes(sessions), *market.notes),
+        notes=(*rows, *log.notes(sessions), *market.notes),
         flows=flows,
         sessions_in_year=None if calendar is None else sessions_a_year(sessions, calendar),
         closes=pd.DataFrame(market.closes[start:], nav.index, market.assets, copy=False),

@@ -11,6 +11,7 @@ import pandas as pd
 
 from allocation.errors import FrameError
 from allocation.frames import sessions_of
+from allocation.schedule import rows_a_year
 from backtest.result import metrics
 from backtest.result.drawdowns import drawdown_table
 from backtest.statistics.significance import Interval, sharpe_interval, sharpe_ratio
@@ -64,7 +65,9 @@ class Result:
 
     @property
     def sessions_per_year(self) -> int:
-        """sessions_in_year, else 252, or 365 where every day of the week has sessions: an asset always traded."""
+        """Rows a year where they are weeks or months; else sessions_in_year, 252, or 365 if all weekdays have some."""
+        if (sparse := rows_a_year(sessions_of(self.nav))) is not None:
+            return sparse
         if self.sessions_in_year is not None:
             return self.sessions_in_year
         return DAYS_A_YEAR if sessions_of(self.nav).day_of_week.nunique() == 7 else WEEKDAYS_A_YEAR

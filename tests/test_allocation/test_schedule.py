@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allocation import FrameError
-from allocation.schedule import next_sessions
+from allocation.schedule import next_sessions, rows_a_year
 from backtest import rebalance_dates
 
 CALENDARS = ("XNYS", "XLON", "XTKS", "XASX", "24/7")
@@ -146,3 +146,24 @@ def test_after_the_record_of_a_calendar_the_remedy_is_a_newer_one_or_weekdays():
     with pytest.raises(FrameError, match=r"install a newer exchange-calendars .* XSHG\+weekdays"):
         rebalance_dates(asked, "weekly", "XSHG")
     assert list(next_sessions(asked, "XSHG+weekdays")) == list(asked + pd.offsets.BDay())
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (pd.bdate_range("2015-01-01", periods=600), None),
+        (pd.date_range("2015-01-01", periods=600), None),
+        (pd.bdate_range("2015-01-01", periods=600)[::3], 87),
+        (pd.date_range("2015-01-02", periods=200, freq="W-FRI"), 52),
+        (pd.date_range("2015-01-31", periods=60, freq="BME"), 12),
+        (pd.date_range("2015-01-31", periods=20, freq="QE"), 4),
+        (pd.bdate_range("2015-01-01", periods=1), None),
+    ],
+)
+def test_rows_a_year_follow_from_the_dates(rows, expected):
+    assert rows_a_year(rows) == expected
+
+
+def test_a_gap_does_not_make_daily_rows_rare():
+    rows = pd.bdate_range("2015-01-01", periods=100)
+    assert rows_a_year(rows[:40].append(rows[80:])) is None

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from allocation import Bars, SourceError
-from allocation.data.jumps import find_jumps, refuse_jumps
+from allocation.data.jumps import find_jumps, frozen_note, refuse_jumps
 
 DAYS = pd.bdate_range("2020-01-01", periods=120)
 DAY = DAYS[60]
@@ -61,3 +61,18 @@ def test_a_jump_is_refused_unless_its_asset_is_allowed():
     assert refuse_jumps(bars, "p.csv", ["AAA"]) is bars
     with pytest.raises(SourceError, match="has no CCC whose jump"):
         refuse_jumps(bars, "p.csv", ["CCC"])
+
+
+def test_closes_that_stand_still_for_a_month_are_said():
+    random = np.random.default_rng(1)
+    closes = pd.DataFrame(
+        100 * np.exp(0.01 * random.standard_normal((300, 3)).cumsum(axis=0)),
+        index=pd.bdate_range("2020-01-01", periods=300),
+        columns=list("ABC"),
+    )
+    assert frozen_note(closes) is None
+    closes.iloc[50:70, 0] = 99.0  # twenty rows
+    assert frozen_note(closes) is None
+    closes.iloc[100:200, 1] = 55.0
+    closes.iloc[150:160, 1] = np.nan  # not traded: no row of its own
+    assert "1 assets have the same close for 21 rows or more, such as B for 90" in str(frozen_note(closes))

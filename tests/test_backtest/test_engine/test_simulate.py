@@ -372,3 +372,18 @@ def test_an_order_whose_impact_is_unknown_is_named_with_its_session():
     assert simulate(PRICES, weights.iloc[:1], costs).trades["impact"].gt(0).all()
     with pytest.raises(FrameError, match=rf"orders of {DAYS[30].date()} in BBB is unknown: in the 21 sessions before"):
         simulate(PRICES, weights, costs)
+
+
+def test_monthly_prices_are_annualised_as_months_and_it_is_said():
+    months = pd.date_range("2015-01-31", periods=61, freq="BME")
+    prices = pd.DataFrame({"AAA": 100 * 1.01 ** np.arange(61), "BBB": 100 * 1.01 ** np.arange(61)}, index=months)
+    weights = pd.DataFrame(0.5, months[:1], prices.columns)
+    result = simulate(prices, weights, Costs(0.0, 0.0), calendar="XNYS")
+    assert result.sessions_per_year == 12
+    assert result.figures()["annual_return"] == pytest.approx(1.01 ** (12 * 59 / 60) - 1)  # filled a row later
+    assert any("12 rows a year" in note for note in result.notes)
+    daily = simulate(
+        prices.set_axis(pd.bdate_range("2015-01-01", periods=61)), weights.set_axis([pd.Timestamp("2015-01-01")])
+    )
+    assert daily.sessions_per_year == 252
+    assert not any("rows a year" in note for note in daily.notes)
