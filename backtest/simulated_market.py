@@ -14,6 +14,7 @@ import pandas as pd
 
 from allocation.errors import AllocationError
 from newsfolio.shared.arrays import FloatArray
+from newsfolio.shared.calendars import exchange_hours
 
 COMPANIES = {
     "Technology": {"QBIT": "Quillbit", "NOVX": "Novarex Systems"},
@@ -86,14 +87,13 @@ class Market:
 
 def simulate_market(config: MarketConfig | None = None) -> Market:
     """Make a market; the same config gives the same market to the last bit."""
-    import exchange_calendars  # half a second to load
-
     config = MarketConfig() if config is None else config
     random = np.random.default_rng(config.seed)
-    exchange = exchange_calendars.get_calendar("XNYS", start=pd.Timestamp(config.start) - pd.Timedelta(days=10))
-    sessions = exchange.sessions_in_range(config.start, config.end).rename("date")
-    # One more close, of the session before the first.
-    closes = pd.DatetimeIndex(exchange.closes.loc[exchange.previous_session(sessions[0]) : sessions[-1]])
+    start, end = pd.Timestamp(config.start), pd.Timestamp(config.end)
+    hours = exchange_hours("XNYS", start, end)
+    inside = hours.sessions.slice_indexer(start, end)
+    sessions = hours.sessions[inside].rename("date")
+    closes = hours.closes[inside.start - 1 : inside.stop]  # one more, of the session before the first
     names = {ticker: name for group in COMPANIES.values() for ticker, name in group.items()}
     sectors = pd.Series({ticker: sector for sector, group in COMPANIES.items() for ticker in group}).sort_index()
     news = _news(random, len(sessions), len(sectors), config)
