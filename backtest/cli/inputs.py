@@ -9,7 +9,7 @@ from allocation.errors import AllocationError, SourceError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from allocation.data.load import Bars
+    from allocation.frames import Bars
     from backtest.engine.corporate_actions import Events
     from backtest.result.result import Result
 
@@ -140,8 +140,7 @@ def _bars(files: Files, settings: Settings) -> "tuple[Bars, Events]":
 
 
 def _of_assets(bars: "Bars", asked: str, where: str) -> "Bars":
-    from allocation.data.load import Bars
-    from allocation.frames import named
+    from allocation.frames import Bars, named
 
     wanted = [name.strip() for name in asked.split(",") if name.strip()]
     absent = [name for name in wanted if name not in bars.close.columns]
@@ -151,7 +150,8 @@ def _of_assets(bars: "Bars", asked: str, where: str) -> "Bars":
             "give tickers with commas between them"
         )
     kept = list(dict.fromkeys(wanted))
-    return Bars(*(None if each is None else each[kept] for each in (bars.close, bars.open, bars.volume)))  # type: ignore[arg-type]
+    others = (bars.open, bars.volume, bars.high, bars.low)
+    return Bars(bars.close[kept], *(None if each is None else each[kept] for each in others))
 
 
 def _delisted(path: Path, assets: "pd.Index") -> "Events":
