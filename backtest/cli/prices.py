@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
-import pandas as pd
 import typer
 
 from allocation.errors import SourceError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from allocation.data.load import Bars
     from allocation.data.sessions import SessionCheck
     from backtest.engine.corporate_actions import Events
@@ -128,6 +128,9 @@ def with_payouts(bars: "Bars", events: "Events") -> "Bars":
 
     A price is never 0: where nothing was paid it is a billionth of the last.
     """
+    import numpy as np
+    import pandas as pd
+
     paid = np.full(bars.close.shape, np.nan)
     gone = np.zeros(bars.close.shape, dtype=bool)
     for row, prices in events.exits(bars.close).items():
