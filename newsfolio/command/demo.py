@@ -38,7 +38,7 @@ def demo(
     market = simulate_market()
     say("fine-tuning on the embedded headlines; the longest step")
     train, valid = split(embedded_corpus(), seed=seed)
-    classifier, training = finetune(train, valid, FinetuneConfig.small_corpus(seed=seed), progress=True)
+    classifier, training = finetune(train, valid, FinetuneConfig.preset("small", seed), progress=True)
     say(f"{training}; {provenance_of(classifier)}")
     run = _judge(market, classifier)
     say(f"{len(run.scored):,} headlines of unseen patterns scored, {run.accuracy:.1%} read as they were meant\n")
