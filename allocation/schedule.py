@@ -48,6 +48,14 @@ def rebalance_dates(
     return sessions[sessions.to_period(period) != following.to_period(period)]
 
 
+def rebalance_rows(rows: pd.DatetimeIndex, every: Literal["weekly", "monthly"]) -> pd.DatetimeIndex:
+    """Return the last row of each week or month, of rows that are no sessions, such as weekly or monthly prices."""
+    after = rows[-1] + (rows[-1] - rows[-2] if len(rows) > 1 else MARGIN)
+    following = pd.DatetimeIndex([*rows[1:], after])
+    period = "M" if every == "monthly" else "W-SUN"
+    return rows[rows.to_period(period) != following.to_period(period)]
+
+
 def is_due(
     session: pd.Timestamp,
     sessions: pd.DatetimeIndex,

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from allocation.data.load import Bars
+from allocation.data.sessions import ends_note
 from allocation.errors import FrameError, MissingPriceError
 from allocation.execution.book import CASH_ACCOUNT, Rules, market_value
 from allocation.execution.costs import Costs, Flows
@@ -89,11 +90,10 @@ def evaluate(
     stranded = prices[market.assets].iloc[-1].isna() & (np.abs(shares[-1] * market.closes[-1]) > ROUNDING * cash)
     if stranded.any():  # it would stay frozen at its last value for ever
         asset = stranded.index[stranded][0]
-        last, ended = sessions_of(prices[asset].dropna())[-1], prices.iloc[-1].isna()
+        last = sessions_of(prices[asset].dropna())[-1]
         raise MissingPriceError(
-            f"{asset} is still held at the end, but its prices end on {last.date()} "
-            f"({ended.sum()} of {len(ended)} assets end early): set its target to 0 before that, end there (--end), or "
-            "state what holders received: events=Events(delistings=...), --delistings FILE"
+            f"{asset} is still held at the end, but its prices end on {last.date()}; "
+            f"{ends_note(prices)} or events=Events(delistings=...), or set its target to 0 before"
         )
     held = market_value(shares, market.closes[start:])
     flows = pd.DataFrame(log.flows[start:], sessions[start:], list(Flows._fields))

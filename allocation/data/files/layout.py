@@ -76,7 +76,9 @@ def understand(table: pd.DataFrame, where: str, asset: str | None, notes: list[s
     elif _is_one_asset(fields, others, where):
         name = asset or re.sub(r"^database.*", "asset", Path(where).stem)
         if asset is None:
-            notes.append(f"one asset, called {name} after the file: rename the file to call it otherwise")
+            notes.append(
+                f"one asset, called {name} after the file: rename the file, or pass --asset, to call it otherwise"
+            )
         form, asset = "one asset's bars", None
         _say_left_out(others, fields, notes)
         frame = dated(table[[day, *(fields[f] for f in USED if f in fields)]], where, notes)
