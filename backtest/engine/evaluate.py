@@ -47,9 +47,19 @@ def run(
     elif not isinstance(bars, Bars):
         raise FrameError(f"bars is a {type(bars).__name__}: give Bars(close, open), or a frame of closes")
     targets, replay = walk(
-        policy, bars.close, signal, dates, opens=bars.open, bars=bars, costs=Costs.of(costs), cash=cash,
-        rules=rules, events=events, progress=progress, calendar=calendar or "XNYS",
-    )  # fmt: skip
+        policy,
+        bars.close,
+        signal,
+        dates,
+        opens=bars.open,
+        bars=bars,
+        costs=Costs.of(costs),
+        cash=cash,
+        rules=rules,
+        events=events,
+        progress=progress,
+        calendar=calendar or "XNYS",
+    )
     check_leverage(targets, rules)
     return evaluate(replay, targets.dropna(how="all"), bars.close, cash=cash, name=name, calendar=calendar)
 

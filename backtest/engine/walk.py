@@ -40,19 +40,28 @@ def walk_forward(
 
     dates may be a schedule instead, "daily", "weekly", "monthly" or each n-th session, of the exchange XNYS; for
     another see rebalance_dates. signal may be None, for policies that need none. costs: a number is a fraction of the
-    traded value. cash, rules and events are those of simulate; cash matters
-    only where costs or rules speak of money or shares. bars: opens, highs and lows that the policy is shown as well;
-    orders are filled at `opens`.
+    traded value. cash, rules and events are those of simulate; cash matters only where costs or rules are in money or
+    shares. bars: opens, highs and lows that the policy is shown as well; orders are filled at `opens`.
 
     Raises:
         FrameError: a frame breaks its contract, or a date is no session of `prices`.
         PolicyError: the policy returned something that is not a row of weights.
         AllocationError: what the policy itself raised, with the date in front.
     """
-    return walk(
-        policy, prices, signal, dates, opens=opens, bars=bars, costs=Costs.of(costs), cash=cash, rules=rules,
-        events=events, progress=progress,
-    )[0]  # fmt: skip
+    targets, _ = walk(
+        policy,
+        prices,
+        signal,
+        dates,
+        opens=opens,
+        bars=bars,
+        costs=Costs.of(costs),
+        cash=cash,
+        rules=rules,
+        events=events,
+        progress=progress,
+    )
+    return targets
 
 
 def walk(
@@ -123,6 +132,7 @@ class _Past:
         self._written = 0
 
     def view(self, step: int, held: pd.Series) -> View:
+        """What is known at the close of session number `step`, and the weights held there."""
         end = step + 1
         for source, buffer in zip(self._sources, self._buffers, strict=True):
             buffer.flags.writeable = True
