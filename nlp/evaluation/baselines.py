@@ -18,7 +18,7 @@ from scipy.special import softmax
 from newsfolio.shared.tables import need_columns, read_table
 from nlp.errors import CorpusError
 from nlp.evaluation.evaluate import Predictor, Probabilities
-from nlp.labels import LABELS, label_codes, label_matrix
+from nlp.labels import LABELS, label_codes, label_matrix, need_all_labels
 from nlp.texts.near_duplicates import duplicate_groups
 
 NEGATIONS = frozenset({"no", "not", "none", "neither", "never", "nobody", "nor", "without", "cannot"})
@@ -47,8 +47,13 @@ def fit_majority(labelled: pd.DataFrame, *, names: Sequence[str] = LABELS, multi
     Raises:
         CorpusError: no texts, or an unknown label.
     """
-    counts = _label_counts(labelled, names, multi_label=multi_label)
-    return Majority(tuple((counts / (len(labelled) if multi_label else counts.sum())).tolist()))
+    if multi_label:
+        return Majority(tuple(_matrix(labelled, names).mean(axis=0).tolist()))
+    codes = label_codes(labelled["label"], known=names)
+    if not len(codes):
+        raise CorpusError("no labelled texts: a baseline needs at least one")
+    counts = np.bincount(codes, minlength=len(names))
+    return Majority(tuple((counts / counts.sum()).tolist()))
 
 
 @dataclass(frozen=True)
@@ -156,20 +161,17 @@ def fit_word_weights(
     from sklearn.pipeline import make_pipeline
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    counts = _label_counts(labelled, names, multi_label=multi_label)
-    missing = [label for label, count in zip(names, counts, strict=True) if not count]
-    if missing:
-        raise CorpusError(f"no training text is labelled {', '.join(missing)}: all of {', '.join(names)} are needed")
-    texts = len(labelled)
-    rare = max(2, round(RARE * texts)) if texts >= 100 else 1
+    if multi_label:  # independent yes and no, so that a probability of 0.5 means what it says
+        wanted = _matrix(labelled, names)
+        need_all_labels(np.flatnonzero(wanted.any(axis=0)), names)
+        regression = OneVsRestClassifier(LogisticRegression(C=strength, max_iter=1000))
+    else:
+        wanted = label_codes(labelled["label"], known=names)  # so that the columns are in that order
+        need_all_labels(wanted, names)
+        regression = LogisticRegression(C=strength, class_weight="balanced", max_iter=1000)
+    rare = max(2, round(RARE * len(wanted))) if len(wanted) >= 100 else 1
     # Stop words stay: "up", "not" and "from" decide many a headline.
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=ANY_WORD, min_df=rare)
-    if multi_label:  # independent yes and no, so that a probability of 0.5 means what it says
-        regression = OneVsRestClassifier(LogisticRegression(C=strength, max_iter=1000))
-        wanted = label_matrix(labelled["label"], known=names).astype(np.int64)
-    else:
-        regression = LogisticRegression(C=strength, class_weight="balanced", max_iter=1000)
-        wanted = label_codes(labelled["label"], known=names)  # so that the columns are in that order
     pipeline = make_pipeline(words, regression)
     with threadpool_limits(1):  # on matrices this thin threads wait for one another: seconds instead of a quarter
         pipeline.fit(list(labelled["text"]), wanted)
@@ -241,10 +243,7 @@ def without_near_duplicates(train: pd.DataFrame, test: pd.DataFrame) -> tuple[pd
     return train[~seen].reset_index(drop=True), np.isin(tested, trained)
 
 
-def _label_counts(labelled: pd.DataFrame, names: Sequence[str], *, multi_label: bool = False) -> NDArray[np.int64]:
-    if multi_label and len(labelled):
-        return np.asarray(label_matrix(labelled["label"], known=names).sum(axis=0), dtype=np.int64)
-    codes = label_codes(labelled["label"], known=names)
-    if not len(codes):
+def _matrix(labelled: pd.DataFrame, names: Sequence[str]) -> NDArray[np.int64]:
+    if labelled.empty:
         raise CorpusError("no labelled texts: a baseline needs at least one")
-    return np.bincount(codes, minlength=len(names)).astype(np.int64)
+    return label_matrix(labelled["label"], known=names).astype(np.int64)

@@ -11,8 +11,8 @@ from nlp.evaluation.charts import ConfusionPicture, confusion_picture, reliabili
 from nlp.evaluation.evaluate import Evaluation
 from nlp.evaluation.multi_label import MultiLabelEvaluation
 from nlp.evaluation.tables import (
-    Table,
     all_notes,
+    bins_table,
     calibration_words,
     class_table,
     comparison_table,
@@ -57,7 +57,7 @@ def evaluation_html(found: Assessment, *, facts: Mapping[str, str] | None = None
         calibrated = {
             "words": calibration_words(evaluation),
             "reliability": reliability_picture(evaluation),
-            "bins": _bins_table(evaluation),
+            "bins": bins_table(evaluation),
         }
     else:  # what is of a single guess per text
         absent.add("calibration")
@@ -99,16 +99,3 @@ def _lead(found: Assessment) -> str:
         f"{found.name} has {evaluation.accuracy:.1%} of {evaluation.n:,} texts right, 95 % interval {low:.1%} to "
         f"{high:.1%}; its macro-F1 is {number(evaluation.macro_f1)}."
     ) + (f" Its accuracy is {compared}." if compared else "")
-
-
-def _bins_table(evaluation: Evaluation) -> Table:
-    rows = [
-        [
-            f"{row['least']:.1%} to {row['most']:.1%}",
-            f"{row['confidence']:.1%}",
-            f"{row['texts']:,.0f}",
-            f"{row['accuracy']:.1%}\n{row['low']:.1%} to {row['high']:.1%}",
-        ]
-        for _, row in evaluation.reliability.iterrows()
-    ]
-    return Table("The points of the picture", ["confidence", "mean", "texts", "right"], rows)

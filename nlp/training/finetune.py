@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from newsfolio.shared.tables import need_columns
 from nlp.errors import CorpusError, ModelError
-from nlp.labels import LABELS, TONE, has_several, label_codes, label_matrix, label_set
+from nlp.labels import LABELS, TONE, has_several, label_codes, label_matrix, label_set, need_all_labels
 from nlp.model.classifier import TextClassifier, classifier_of
 from nlp.model.files import texts_of_base
-from nlp.model.inference import checked_texts, longest_text, tokenize
+from nlp.model.inference import checked_texts, longest_text, tokenize, warn_truncated
 from nlp.model.temperature import fit_temperature
 from nlp.provenance import combine, training_texts
 from nlp.texts.compared_amounts import with_directions
@@ -112,7 +112,7 @@ def finetune(
         log.warning("%s: a text has one of %d labels: | between blanks is part of a name", task, len(labels.names))
     # The dates of the held-out texts count too: these set the temperature, and with `patience` the pass.
     measured = replace(training_texts(valid), corpora=())
-    taught = combine(texts_of_base(config.base), training_texts(train), measured)
+    provenance = combine(texts_of_base(config.base), training_texts(train), measured)
     train = _augmented(train, held_texts, config)
     # To return to the best pass, checkpoints need a folder, if only a temporary one.
     needs_folder = workspace is None and config.patience > 0
@@ -121,7 +121,7 @@ def finetune(
         trainer, tokenizer, seconds = _trained(train, valid, run, labels)
         model = merged(trainer.model)
     classifier = classifier_of(task)(
-        model, tokenizer, task=task, dtype="float32", reads_amounts=config.reads_amounts, training=taught
+        model, tokenizer, task=task, dtype="float32", reads_amounts=config.reads_amounts, training=provenance
     )
     probabilities = classifier.predict_proba(held_texts)
     classifier.temperature = fit_temperature(
@@ -167,7 +167,7 @@ def refit(
     labels = _label_set((rows, "training"), task=task, config=config)
     config = replace(config, class_weight_power=0.0) if labels.several else config
     _need_all_labels(_checked(rows, "training", labels)[1], labels)
-    taught = combine(texts_of_base(config.base), training_texts(rows))
+    provenance = combine(texts_of_base(config.base), training_texts(rows))
     rows = _augmented(rows, [], config)
     run = Run(config, None if workspace is None else Path(workspace), (), progress, keep_checkpoints)
     trainer, tokenizer, _ = _trained(rows, rows.head(0), run, labels)
@@ -178,7 +178,7 @@ def refit(
         temperature=temperature,
         dtype="float32",
         reads_amounts=config.reads_amounts,
-        training=taught,
+        training=provenance,
     )
 
 
@@ -219,12 +219,7 @@ def _checked(rows: pd.DataFrame, role: str, labels: _Labels) -> tuple[list[str],
 
 
 def _need_all_labels(truth: NDArray[np.int64], labels: _Labels) -> None:
-    taught = np.flatnonzero(truth.any(axis=0)) if labels.several else truth
-    missing = [label for code, label in enumerate(labels.names) if code not in taught]
-    if missing:
-        raise CorpusError(
-            f"no training text is labelled {', '.join(missing)}: all of {', '.join(labels.names)} are needed"
-        )
+    need_all_labels(np.flatnonzero(truth.any(axis=0)) if labels.several else truth, labels.names)
 
 
 def _trained(train: pd.DataFrame, valid: pd.DataFrame, run: Run, labels: _Labels) -> tuple[Any, Any, float]:
@@ -259,7 +254,6 @@ def _trained(train: pd.DataFrame, valid: pd.DataFrame, run: Run, labels: _Labels
 def _token_ids(model: Any, tokenizer: Any, rows: pd.DataFrame, role: str, config: FinetuneConfig) -> list[list[int]]:
     limit = min(config.max_length, longest_text(model, tokenizer))
     texts = [with_directions(text) for text in rows["text"]] if config.reads_amounts else list(rows["text"])
-    ids, cut = tokenize(tokenizer, texts, limit)
-    if cut:
-        log.warning("%d of %d %s texts are longer than %d tokens and were cut", cut, len(ids), role, limit)
+    ids, truncated = tokenize(tokenizer, texts, limit)
+    warn_truncated(truncated, len(ids), limit, f"{role} ")
     return ids

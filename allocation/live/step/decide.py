@@ -7,7 +7,7 @@ import pandas as pd
 
 from allocation.errors import AllocationError
 from allocation.execution.sizing import Holdings, OrderList, size_orders
-from allocation.frames import frame_digest
+from allocation.frames import check_prices, frame_digest
 from allocation.live.ledger import journal
 from allocation.live.ledger.journal import Decision, Provenance
 from allocation.live.monitor.log import log_event
@@ -83,7 +83,12 @@ def _view(step: Step, frames: Frames, held: pd.Series) -> View:
     """The same view as in a backtest: rows side by side in memory; all of it copies, which no record is made of."""
     blank = frames.closes * np.nan if frames.signal is None else frames.signal
     prices, signal = (_frozen(frame) for frame in (frames.closes, blank))
-    return View(step.session, prices, signal, held.copy(deep=True))
+    bars = step.inputs.bars
+    opens, highs, lows = (
+        None if each is None else _frozen(check_prices(each, name).reindex_like(prices))
+        for name, each in (("opens", bars.open), ("highs", bars.high), ("lows", bars.low))
+    )
+    return View(step.session, prices, signal, held.copy(deep=True), opens=opens, highs=highs, lows=lows)
 
 
 def _frozen(frame: pd.DataFrame) -> pd.DataFrame:
