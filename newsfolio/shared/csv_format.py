@@ -62,16 +62,12 @@ def _encoding(path: Path) -> str:
             try:
                 pa.array([chunk], pa.large_binary()).cast(pa.large_string())  # five times as fast as to decode
             except pa.ArrowInvalid:
-                return _detected(path, _around_first_error(chunk))
+                try:
+                    chunk.decode("utf-8")
+                except UnicodeDecodeError as error:
+                    chunk = chunk[max(0, error.start - SAMPLE // 2) :]
+                return _detected(path, chunk[:SAMPLE])
     return "utf-8"
-
-
-def _around_first_error(chunk: bytes) -> bytes:
-    try:
-        chunk.decode("utf-8")
-    except UnicodeDecodeError as error:
-        chunk = chunk[max(0, error.start - SAMPLE // 2) :]
-    return chunk[:SAMPLE]
 
 
 def _detected(path: Path, sample: bytes) -> str:

@@ -11,11 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from newsfolio.shared.arrays import FloatArray
+from newsfolio.shared.arrays import FloatArray, IntArray
 from nlp.errors import CorpusError
 from nlp.labels import LABELS, label_codes
 
-IntArray = NDArray[np.int64]
 Scores = NDArray[np.float32] | FloatArray
 Counts = IntArray | FloatArray
 
