@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 SEPARATORS = ",;\t|"
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-# What spreadsheets and vendors write beside UTF-8; a free guess among a hundred encodings is wrong too often.
+# What spreadsheets and vendors write other than UTF-8; a free guess among a hundred encodings is wrong too often.
 ENCODINGS = ["cp1252", "utf_16_le", "utf_16_be", "gb18030", "cp932", "euc_kr", "big5", "cp1251"]
 SAMPLE, CHUNK = 1 << 18, 1 << 20
 

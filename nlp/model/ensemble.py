@@ -86,14 +86,14 @@ class SentimentEnsemble:
             labels, count = tuple(sidecar["labels"]), int(sidecar["members"])
             temperature, fingerprint = float(sidecar["temperature"]), str(sidecar["fingerprint"])
         except (ValueError, TypeError, KeyError) as error:
-            raise ModelError(f"{path}: cannot be read: {error!r}: save the ensemble anew") from error
+            raise ModelError(f"{path}: cannot be read: {error!r}: save the ensemble again") from error
         if labels != LABELS:
             raise ModelError(f"{path}: its labels are {', '.join(map(str, labels))}, needed are {', '.join(LABELS)}")
         places = [folder / "members" / str(number) for number in range(count)]
         members = [SentimentClassifier.load(place.resolve(), device=device, dtype=dtype) for place in places]
         ensemble = cls(members, temperature=temperature)
         if ensemble.fingerprint != fingerprint:
-            raise ModelError(f"{folder}: its members are not those that {SIDECAR} was written for: save it anew")
+            raise ModelError(f"{folder}: its members are not those that {SIDECAR} was written for: save it again")
         return ensemble
 
     def predict_proba(
