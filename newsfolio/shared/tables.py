@@ -67,6 +67,7 @@ READERS: dict[str, Callable[[Path, Sequence[str]], pd.DataFrame]] = {
     ".csv": _read_csv,
     ".parquet": _read_parquet,
     ".jsonl": _read_jsonl,
+    ".tsv": _read_csv,
 }
 
 
