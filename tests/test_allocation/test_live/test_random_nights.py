@@ -12,12 +12,11 @@ from pathlib import Path
 
 import hypothesis.strategies as st
 import numpy as np
-import pandas as pd
 import pytest
 from fake_alpaca import KEYS, Exchange, serving
 from hypothesis import HealthCheck, assume, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
-from live_support import ASSETS, CASH, EASY, NIGHT, SESSIONS, WHOLE, Desk, Tilted, ended, in_a_child, kill_at, market
+from live_support import CASH, EASY, NIGHT, SESSIONS, WHOLE, Desk, Tilted, ended, in_a_child, kill_at, market
 
 from allocation import Bars
 from allocation.live import (
@@ -96,11 +95,12 @@ class Nights(RuleBasedStateMachine):
         while True:
             try:
                 return self.step(allowed)
-            except GuardStopError as stop:
-                COUNTS["stops"] += 1
-                assert set(stop.guards) <= self.reasons, str(stop)
-                assert not set(stop.guards) <= allowed
-                allowed |= set(stop.guards)
+            except GuardStopError as error:
+                stop = error
+            COUNTS["stops"] += 1
+            assert set(stop.guards) <= self.reasons, str(stop)
+            assert not set(stop.guards) <= allowed
+            allowed |= set(stop.guards)
 
     def new_name(self):
         self.names += 1
@@ -268,7 +268,7 @@ class BrokerNights(Nights):
         return self.take(body)
 
     def opened(self):
-        """The session passes: orders fill at its open, all or in part; what is left of day orders expires at its close."""
+        """Orders fill at the session's open, all or in part; what is left of them expires at its close."""
         self.exchange.prices = self.bars.open.loc[self.day].to_dict()
         self.exchange.fill(self.share)
         for order in self.exchange.orders.values():
