@@ -66,3 +66,10 @@ def label_codes(labels: pd.Series, where: str = "labels", *, known: Sequence[str
             "see read_labelled"
         )
     return codes
+
+
+def need_all_labels(codes: np.ndarray, names: Sequence[str]) -> None:
+    """Raise CorpusError where a label of `names` has no training text; codes: positions in `names`."""
+    missing = [label for code, label in enumerate(names) if code not in codes]
+    if missing:
+        raise CorpusError(f"no training text is labelled {', '.join(missing)}: all of {', '.join(names)} are needed")

@@ -255,8 +255,8 @@ def test_the_readme_shows_the_quickstart_as_it_is():
     shown = [line.strip() for line in block.splitlines() if line.strip()]
     code = [line.strip() for line in (EXAMPLES / "quickstart.py").read_text(encoding="utf-8").splitlines()]
     assert len(shown) > 12
-    assert [line for line in shown if line.replace("FinetuneConfig.small", "config or FinetuneConfig.small") not in code
-            and line not in code] == []  # fmt: skip
+    chosen = ("FinetuneConfig.preset", "config or FinetuneConfig.preset")
+    assert [line for line in shown if line not in code and line.replace(*chosen) not in code] == []
 
 
 def test_the_readme_lists_the_commands_that_there_are():

@@ -18,7 +18,7 @@ from scipy.special import softmax
 from newsfolio.shared.tables import need_columns, read_table
 from nlp.errors import CorpusError
 from nlp.evaluation.evaluate import Predictor, Probabilities
-from nlp.labels import LABELS, label_codes
+from nlp.labels import LABELS, label_codes, need_all_labels
 from nlp.texts.near_duplicates import duplicate_groups
 
 NEGATIONS = frozenset({"no", "not", "none", "neither", "never", "nobody", "nor", "without", "cannot"})
@@ -47,7 +47,10 @@ def fit_majority(labelled: pd.DataFrame, *, names: Sequence[str] = LABELS) -> Ma
     Raises:
         CorpusError: no texts, or an unknown label.
     """
-    counts = _label_counts(labelled, names)
+    codes = label_codes(labelled["label"], known=names)
+    if not len(codes):
+        raise CorpusError("no labelled texts: a baseline needs at least one")
+    counts = np.bincount(codes, minlength=len(names))
     return Majority(tuple((counts / counts.sum()).tolist()))
 
 
@@ -148,16 +151,13 @@ def fit_word_weights(labelled: pd.DataFrame, *, names: Sequence[str] = LABELS, s
     from sklearn.pipeline import make_pipeline
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    counts = _label_counts(labelled, names)
-    missing = [label for label, count in zip(names, counts, strict=True) if not count]
-    if missing:
-        raise CorpusError(f"no training text is labelled {', '.join(missing)}: all of {', '.join(names)} are needed")
-    rare = max(2, round(RARE * counts.sum())) if counts.sum() >= 100 else 1
+    codes = label_codes(labelled["label"], known=names)  # so that the columns are in that order
+    need_all_labels(codes, names)
+    rare = max(2, round(RARE * len(codes))) if len(codes) >= 100 else 1
     # Stop words stay: "up", "not" and "from" decide many a headline.
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=ANY_WORD, min_df=rare)
     pipeline = make_pipeline(words, LogisticRegression(C=strength, class_weight="balanced", max_iter=1000))
     with threadpool_limits(1):  # on matrices this thin threads wait for one another: seconds instead of a quarter
-        codes = label_codes(labelled["label"], known=names)  # so that the columns are in that order
         pipeline.fit(list(labelled["text"]), codes)
     return WordWeights(pipeline)
 
@@ -214,10 +214,3 @@ def without_near_duplicates(train: pd.DataFrame, test: pd.DataFrame) -> tuple[pd
     if seen.all():
         raise CorpusError(f"all {len(train)} training texts are near-duplicates of test texts: give other ones")
     return train[~seen].reset_index(drop=True), np.isin(tested, trained)
-
-
-def _label_counts(labelled: pd.DataFrame, names: Sequence[str]) -> NDArray[np.int64]:
-    codes = label_codes(labelled["label"], known=names)
-    if not len(codes):
-        raise CorpusError("no labelled texts: a baseline needs at least one")
-    return np.bincount(codes, minlength=len(names)).astype(np.int64)

@@ -9,8 +9,8 @@ from nlp.errors import NlpError
 from nlp.evaluation.assessment import Assessment
 from nlp.evaluation.charts import confusion_picture, reliability_picture
 from nlp.evaluation.tables import (
-    Table,
     all_notes,
+    bins_table,
     calibration_words,
     class_table,
     comparison_table,
@@ -57,7 +57,7 @@ def evaluation_html(found: Assessment, *, facts: Mapping[str, str] | None = None
         "comparison": comparison_table(found) if found.rivals else None,
         "calibration": calibration_words(evaluation),
         "reliability": reliability_picture(evaluation),
-        "bins": _bins_table(found),
+        "bins": bins_table(evaluation),
         "confusion": confusion_picture(evaluation) if len(evaluation.confusion) <= MOST_DRAWN else None,
         "counts": confusion_table(evaluation),
         "labels": class_table(evaluation),
@@ -83,16 +83,3 @@ def _lead(found: Assessment) -> str:
         f"{found.name} has {evaluation.accuracy:.1%} of {evaluation.n:,} texts right, 95 % interval {low:.1%} to "
         f"{high:.1%}; its macro-F1 is {number(evaluation.macro_f1)}."
     ) + (f" Its accuracy is {compared}." if compared else "")
-
-
-def _bins_table(found: Assessment) -> Table:
-    rows = [
-        [
-            f"{row['least']:.1%} to {row['most']:.1%}",
-            f"{row['confidence']:.1%}",
-            f"{row['texts']:,.0f}",
-            f"{row['accuracy']:.1%}\n{row['low']:.1%} to {row['high']:.1%}",
-        ]
-        for _, row in found.evaluation.reliability.iterrows()
-    ]
-    return Table("The points of the picture", ["confidence", "mean", "texts", "right"], rows)

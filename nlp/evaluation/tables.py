@@ -54,11 +54,11 @@ def figures_table(found: Assessment) -> Table:
 
 def comparison_table(found: Assessment) -> Table:
     """What the classifier has over each rival, in points, and on which texts they part."""
-    rows = [
-        [name, _points(rival.comparison.accuracy), _points(rival.comparison.macro_f1),
-         f"{rival.comparison.only_first:,}", f"{rival.comparison.only_second:,}", p_value(rival.comparison.p_value)]
-        for name, rival in found.rivals
-    ]  # fmt: skip
+    rows = []
+    for name, rival in found.rivals:
+        paired = rival.comparison
+        points, alone = (_points(paired.accuracy), _points(paired.macro_f1)), (paired.only_first, paired.only_second)
+        rows.append([name, *points, *(f"{count:,}" for count in alone), p_value(paired.p_value)])
     header = ["", "accuracy, points", "macro-F1, points", "right alone", "the other alone", "McNemar p"]
     return Table(f"{found.name} less each other, on the same texts", header, rows)
 
@@ -78,6 +78,20 @@ def confusion_table(evaluation: Evaluation) -> Table:
     return Table(
         "confusion: texts of each label (rows) by guess (columns)", ["", *map(str, evaluation.confusion.columns)], rows
     )
+
+
+def bins_table(evaluation: Evaluation) -> Table:
+    """The bins of the reliability curve: confidence and the share that is right."""
+    rows = [
+        [
+            f"{row['least']:.1%} to {row['most']:.1%}",
+            f"{row['confidence']:.1%}",
+            f"{row['texts']:,.0f}",
+            f"{row['accuracy']:.1%}\n{row['low']:.1%} to {row['high']:.1%}",
+        ]
+        for _, row in evaluation.reliability.iterrows()
+    ]
+    return Table("The points of the picture", ["confidence", "mean", "texts", "right"], rows)
 
 
 def part_tables(found: Assessment) -> list[Table]:

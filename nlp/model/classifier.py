@@ -3,7 +3,6 @@
 import copy
 import hashlib
 import json
-import logging
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -34,11 +33,9 @@ from nlp.model.forward.encoders import Encoder
 from nlp.model.forward.engines import Engine, calibrate, engine_for
 from nlp.model.forward.int8 import quantize_encoder
 from nlp.model.forward.precision import chosen_precision, known_dtype
-from nlp.model.inference import TOKENS_PER_BATCH, checked_texts, logits_of, longest_text, tokenize
+from nlp.model.inference import TOKENS_PER_BATCH, checked_texts, logits_of, longest_text, tokenize, warn_truncated
 from nlp.provenance import TRAINED_ON, TRAINED_UNTIL, TrainingTexts
 from nlp.texts.compared_amounts import with_directions
-
-log = logging.getLogger(__name__)
 
 CARD = "README.md"  # where the model hub looks for a card
 CALIBRATION_TEXTS = 256  # headlines of the package itself whose activations set the range of 8 bits
@@ -69,8 +66,8 @@ class TextClassifier:
         """Wrap a transformers sequence classifier; the model is cast to `dtype` and put in eval mode.
 
         reads_amounts: whether texts are given to it with the direction of compared amounts
-        (nlp/texts/compared_amounts.py), as they must be where it was trained so. training: which texts taught it, where
-        that is known; no part of the fingerprint.
+        (nlp/texts/compared_amounts.py), as they must be where it was trained so. training: provenance of its training
+        texts, where that is known; no part of the fingerprint.
         """
         import torch
 
@@ -122,11 +119,8 @@ class TextClassifier:
                 label_order(model.config)
             refuse_absent(absent_weights(report))  # transformers would draw them at random, in silence
             tokenizer = load_tokenizer(where)
-        if task == TONE:
-            exchanged = saved.columns not in (None, label_order(model.config))
-        else:
-            exchanged = saved.labels not in (None, column_labels(model.config))
-        if exchanged:
+        recorded: Any = saved.columns if task == TONE else saved.labels
+        if recorded not in (None, label_order(model.config) if task == TONE else column_labels(model.config)):
             raise ModelError(
                 f"{source}: config.json has the labels in another order than the model was saved with: "
                 "put id2label back, or save the model again"
@@ -146,7 +140,7 @@ class TextClassifier:
     ) -> NDArray[np.float32]:
         """Return probabilities (texts × labels), float32, rows sum to 1, order kept.
 
-        Equal texts are computed once. Texts longer than the model's limit are cut and counted in the log.
+        Equal texts are computed once. Texts longer than the model's limit are truncated and counted in the log.
         On one machine a text's probabilities do not depend on its batch, to the last bit;
         `tokens_per_batch` trades speed for memory and moves them within the rounding of the dtype.
 
@@ -157,28 +151,28 @@ class TextClassifier:
         place = {text: row for row, text in enumerate(dict.fromkeys(given))}
         if not place:
             return np.empty((0, len(self.labels)), dtype=np.float32)
-        cut = 0
+        truncated = 0
 
         def read(some: Sequence[str]) -> list[list[int]]:
-            """Token ids; counts how many texts were cut."""
-            nonlocal cut
+            """Token ids; counts the texts that are truncated."""
+            nonlocal truncated
             ids, longer = self._read(some)
-            cut += longer
+            truncated += longer
             return ids
 
         logits = logits_of(list(place), read, self._engine, tokens_per_batch, progress)[:, self.column_order]
-        if cut:
-            log.warning("%d of %d texts are longer than %d tokens and were cut", cut, len(place), self.max_length)
+        warn_truncated(truncated, len(place), self.max_length)
         return np.asarray(softmax(logits / self.temperature)[[place[text] for text in given]])
 
     def _read(self, texts: Sequence[str]) -> tuple[list[list[int]], int]:
-        """Token ids of each text, and how many texts were cut."""
+        """Token ids of each text, and how many texts were truncated."""
         shown = [with_directions(text) for text in texts] if self.reads_amounts else texts
         return tokenize(self.tokenizer, shown, self.max_length)
 
     @cached_property
     def _engine(self) -> Engine:
         def prepared(encoder: Encoder) -> Encoder:
+            """In 8 bits where that is the precision, calibrated on the package's own headlines."""
             if self.precision != "int8":
                 return encoder
             headlines = embedded_corpus()["text"]

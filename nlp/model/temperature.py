@@ -34,20 +34,15 @@ def fit_temperature(logits_or_probabilities: Scores, labels: pd.Series, *, names
         CorpusError: no texts, an unknown label, or numbers that are not (texts × names) and finite.
     """
     truth = checked_codes(logits_or_probabilities, labels, names)
-    logits = _logits(logits_or_probabilities)
+    logits = logits_or_probabilities.astype(np.float64)
+    if (logits >= 0.0).all() and np.allclose(logits.sum(axis=1), 1.0, atol=1e-3):  # they are probabilities
+        logits = np.log(np.maximum(logits, LEAST))
     inverse_low, inverse_high = 1.0 / HOTTEST, 1.0 / COLDEST
     if _slope(inverse_low, logits, truth) >= 0.0:
         return _end(HOTTEST, "uniform probabilities fit better")
     if _slope(inverse_high, logits, truth) <= 0.0:
         return _end(COLDEST, "every text is right")
     return 1.0 / float(brentq(_slope, inverse_low, inverse_high, args=(logits, truth)))
-
-
-def _logits(scores: Scores) -> FloatArray:
-    scores = scores.astype(np.float64)
-    if (scores >= 0.0).all() and np.allclose(scores.sum(axis=1), 1.0, atol=1e-3):
-        return np.asarray(np.log(np.maximum(scores, LEAST)))
-    return scores
 
 
 def _slope(inverse: float, logits: FloatArray, truth: NDArray[np.int64]) -> float:

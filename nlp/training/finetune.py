@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -16,10 +15,10 @@ from numpy.typing import NDArray
 
 from newsfolio.shared.tables import need_columns
 from nlp.errors import CorpusError, ModelError
-from nlp.labels import LABELS, TONE, label_codes, label_set
+from nlp.labels import LABELS, TONE, label_codes, label_set, need_all_labels
 from nlp.model.classifier import TextClassifier, classifier_of
 from nlp.model.files import texts_of_base
-from nlp.model.inference import checked_texts, longest_text, tokenize
+from nlp.model.inference import checked_texts, longest_text, tokenize, warn_truncated
 from nlp.model.temperature import fit_temperature
 from nlp.provenance import combine, training_texts
 from nlp.texts.compared_amounts import with_directions
@@ -30,8 +29,6 @@ from nlp.training.techniques.augment import AugmentConfig, augment
 from nlp.training.techniques.lora import adapt, merged
 from nlp.training.techniques.rdrop import duplicate_batch
 from nlp.training.trainer import Run, build, headline_figures, rows_of, train_from
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -99,12 +96,12 @@ def finetune(
     config = FinetuneConfig() if config is None else config
     names = _label_names((train, "training"), (valid, "validation"), task=task, config=config)
     held_texts, held_codes = _checked(valid, "validation", names)
-    _need_all_labels(_checked(train, "training", names)[1], names)
+    need_all_labels(_checked(train, "training", names)[1], names)
     if not held_texts:
         raise CorpusError("there are no validation texts: hold some out (split)")
     # The dates of the held-out texts count too: these set the temperature, and with `patience` the pass.
     measured = replace(training_texts(valid), corpora=())
-    taught = combine(texts_of_base(config.base), training_texts(train), measured)
+    provenance = combine(texts_of_base(config.base), training_texts(train), measured)
     train = _augmented(train, held_texts, config)
     # To return to the best pass, checkpoints need a folder, if only a temporary one.
     needs_folder = workspace is None and config.patience > 0
@@ -113,7 +110,7 @@ def finetune(
         trainer, tokenizer, seconds = _trained(train, valid, run, names)
         model = merged(trainer.model)
     classifier = classifier_of(task)(
-        model, tokenizer, task=task, dtype="float32", reads_amounts=config.reads_amounts, training=taught
+        model, tokenizer, task=task, dtype="float32", reads_amounts=config.reads_amounts, training=provenance
     )
     probabilities = classifier.predict_proba(held_texts)
     classifier.temperature = fit_temperature(probabilities, valid["label"], names=names)
@@ -153,8 +150,8 @@ def refit(
     if config.patience:
         raise ModelError("patience needs held-out texts, which a refit has none of: give the passes as epochs")
     names = _label_names((rows, "training"), task=task, config=config)
-    _need_all_labels(_checked(rows, "training", names)[1], names)
-    taught = combine(texts_of_base(config.base), training_texts(rows))
+    need_all_labels(_checked(rows, "training", names)[1], names)
+    provenance = combine(texts_of_base(config.base), training_texts(rows))
     rows = _augmented(rows, [], config)
     run = Run(config, None if workspace is None else Path(workspace), (), progress, keep_checkpoints)
     trainer, tokenizer, _ = _trained(rows, rows.head(0), run, names)
@@ -165,7 +162,7 @@ def refit(
         temperature=temperature,
         dtype="float32",
         reads_amounts=config.reads_amounts,
-        training=taught,
+        training=provenance,
     )
 
 
@@ -189,12 +186,6 @@ def _checked(rows: pd.DataFrame, role: str, names: Sequence[str]) -> tuple[list[
         return checked_texts(list(rows["text"]), CorpusError), label_codes(rows["label"], known=names)
     except CorpusError as error:
         raise CorpusError(f"{role} texts: {error}") from error
-
-
-def _need_all_labels(codes: NDArray[np.int64], names: Sequence[str]) -> None:
-    missing = [label for code, label in enumerate(names) if code not in codes]
-    if missing:
-        raise CorpusError(f"no training text is labelled {', '.join(missing)}: all of {', '.join(names)} are needed")
 
 
 def _trained(train: pd.DataFrame, valid: pd.DataFrame, run: Run, names: Sequence[str]) -> tuple[Any, Any, float]:
@@ -222,7 +213,6 @@ def _trained(train: pd.DataFrame, valid: pd.DataFrame, run: Run, names: Sequence
 def _token_ids(model: Any, tokenizer: Any, rows: pd.DataFrame, role: str, config: FinetuneConfig) -> list[list[int]]:
     limit = min(config.max_length, longest_text(model, tokenizer))
     texts = [with_directions(text) for text in rows["text"]] if config.reads_amounts else list(rows["text"])
-    ids, cut = tokenize(tokenizer, texts, limit)
-    if cut:
-        log.warning("%d of %d %s texts are longer than %d tokens and were cut", cut, len(ids), role, limit)
+    ids, truncated = tokenize(tokenizer, texts, limit)
+    warn_truncated(truncated, len(ids), limit, f"{role} ")
     return ids

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -148,7 +148,8 @@ def model_card(facts: CardFacts) -> str:
         f"{facts.temperature:.4f} (1 where none was fitted).",
         _data(facts),
         _figures(facts),
-        _settings(facts),
+        "## Settings\n\n"
+        + _table(("setting", "value"), [(escaped(key), escaped(value)) for key, value in facts.config.items()]),
         _limits(facts),
     )
     return "\n\n".join(sections) + "\n"
@@ -163,37 +164,28 @@ def _data(facts: CardFacts) -> str:
     if period:
         published = f"The training texts were published from {period[0]} to {period[1]}."
     names = list(facts.evaluation.per_class.index)
-    rows = [_row("use", "corpus", "texts", *map(escaped, names), "licence", "published", "SHA-256")]
-    rows.append(_row(*["---"] * (6 + len(names))))
-    rows += [_corpus_row("training", corpus, names) for corpus in facts.training]
-    rows.append(_corpus_row("evaluation", facts.evaluated_on, names))
-    return "\n".join(["## Data", "", *rows, "", f"Split: {escaped(facts.split)}. {published}"])
-
-
-def _corpus_row(use: str, corpus: CorpusFacts, names: Sequence[str]) -> str:
-    dates = f"{corpus.first_date} to {corpus.last_date}" if corpus.first_date and corpus.last_date else "not known"
-    counts = (f"{count:,}" for count in (corpus.rows, *(corpus.counts.get(label, 0) for label in names)))
-    others = (escaped(corpus.licence), escaped(dates), f"`{_hexadecimal(corpus.digest)}`")
-    return _row(use, escaped(corpus.name), *counts, *others)
+    rows = []
+    for use, corpus in [*(("training", corpus) for corpus in facts.training), ("evaluation", facts.evaluated_on)]:
+        dates = f"{corpus.first_date} to {corpus.last_date}" if corpus.first_date and corpus.last_date else "not known"
+        counts = (f"{count:,}" for count in (corpus.rows, *(corpus.counts.get(label, 0) for label in names)))
+        others = (escaped(corpus.licence), escaped(dates), f"`{_hexadecimal(corpus.digest)}`")
+        rows.append((use, escaped(corpus.name), *counts, *others))
+    header = ("use", "corpus", "texts", *map(escaped, names), "licence", "published", "SHA-256")
+    return f"## Data\n\n{_table(header, rows)}\n\nSplit: {escaped(facts.split)}. {published}"
 
 
 def _figures(facts: CardFacts) -> str:
     evaluation = facts.evaluation
     rows = [
-        _row(NAMES[name], f"{value:.3f}", f"{low:.3f} to {high:.3f}")
+        (NAMES[name], f"{value:.3f}", f"{low:.3f} to {high:.3f}")
         for name, (value, (low, high)) in evaluation.headline.items()
     ]
     rows += [
-        _row(f"F1 {escaped(label)}", f"{row['f1']:.3f}", f"{row['f1_low']:.3f} to {row['f1_high']:.3f}")
+        (f"F1 {escaped(label)}", f"{row['f1']:.3f}", f"{row['f1_low']:.3f} to {row['f1_high']:.3f}")
         for label, row in evaluation.per_class.iterrows()
     ]
     title = f"Measured on {evaluation.n:,} texts of {escaped(facts.evaluated_on.name)}."
-    return "\n".join(["## Figures", "", title, "", _row("figure", "value", "95 % interval"), _row(*["---"] * 3), *rows])
-
-
-def _settings(facts: CardFacts) -> str:
-    rows = [_row(escaped(name), escaped(value)) for name, value in facts.config.items()]
-    return "\n".join(["## Settings", "", _row("setting", "value"), _row("---", "---"), *rows])
+    return f"## Figures\n\n{title}\n\n{_table(('figure', 'value', '95 % interval'), rows)}"
 
 
 def _limits(facts: CardFacts) -> str:
@@ -209,5 +201,5 @@ def _hexadecimal(digest: str) -> str:
     return re.sub(r"[^0-9a-fA-F]", "", digest)
 
 
-def _row(*cells: str) -> str:
-    return "| " + " | ".join(cells) + " |"
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows))

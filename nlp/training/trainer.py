@@ -217,6 +217,4 @@ def _resource_errors(run: Run) -> Iterator[None]:
 
 def rows_of(ids: list[list[int]], targets: Targets) -> list[Row]:
     """Rows as the Trainer takes them."""
-    if len(targets) != len(ids):
-        raise ValueError(f"targets are {targets.shape} for {len(ids)} texts")
     return [{"input_ids": tokens, "labels": row} for tokens, row in zip(ids, targets.tolist(), strict=True)]

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import typer
 
-from allocation.data.bars import Bars
 from allocation.data.files.wide import read_frame
 from allocation.data.jumps import find_jumps
 from allocation.data.load import YAHOO, load_prices
 from allocation.errors import SourceError
-from allocation.frames import check_prices, check_signal, named, sessions_of
+from allocation.frames import Bars, check_prices, check_signal, named, sessions_of
 from allocation.live import clock, web
 from allocation.live.brokers.alpaca import broker_named
 from allocation.live.brokers.paper import PaperBroker

@@ -11,11 +11,11 @@ import pandas as pd
 import typer
 
 from allocation.data.files.wide import read_frame
-from allocation.data.load import YAHOO, Bars, day_of, load_prices
+from allocation.data.load import YAHOO, day_of, load_prices
 from allocation.errors import SourceError
 from allocation.execution.book import Rules
 from allocation.execution.costs import Costs
-from allocation.frames import named, sessions_of
+from allocation.frames import Bars, named, sessions_of
 from allocation.live import clock
 from allocation.live.brokers.alpaca import broker_named
 from allocation.live.brokers.paper import PaperBroker

@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 
 from allocation.data.jumps import find_jumps
-from allocation.data.load import Bars
 from allocation.errors import MissingPriceError
 from allocation.execution.book import Rules
 from allocation.execution.costs import Costs
 from allocation.execution.sizing import Holdings
-from allocation.frames import align, check_prices, check_signal, named
+from allocation.frames import Bars, align, check_prices, check_signal, named
 from allocation.live.broker import Account, Broker
 from allocation.live.clock import Hours
 from allocation.live.errors import GuardStopError

@@ -8,7 +8,7 @@ import pandas as pd
 
 from allocation.errors import AllocationError
 from allocation.execution.sizing import Holdings, OrderList, size_orders
-from allocation.frames import frame_digest
+from allocation.frames import check_prices, frame_digest
 from allocation.live.broker import Account
 from allocation.live.ledger import journal
 from allocation.live.ledger.journal import Decision, Provenance
@@ -36,13 +36,7 @@ def decide(step: Step, frames: Frames, made: Decision | None = None) -> tuple[De
     step.check(_findings(step, frames, account, holdings.nav, made))
     log_event("inputs accepted", {"allowed": [name for name, _ in step.allowed]})
     held = holdings.market_value / holdings.nav
-    # The policy sees what it sees in a backtest, rows side by side in memory, and copies, which no record is made of.
-    past = []
-    for frame in (frames.closes, frames.closes * np.nan if frames.signal is None else frames.signal):
-        rows = np.array(frame.to_numpy(), order="C")
-        rows.flags.writeable = False
-        past.append(pd.DataFrame(rows, index=frame.index, columns=frame.columns, copy=False))
-    targets = call_policy(step.policy, View(step.session, past[0], past[1], held.copy(deep=True)))
+    targets = call_policy(step.policy, _view(step, frames, held))
     step.check(list(guards.after_deciding(targets, held, step.settings.limits)))
     decision = Decision(
         session=step.session,
@@ -96,6 +90,24 @@ def _provenance(step: Step, frames: Frames) -> Provenance:
         signal = hashlib.sha256(f"{signal}\x1f{more}".encode()).hexdigest()
     inputs = step.inputs
     return Provenance(frame_digest(frames.closes), signal, inputs.strategy, inputs.model, inputs.config)
+
+
+def _view(step: Step, frames: Frames, held: pd.Series) -> View:
+    """The same view as in a backtest: rows side by side in memory; all of it copies, which no record is made of."""
+    blank = frames.closes * np.nan if frames.signal is None else frames.signal
+    prices, signal = (_frozen(frame) for frame in (frames.closes, blank))
+    bars = step.inputs.bars
+    opens, highs, lows = (
+        None if each is None else _frozen(check_prices(each, name).reindex_like(prices))
+        for name, each in (("opens", bars.open), ("highs", bars.high), ("lows", bars.low))
+    )
+    return View(step.session, prices, signal, held.copy(deep=True), opens=opens, highs=highs, lows=lows)
+
+
+def _frozen(frame: pd.DataFrame) -> pd.DataFrame:
+    rows = np.array(frame.to_numpy(), order="C")
+    rows.flags.writeable = False
+    return pd.DataFrame(rows, index=frame.index, columns=frame.columns, copy=False)
 
 
 def _findings(step: Step, frames: Frames, account: Account, nav: float, made: Decision | None) -> list[GuardFinding]:

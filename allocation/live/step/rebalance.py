@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from allocation.errors import AllocationError
 from allocation.execution.sizing import Holdings, Order
 from allocation.live import clock
 from allocation.live.broker import Broker
@@ -89,8 +90,11 @@ def _run(step: Step) -> StepReport:
     decision, basket = decide(step, frames, made) if decided in ("again", "now") else (made, None)
     orders = send(step, decision) if decision else []
     valuation, holdings, when = _value(step, frames)
-    if decision and step.broker.simulated:  # an estimate: they are sized at the next open
-        basket = order_list(step, decision, holdings)
+    if decision and step.broker.simulated:  # an estimate, which stops nothing: they are sized at the next open
+        try:
+            basket = order_list(step, decision, holdings)
+        except AllocationError as error:
+            step.notes.append(f"the trades at the open cannot be estimated: {error}")
     if basket is not None:
         rows = pd.DataFrame({"shares": basket.shares, "price": basket.prices}).loc[basket.shares.index]
         sized = [Order("", str(asset), shares, price) for asset, shares, price in rows.itertuples()]
