@@ -3,7 +3,6 @@
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,31 +10,12 @@ import pandas as pd
 
 from allocation.data.files.dates import parse_dates
 from allocation.errors import FrameError, SourceError
-from allocation.frames import check_prices, named
+from allocation.frames import Bars, check_prices, named
 from newsfolio.shared.tables import write_table
 
 log = logging.getLogger(__name__)
 
 LONG_COLUMNS = ("date", "ticker", "close")
-
-
-@dataclass(frozen=True)
-class Bars:
-    """Adjusted prices of each session (sessions × assets); `open`, `high` and `low` are None where they are not known.
-
-    volume: shares traded in the session, of the same adjustment as the prices; None where not known. No policy sees it.
-    """
-
-    close: pd.DataFrame
-    open: pd.DataFrame | None = None
-    volume: pd.DataFrame | None = None
-    high: pd.DataFrame | None = None
-    low: pd.DataFrame | None = None
-
-    @property
-    def traded_value(self) -> pd.DataFrame | None:
-        """Money that changed hands in each session, nearly: every share of it at the close; None without volumes."""
-        return None if self.volume is None else self.close * self.volume
 
 
 def bars_from_long(table: pd.DataFrame, where: str = "prices") -> Bars:
