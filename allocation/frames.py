@@ -11,6 +11,7 @@ assets can never change a result, not even its last bit.
 import hashlib
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Real
 
@@ -24,6 +25,25 @@ log = logging.getLogger(__name__)
 NUMBER_KINDS = "iuf"  # numpy's letters for whole and real numbers
 INFINITE = (np.inf, -np.inf)
 MOST_NAMED = 5  # labels written out in an error before "and n more"
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Adjusted prices of each session (sessions × assets); `open`, `high` and `low` are None where they are not known.
+
+    volume: shares traded in the session, of the same adjustment as the prices; None where not known. No policy sees it.
+    """
+
+    close: pd.DataFrame
+    open: pd.DataFrame | None = None
+    volume: pd.DataFrame | None = None
+    high: pd.DataFrame | None = None
+    low: pd.DataFrame | None = None
+
+    @property
+    def traded_value(self) -> pd.DataFrame | None:
+        """Money that changed hands in each session, nearly: every share of it at the close; None without volumes."""
+        return None if self.volume is None else self.close * self.volume
 
 
 def check_prices(prices: pd.DataFrame, name: str = "prices") -> pd.DataFrame:

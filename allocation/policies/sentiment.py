@@ -15,6 +15,7 @@ from allocation.optimizer.model.constraints import LongOnly, MaxWeight
 from allocation.optimizer.model.symbols import Constraint, Objective
 from allocation.optimizer.model.terms import NetUtility
 from allocation.risk.covariance import LedoitWolf, RiskEstimator
+from allocation.risk.scaled import risk_of
 from allocation.view import Forecast, View, inputs_digest_of
 from newsfolio.shared.arrays import BoolArray
 
@@ -120,11 +121,11 @@ class SentimentPolicy:
         assets: pd.Index = view.prices.columns[priced[-1] & (returns >= self.min_history)]
         if not len(assets):
             return None
-        prices, held, forecast, untradable_weight = view.prices, view.held, self.forecast(view), 0.0
-        if len(assets) < prices.shape[1] or not (held.index.equals(assets) and forecast.index.equals(assets)):
+        held, forecast, untradable_weight = view.held, self.forecast(view), 0.0
+        if not (held.index.equals(assets) and forecast.index.equals(assets)):
             untradable_weight = float(held.drop(assets).sum())
-            prices, held, forecast = prices[assets], held[assets], forecast[assets]
-        risk = self.risk(prices)
+            held, forecast = held[assets], forecast[assets]
+        risk = risk_of(self.risk, view.bars, assets)
         reference = pd.Series((1.0 - untradable_weight) / len(assets), index=assets)
         names, universe = (tuple(labels.tolist()) for labels in (assets, view.prices.columns))  # a list first: quicker
         return self._program(names, universe), {

@@ -10,8 +10,8 @@ from backtest.cli.prices import PriceChoice, read_prices
 if TYPE_CHECKING:
     import pandas as pd
 
-    from allocation.data.load import Bars
     from allocation.data.sessions import SessionCheck
+    from allocation.frames import Bars
     from backtest.engine.corporate_actions import Events
     from backtest.result.result import Result
 

@@ -11,8 +11,8 @@ from allocation.errors import SourceError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from allocation.data.load import Bars
     from allocation.data.sessions import SessionCheck
+    from allocation.frames import Bars
     from backtest.engine.corporate_actions import Events
 
 Start = Annotated[str | None, typer.Option(help="First session of the prices to use, YYYY-MM-DD.")]

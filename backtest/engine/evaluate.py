@@ -3,12 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from allocation.data.load import Bars
 from allocation.data.sessions import ends_note
 from allocation.errors import FrameError, MissingPriceError
 from allocation.execution.book import CASH_ACCOUNT, Rules, market_value
 from allocation.execution.costs import Costs, Flows
-from allocation.frames import sessions_of
+from allocation.frames import Bars, sessions_of
 from allocation.schedule import rows_a_year, sessions_a_year
 from allocation.view import Policy
 from backtest.engine.corporate_actions import UNEVENTFUL, Events
@@ -36,7 +35,8 @@ def run(
 ) -> Result:
     """Return the Result of asking `policy` at the close of each of `dates`.
 
-    Orders are filled in the session after, at `bars.open` where known, else at the close. The result is made of the
+    Orders are filled in the session after, at `bars.open` where known, else at the close. The policy sees opens, highs
+    and lows up to its date beside prices. The result is made of the
     very fills that the policy was shown. A frame of closes may be given for bars, and a schedule such as "weekly", of
     `calendar`, for dates. See walk_forward and simulate for what the other arguments mean and what is raised.
 
@@ -52,6 +52,7 @@ def run(
         signal,
         dates,
         opens=bars.open,
+        bars=bars,
         costs=Costs.of(costs),
         cash=cash,
         rules=rules,

@@ -34,6 +34,7 @@ from nlp.evaluation.metrics import (
     recall,
     squared_errors,
 )
+from nlp.evaluation.multi_label import MultiLabelEvaluation, evaluate_multi_label
 from nlp.labels import LABELS
 from nlp.texts.near_duplicates import duplicate_groups
 
@@ -129,8 +130,10 @@ def plain_figures(row: pd.Series, names: Sequence[str]) -> dict[str, Any]:
     return plain
 
 
-def evaluate(classifier: Predictor, labelled: pd.DataFrame, *, seed: int = 0) -> Evaluation:
+def evaluate(classifier: Predictor, labelled: pd.DataFrame, *, seed: int = 0) -> Evaluation | MultiLabelEvaluation:
     """Score the rows of `labelled` (text, label: see read_labelled) and compare; near-duplicates count as a group.
+
+    A MultiLabelEvaluation is what a classifier of a multi-label task gets.
 
     Raises:
         CorpusError: a column is missing, there are no rows, or a label is unknown.
@@ -139,6 +142,8 @@ def evaluate(classifier: Predictor, labelled: pd.DataFrame, *, seed: int = 0) ->
     texts = list(labelled["text"])
     names, groups = getattr(classifier, "labels", LABELS), duplicate_groups(texts)
     probabilities = classifier.predict_proba(texts)
+    if getattr(classifier, "multi_label", False):
+        return evaluate_multi_label(probabilities, labelled["label"], names=names, groups=groups, seed=seed)
     return evaluate_probabilities(probabilities, labelled["label"], names=names, groups=groups, seed=seed)
 
 

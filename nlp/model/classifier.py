@@ -10,12 +10,14 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from nlp.corpora.labelled import embedded_corpus
 from nlp.errors import ModelError
 from nlp.labels import LABELS, TONE
 from nlp.model.files import (
     AMOUNT_RULES,
+    MULTI_LABEL,
     SAFE_LOADING,
     SIDECAR,
     absent_weights,
@@ -46,10 +48,9 @@ INCIDENTAL = {"_name_or_path", "transformers_version", "dtype", "torch_dtype", "
 class TextClassifier:
     """A classifier of texts; `labels` names the columns of its probabilities, `task` what they are about.
 
-    multi_label: whether a text may have several labels; False for now.
+    multi_label: whether a text may have several labels or none, each with a probability of its own.
     """
 
-    multi_label: ClassVar = False
     only_task: ClassVar[str | None] = None  # of a subclass
 
     def __init__(
@@ -74,6 +75,7 @@ class TextClassifier:
         self.reads_amounts = reads_amounts
         self.training = training
         self.task = task
+        self.multi_label = task != TONE and model.config.problem_type == MULTI_LABEL
         self.labels = LABELS if task == TONE else column_labels(model.config)
         self.column_order = label_order(model.config) if task == TONE else list(range(len(self.labels)))
         self.temperature = checked_temperature(temperature)
@@ -119,6 +121,11 @@ class TextClassifier:
                 label_order(model.config)
             refuse_absent(absent_weights(report))  # transformers would draw them at random, in silence
             tokenizer = load_tokenizer(where)
+        if task != TONE and saved.multi_label != (model.config.problem_type == MULTI_LABEL):
+            raise ModelError(
+                f"{source}: config.json has the problem_type {model.config.problem_type}, another than the model was "
+                "saved with: put it back, or save the model again"
+            )
         recorded: Any = saved.columns if task == TONE else saved.labels
         if recorded not in (None, label_order(model.config) if task == TONE else column_labels(model.config)):
             raise ModelError(
@@ -138,7 +145,7 @@ class TextClassifier:
     def predict_proba(
         self, texts: Sequence[str], *, tokens_per_batch: int = TOKENS_PER_BATCH, progress: bool = False
     ) -> NDArray[np.float32]:
-        """Return probabilities (texts × labels), float32, rows sum to 1, order kept.
+        """Return probabilities (texts × labels), float32, order kept; rows sum to 1, unless `multi_label`.
 
         Equal texts are computed once. Texts longer than the model's limit are truncated and counted in the log.
         On one machine a text's probabilities do not depend on its batch, to the last bit;
@@ -162,7 +169,8 @@ class TextClassifier:
 
         logits = logits_of(list(place), read, self._engine, tokens_per_batch, progress)[:, self.column_order]
         warn_truncated(truncated, len(place), self.max_length)
-        return np.asarray(softmax(logits / self.temperature)[[place[text] for text in given]])
+        shares = sigmoid if self.multi_label else softmax
+        return np.asarray(shares(logits / self.temperature)[[place[text] for text in given]])
 
     def _read(self, texts: Sequence[str]) -> tuple[list[list[int]], int]:
         """Token ids of each text, and how many texts were truncated."""
@@ -206,6 +214,7 @@ class TextClassifier:
             "temperature": self.temperature,
             "task": self.task,
             "labels": self.labels,
+            "multi_label": self.multi_label,
             "columns": self.column_order,
             "fingerprint": self.fingerprint,
             "amounts": AMOUNT_RULES if self.reads_amounts else None,
@@ -259,6 +268,11 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Row-wise softmax, computed in float64 so that rows sum to 1 within float32."""
     shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probability of each label by itself, computed in float64."""
+    return np.asarray(expit(logits.astype(np.float64)), dtype=np.float32)
 
 
 def _device(device: str) -> str:

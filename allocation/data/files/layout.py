@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from allocation.data.bars import Bars, bars_from_fields, bars_from_long
+from allocation.data.bars import bars_from_fields, bars_from_long
 from allocation.data.files.dates import parse_dates
 from allocation.data.files.numbers import parse_numbers
 from allocation.data.files.raw import TICKER_WORDS, Label, day_column, plain
 from allocation.data.files.wide import dated, read_values
 from allocation.errors import SourceError
-from allocation.frames import check_prices, named
+from allocation.frames import Bars, check_prices, named
 
 log = logging.getLogger(__name__)
 
