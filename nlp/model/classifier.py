@@ -3,7 +3,6 @@
 import copy
 import hashlib
 import json
-import logging
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from newsfolio.shared.arrays import BoolArray, FloatArray
 from nlp.corpora.labelled import embedded_corpus
 from nlp.errors import ModelError
 from nlp.labels import LABELS, TONE
@@ -34,11 +34,21 @@ from nlp.model.forward.encoders import Encoder
 from nlp.model.forward.engines import Engine, calibrate, engine_for
 from nlp.model.forward.int8 import quantize_encoder
 from nlp.model.forward.precision import chosen_precision, known_dtype
-from nlp.model.inference import TOKENS_PER_BATCH, checked_texts, logits_of, longest_text, tokenize
+from nlp.model.inference import (
+    TOKENS_PER_BATCH,
+    UNREADABLE,
+    TextNotes,
+    TokenizedTexts,
+    checked_texts,
+    logits_of,
+    longest_text,
+    text_notes,
+    tokenize,
+    unknown_ids,
+    unknown_shares,
+)
 from nlp.provenance import TRAINED_ON, TRAINED_UNTIL, TrainingTexts
 from nlp.texts.compared_amounts import with_directions
-
-log = logging.getLogger(__name__)
 
 CARD = "README.md"  # where the model hub looks for a card
 CALIBRATION_TEXTS = 256  # headlines of the package itself whose activations set the range of 8 bits
@@ -144,10 +154,11 @@ class TextClassifier:
     def predict_proba(
         self, texts: Sequence[str], *, tokens_per_batch: int = TOKENS_PER_BATCH, progress: bool = False
     ) -> NDArray[np.float32]:
-        """Return probabilities (texts × labels), float32, rows sum to 1, order kept.
+        """Return probabilities (texts × labels), float32, rows sum to 1, order kept; NaN where a text cannot be read.
 
-        Equal texts are computed once. Texts longer than the model's limit are cut and counted in the log.
-        On one machine a text's probabilities do not depend on its batch, to the last bit;
+        That is where more than 20 % of its tokens are unknown to the model's vocabulary, as of Chinese in an English
+        one; how many is said in the log. Equal texts are computed once. Texts longer than the model's limit are cut
+        and counted in the log. On one machine a text's probabilities do not depend on its batch, to the last bit;
         `tokens_per_batch` trades speed for memory and moves them within the rounding of the dtype.
 
         Raises:
@@ -157,24 +168,40 @@ class TextClassifier:
         place = {text: row for row, text in enumerate(dict.fromkeys(given))}
         if not place:
             return np.empty((0, len(self.labels)), dtype=np.float32)
-        cut = 0
+        noted, lost = TextNotes(), list[BoolArray]()
 
         def read(some: Sequence[str]) -> list[list[int]]:
-            """Token ids; counts how many texts were cut."""
-            nonlocal cut
-            ids, longer = self._read(some)
-            cut += longer
+            """Token ids, of texts that cannot be read only the first and the last; notes those, and what was cut."""
+            ids, cut, unknown = self._read(some)
+            lost.append(unknown > UNREADABLE)
+            for row in np.flatnonzero(lost[-1]):
+                ids[row] = [ids[row][0], ids[row][-1]]
+            noted.add(TextNotes(len(some), cut, int(lost[-1].sum()), self.max_length))
             return ids
 
         logits = logits_of(list(place), read, self._engine, tokens_per_batch, progress)[:, self.column_order]
-        if cut:
-            log.warning("%d of %d texts are longer than %d tokens and were cut", cut, len(place), self.max_length)
-        return np.asarray(softmax(logits / self.temperature)[[place[text] for text in given]])
+        with text_notes() as notes:
+            notes.add(noted)
+        probabilities = softmax(logits / self.temperature)
+        probabilities[np.concatenate(lost)] = np.nan
+        return np.asarray(probabilities[[place[text] for text in given]])
 
-    def _read(self, texts: Sequence[str]) -> tuple[list[list[int]], int]:
-        """Token ids of each text, and how many texts were cut."""
+    def unknown_shares(self, texts: Sequence[str]) -> FloatArray:
+        """Return the share of each text's tokens that the vocabulary does not know, from 0 to 1; nothing is computed.
+
+        Raises:
+            NlpError: a text is not a string.
+        """
+        return self._read(checked_texts(texts)).unknown
+
+    def _read(self, texts: Sequence[str]) -> TokenizedTexts:
         shown = [with_directions(text) for text in texts] if self.reads_amounts else texts
-        return tokenize(self.tokenizer, shown, self.max_length)
+        ids, cut = tokenize(self.tokenizer, shown, self.max_length)
+        return TokenizedTexts(ids, cut, unknown_shares(self.tokenizer, self._unknown, shown, ids))
+
+    @cached_property
+    def _unknown(self) -> frozenset[int]:
+        return unknown_ids(self.tokenizer)
 
     @cached_property
     def _engine(self) -> Engine:
@@ -182,7 +209,7 @@ class TextClassifier:
             if self.precision != "int8":
                 return encoder
             headlines = embedded_corpus()["text"]
-            ids, _ = self._read(headlines[:: len(headlines) // CALIBRATION_TEXTS].tolist())
+            ids = self._read(headlines[:: len(headlines) // CALIBRATION_TEXTS].tolist()).ids
             return quantize_encoder(encoder, lambda observed: calibrate(observed, ids))
 
         return engine_for(self.model, prepared, self.tokenizer.pad_token_id or 0, self.max_length)

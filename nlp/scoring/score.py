@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from newsfolio.shared.tables import need_columns
 from nlp.errors import NewsError, NlpError
 from nlp.labels import LABELS
-from nlp.model.inference import checked_texts
+from nlp.model.inference import checked_texts, text_notes
 from nlp.provenance import attach_provenance
 from nlp.scoring.store import ScoreStore, store_key
 
@@ -31,7 +31,8 @@ def score_headlines(
 ) -> pd.DataFrame:
     """Return the rows with columns negative, neutral, positive (probabilities) and score, in [-1, 1].
 
-    score = p(positive) - p(negative). A classifier of another task adds a column per label, and `label`, the likeliest.
+    score = p(positive) - p(negative), NaN where the classifier cannot read the text, which is counted in the log. A
+    classifier of another task adds a column per label, and `label`, the likeliest.
     Each distinct text is computed once, and not at all where `store` knows it.
     The frame's attrs say which texts taught the classifier, where it knows (nlp/provenance.py).
 
@@ -63,7 +64,9 @@ def with_scores(
         taken = [name for name in (*labels, "label") if name in headlines.columns]
         if taken:
             raise NewsError(f"the headlines have a column {taken[0]}, which the scores need: rename or drop it")
-        return headlines.assign(**columns, label=np.array(labels, dtype=object)[probabilities.argmax(axis=1)])
+        likeliest = np.array(labels, dtype=object)[probabilities.argmax(axis=1)]
+        likeliest[np.isnan(probabilities).any(axis=1)] = None
+        return headlines.assign(**columns, label=likeliest)
     score = probabilities[:, 2].astype(np.float64) - probabilities[:, 0]
     return headlines.assign(**columns, score=score)
 
@@ -75,7 +78,7 @@ def score_texts(
     *,
     progress: bool = False,
 ) -> NDArray[np.float32]:
-    """Return probabilities (texts × labels), float32, in the order given.
+    """Return probabilities (texts × labels), float32, in the order given; NaN as of `predict_proba`.
 
     With a store only the texts that it does not know are computed, COMMIT_TEXTS at a time, and committed to it
     each time: a run that is killed goes on from there. The result is that of `predict_proba` to the last bit.
@@ -90,7 +93,8 @@ def score_texts(
 
     check_store(store, classifier)
     asked = checked_texts(texts)
-    with tqdm(total=len(asked), unit="text", desc="scoring", disable=None if progress else True) as bar:
+    shown = None if progress else True
+    with text_notes(), tqdm(total=len(asked), unit="text", desc="scoring", disable=shown) as bar:
         return score_with_store(asked, classifier, store, bar.update).probabilities
 
 
@@ -128,5 +132,6 @@ def _computed(texts: list[str], classifier: "Classifier", store: ScoreStore) -> 
     if not texts:
         return np.empty((0, len(labels_of(classifier))), dtype=np.float32)
     probabilities = classifier.predict_proba(texts)
-    store.add(texts, probabilities)
+    known = ~np.asarray(np.isnan(probabilities).any(axis=1))  # what it cannot read today, a later version may
+    store.add([text for text, kept in zip(texts, known, strict=True) if kept], probabilities[known])
     return probabilities

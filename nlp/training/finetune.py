@@ -19,7 +19,7 @@ from nlp.errors import CorpusError, ModelError
 from nlp.labels import LABELS, TONE, label_codes, label_set
 from nlp.model.classifier import TextClassifier, classifier_of
 from nlp.model.files import texts_of_base
-from nlp.model.inference import checked_texts, longest_text, tokenize
+from nlp.model.inference import UNREADABLE, checked_texts, longest_text, tokenize, unknown_ids, unknown_shares
 from nlp.model.temperature import fit_temperature
 from nlp.provenance import combine, training_texts
 from nlp.texts.compared_amounts import with_directions
@@ -116,8 +116,9 @@ def finetune(
         model, tokenizer, task=task, dtype="float32", reads_amounts=config.reads_amounts, training=taught
     )
     probabilities = classifier.predict_proba(held_texts)
-    classifier.temperature = fit_temperature(probabilities, valid["label"], names=names)
-    figures = headline_figures(held_codes, probabilities.argmax(axis=1), len(names))
+    read = np.asarray(np.isfinite(probabilities).all(axis=1))  # of the others predict_proba has said how many they are
+    classifier.temperature = fit_temperature(probabilities[read], valid["label"][read], names=names)
+    figures = headline_figures(held_codes[read], probabilities[read].argmax(axis=1), len(names))
     return classifier, FinetuneReport(
         config=config,
         train_rows=len(train),
@@ -225,4 +226,10 @@ def _token_ids(model: Any, tokenizer: Any, rows: pd.DataFrame, role: str, config
     ids, cut = tokenize(tokenizer, texts, limit)
     if cut:
         log.warning("%d of %d %s texts are longer than %d tokens and were cut", cut, len(ids), role, limit)
+    unreadable = int((unknown_shares(tokenizer, unknown_ids(tokenizer), texts, ids) > UNREADABLE).sum())
+    if 2 * unreadable > len(ids):
+        raise ModelError(
+            f"{config.base}: does not know the words of {unreadable:,} of {len(ids):,} {role} texts: name another "
+            "encoder, such as a multilingual one (base, on the command line --base)"
+        )
     return ids

@@ -15,8 +15,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]  # pandas has loaded it already
 
+from newsfolio.shared.arrays import FloatArray
 from nlp.errors import ModelError
 from nlp.labels import LABELS
+from nlp.model.inference import text_notes
 from nlp.provenance import TrainingTexts, attach_provenance
 from nlp.scoring.score import ScoredBatch, labels_of, score_with_store, with_scores
 from nlp.scoring.store import ScoreStore, no_store, store_key
@@ -73,22 +75,28 @@ class Worker:
 
     def __call__(self, row: pa.Table) -> pa.Table:
         """Return the row with what was computed in place of the part, which is in the folder then."""
-        computed, total = 0, 0.0
-        number, content = row["number"][0].as_py(), row["part"][0].as_buffer()
+        done, scores = row.drop_columns("part"), np.zeros(0)
+        number, content, computed = row["number"][0].as_py(), row["part"][0].as_buffer(), 0
         if content is not None:
-            computed, total = self._done(number, content)
-        return row.drop_columns("part").append_column("computed", [[computed]]).append_column("total", [[total]])
+            scores, computed = self._done(number, content)
+        found = {"computed": computed, "total": float(np.nansum(scores)), "unreadable": int(np.isnan(scores).sum())}
+        for name, value in found.items():
+            done = done.append_column(name, [[value]])
+        return done
 
-    def _done(self, number: int, content: pa.Buffer) -> tuple[int, float]:
+    def _done(self, number: int, content: pa.Buffer) -> tuple[FloatArray, int]:
+        """Return the scores of a part that is written then, and how many texts had to be computed."""
         stamp = f"{self.key} {blake2b(content, digest_size=16).hexdigest()}"
-        known = self.folder.score_of(number, stamp)
+        known = self.folder.scores_of(number, stamp)
         if known is not None:
-            return 0, known
+            return known, 0
         part = _unpacked(content)
-        batch = self._scored(part["text"].to_pylist())
+        with text_notes(apart=True) as notes:
+            batch = self._scored(part["text"].to_pylist())
+        notes.say(unreadable=False)  # the report counts rows
         scored = with_scores(pd.DataFrame(index=range(len(part))), batch.probabilities)
         self.folder.write(number, stamp, _filled(part, scored))
-        return batch.computed, float(scored["score"].sum())
+        return scored["score"].to_numpy(), batch.computed
 
     def _scored(self, texts: list[str]) -> ScoredBatch:
         with self.scorer.stores(self.key) as store:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]  # pandas has loaded it already
 
+from newsfolio.shared.arrays import FloatArray
 from newsfolio.shared.atomic import atomic_write, exclusive_lock
 from newsfolio.shared.tables import WHOLE
 from nlp.errors import NlpError
@@ -30,15 +31,15 @@ class PartsFolder:
 
     path: Path
 
-    def score_of(self, number: int, stamp: str) -> float | None:
-        """Return the sum of the scores in a part, or None where there is no whole part of that number and stamp."""
+    def scores_of(self, number: int, stamp: str) -> FloatArray | None:
+        """Return the scores in a part, or None where there is no whole part of that number and stamp."""
         import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
         place = self._place(number)
         try:
             if (pq.read_schema(place).metadata or {}).get(STAMP) != stamp.encode():
                 return None
-            return float(np.sum(pq.read_table(place, columns=["score"])["score"].to_numpy()))
+            return np.asarray(pq.read_table(place, columns=["score"])["score"].to_numpy(), dtype=np.float64)
         except (OSError, pa.ArrowException, KeyError):
             return None
 
