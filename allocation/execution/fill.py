@@ -75,9 +75,15 @@ def fill(
         if rules.lot:
             locked = 0.0 if whole else float(book.values(marks)[~trading].sum())
             trade = LotTrade(
-                wanted=wanted, held=held, price=at, cash=book.cash, lot=rules.lot, costs=costs,
-                reserve=rules.reserve * nav, cash_aim=nav - locked - float(aims.sum()) * scale * nav,
-            )  # fmt: skip
+                wanted=wanted,
+                held=held,
+                price=at,
+                cash=book.cash,
+                costs=costs,
+                lot=rules.lot,
+                reserve=rules.reserve * nav,
+                cash_aim=nav - locked - float(aims.sum()) * scale * nav,
+            )
             wanted, gap = to_lots(trade)
         moved = wanted - held
         value = moved * at

@@ -204,11 +204,16 @@ class Result:
         """The headline figures by name, all as plain fractions."""
         low, high = self.sharpe_interval()
         return {
-            "total_return": self.total_return, "annual_return": self.annual_return,
-            "volatility": self.volatility, "sharpe": self.sharpe, "sharpe_low": low, "sharpe_high": high,
-            "max_drawdown": self.max_drawdown, "annual_turnover": self.annual_turnover,
+            "total_return": self.total_return,
+            "annual_return": self.annual_return,
+            "volatility": self.volatility,
+            "sharpe": self.sharpe,
+            "sharpe_low": low,
+            "sharpe_high": high,
+            "max_drawdown": self.max_drawdown,
+            "annual_turnover": self.annual_turnover,
             "annual_cost": self.annual_cost,
-        }  # fmt: skip
+        }
 
     def details(self, seed: int = SEED) -> dict[str, float]:
         """The headline figures, more ratios, tails, and a 95 % interval (_low, _high) of each, as plain fractions."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from nlp.corpora.mixing import Weighted
     from nlp.evaluation.evaluate import Evaluation
+    from nlp.evaluation.multi_label import MultiLabelEvaluation
     from nlp.model.classifier import TextClassifier
     from nlp.training.finetune import FinetuneReport
     from nlp.training.recipe import FinetuneConfig
@@ -56,7 +57,7 @@ class Trained:
 
     classifier: "TextClassifier"
     report: "FinetuneReport"
-    evaluation: "Evaluation"
+    evaluation: "Evaluation | MultiLabelEvaluation"
     rows: "pd.DataFrame"
 
 
@@ -189,22 +190,25 @@ def _card(name: str, trained: Trained, data: Split, files: TrainingFiles, config
     from nlp.training.model_card import CardFacts, corpus_facts, model_card
 
     classifier, names = trained.classifier, trained.classifier.labels
+    several = classifier.multi_label
     named = {file.name for file in (files.train, *files.also)}  # the licence of public corpora nobody stated
     training = []
     for corpus, rows in trained.rows.groupby("corpus", sort=False):
         licence, dates = files.licence if corpus in named else UNSTATED, dates_column(rows)
-        training.append(corpus_facts(rows, name=str(corpus), licence=licence, dates=dates, names=names))
+        training.append(
+            corpus_facts(rows, name=str(corpus), licence=licence, dates=dates, names=names, multi_label=several)
+        )
     facts = CardFacts(
         name=name,
         base=config.base,
         fingerprint=classifier.fingerprint,
         training=tuple(training),
-        evaluated_on=corpus_facts(data.valid, name=data.valid_name, names=names),
+        evaluated_on=corpus_facts(data.valid, name=data.valid_name, names=names, multi_label=several),
         evaluation=trained.evaluation,
         split=data.how,
         temperature=classifier.temperature,
         task=files.task,
-        config=asdict(config),
+        config=asdict(trained.report.config),
         limits=_limits(config, refitted=len(trained.rows) > len(data.train)),
     )
     return model_card(facts)
@@ -217,7 +221,7 @@ def _split(files: TrainingFiles, seed: int) -> Split:
     from newsfolio.shared.tables import READERS
     from nlp.corpora.mixing import MOST, apart_from, at_most, mixed, public_corpora, split_first
     from nlp.errors import CorpusError
-    from nlp.labels import TONE, label_set
+    from nlp.labels import TONE, has_several, label_set
 
     named = (files.train, *files.also)
     if len({file.name for file in named}) < len(named):
@@ -227,7 +231,8 @@ def _split(files: TrainingFiles, seed: int) -> Split:
         file.name: (_rows(file, files), 1.0 if file == files.train else files.also_weight) for file in named
     }
     if files.task != TONE:
-        label_set(pd.concat([rows["label"] for rows, _ in corpora.values()]))  # before a split finds some too rare
+        cells = pd.concat([rows["label"] for rows, _ in corpora.values()])
+        label_set(cells, multi_label=has_several(cells))  # before a split finds some too rare
     if files.public:
         taken = {file.stem for file in (*named, *([files.valid] if files.valid else []))}
         found = public_corpora(files.train, READERS, taken=taken)

@@ -34,6 +34,7 @@ from nlp.evaluation.metrics import (
     recall,
     squared_errors,
 )
+from nlp.evaluation.multi_label import MultiLabelEvaluation, evaluate_multi_label
 from nlp.labels import LABELS
 from nlp.texts.near_duplicates import duplicate_groups
 
@@ -129,10 +130,11 @@ def plain_figures(row: pd.Series, names: Sequence[str]) -> dict[str, Any]:
     return plain
 
 
-def evaluate(classifier: Predictor, labelled: pd.DataFrame, *, seed: int = 0) -> Evaluation:
+def evaluate(classifier: Predictor, labelled: pd.DataFrame, *, seed: int = 0) -> Evaluation | MultiLabelEvaluation:
     """Score the rows of `labelled` (text, label: see read_labelled) and compare; near-duplicates count as a group.
 
-    Texts that the classifier cannot read are left out, which the notes say.
+    A MultiLabelEvaluation is what a classifier of a multi-label task gets. Texts that the classifier cannot read are
+    left out, which the notes say.
 
     Raises:
         CorpusError: a column is missing, there are no rows, a label is unknown, or most texts cannot be read.
@@ -140,8 +142,13 @@ def evaluate(classifier: Predictor, labelled: pd.DataFrame, *, seed: int = 0) ->
     need_columns(labelled, ("text", "label"), "labelled texts", CorpusError)
     names, probabilities = getattr(classifier, "labels", LABELS), classifier.predict_proba(list(labelled["text"]))
     read = readable_rows(probabilities)
-    labelled, groups = labelled[read], duplicate_groups(list(labelled["text"][read]))
-    found = evaluate_probabilities(probabilities[read], labelled["label"], names=names, groups=groups, seed=seed)
+    probabilities, labels = probabilities[read], labelled["label"][read]
+    groups = duplicate_groups(list(labelled["text"][read]))
+    found: Evaluation | MultiLabelEvaluation
+    if getattr(classifier, "multi_label", False):
+        found = evaluate_multi_label(probabilities, labels, names=names, groups=groups, seed=seed)
+    else:
+        found = evaluate_probabilities(probabilities, labels, names=names, groups=groups, seed=seed)
     return found if read.all() else replace(found, notes=(*found.notes, left_out(read)))
 
 
@@ -194,8 +201,9 @@ def evaluate_probabilities(
     errors = in_grains(squared_errors(probabilities, truth))
     sums = np.column_stack([confusion_cells(truth, guess, n_labels), errors, gaps_by_bin(probabilities, truth)])
     value, drawn = (_figures(each, n_labels**2) for each in (sums.sum(axis=0), resampled_sums(sums, groups, seed)))
-    ends = {name: interval_of(drawn[name]) for name in NAMES}
-    ends["ece"] = _error_interval(drawn["ece"], float(value["ece"]))
+    headline: dict[str, Any] = {name: float(value[name]) for name in NAMES}
+    headline |= {f"{name}_interval": interval_of(drawn[name]) for name in NAMES}
+    headline["ece_interval"] = _error_interval(drawn["ece"], headline["ece"])
     confusion, clusters = confusion_of(truth, guess, n_labels), int(group_codes(groups, len(truth)).max()) + 1
     per_class = pd.DataFrame(index=pd.Index(names, name="label"))
     for name in PER_CLASS:
@@ -204,16 +212,7 @@ def evaluate_probabilities(
     return Evaluation(
         n=len(truth),
         groups=clusters,
-        accuracy=float(value["accuracy"]),
-        accuracy_interval=ends["accuracy"],
-        macro_f1=float(value["macro_f1"]),
-        macro_f1_interval=ends["macro_f1"],
-        mcc=float(value["mcc"]),
-        mcc_interval=ends["mcc"],
-        brier=float(value["brier"]),
-        brier_interval=ends["brier"],
-        ece=float(value["ece"]),
-        ece_interval=ends["ece"],
+        **headline,
         ece_if_calibrated=error_if_calibrated(probabilities, groups, seed=seed),
         per_class=per_class.assign(support=confusion.sum(axis=1)),
         confusion=pd.DataFrame(confusion, index=list(names), columns=list(names)),

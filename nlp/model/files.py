@@ -17,6 +17,7 @@ from nlp.provenance import TrainingTexts, saved_texts
 AMOUNT_RULES = "2026-11"  # of nlp/texts/compared_amounts.py: a change there that changes a text is a new name here
 PRETRAINED = "pretraining.json"  # in the folder of an encoder: the record of its further pre-training
 SIDECAR = "newsfolio.json"  # what a transformers config has no place for: temperature, where it came from
+MULTI_LABEL = "multi_label_classification"  # the problem_type of a config whose labels are independent
 EMBEDDED = "minilm"  # the encoder of the `offline` extra, by this name wherever a model is asked for
 # Of every from_pretrained: nothing pickled, no code of the model's own (else a person at a terminal is asked), weights
 # as they are (a config that names a half precision would round them), and a report of those that are not there.
@@ -145,6 +146,7 @@ class SavedMetadata:
     task: str = TONE
     labels: tuple[str, ...] | None = None
     columns: list[int] | None = None
+    multi_label: bool = False
 
 
 def saved_metadata(folder: Path) -> SavedMetadata:
@@ -164,6 +166,7 @@ def saved_metadata(folder: Path) -> SavedMetadata:
             task=str(found.get("task", TONE)),
             labels=None if found.get("labels") is None else tuple(map(str, found["labels"])),
             columns=found.get("columns"),
+            multi_label=bool(found.get("multi_label", False)),
         )
     except (ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: cannot be read: {error}") from error

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from newsfolio.shared.tables import need_columns
 from nlp.errors import NewsError, NlpError
-from nlp.labels import LABELS
+from nlp.evaluation.metrics import YES
+from nlp.labels import LABELS, joined
 from nlp.model.inference import checked_texts, text_notes
 from nlp.provenance import attach_provenance
 from nlp.scoring.store import ScoreStore, store_key
@@ -31,8 +32,9 @@ def score_headlines(
 ) -> pd.DataFrame:
     """Return the rows with columns negative, neutral, positive (probabilities) and score, in [-1, 1].
 
-    score = p(positive) - p(negative), NaN where the classifier cannot read the text, which is counted in the log. A
-    classifier of another task adds a column per label, and `label`, the likeliest.
+    score = p(positive) - p(negative). A classifier of another task adds a column per label, and `label`, the likeliest;
+    of a multi-label task those of a probability of 0.5 or more, joined by `|`, and an empty text where there is none.
+    Where the classifier cannot read a text all of them are missing, which is counted in the log.
     Each distinct text is computed once, and not at all where `store` knows it.
     The frame's attrs say which texts taught the classifier, where it knows (nlp/provenance.py).
 
@@ -43,7 +45,8 @@ def score_headlines(
     """
     need_columns(headlines, ("text",), "headlines", NewsError)
     probabilities = score_texts(list(headlines["text"]), classifier, store, progress=progress)
-    return attach_provenance(with_scores(headlines, probabilities, labels_of(classifier)), classifier.training)
+    scored = with_scores(headlines, probabilities, labels_of(classifier), multi_label=has_several_labels(classifier))
+    return attach_provenance(scored, classifier.training)
 
 
 def labels_of(classifier: "Classifier") -> tuple[str, ...]:
@@ -51,8 +54,17 @@ def labels_of(classifier: "Classifier") -> tuple[str, ...]:
     return getattr(classifier, "labels", LABELS)
 
 
+def has_several_labels(classifier: "Classifier") -> bool:
+    """Whether a text may have several of its labels; not where it does not say."""
+    return bool(getattr(classifier, "multi_label", False))
+
+
 def with_scores(
-    headlines: pd.DataFrame, probabilities: NDArray[np.float32], labels: tuple[str, ...] = LABELS
+    headlines: pd.DataFrame,
+    probabilities: NDArray[np.float32],
+    labels: tuple[str, ...] = LABELS,
+    *,
+    multi_label: bool = False,
 ) -> pd.DataFrame:
     """Return the rows with the columns that `score_headlines` adds.
 
@@ -64,11 +76,22 @@ def with_scores(
         taken = [name for name in (*labels, "label") if name in headlines.columns]
         if taken:
             raise NewsError(f"the headlines have a column {taken[0]}, which the scores need: rename or drop it")
-        likeliest = np.array(labels, dtype=object)[probabilities.argmax(axis=1)]
-        likeliest[np.isnan(probabilities).any(axis=1)] = None
-        return headlines.assign(**columns, label=likeliest)
+        words = np.array(labels, dtype=object)
+        if multi_label:
+            cells = np.array([joined(words[chosen]) for chosen in probabilities >= YES], dtype=object)
+        else:
+            cells = words[probabilities.argmax(axis=1)]
+        cells[np.isnan(probabilities).any(axis=1)] = None
+        return headlines.assign(**columns, label=cells)
     score = probabilities[:, 2].astype(np.float64) - probabilities[:, 0]
     return headlines.assign(**columns, score=score)
+
+
+def summed_scores(scored: pd.DataFrame) -> tuple[float, int]:
+    """Return the sum of the scores, 0 of a task without scores, and how many rows the classifier could not read."""
+    if "score" in scored.columns:
+        return float(scored["score"].sum()), int(scored["score"].isna().sum())
+    return 0.0, int(scored["label"].isna().sum())
 
 
 def score_texts(

@@ -56,7 +56,14 @@ def engine_for(model: Any, prepare: Callable[[Encoder], Encoder], pad_id: int, l
         # What the attention kernel supports: half precision, such heads, an Ampere or later.
         half = model.dtype in (torch.bfloat16, torch.float16)
         if half and width % 8 == 0 and width <= 256 and torch.cuda.get_device_capability(model.device) >= (8, 0):
-            return partial(halving, partial(_on_cuda, read_encoder(model), model.device), GPU_TOKENS)
+            encoder = read_encoder(model)
+
+            def on_cuda(ids: Ids, tokens: int) -> Iterator[Part]:
+                """The host packs on while the GPU computes: nothing here waits for an answer."""
+                for pack in packs(ids, encoder.embeddings, tokens):
+                    yield pack.texts, logits_of_pack(encoder, pack, model.device, VARLEN)
+
+            return partial(halving, on_cuda, GPU_TOKENS)
     log.warning(
         "%s on %s in %s is computed in padded batches: packed ones are for BERT, RoBERTa and DistilBERT, on a CPU or "
         "in half precision on CUDA",
@@ -65,12 +72,6 @@ def engine_for(model: Any, prepare: Callable[[Encoder], Encoder], pad_id: int, l
         model.dtype,
     )
     return partial(halving, partial(padded_logits, model, pad_id, limit), PADDED_TOKENS.get(kind, GPU_TOKENS))
-
-
-def _on_cuda(encoder: Encoder, device: "torch.device", ids: Ids, tokens: int) -> Iterator[Part]:
-    """The host packs on while the GPU computes: nothing here waits for an answer."""
-    for pack in packs(ids, encoder.embeddings, tokens):
-        yield pack.texts, logits_of_pack(encoder, pack, device, VARLEN)
 
 
 def calibrate(encoder: Encoder, ids: Ids) -> None:

@@ -67,7 +67,10 @@ def test_what_a_model_made_is_no_corpus():
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("rows.xlsx", r"rows.xlsx: the ending '.xlsx' is not known: use .csv, .parquet, .jsonl, .json \(FiQA\), .zip"),
+        (
+            "rows.xlsx",
+            r"rows.xlsx: the ending '.xlsx' is not known: use .csv, .parquet, .jsonl, .tsv, .json \(FiQA\), .zip",
+        ),
         ("rows", "rows: the ending '' is not known"),
         ("gone.csv", "gone.csv: no such file"),
         ("gone.json", "gone.json: cannot be read as JSON: .*No such file"),

@@ -17,7 +17,8 @@ from nlp.errors import CorpusError, ModelError
 from nlp.evaluation.evaluate import evaluate
 from nlp.model.classifier import SentimentClassifier
 from nlp.model.ensemble import SentimentEnsemble
-from nlp.model.inference import UNREADABLE, tokenize, unknown_ids, unknown_shares
+from nlp.model.inference import tokenize
+from nlp.model.unknown_words import UNREADABLE, unknown_ids, unknown_shares
 from nlp.scoring.score import score_headlines, score_texts, with_scores
 from nlp.scoring.store import ScoreStore, store_key
 from nlp.scoring.stream.score_file import score_file

@@ -13,7 +13,7 @@ TABLE = pa.table({"text": ["a", "b"], "score": [0.25, -1.0]})
 def test_a_part_is_known_by_its_stamp(tmp_path):
     with parts_folder(tmp_path / "deep" / "out") as folder:
         folder.write(7, "model news", TABLE)
-        assert folder.scores_of(7, "model news").sum() == -0.75
+        assert folder.scores_of(7, "model news") == (-0.75, 0)
         assert folder.scores_of(7, "model other") is None
         assert folder.scores_of(6, "model news") is None
     assert [path.name for path in (tmp_path / "deep" / "out").iterdir()] == ["part-000007.parquet"]
