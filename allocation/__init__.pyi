@@ -1,6 +1,5 @@
 from allocation.data.files.wide import read_frame as read_frame
 from allocation.data.files.wide import write_frame as write_frame
-from allocation.data.load import Bars as Bars
 from allocation.data.load import load_prices as load_prices
 from allocation.data.load import write_bars as write_bars
 from allocation.data.versions import price_fetches as price_fetches
@@ -20,6 +19,7 @@ from allocation.forecast.grinold import Grinold as Grinold
 from allocation.forecast.grinold import NoView as NoView
 from allocation.forecast.grinold import equilibrium_return as equilibrium_return
 from allocation.forecast.ridge import CrossSectionalRidge as CrossSectionalRidge
+from allocation.frames import Bars as Bars
 from allocation.frames import align as align
 from allocation.frames import check_prices as check_prices
 from allocation.frames import check_signal as check_signal
@@ -93,9 +93,9 @@ from allocation.risk.covariance import RiskModel as RiskModel
 from allocation.risk.covariance import Sample as Sample
 from allocation.risk.factor_models import StatisticalFactors as StatisticalFactors
 from allocation.risk.factor_models import UserFactors as UserFactors
+from allocation.risk.ranges import range_variance as range_variance
 from allocation.risk.scaled import ScaledRisk as ScaledRisk
 from allocation.risk.volatility import HarVolatility as HarVolatility
-from allocation.risk.volatility import range_variance as range_variance
 from allocation.schedule import rebalance_dates as rebalance_dates
 from allocation.view import Forecast as Forecast
 from allocation.view import Policy as Policy

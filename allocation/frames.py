@@ -11,6 +11,7 @@ assets can never change a result, not even its last bit.
 import hashlib
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Real
 
@@ -26,11 +27,30 @@ INFINITE = (np.inf, -np.inf)
 MOST_NAMED = 5  # labels written out in an error before "and n more"
 
 
+@dataclass(frozen=True)
+class Bars:
+    """Adjusted prices of each session (sessions × assets); `open`, `high` and `low` are None where they are not known.
+
+    volume: shares traded in the session, of the same adjustment as the prices; None where not known. No policy sees it.
+    """
+
+    close: pd.DataFrame
+    open: pd.DataFrame | None = None
+    volume: pd.DataFrame | None = None
+    high: pd.DataFrame | None = None
+    low: pd.DataFrame | None = None
+
+    @property
+    def traded_value(self) -> pd.DataFrame | None:
+        """Money that changed hands in each session, nearly: every share of it at the close; None without volumes."""
+        return None if self.volume is None else self.close * self.volume
+
+
 def check_prices(prices: pd.DataFrame, name: str = "prices") -> pd.DataFrame:
     """Return prices (sessions × assets) as checked float64, columns sorted; every value > 0 or NaN."""
     checked = _check_wide(prices, name)
     _refuse(checked, checked <= 0, name, "is not a price: prices are > 0, or NaN where nothing traded")
-    _refuse(checked, checked.isin(INFINITE), name, "is not a price: mend the source")
+    _refuse(checked, checked.isin(INFINITE), name, "is not a price: correct the source")
     return checked
 
 
@@ -59,10 +79,10 @@ def align(prices: pd.DataFrame, signal: pd.DataFrame) -> tuple[pd.DataFrame, pd.
             on a date that has no price row (the calendars differ).
     """
     prices, signal = check_prices(prices), check_signal(signal)
-    strangers = signal.columns.difference(prices.columns)
-    if len(strangers):
+    unpriced = signal.columns.difference(prices.columns)
+    if len(unpriced):
         raise MissingPriceError(
-            f"signal has {named(strangers)} without a price column: add the prices or drop the column"
+            f"signal has {named(unpriced)} without a price column: add the prices or drop the column"
         )
     inside = signal.loc[prices.index[0] : prices.index[-1]]
     unmatched = inside.index.difference(prices.index)
@@ -72,8 +92,11 @@ def align(prices: pd.DataFrame, signal: pd.DataFrame) -> tuple[pd.DataFrame, pd.
     if len(inside) < len(signal):
         log.warning(
             "%d of %d signal rows lie outside the price history %s to %s and are not used",
-            len(signal) - len(inside), len(signal), prices.index[0].date(), prices.index[-1].date(),
-        )  # fmt: skip
+            len(signal) - len(inside),
+            len(signal),
+            prices.index[0].date(),
+            prices.index[-1].date(),
+        )
     return prices, signal.reindex(index=prices.index, columns=prices.columns)
 
 
@@ -107,22 +130,21 @@ def _check_wide(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     if frame.empty:
         raise FrameError(f"{name} is empty ({frame.shape[0]} sessions × {frame.shape[1]} assets)")
     _check_sessions(frame.index, name)
-    _check_assets(frame.columns, name)
-    for column, dtype in frame.dtypes.items():
-        if dtype.kind not in NUMBER_KINDS:
-            _refuse_strangers(frame[column], name)
+    columns = frame.columns
+    if columns.has_duplicates:
+        raise FrameError(f"{name} has the asset {columns[columns.duplicated()][0]!r} twice: keep one column")
+    unnamed = [column for column in columns if not isinstance(column, str)]
+    if unnamed:
+        raise FrameError(f"{name} has the column {unnamed[0]!r}: assets are named by text tickers")
+    for column in columns[[dtype.kind not in NUMBER_KINDS for dtype in frame.dtypes]]:
+        for day, value in frame[column].dropna().items():  # `astype` would make a number of '0.1', True and 1+2j
+            if isinstance(value, (bool, np.bool_)) or not isinstance(value, (Real, Decimal)):
+                kind = "text" if isinstance(value, str) else type(value).__name__
+                raise FrameError(
+                    f"{name} holds {kind}, not numbers, in {column}: {value!r} at {day.date()}: "  # type: ignore[attr-defined]
+                    "convert the column to float64"
+                )
     return frame.astype(np.float64).sort_index(axis=1)
-
-
-def _refuse_strangers(values: pd.Series, name: str) -> None:
-    """Raise on what is no number, even where `astype` would make one of it: of '0.1', True or 1+2j."""
-    for day, value in values.dropna().items():
-        if isinstance(value, (bool, np.bool_)) or not isinstance(value, (Real, Decimal)):
-            kind = "text" if isinstance(value, str) else type(value).__name__
-            raise FrameError(
-                f"{name} holds {kind}, not numbers, in {values.name}: {value!r} at {day.date()}: "  # type: ignore[attr-defined]
-                "convert the column to float64"
-            )
 
 
 def _check_sessions(index: pd.Index, name: str) -> None:
@@ -143,14 +165,6 @@ def _check_sessions(index: pd.Index, name: str) -> None:
         raise FrameError(
             f"{name} is not sorted: {index[later + 1].date()} follows {index[later].date()}; use .sort_index()"
         )
-
-
-def _check_assets(columns: pd.Index, name: str) -> None:
-    if columns.has_duplicates:
-        raise FrameError(f"{name} has the asset {columns[columns.duplicated()][0]!r} twice: keep one column")
-    strange = [column for column in columns if not isinstance(column, str)]
-    if strange:
-        raise FrameError(f"{name} has the column {strange[0]!r}: assets are named by text tickers")
 
 
 def _refuse(frame: pd.DataFrame, wrong: pd.DataFrame, name: str, complaint: str) -> None:

@@ -1,4 +1,4 @@
-"""Rebalancing dates: which sessions a policy is asked on.
+"""Rebalancing dates: the sessions on which a policy decides.
 
 A week or month ends on its last session of the exchange's calendar, which is public years ahead, and not on
 the last row a price file happens to have: a schedule run live today and one run in a backtest agree.
@@ -25,8 +25,8 @@ def rebalance_dates(
 
     every: "daily"; "weekly" and "monthly" for the last session of the exchange's week and month; an integer n for
     each n-th session, beginning with the first; or given dates, each of which means the first of `sessions` on or
-    after it, and none where that would be after the last. To rebalance when weights have drifted, ask daily and
-    pass the policy through `OnDrift`. calendar: a name exchange_calendars knows.
+    after it, and none where that would be after the last. To rebalance when weights have drifted, rebalance daily and
+    wrap the policy in `OnDrift`. calendar: a name exchange_calendars knows.
 
     Raises:
         FrameError: `every` is unknown, or a session is not one of the calendar's.
@@ -42,8 +42,18 @@ def rebalance_dates(
     if every not in ("weekly", "monthly"):
         raise FrameError(f"schedule {every!r} is not known: use daily, weekly, monthly or a number of sessions >= 1")
     following = next_sessions(sessions, calendar)
-    period = "M" if every == "monthly" else _week(_hours(sessions, calendar).weekmask)
+    # Weeks end on Sunday, or on Saturday where the exchange trades on Sundays but not on Saturdays.
+    week = "W-SAT" if _hours(sessions, calendar).weekmask[5:] == "01" else "W-SUN"
+    period = "M" if every == "monthly" else week
     return sessions[sessions.to_period(period) != following.to_period(period)]
+
+
+def rebalance_rows(rows: pd.DatetimeIndex, every: Literal["weekly", "monthly"]) -> pd.DatetimeIndex:
+    """Return the last row of each week or month, of rows that are no sessions, such as weekly or monthly prices."""
+    after = rows[-1] + (rows[-1] - rows[-2] if len(rows) > 1 else MARGIN)
+    following = pd.DatetimeIndex([*rows[1:], after])
+    period = "M" if every == "monthly" else "W-SUN"
+    return rows[rows.to_period(period) != following.to_period(period)]
 
 
 def is_due(
@@ -86,11 +96,6 @@ def sessions_a_year(sessions: pd.DatetimeIndex, calendar: str) -> int:
 def _check_sessions(sessions: pd.DatetimeIndex) -> None:
     if not len(sessions) or sessions.tz is not None or not sessions.is_monotonic_increasing:
         raise FrameError("sessions must be tz-naive dates, at least one, in increasing order")
-
-
-def _week(weekmask: str) -> str:
-    """Weeks end on Sunday, or on Saturday where the exchange trades on Sundays but not on Saturdays."""
-    return "W-SAT" if weekmask[5:] == "01" else "W-SUN"
 
 
 def _hours(sessions: pd.DatetimeIndex, calendar: str) -> ExchangeHours:

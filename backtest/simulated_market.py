@@ -49,17 +49,15 @@ class MarketConfig:
 
     def __post_init__(self) -> None:
         """Refuse what no market can be made of."""
+        volatilities = self.market_volatility, self.sector_volatility, self.idiosyncratic_volatility
+        explained = self.information_coefficient**2 + self.same_session**2
         checks = {
             "start must not lie after end": pd.Timestamp(self.start) <= pd.Timestamp(self.end),
-            "the squared correlations must sum to less than 1": self.information_coefficient**2 + self.same_session**2
-            < 1.0,
+            "the squared correlations must sum to less than 1": explained < 1.0,
             "half_life must be > 0": self.half_life > 0,
             "headlines_per_session must be > 0": self.headlines_per_session > 0,
             "degrees_of_freedom must be > 2, or the variance is infinite": self.degrees_of_freedom > 2,
-            "volatilities must be >= 0": min(
-                self.market_volatility, self.sector_volatility, self.idiosyncratic_volatility
-            )
-            >= 0,
+            "volatilities must be >= 0": min(volatilities) >= 0,
         }
         broken = [rule for rule, holds in checks.items() if not holds]
         if broken:
@@ -182,12 +180,14 @@ def _headlines(
     span = (closes[1:] - closes[:-1]).total_seconds().to_numpy()[rows]
     outside = (seconds <= -span) | (seconds > -60.0)
     seconds = np.where(outside, -60.0 - random.random(len(rows)) * (span - 120.0), seconds)
-    headlines = pd.DataFrame({
-        "published": (closes[rows + 1] + pd.to_timedelta(seconds.round(), unit="s")).floor("s"),
-        "asset": tickers,
-        "text": texts,
-        "tone": [TONES[tone] for tone in news["tone"]],
-    })  # fmt: skip
+    headlines = pd.DataFrame(
+        {
+            "published": (closes[rows + 1] + pd.to_timedelta(seconds.round(), unit="s")).floor("s"),
+            "asset": tickers,
+            "text": texts,
+            "tone": [TONES[tone] for tone in news["tone"]],
+        }
+    )
     return headlines.sort_values(["published", "asset", "text"], ignore_index=True)
 
 

@@ -15,7 +15,7 @@ from nlp import (
 
 def main(config: FinetuneConfig | None = None) -> None:
     train, valid = split(embedded_corpus())
-    classifier, report = finetune(train, valid, config or FinetuneConfig.small_corpus())
+    classifier, report = finetune(train, valid, config or FinetuneConfig.preset("small"))
     print(report)
 
     market = simulate_market()  # prices, opens and headlines, with a small edge planted

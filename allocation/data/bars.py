@@ -1,8 +1,8 @@
 """Bars: adjusted closes, opens and volumes as wide frames, made of long or wide tables and written as long ones."""
 
 import logging
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,31 +10,12 @@ import pandas as pd
 
 from allocation.data.files.dates import parse_dates
 from allocation.errors import FrameError, SourceError
-from allocation.frames import check_prices, named
+from allocation.frames import Bars, check_prices, named
 from newsfolio.shared.tables import write_table
 
 log = logging.getLogger(__name__)
 
 LONG_COLUMNS = ("date", "ticker", "close")
-
-
-@dataclass(frozen=True)
-class Bars:
-    """Adjusted prices of each session (sessions × assets); `open`, `high` and `low` are None where they are not known.
-
-    volume: shares traded in the session, of the same adjustment as the prices; None where not known. No policy sees it.
-    """
-
-    close: pd.DataFrame
-    open: pd.DataFrame | None = None
-    volume: pd.DataFrame | None = None
-    high: pd.DataFrame | None = None
-    low: pd.DataFrame | None = None
-
-    @property
-    def traded_value(self) -> pd.DataFrame | None:
-        """Money that changed hands in each session, nearly: every share of it at the close; None without volumes."""
-        return None if self.volume is None else self.close * self.volume
 
 
 def bars_from_long(table: pd.DataFrame, where: str = "prices") -> Bars:
@@ -62,6 +43,18 @@ def bars_from_fields(fields: dict[str, pd.DataFrame], where: str) -> Bars:
     factor = wide["adj_close"] / wide["close"]
     adjusted = {name: None if frame is None else frame * factor for name, frame in marks.items()}
     return Bars(wide["adj_close"], volume=None if volume is None else volume / factor, **adjusted)
+
+
+def ticker_of(value: object) -> str | None:
+    """Return a cell's ticker: text without blanks around it, or a whole number; None where it can be none.
+
+    A spreadsheet, or pandas beside a gap, makes 600519.0 of the number 600519.
+    """
+    if isinstance(value, str):
+        return re.sub(r"^(\d+)\.0+$", r"\1", value.strip())
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
+        return None
+    return str(int(value)) if float(value).is_integer() else None
 
 
 def _check_volumes(volumes: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -93,10 +86,14 @@ COLUMNS: dict[str, Callable[[pd.DataFrame, str], pd.DataFrame]] = {
 
 
 def _keys(table: pd.DataFrame, where: str) -> pd.MultiIndex:
-    nameless = np.flatnonzero(table["ticker"].isna() | (table["ticker"] == ""))
+    tickers = table["ticker"].map(ticker_of, na_action="ignore")
+    nameless = np.flatnonzero(tickers.isna() | (tickers == ""))
     if len(nameless):
-        raise SourceError(f"{where}: row {nameless[0] + 1}: has no ticker: name one ({len(nameless)} such rows)")
-    keys = pd.MultiIndex.from_arrays([parse_dates(table["date"], where), table["ticker"].astype(str)])
+        given = table["ticker"].iloc[nameless[0]]
+        empty = np.ndim(given) == 0 and (pd.isna(given) or given == "")
+        said = "has no ticker" if empty else f"{given} is no ticker"
+        raise SourceError(f"{where}: row {nameless[0] + 1}: {said}: name one ({len(nameless)} such rows)")
+    keys = pd.MultiIndex.from_arrays([parse_dates(table["date"], where), tickers.astype(str)])
     if keys.has_duplicates:
         day, ticker = keys[keys.duplicated()][0]
         raise SourceError(f"{where}: has {ticker} on {str(day)[:10]} twice: keep one row per ticker and date")

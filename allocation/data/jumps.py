@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from allocation.data.bars import Bars
 from allocation.errors import SourceError
-from allocation.frames import named
+from allocation.frames import Bars, named
 
 RATIOS = {  # new shares for old ones, and the factors of units
     **{f"{n}:1": float(n) for n in (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 100, 1000)},

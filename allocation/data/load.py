@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from allocation.data.bars import Bars, bars_from_long, write_bars
+from allocation.data.bars import bars_from_long, write_bars
 from allocation.data.files.layout import read_price_file, say, understand
 from allocation.errors import SourceError
-from allocation.frames import named, sessions_of
+from allocation.frames import Bars, named, sessions_of
 
 __all__ = ["Bars", "bars_from_long", "day_of", "load_prices", "moment_of", "write_bars"]
 

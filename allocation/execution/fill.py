@@ -52,7 +52,7 @@ def fill(
     slopes are those of the impact, where unknown (NaN) taken as 0. NAV after costs solves
     V = V0 - cost(target × V - value) and is found by iteration, a contraction for any marginal cost × gross exposure
     below 1. Value locked in untraded assets comes first: the targets are scaled down alike where more cash would be
-    borrowed than the rules allow. An order below the rules' minimum is left out, and the others are sized anew.
+    borrowed than the rules allow. An order below the rules' minimum is left out, and the others are sized again.
     to_lots: how holdings become whole lots, where the rules ask for lots.
 
     Raises:
@@ -75,9 +75,15 @@ def fill(
         if rules.lot:
             locked = 0.0 if whole else float(book.values(marks)[~trading].sum())
             trade = LotTrade(
-                wanted=wanted, held=held, price=at, cash=book.cash, lot=rules.lot, costs=costs,
-                reserve=rules.reserve * nav, cash_aim=nav - locked - float(aims.sum()) * scale * nav,
-            )  # fmt: skip
+                wanted=wanted,
+                held=held,
+                price=at,
+                cash=book.cash,
+                costs=costs,
+                lot=rules.lot,
+                reserve=rules.reserve * nav,
+                cash_aim=nav - locked - float(aims.sum()) * scale * nav,
+            )
             wanted, gap = to_lots(trade)
         moved = wanted - held
         value = moved * at

@@ -106,11 +106,9 @@ def size_orders(
     if not holdings.nav > 0.0:
         raise AllocationError(f"the portfolio is worth {holdings.nav:,.2f}: nothing can be invested")
     book = Book(holdings.shares.to_numpy(dtype=np.float64), holdings.cash)
-    done = fill(
-        book, targets.to_numpy(dtype=np.float64), prices.to_numpy(dtype=np.float64),
-        holdings.marks.to_numpy(dtype=np.float64), costs, rules=rules,
-        to_lots=nearest_lots if rules.lot >= 1.0 else trades_rounded,
-    )  # fmt: skip
+    aims, fills, marks = (each.to_numpy(dtype=np.float64) for each in (targets, prices, holdings.marks))
+    to_lots = nearest_lots if rules.lot >= 1.0 else trades_rounded
+    done = fill(book, aims, fills, marks, costs, rules=rules, to_lots=to_lots)
     return _order_list(done, targets, holdings, prices, rules)
 
 
@@ -131,6 +129,10 @@ def _order_list(done: Fill, targets: pd.Series, holdings: Holdings, prices: pd.S
     place = pd.DataFrame({"buy": orders > 0.0, "value": -(orders * prices[orders.index]).abs()})
     place = place.sort_values(["buy", "value"], kind="stable")
     return OrderList(
-        shares=orders[place.index], prices=prices[place.index], cash=done.book.cash,
-        tracking_error=wrong / (2.0 * done.nav), gap=done.gap / (2.0 * done.nav), untraded=reasons,
-    )  # fmt: skip
+        shares=orders[place.index],
+        prices=prices[place.index],
+        cash=done.book.cash,
+        tracking_error=wrong / (2.0 * done.nav),
+        gap=done.gap / (2.0 * done.nav),
+        untraded=reasons,
+    )

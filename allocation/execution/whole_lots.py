@@ -13,8 +13,6 @@ from newsfolio.shared.arrays import FloatArray
 MOST_NODES = 200
 GAP = 2e-3  # of the least deviation, itself some half a percent of NAV: a tenth of a basis point
 OVERSHOOT = 2  # lots beyond the ideal that the search may go to where cash asks for it
-
-
 WHOLE = 1e-9  # lots: 99.9999999999 shares are 100
 
 
@@ -59,7 +57,7 @@ def holdings_rounded_down(trade: LotTrade) -> tuple[FloatArray, float]:
 def trades_rounded(trade: LotTrade) -> tuple[FloatArray, float]:
     """Trades that are multiples of the lot: buys rounded down and sells up, to no more than is held.
 
-    Each trade is off by less than a lot; buys are given up, dearest first, where the cash does not pay for them.
+    Each trade is off by less than a lot; where the cash does not pay for all buys, those of the highest price go first.
     """
     ideal, held, lot = trade.ideal, trade.held, trade.lot
     lots = np.where(ideal > 0.0, np.floor(ideal / lot), -np.ceil(-ideal / lot))
@@ -111,21 +109,21 @@ def _solve(
 
     n, eye, none = len(unit), np.eye(len(unit)), np.zeros((len(unit), 1))
     scale = 1.0 / float(unit.sum())
-    rows = np.vstack([
-        *(np.hstack([-np.diag(slope * scale), eye, none]) for slope, _ in _lines(unit, wanted)),
-        np.hstack([-spent * scale, np.zeros(n), [1.0]]),
-        np.hstack([spent * scale, np.zeros(n), [1.0]]),
-        np.hstack([spent * scale, np.zeros(n), [0.0]]),
-    ])  # fmt: skip
-    lower = np.concatenate([
-        *(level * scale for _, level in _lines(unit, wanted)), [-to_spend * scale, to_spend * scale, -np.inf],
-    ])  # fmt: skip
+    # e >= slope × n + level: left of floor(wanted), right of the next whole number, and between the two.
+    below = np.floor(wanted)
+    left, right = unit * (wanted - below), unit * (below + 1.0 - wanted)
+    middle = right - left
+    lines = [(-unit, unit * wanted), (unit, -unit * wanted), (middle, left - middle * below)]
+    rows = [np.hstack([-np.diag(slope * scale), eye, none]) for slope, _ in lines]
+    of_cash = ((-spent, 1.0), (spent, 1.0), (spent, 0.0))
+    rows += [np.hstack([paid * scale, np.zeros(n), [deviation]]) for paid, deviation in of_cash]
+    lower = np.concatenate([*(level * scale for _, level in lines), [-to_spend * scale, to_spend * scale, -np.inf]])
     upper = np.append(np.full(len(lower) - 1, np.inf), budget * scale)
     answer = milp(
         np.concatenate([np.zeros(n), np.ones(n + 1)]),
         integrality=np.concatenate([np.ones(n), np.zeros(n + 1)]),
         bounds=Bounds(np.zeros(2 * n + 1), np.concatenate([most, np.full(n + 1, np.inf)])),
-        constraints=LinearConstraint(rows, lower, upper),
+        constraints=LinearConstraint(np.vstack(rows), lower, upper),
         options={"node_limit": MOST_NODES, "mip_rel_gap": GAP},
     )
     if answer.x is None:
@@ -133,11 +131,3 @@ def _solve(
     lots = np.round(answer.x[:n])
     reached = float((unit * np.abs(lots - wanted)).sum()) + abs(float(spent @ lots) - to_spend)
     return lots, max(0.0, reached - float(answer.mip_dual_bound) / scale)
-
-
-def _lines(unit: FloatArray, wanted: FloatArray) -> list[tuple[FloatArray, FloatArray]]:
-    """Slopes and levels of e >= slope × n + level: left of floor(wanted), right of the next, and between the two."""
-    below = np.floor(wanted)
-    left, right = unit * (wanted - below), unit * (below + 1.0 - wanted)
-    middle = right - left
-    return [(-unit, unit * wanted), (unit, -unit * wanted), (middle, left - middle * below)]

@@ -91,7 +91,9 @@ class BlackLitterman:
         known = recent.columns[recent.iloc[-1].notna() & (returns >= self.min_history)]
         if read.coefficient == 0.0 or not read.score[known].notna().any():
             return expected
-        covariance = _residual_covariance(self.risk(recent[known]))
+        full = self.risk(recent[known]).covariance()
+        rows = full - full.mean()  # of returns less their mean over the assets
+        covariance = rows.sub(rows.mean(axis=1), axis=0)
         expected[known] = read.per_session(spread_scores(read.coefficient, covariance, read.score[known]))
         return expected
 
@@ -107,10 +109,3 @@ def spread_scores(coefficient: float, covariance: pd.DataFrame, score: pd.Series
     observed = coefficient**2 * correlation + (1.0 - coefficient**2) * np.eye(len(scored))
     weight = np.linalg.solve(observed, score[scored].to_numpy())
     return pd.Series(coefficient * loading[:, has_score] @ weight, index=covariance.index)
-
-
-def _residual_covariance(risk: RiskModel) -> pd.DataFrame:
-    """Covariance of returns less their mean over the assets."""
-    full = risk.covariance()
-    rows = full - full.mean()
-    return rows.sub(rows.mean(axis=1), axis=0)

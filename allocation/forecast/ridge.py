@@ -117,6 +117,7 @@ class CrossSectionalRidge:
         return np.stack([decay_weights(decay, self.horizon) for decay in decays])
 
     def _fit(self, scores: FloatArray, decays: FloatArray, residual: pd.DataFrame) -> FloatArray:
+        """Coefficients >= 0 that minimise b'(gram + penalty I)b / 2 - b'c, c being the means of the products."""
         volatility = residual.std(ddof=0)
         standardised = (residual / volatility.where(volatility > 0)).to_numpy()
         y = np.stack([forward_sums(standardised, weights) for weights in decays])
@@ -131,19 +132,14 @@ class CrossSectionalRidge:
         squares = (decays**2).sum(axis=1)
         shared = decays @ decays.T / np.sqrt(np.outer(squares, squares))
         gram = np.einsum("ita,jta->ij", x, x) / counted.sum() * shared
-        return _ridge(gram, products, self.horizon, self.prior_sd)
-
-
-def _ridge(gram: FloatArray, products: FloatArray, horizon: int, prior_sd: float) -> FloatArray:
-    """Coefficients >= 0 that minimise b'(gram + penalty I)b / 2 - b'c, c being the means of the products."""
-    size, mean = float(np.trace(gram)), products.mean(axis=1)
-    if not (size > 0 and (mean > 0).any()):
-        return np.zeros(len(gram))
-    noise = sum(newey_west_variance(row, lags=horizon - 1) for row in products) / size
-    penalty = max(noise / prior_sd**2, ROUNDING)
-    root = np.linalg.cholesky(gram + penalty * np.eye(len(gram))).T
-    found, _ = nnls(root, np.linalg.solve(root.T, mean))
-    return np.asarray(found)
+        size, mean = float(np.trace(gram)), products.mean(axis=1)
+        if not (size > 0 and (mean > 0).any()):
+            return np.zeros(len(gram))
+        noise = sum(newey_west_variance(row, lags=self.horizon - 1) for row in products) / size
+        penalty = max(noise / self.prior_sd**2, ROUNDING)
+        root = np.linalg.cholesky(gram + penalty * np.eye(len(gram))).T
+        found, _ = nnls(root, np.linalg.solve(root.T, mean))
+        return np.asarray(found)
 
 
 def _checked(name: str, frame: pd.DataFrame) -> pd.DataFrame:

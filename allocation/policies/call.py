@@ -32,18 +32,25 @@ def call_policy(policy: Policy, view: View) -> pd.Series:
         raise type(error)(f"{when}: {error}") from error
     if not isinstance(answer, pd.Series):
         raise PolicyError(f"{when}: the policy returned a {type(answer).__name__}: return a Series of weights by asset")
-    _check_labels(answer.index, view.held.index, when)
+    given, assets = answer.index, view.held.index
+    if given.has_duplicates:
+        raise PolicyError(f"{when}: duplicate weight for {given[given.duplicated()][0]}: return one weight per asset")
+    if not given.equals(assets) and (differing := set(given) ^ set(assets)):
+        raise PolicyError(
+            f"{when}: the policy's weights and the assets differ in {named(sorted(map(str, differing)))}: "
+            "return one weight per asset of the view, NaN to hold"
+        )
     if not pd.api.types.is_numeric_dtype(answer) or pd.api.types.is_complex_dtype(answer):
         raise PolicyError(
             f"{when}: the policy returned weights of type {answer.dtype}, such as {answer.iloc[0]!r}: "
             "return numbers, NaN to hold"
         )
-    targets = answer if answer.index.equals(view.held.index) else answer.reindex(view.held.index)
+    targets = answer if given.equals(assets) else answer.reindex(assets)
     values = np.array(targets, dtype=np.float64)  # a copy: the policy may keep its own and change it
     infinite = np.isinf(values)
     if infinite.any():
-        raise PolicyError(f"{when}: infinite weight of {view.held.index[infinite][0]}: return finite weights")
-    return pd.Series(values, index=view.held.index)
+        raise PolicyError(f"{when}: infinite weight of {assets[infinite][0]}: return finite weights")
+    return pd.Series(values, index=assets)
 
 
 @cache
@@ -53,16 +60,3 @@ def _blas() -> "ThreadpoolController":
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController().select(user_api="blas")
-
-
-def _check_labels(given: pd.Index, wanted: pd.Index, when: str) -> None:
-    if given.equals(wanted):
-        return
-    if given.has_duplicates:
-        raise PolicyError(f"{when}: duplicate weight for {given[given.duplicated()][0]}: return one weight per asset")
-    differing = set(given) ^ set(wanted)
-    if differing:
-        raise PolicyError(
-            f"{when}: the policy's weights and the assets differ in {named(sorted(map(str, differing)))}: "
-            "return one weight per asset of the view, NaN to hold"
-        )

@@ -11,6 +11,7 @@ from allocation.optimizer.model.constraints import LongOnly, MaxTurnover, MaxVol
 from allocation.optimizer.model.symbols import Constraint
 from allocation.policies.sentiment import SentimentPolicy
 from allocation.risk.covariance import LedoitWolf, RiskEstimator
+from allocation.risk.scaled import ScaledRisk
 from allocation.view import Forecast
 
 SESSIONS_PER_YEAR = 252
@@ -18,7 +19,7 @@ SESSIONS_PER_YEAR = 252
 
 @dataclass(frozen=True)
 class RiskProfile:
-    """How much risk somebody is willing to take, long only.
+    """How much risk an investor is willing to take, long only.
 
     risk_aversion per unit of one-session variance; `most_per_asset`, `least_cash` and `most_turnover` (per
     rebalancing) are fractions of NAV; target_volatility, of a year's return, caps the forecast risk where given.
@@ -62,10 +63,15 @@ class RiskProfile:
         cost: float = 0.001,
         horizon: int = 5,
     ) -> SentimentPolicy:
-        """A policy with this profile's risk aversion and limits, and further `constraints`."""
+        """A policy with this profile's risk aversion and limits, and further `constraints`.
+
+        Where a volatility is aimed at, risk is by default forecast from the bars (ScaledRisk with HarVolatility): the
+        book keeps closer to its target, at a higher turnover unless it trades on drift alone (OnDrift). Else it is
+        LedoitWolf's.
+        """
         return SentimentPolicy(
             forecast=forecast or Grinold(),
-            risk=risk or LedoitWolf(),
+            risk=risk or (LedoitWolf() if self.target_volatility is None else ScaledRisk()),
             risk_aversion=self.risk_aversion,
             cost=cost,
             horizon=horizon,

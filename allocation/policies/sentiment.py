@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,8 @@ from allocation.optimizer.mean_variance import MeanVariance, RelaxationOrder
 from allocation.optimizer.model.constraints import LongOnly, MaxWeight
 from allocation.optimizer.model.symbols import Constraint, Objective
 from allocation.optimizer.model.terms import NetUtility
-from allocation.risk.covariance import LedoitWolf, RiskEstimator, RiskModel
+from allocation.risk.covariance import LedoitWolf, RiskEstimator
+from allocation.risk.scaled import risk_of
 from allocation.view import Forecast, View, inputs_digest_of
 from newsfolio.shared.arrays import BoolArray
 
@@ -87,10 +89,11 @@ class SentimentPolicy:
         Raises:
             RiskError, OptimizationError: the program has no numbers or no optimum at `view.now`.
         """
-        rebalancing = self._rebalancing(view)
-        if rebalancing is None:
+        ready = self._rebalancing(view)
+        if ready is None:
             return pd.Series(np.nan, index=view.held.index)
-        return rebalancing.weights().reindex(view.held.index)
+        program, numbers = ready
+        return program.weights(**numbers).reindex(view.held.index)
 
     def decide(self, view: View) -> Decision:
         """Return the same weights, of the assets inside the program, with all that explains them.
@@ -98,44 +101,40 @@ class SentimentPolicy:
         Raises:
             RiskError, OptimizationError: as a call; and no asset can be traded.
         """
-        rebalancing = self._rebalancing(view)
-        if rebalancing is None:
+        ready = self._rebalancing(view)
+        if ready is None:
             raise OptimizationError(
                 f"nothing to decide at {view.now.date()}: no asset has a price and {self.min_history} returns"
             )
-        return rebalancing.decide()
+        program, numbers = ready
+        return program.decide(**numbers)
 
     def inputs_digest(self, now: pd.Timestamp) -> str:
         """Return a digest of what forecast and risk model read beyond the view; empty where they read nothing more."""
         return "".join(inputs_digest_of(reader, now) for reader in (self.forecast, self.risk))
 
-    def _rebalancing(self, view: View) -> "_Rebalancing | None":
-        assets = self._investable(view)
+    def _rebalancing(self, view: View) -> tuple[MeanVariance, dict[str, Any]] | None:
+        """The program over the assets that can be traded, and what it is solved for; None where there is no asset."""
+        window: int = getattr(self.risk, "window", len(view.prices))  # a plain function may look at every price
+        priced: BoolArray = np.isfinite(view.prices.to_numpy()[-window - 1 :])
+        returns = (priced[1:] & priced[:-1]).sum(axis=0)
+        assets: pd.Index = view.prices.columns[priced[-1] & (returns >= self.min_history)]
         if not len(assets):
             return None
-        prices, held, forecast, untradable_weight = view.prices, view.held, self.forecast(view), 0.0
-        if len(assets) < prices.shape[1] or not (held.index.equals(assets) and forecast.index.equals(assets)):
+        held, forecast, untradable_weight = view.held, self.forecast(view), 0.0
+        if not (held.index.equals(assets) and forecast.index.equals(assets)):
             untradable_weight = float(held.drop(assets).sum())
-            prices, held, forecast = prices[assets], held[assets], forecast[assets]
-        risk = self.risk(prices)
+            held, forecast = held[assets], forecast[assets]
+        risk = risk_of(self.risk, view.bars, assets)
         reference = pd.Series((1.0 - untradable_weight) / len(assets), index=assets)
         names, universe = (tuple(labels.tolist()) for labels in (assets, view.prices.columns))  # a list first: quicker
-        return _Rebalancing(
-            program=self._program(names, universe),
-            expected_return=forecast + equilibrium_return(risk, reference, self.risk_aversion),
-            risk=risk,
-            held=held,
-            untradable_weight=untradable_weight,
-            parameters={name: numbers(view)[assets] for name, numbers in self.parameters.items()},
-        )
-
-    def _investable(self, view: View) -> pd.Index:
-        window: int = getattr(self.risk, "window", len(view.prices))  # a plain function may look at every price
-        recent = view.prices.to_numpy()[-window - 1 :]
-        priced: BoolArray = np.isfinite(recent)
-        returns = (priced[1:] & priced[:-1]).sum(axis=0)
-        chosen: pd.Index = view.prices.columns[priced[-1] & (returns >= self.min_history)]
-        return chosen
+        return self._program(names, universe), {
+            "expected_return": forecast + equilibrium_return(risk, reference, self.risk_aversion),
+            "risk": risk,
+            "held": held,
+            "untradable_weight": untradable_weight,
+            "parameters": {name: numbers(view)[assets] for name, numbers in self.parameters.items()},
+        }
 
     def _program(self, assets: tuple[str, ...], universe: tuple[str, ...]) -> MeanVariance:
         program = self._programs.pop((assets, universe), None)
@@ -152,30 +151,6 @@ class SentimentPolicy:
         while len(self._programs) > MAX_PROGRAMS:
             del self._programs[next(iter(self._programs))]
         return program
-
-
-@dataclass(frozen=True)
-class _Rebalancing:
-    """The numbers of one rebalancing, on the assets that can be traded."""
-
-    program: MeanVariance
-    expected_return: pd.Series
-    risk: RiskModel
-    held: pd.Series
-    untradable_weight: float
-    parameters: Mapping[str, pd.Series]
-
-    def weights(self) -> pd.Series:
-        return self.program.weights(
-            self.expected_return, self.risk, self.held, untradable_weight=self.untradable_weight,
-            parameters=self.parameters,
-        )  # fmt: skip
-
-    def decide(self) -> Decision:
-        return self.program.decide(
-            self.expected_return, self.risk, self.held, untradable_weight=self.untradable_weight,
-            parameters=self.parameters,
-        )  # fmt: skip
 
 
 def _equal(view: View) -> pd.Series:

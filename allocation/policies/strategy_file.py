@@ -5,7 +5,6 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from allocation.errors import AllocationError, SourceError
@@ -20,18 +19,7 @@ def load_policy(path: Path) -> "Policy":
     Raises:
         SourceError: no such file, no function policy(), or the file or function fails.
     """
-    module = _executed(path)
-    if not hasattr(module, "policy"):
-        raise SourceError(f"{path}: needs a function policy() that returns the policy")
-    policy = _guarded(module.policy, str(path))()
-    if not callable(policy):
-        raise SourceError(
-            f"{path}: policy() returned a {type(policy).__name__}: return a callable from View to weights"
-        )
-    return _guarded(policy, str(path))
-
-
-def _executed(path: Path) -> ModuleType:
+    where = str(path)
     if not path.is_file():
         raise SourceError(f"{path}: no such file")
     spec = importlib.util.spec_from_file_location(f"strategy_{path.stem}", path)
@@ -39,14 +27,22 @@ def _executed(path: Path) -> ModuleType:
         raise SourceError(f"{path}: is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up by name
-    _guarded(spec.loader.exec_module, str(path))(module)
-    return module
+    _guarded(spec.loader.exec_module, where)(module)
+    if not hasattr(module, "policy"):
+        raise SourceError(f"{path}: needs a function policy() that returns the policy")
+    policy = _guarded(module.policy, where)()
+    if not callable(policy):
+        raise SourceError(
+            f"{path}: policy() returned a {type(policy).__name__}: return a callable from View to weights"
+        )
+    return _guarded(policy, where)
 
 
 def _guarded(function: Callable[..., Any], where: str) -> Callable[..., Any]:
-    """Whatever the user's own code raises is told in one line; our errors pass as they are."""
+    """Whatever the user's own code raises becomes an error of one line; our errors pass as they are."""
 
     def guarded(*arguments: Any) -> Any:
+        """The function, its errors named by file and line."""
         try:
             return function(*arguments)
         except AllocationError:

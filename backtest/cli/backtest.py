@@ -10,7 +10,8 @@ import typer
 
 from allocation.errors import AllocationError, FrameError
 from backtest.cli.inputs import Files, Inputs, Settings, read_inputs
-from backtest.cli.study import AllowJump, Json
+from backtest.cli.prices import AllowJump, Asset, Assets, Calendar, Delistings, End, Start
+from backtest.cli.study import Json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,17 +45,13 @@ def backtest(
             "column is called return."
         ),
     ] = None,
-    delistings: Annotated[
-        Path | None,
-        typer.Option(
-            help="Table with asset, date (when holders are paid) and return (from the last price; -1: nothing)."
-        ),
-    ] = None,
-    start: Annotated[str | None, typer.Option(help="First session of the prices to use, YYYY-MM-DD.")] = None,
-    end: Annotated[str | None, typer.Option(help="Last session of the prices to use, YYYY-MM-DD.")] = None,
-    assets: Annotated[str | None, typer.Option(help="Assets to use, with commas between them; default all.")] = None,
+    delistings: Delistings = None,
+    start: Start = None,
+    end: End = None,
+    assets: Assets = None,
+    asset: Asset = None,
     every: Annotated[str, typer.Option(help="daily, weekly, monthly, or a number of sessions.")] = "weekly",
-    calendar: Annotated[str, typer.Option(help="Exchange calendar of the prices.")] = "XNYS",
+    calendar: Calendar = "XNYS",
     fill: Annotated[str, typer.Option(help="open or close of the session after the decision.")] = "open",
     warmup: Annotated[int, typer.Option(min=0, help="Sessions before the first decision.")] = 60,
     cost_bp: Annotated[float, typer.Option(help="Cost of trading, basis points of the traded value.")] = 10.0,
@@ -95,6 +92,7 @@ def backtest(
         start=start,
         end=end,
         assets=assets,
+        asset=asset,
         allow_jump=tuple(allow_jump) if allow_jump else None,
     )
     report = _backtested(files, settings)

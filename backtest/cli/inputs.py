@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from allocation.errors import AllocationError, SourceError
+from backtest.cli.prices import PriceChoice, read_prices
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from allocation.data.load import Bars
+    from allocation.data.sessions import SessionCheck
+    from allocation.frames import Bars
     from backtest.engine.corporate_actions import Events
     from backtest.result.result import Result
 
@@ -54,7 +56,20 @@ class Settings:
     start: str | None = None
     end: str | None = None
     assets: str | None = None
+    asset: str | None = None
     allow_jump: tuple[str, ...] | None = None
+
+    def choice(self, delistings: Path | None) -> PriceChoice:
+        """Which prices to use."""
+        return PriceChoice(
+            start=self.start,
+            end=self.end,
+            assets=self.assets,
+            asset=self.asset,
+            allow_jump=self.allow_jump,
+            delistings=delistings,
+            calendar=self.calendar,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +93,6 @@ def read_inputs(files: Files, settings: Settings) -> Inputs:
             or no date is left to decide on.
     """
     from allocation.data.files.wide import read_frame
-    from allocation.data.jumps import frozen_note
     from allocation.frames import sessions_of
     from backtest.report.headlines import checked_headlines
     from backtest.report.signal_notes import matched_signal
@@ -89,18 +103,20 @@ def read_inputs(files: Files, settings: Settings) -> Inputs:
         raise AllocationError("--attribution asks what the news added: give a --signal")
     if settings.placebo and files.signal is None:
         raise AllocationError("--placebo shuffles a signal: give a --signal")
-    bars, events = _bars(files, settings)
-    dates = _dates(sessions_of(bars.close), settings)
+    if settings.fill not in ("open", "close"):
+        raise AllocationError(f"fill {settings.fill!r} is not known: use open or close")
+    choice = settings.choice(files.delistings)
+    prices = read_prices(files.prices, choice, files.names["prices"])
+    bars = replace(prices.bars, open=None) if settings.fill == "close" else prices.bars
+    if settings.fill == "open" and bars.open is None:
+        raise SourceError(
+            f"{files.names['prices']}: has no open prices to fill at: add a column open, or pass --fill close"
+        )
+    dates = _dates(prices.sessions, sessions_of(bars.close), settings)
     signal, notes = None, list[str]()
     if files.signal is not None:
-        signal = read_frame(files.signal)
-        if settings.assets is not None:  # else an asset without prices is an error, not a wish
-            kept = signal[signal.columns.intersection(bars.close.columns)]
-            kept.attrs.update(signal.attrs)
-            signal = kept
+        signal = prices.signal_of_assets(read_frame(files.signal), choice)
         signal, notes = matched_signal(signal, bars.close, dates[0])
-    still = frozen_note(bars.close)
-    notes = [*notes, *([] if still is None else [still])]
     headlines = None if files.headlines is None else read_table(files.headlines, SourceError)[0]
     if headlines is not None:
         checked_headlines(headlines, str(files.headlines))
@@ -113,72 +129,23 @@ def read_inputs(files: Files, settings: Settings) -> Inputs:
         signal=signal,
         headlines=headlines,
         dates=dates,
-        events=events,
+        events=prices.events,
         benchmark=benchmark,
-        notes=tuple(notes),
+        notes=(*notes, *prices.notes),
     )
 
 
-def _bars(files: Files, settings: Settings) -> "tuple[Bars, Events]":
-    """The prices of the sessions and assets that were asked for, and the delistings among them."""
-    from allocation.data.jumps import refuse_jumps
-    from allocation.data.load import load_prices
-    from backtest.engine.corporate_actions import UNEVENTFUL
-
-    if settings.fill not in ("open", "close"):
-        raise AllocationError(f"fill {settings.fill!r} is not known: use open or close")
-    where = files.names["prices"]
-    bars = load_prices(files.prices, start=settings.start, end=settings.end)
-    if settings.assets is not None:
-        bars = _of_assets(bars, settings.assets, where)
-    bars = refuse_jumps(bars, where, settings.allow_jump or ())
-    if settings.fill == "close":
-        bars = replace(bars, open=None)
-    elif bars.open is None:
-        raise SourceError(f"{where}: has no open prices to fill at: add a column open, or pass --fill close")
-    return bars, UNEVENTFUL if files.delistings is None else _delisted(files.delistings, bars.close.columns)
-
-
-def _of_assets(bars: "Bars", asked: str, where: str) -> "Bars":
-    from allocation.data.load import Bars
-    from allocation.frames import named
-
-    wanted = [name.strip() for name in asked.split(",") if name.strip()]
-    absent = [name for name in wanted if name not in bars.close.columns]
-    if absent or not wanted:
-        raise SourceError(
-            f"--assets: {where} has no {named(absent) or 'asset of no name'}; it has {named(bars.close.columns)}: "
-            "give tickers with commas between them"
-        )
-    kept = list(dict.fromkeys(wanted))
-    return Bars(*(None if each is None else each[kept] for each in (bars.close, bars.open, bars.volume)))  # type: ignore[arg-type]
-
-
-def _delisted(path: Path, assets: "pd.Index") -> "Events":
-    """What holders received, and when, of those of the file's assets that have prices."""
-    from allocation.data.files.dates import parse_dates
-    from backtest.engine.corporate_actions import Delisting, Events
-    from newsfolio.shared.tables import need_columns, read_table
-
-    table, where = read_table(path, SourceError)
-    need_columns(table, ("asset", "date", "return"), where, SourceError)
-    names, dates = table["asset"].astype(str), parse_dates(table["date"], where)
-    if names.duplicated().any():
-        raise SourceError(f"{where}: duplicate entry for {names[names.duplicated()].iloc[0]}: keep one")
-    try:
-        returns = table["return"].astype(float)
-    except ValueError as error:
-        raise SourceError(f"{where}: return: {error}: give fractions, -1 for nothing, 0 for the last price") from error
-    rows = zip(names, dates, returns, strict=True)
-    return Events(delistings={name: Delisting(day, value) for name, day, value in rows if name in assets})
-
-
-def _dates(sessions: "pd.DatetimeIndex", settings: Settings) -> "pd.DatetimeIndex":
-    from allocation.schedule import rebalance_dates
+def _dates(met: "SessionCheck", sessions: "pd.DatetimeIndex", settings: Settings) -> "pd.DatetimeIndex":
+    from allocation.schedule import rebalance_dates, rebalance_rows
 
     every, warmup = settings.every, settings.warmup
+    if every in ("weekly", "monthly") and met.a_year is None and len(met.outside):
+        raise SourceError(f"{met.note}: leave these rows out of the file, or count sessions (--every 5)")
     asked = int(every) if every.isascii() and every.isdecimal() else every
-    dates = rebalance_dates(sessions, asked, settings.calendar)  # type: ignore[arg-type]
+    if met.a_year is not None and asked in ("weekly", "monthly"):
+        dates = rebalance_rows(sessions, asked)  # type: ignore[arg-type]
+    else:
+        dates = rebalance_dates(sessions, asked, settings.calendar)  # type: ignore[arg-type]
     dates = dates[dates >= sessions[min(warmup, len(sessions) - 1)]]
     if not len(dates):
         raise AllocationError(f"no rebalancing date after {warmup} of {len(sessions)} sessions: lower --warmup")

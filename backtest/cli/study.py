@@ -1,19 +1,30 @@
 """`newsfolio study`: what a signal explains and what it predicts."""
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from allocation.errors import AllocationError, SourceError
+from backtest.cli.prices import (
+    AllowJump,
+    Asset,
+    Assets,
+    Delistings,
+    End,
+    PriceChoice,
+    Start,
+    read_prices,
+    with_payouts,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
+log = logging.getLogger(__name__)
+
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
-AllowJump = Annotated[
-    list[str] | None, typer.Option(help="Asset whose moves as large as a split's are real; repeat for more.")
-]
 
 
 def study(
@@ -27,21 +38,37 @@ def study(
     shuffles: Annotated[int, typer.Option(help="Placebos of each kind for each figure.")] = 40,
     seed: Annotated[int, typer.Option(help="Seed of the placebos.")] = 0,
     full: Annotated[bool, typer.Option("--full", help="Print all figures with all that is known of each.")] = False,
+    start: Start = None,
+    end: End = None,
+    assets: Assets = None,
+    asset: Asset = None,
+    delistings: Delistings = None,
     allow_jump: AllowJump = None,
     as_json: Json = False,
 ) -> None:
     """Judge what a signal explains and predicts, each figure with the range of its placebos."""
     from allocation.data.files.wide import read_frame
-    from allocation.data.jumps import refuse_jumps
-    from allocation.data.load import load_prices
     from backtest.signal_study.study import study as judge
     from newsfolio.shared.text_table import json_text
 
+    choice = PriceChoice(
+        start=start,
+        end=end,
+        assets=assets,
+        asset=asset,
+        allow_jump=tuple(allow_jump or ()),
+        delistings=delistings,
+    )
+    chosen = read_prices(prices, choice, prices.name)
+    for note in chosen.notes:
+        log.warning("%s: %s", prices.name, note)
+    if chosen.sessions.a_year is not None:
+        log.warning("%s: has %d rows a year: a session is a row", prices.name, chosen.sessions.a_year)
     found = judge(
-        read_frame(signal),
-        refuse_jumps(load_prices(prices), str(prices), allow_jump or ()),
+        chosen.signal_of_assets(read_frame(signal), choice),
+        with_payouts(chosen.bars, chosen.events),
         sectors=read_sectors(sectors) if sectors else None,
-        delayed=read_frame(delayed) if delayed else None,
+        delayed=chosen.signal_of_assets(read_frame(delayed), choice) if delayed else None,
         shuffles=shuffles,
         seed=seed,
     )

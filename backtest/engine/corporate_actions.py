@@ -37,14 +37,19 @@ class Events:
 
     def __post_init__(self) -> None:
         """A return below -100 % would take more than was held."""
-        for asset, stated in self.delistings.items():
-            value = stated[1] if isinstance(stated, tuple) else stated
+        for asset, day, value in self._delisted():
             if not -1.0 <= value < np.inf:
                 raise FrameError(
                     f"delistings: {value:g} for {asset} is no return: give -1 for nothing, 0 for its price"
                 )
-            if isinstance(stated, tuple) and pd.isna(pd.Timestamp(stated[0])):
+            if pd.isna(day) and day is not None:
                 raise FrameError(f"delistings: {asset} has no date: give the last day on which it traded")
+
+    def _delisted(self) -> Iterator[tuple[str, pd.Timestamp | None, float]]:
+        """Asset, its last day where one is stated, and the return from its last close."""
+        for asset, stated in self.delistings.items():
+            day, value = stated if isinstance(stated, tuple) else (None, stated)
+            yield asset, None if day is None else pd.Timestamp(day), value
 
     def per_share(self, prices: pd.DataFrame) -> pd.DataFrame | None:
         """Dividends on the sessions and assets of `prices`, 0 where there is none; None where none are given."""
@@ -66,9 +71,8 @@ class Events:
         if unknown:
             raise MissingPriceError(f"delistings names {named(unknown)} without a price column: drop it or add prices")
         found: dict[int, dict[int, float]] = {}
-        for asset, stated in self.delistings.items():
-            column = int(prices.columns.get_indexer(pd.Index([asset]))[0])
-            row, value = self._row(prices, asset), stated[1] if isinstance(stated, tuple) else stated
+        for asset, day, value in self._delisted():
+            column, row = int(prices.columns.get_indexer(pd.Index([asset]))[0]), _row_paid(prices[asset], day)
             if row < len(prices):
                 before = prices[asset].iloc[:row].dropna()
                 found.setdefault(row, {})[column] = float(before.iloc[-1]) * (1.0 + value) if len(before) else np.nan
@@ -76,23 +80,22 @@ class Events:
 
     def notes(self, prices: pd.DataFrame) -> Iterator[str]:
         """What a reader of the result should know about these."""
-        for asset, stated in self.delistings.items():
-            row = self._row(prices, asset)
+        for asset, day, _ in self._delisted():
+            row = _row_paid(prices[asset], day)
             if row < len(prices):
-                if not isinstance(stated, tuple):
+                if day is None:
                     last = sessions_of(prices)[row - 1].date()
                     yield f"delisting of {asset}: no date was stated, that of its last price, {last}, is taken"
                 elif prices[asset].iloc[row:].notna().any():
-                    day = pd.Timestamp(stated[0]).date()
-                    yield f"{asset} has prices after its delisting on {day}: no order is filled at them"
+                    yield f"{asset} has prices after its delisting on {day.date()}: no order is filled at them"
 
-    def _row(self, prices: pd.DataFrame, asset: str) -> int:
-        """Number of the session in which holders are paid; that of none where it is yet to come."""
-        stated = self.delistings[asset]
-        if isinstance(stated, tuple):
-            return int(prices.index.searchsorted(pd.Timestamp(stated[0]), side="right"))
-        known = np.flatnonzero(prices[asset].notna())
-        return int(known[-1]) + 1 if len(known) else len(prices)
+
+def _row_paid(prices: pd.Series, day: pd.Timestamp | None) -> int:
+    """Number of the session in which holders are paid; that of none where it is yet to come."""
+    if day is not None:
+        return int(prices.index.searchsorted(day, side="right"))
+    known = np.flatnonzero(prices.notna())
+    return int(known[-1]) + 1 if len(known) else len(prices)
 
 
 UNEVENTFUL = Events()

@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from allocation.data.load import Bars
+from allocation.data.sessions import ends_note
 from allocation.errors import FrameError, MissingPriceError
 from allocation.execution.book import CASH_ACCOUNT, Rules, market_value
 from allocation.execution.costs import Costs, Flows
-from allocation.frames import sessions_of
+from allocation.frames import Bars, sessions_of
 from allocation.schedule import rows_a_year, sessions_a_year
 from allocation.view import Policy
 from backtest.engine.corporate_actions import UNEVENTFUL, Events
@@ -35,7 +35,8 @@ def run(
 ) -> Result:
     """Return the Result of asking `policy` at the close of each of `dates`.
 
-    Orders are filled in the session after, at `bars.open` where known, else at the close. The result is made of the
+    Orders are filled in the session after, at `bars.open` where known, else at the close. The policy sees opens, highs
+    and lows up to its date beside prices. The result is made of the
     very fills that the policy was shown. A frame of closes may be given for bars, and a schedule such as "weekly", of
     `calendar`, for dates. See walk_forward and simulate for what the other arguments mean and what is raised.
 
@@ -46,9 +47,19 @@ def run(
     elif not isinstance(bars, Bars):
         raise FrameError(f"bars is a {type(bars).__name__}: give Bars(close, open), or a frame of closes")
     targets, replay = walk(
-        policy, bars.close, signal, dates, opens=bars.open, costs=Costs.of(costs), cash=cash, rules=rules,
-        events=events, progress=progress, calendar=calendar or "XNYS",
-    )  # fmt: skip
+        policy,
+        bars.close,
+        signal,
+        dates,
+        opens=bars.open,
+        bars=bars,
+        costs=Costs.of(costs),
+        cash=cash,
+        rules=rules,
+        events=events,
+        progress=progress,
+        calendar=calendar or "XNYS",
+    )
     check_leverage(targets, rules)
     return evaluate(replay, targets.dropna(how="all"), bars.close, cash=cash, name=name, calendar=calendar)
 
@@ -80,11 +91,10 @@ def evaluate(
     stranded = prices[market.assets].iloc[-1].isna() & (np.abs(shares[-1] * market.closes[-1]) > ROUNDING * cash)
     if stranded.any():  # it would stay frozen at its last value for ever
         asset = stranded.index[stranded][0]
-        last, ended = sessions_of(prices[asset].dropna())[-1], prices.iloc[-1].isna()
+        last = sessions_of(prices[asset].dropna())[-1]
         raise MissingPriceError(
-            f"{asset} is still held at the end, but its prices end on {last.date()} "
-            f"({ended.sum()} of {len(ended)} assets end early): set its target to 0 before that, end there (--end), or "
-            "state what holders received: events=Events(delistings=...), --delistings FILE"
+            f"{asset} is still held at the end, but its prices end on {last.date()}; "
+            f"{ends_note(prices)} or events=Events(delistings=...), or set its target to 0 before"
         )
     held = market_value(shares, market.closes[start:])
     flows = pd.DataFrame(log.flows[start:], sessions[start:], list(Flows._fields))

@@ -30,10 +30,9 @@ def simulate(
     prices: adjusted closes (sessions × assets), or split-adjusted ones with their dividends in `events`. weights:
     targets decided at the close of their row, fractions of the NAV left after the costs of reaching them; NaN
     holds. Fills are in the next session: at `opens` where given (any frame of prices, such as vwap_proxy's), else
-    at its close. costs: a number is a fraction of the traded value; 10 bp of it and nothing for
-    holding if None. rules: whole shares and
-    leverage. The result begins at the first decision. calendar: the exchange whose sessions a year annualise the
-    figures; 252, or 365 where every day has a session, if None.
+    at its close. costs: a number is a fraction of the traded value; 10 bp of it and nothing for holding if None.
+    rules: whole shares and leverage. The result begins at the first decision. calendar: the exchange whose sessions a
+    year annualise the figures; 252, or 365 where every day has a session, if None.
 
     Weights that sum to more than rules.leverage are refused. A target for an asset that has no price in the fill
     session is not filled, and a decision on the last session has no session to fill in: both are counted in

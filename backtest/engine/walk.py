@@ -1,4 +1,4 @@
-"""walk_forward(): ask a policy for targets at each date, showing it the past and nothing else."""
+"""walk_forward(): call a policy for targets at each date, showing it the past and nothing else."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ from tqdm import tqdm
 from allocation.errors import FrameError
 from allocation.execution.book import CASH_ACCOUNT, Rules
 from allocation.execution.costs import FREE, Costs
-from allocation.frames import align, sessions_of
+from allocation.frames import Bars, align, check_prices, sessions_of
 from allocation.policies.call import call_policy
 from allocation.schedule import rebalance_dates
 from allocation.view import Policy, View
@@ -24,6 +24,7 @@ def walk_forward(
     dates: pd.DatetimeIndex | str | int,
     *,
     opens: pd.DataFrame | None = None,
+    bars: Bars | None = None,
     costs: Costs | float = FREE,
     cash: float = 1_000_000.0,
     rules: Rules = CASH_ACCOUNT,
@@ -39,18 +40,28 @@ def walk_forward(
 
     dates may be a schedule instead, "daily", "weekly", "monthly" or each n-th session, of the exchange XNYS; for
     another see rebalance_dates. signal may be None, for policies that need none. costs: a number is a fraction of the
-    traded value. cash, rules and events are those of simulate; cash matters
-    only where costs or rules speak of money or shares.
+    traded value. cash, rules and events are those of simulate; cash matters only where costs or rules are in money or
+    shares. bars: opens, highs and lows that the policy is shown as well; orders are filled at `opens`.
 
     Raises:
         FrameError: a frame breaks its contract, or a date is no session of `prices`.
         PolicyError: the policy returned something that is not a row of weights.
         AllocationError: what the policy itself raised, with the date in front.
     """
-    return walk(
-        policy, prices, signal, dates, opens=opens, costs=Costs.of(costs), cash=cash, rules=rules, events=events,
+    targets, _ = walk(
+        policy,
+        prices,
+        signal,
+        dates,
+        opens=opens,
+        bars=bars,
+        costs=Costs.of(costs),
+        cash=cash,
+        rules=rules,
+        events=events,
         progress=progress,
-    )[0]  # fmt: skip
+    )
+    return targets
 
 
 def walk(
@@ -60,6 +71,7 @@ def walk(
     dates: pd.DatetimeIndex | str | int,
     *,
     opens: pd.DataFrame | None,
+    bars: Bars | None,
     costs: Costs,
     cash: float,
     rules: Rules,
@@ -71,7 +83,7 @@ def walk(
     prices, signal = align(prices, prices * np.nan if signal is None else signal)
     steps = _positions(sessions_of(prices), dates, calendar)
     replay = AccountReplay.start(MarketArrays.of(prices, opens, costs, events), costs, rules, cash, steps[0])
-    past = _Past(prices, signal)
+    past = _Past(prices, signal, bars)
     rows: list[FloatArray] = []
     for step in tqdm(steps, desc="walking forward", unit="date", disable=None if progress else True):
         replay.advance(step)
@@ -102,20 +114,25 @@ def _positions(sessions: pd.DatetimeIndex, dates: pd.DatetimeIndex | str | int, 
 
 
 class _Past:
-    """Price and signal rows, copied into place only as time reaches them.
+    """Rows of prices, of the signal and of what else bars have, copied into place only as time reaches them.
 
     A View shows read-only slices of these buffers without copying. The rows after its date are still NaN while
     the policy runs, so that not even a slice's base array holds the future; the dates are copied, so that theirs
     does not either. A view that a policy keeps shows at most what a later view shows.
     """
 
-    def __init__(self, prices: pd.DataFrame, signal: pd.DataFrame) -> None:
+    def __init__(self, prices: pd.DataFrame, signal: pd.DataFrame, bars: Bars | None) -> None:
         self._sessions, self._assets = sessions_of(prices), prices.columns
-        self._sources = (prices.to_numpy(), signal.to_numpy())
+        marks = {} if bars is None else {"opens": bars.open, "highs": bars.high, "lows": bars.low}
+        known = {name: frame for name, frame in marks.items() if frame is not None}
+        self._marks = tuple(known)
+        others = (check_prices(frame, name).reindex_like(prices).to_numpy() for name, frame in known.items())
+        self._sources = (prices.to_numpy(), signal.to_numpy(), *others)
         self._buffers = tuple(np.full(prices.shape, np.nan) for _ in self._sources)
         self._written = 0
 
     def view(self, step: int, held: pd.Series) -> View:
+        """What is known at the close of session number `step`, and the weights held there."""
         end = step + 1
         for source, buffer in zip(self._sources, self._buffers, strict=True):
             buffer.flags.writeable = True
@@ -123,5 +140,5 @@ class _Past:
             buffer.flags.writeable = False  # and with it every slice, and what a slice is based on
         self._written = end
         dates = self._sessions[:end].copy(deep=True)
-        prices, signal = (pd.DataFrame(each[:end], dates, self._assets, copy=False) for each in self._buffers)
-        return View(dates[-1], prices, signal, held)
+        prices, signal, *marks = (pd.DataFrame(each[:end], dates, self._assets, copy=False) for each in self._buffers)
+        return View(dates[-1], prices, signal, held, **dict(zip(self._marks, marks, strict=True)))

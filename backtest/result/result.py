@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from backtest.result.vectorbt_books import BooksOfAccount
 
 WEEKDAYS_A_YEAR, DAYS_A_YEAR = 252, 365
-LEVEL, SEED = 0.95, 0  # of intervals, unless asked otherwise
+LEVEL, SEED = 0.95, 0  # of intervals, unless given
 TRADING, HOLDING = ("commission", "spread", "impact"), ("borrow", "loan")
 
 
@@ -204,11 +204,16 @@ class Result:
         """The headline figures by name, all as plain fractions."""
         low, high = self.sharpe_interval()
         return {
-            "total_return": self.total_return, "annual_return": self.annual_return,
-            "volatility": self.volatility, "sharpe": self.sharpe, "sharpe_low": low, "sharpe_high": high,
-            "max_drawdown": self.max_drawdown, "annual_turnover": self.annual_turnover,
+            "total_return": self.total_return,
+            "annual_return": self.annual_return,
+            "volatility": self.volatility,
+            "sharpe": self.sharpe,
+            "sharpe_low": low,
+            "sharpe_high": high,
+            "max_drawdown": self.max_drawdown,
+            "annual_turnover": self.annual_turnover,
             "annual_cost": self.annual_cost,
-        }  # fmt: skip
+        }
 
     def details(self, seed: int = SEED) -> dict[str, float]:
         """The headline figures, more ratios, tails, and a 95 % interval (_low, _high) of each, as plain fractions."""

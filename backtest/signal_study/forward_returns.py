@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from allocation.data.load import Bars
 from allocation.errors import AllocationError, MissingPriceError
+from allocation.frames import Bars
 
 THIS_CLOSE, NEXT_OPEN, NEXT_CLOSE = "this close", "next open", "next close"
 ENTRIES = (THIS_CLOSE, NEXT_OPEN, NEXT_CLOSE)

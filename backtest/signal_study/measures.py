@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from allocation.data.load import Bars
-from allocation.frames import align, sessions_of
+from allocation.frames import Bars, align, sessions_of
 from backtest.signal_study.batched_correlation import ReturnRows, SignalRows, linear_ics, rank_ics
 from backtest.signal_study.event_study import EventStudy, abnormal_returns, event_study, strong_news
 from backtest.signal_study.forward_returns import NEXT_CLOSE, NEXT_OPEN, THIS_CLOSE, forward_returns, session_returns

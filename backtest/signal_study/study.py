@@ -6,9 +6,8 @@ from itertools import pairwise
 
 import pandas as pd
 
-from allocation.data.load import Bars
 from allocation.errors import AllocationError
-from allocation.frames import named
+from allocation.frames import Bars, named
 from backtest.signal_study.diagnostics import Evidence, ICSummary, alarms, meaning, undecided, verdict
 from backtest.signal_study.event_study import EventStudy
 from backtest.signal_study.figure_table import FEWEST_PERIODS, figure_of, figure_table, placebo_columns

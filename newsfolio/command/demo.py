@@ -26,7 +26,11 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the training.")] = 0,
 ) -> None:
     """Run the whole way on embedded data, offline: train, score, signal, backtest, report."""
-    say = _Narrator()
+    started = time.monotonic()
+
+    def say(line: str) -> None:
+        typer.echo(f"[{time.monotonic() - started:3.0f} s] {line}")
+
     say("simulating a market. " + SIMULATED)
     from backtest import simulate_market
     from nlp import FinetuneConfig, embedded_corpus, finetune, split
@@ -34,7 +38,7 @@ def demo(
     market = simulate_market()
     say("fine-tuning on the embedded headlines; the longest step")
     train, valid = split(embedded_corpus(), seed=seed)
-    classifier, training = finetune(train, valid, FinetuneConfig.small_corpus(seed=seed), progress=True)
+    classifier, training = finetune(train, valid, FinetuneConfig.preset("small", seed), progress=True)
     say(f"{training}; {provenance_of(classifier)}")
     run = _judge(market, classifier)
     say(f"{len(run.scored):,} headlines of unseen patterns scored, {run.accuracy:.1%} read as they were meant\n")
@@ -43,16 +47,6 @@ def demo(
     typer.echo(run.summary(report))
     _write(run, report, classifier, out)
     say(f"written to {out}: report.html, the frames, headlines.csv, model, manifest.json")
-
-
-class _Narrator:
-    """Prints a line with the seconds since it was made."""
-
-    def __init__(self) -> None:
-        self.started = time.monotonic()
-
-    def __call__(self, line: str) -> None:
-        typer.echo(f"[{time.monotonic() - self.started:3.0f} s] {line}")
 
 
 @dataclass(frozen=True)
@@ -102,34 +96,30 @@ class _DemoRun:
 
 def _judge(market: "Market", classifier: "TextClassifier") -> _DemoRun:
     """Score the market's headlines, make the signal, and backtest it against policies that cannot see it."""
-    from allocation.frames import sessions_of
-    from backtest import next_session_ic, placebo, same_session_ic
-    from nlp import daily_signal, read_headlines, score_headlines
-
-    scored = score_headlines(read_headlines(market.headlines), classifier, progress=True)
-    signal = daily_signal(scored, sessions_of(market.prices))
-    coefficients = [
-        same_session_ic(signal, market.prices),
-        next_session_ic(signal, market.prices),
-    ]
-    return _DemoRun(market, scored, signal, _backtests(market, signal), coefficients, placebo(signal, market.prices))
-
-
-def _backtests(market: "Market", signal: "pd.DataFrame") -> "list[Result]":
     from allocation import Bars, EqualWeight, Hold, Policy, SentimentPolicy
     from allocation.frames import sessions_of
-    from backtest import rebalance_dates, run
+    from backtest import next_session_ic, placebo, rebalance_dates, run, same_session_ic
+    from nlp import daily_signal, read_headlines, score_headlines
 
+    prices, sessions = market.prices, sessions_of(market.prices)
+    scored = score_headlines(read_headlines(market.headlines), classifier, progress=True)
+    signal = daily_signal(scored, sessions)
     policies: dict[str, tuple[Policy, pd.DataFrame | None]] = {
         "sentiment": (SentimentPolicy(), signal),
         "sentiment without news": (SentimentPolicy(), None),
         "equal weight": (EqualWeight(), None),
         "buy and hold": (Hold(), None),
     }
-    dates = rebalance_dates(sessions_of(market.prices), "weekly")
-    dates = dates[dates >= market.prices.index[WARMUP]]
-    bars = Bars(market.prices, market.opens)
-    return [run(policy, bars, seen, dates, name=name, progress=True) for name, (policy, seen) in policies.items()]
+    dates = rebalance_dates(sessions, "weekly")
+    dates, bars = dates[dates >= prices.index[WARMUP]], Bars(prices, market.opens)
+    return _DemoRun(
+        market=market,
+        scored=scored,
+        signal=signal,
+        results=[run(policy, bars, seen, dates, name=name, progress=True) for name, (policy, seen) in policies.items()],
+        coefficients=[same_session_ic(signal, prices), next_session_ic(signal, prices)],
+        placebo=placebo(signal, prices),
+    )
 
 
 def _report(run: _DemoRun, manifest: dict[str, object]) -> "Report":
@@ -163,11 +153,11 @@ def _write(run: _DemoRun, report: "Report", classifier: "TextClassifier", out: P
 
 
 def provenance_of(classifier: "TextClassifier") -> str:
-    """What taught the classifier, and until when."""
-    taught = classifier.training
-    if taught is None or not taught.corpora or taught.until is None:
-        return "what taught it was not recorded"
-    return f"taught by {', '.join(taught.corpora)}, written until {taught.until}"
+    """The training corpora of the classifier and the date of their last text, as the demo prints them."""
+    texts = classifier.training
+    if texts is None or not texts.corpora or texts.until is None:
+        return "its training texts are not recorded"
+    return f"trained on {', '.join(texts.corpora)}, texts until {texts.until}"
 
 
 def _manifest(run: _DemoRun, training: "FinetuneReport", classifier: "TextClassifier") -> dict[str, object]:

@@ -111,22 +111,17 @@ def _claimed(make: Callable[[], Path]) -> tuple[Path, int | None]:
 
 def _remove_leftovers(folder: Path, prefix: str, remove: Callable[[Path], None]) -> None:
     for name in sorted(os.listdir(folder)):
-        if name.startswith(prefix) and ENDING.fullmatch(name, len(prefix)):
-            _remove_if_left(folder / name, remove)
-
-
-def _remove_if_left(path: Path, remove: Callable[[Path], None]) -> None:
-    lock = _locked(path)
-    if lock is None:
-        return
-    try:
-        if _is_still(path, lock):
-            remove(path)
-            log.warning("%s: removed, a killed run had left it", path)
-    except OSError as error:
-        log.warning("%s: a killed run left it, and it cannot be removed: %s", path, error.strerror)
-    finally:
-        _release(lock)
+        path, is_ours = folder / name, name.startswith(prefix) and ENDING.fullmatch(name, len(prefix))
+        if not is_ours or (lock := _locked(path)) is None:
+            continue
+        try:
+            if _is_still(path, lock):
+                remove(path)
+                log.warning("%s: removed, a killed run had left it", path)
+        except OSError as error:
+            log.warning("%s: a killed run left it, and it cannot be removed: %s", path, error.strerror)
+        finally:
+            _release(lock)
 
 
 def _locked(path: Path) -> int | None:

@@ -63,17 +63,32 @@ def _hours_of_years(calendar: str, first: int, last: int) -> ExchangeHours:
     name = calendar.removesuffix(WEEKDAYS) if isinstance(calendar, str) else calendar
     start, end = pd.Timestamp(first, 1, 1), pd.Timestamp(last, 12, 31)
     exchange, known_from, known_until = _built(name, start, end)
-    opens, closes = (pd.DatetimeIndex(times.array) for times in (exchange.opens, exchange.closes))
     hours = ExchangeHours(
         sessions=pd.DatetimeIndex(exchange.sessions),
-        opens=opens,
-        closes=closes,
+        opens=pd.DatetimeIndex(exchange.opens.array),
+        closes=pd.DatetimeIndex(exchange.closes.array),
         zone=str(exchange.tz),
         weekmask=exchange.weekmask,
         first=known_from,
         last=known_until,
     )
-    return _continued(hours, exchange, end) if name != calendar and known_until < end else hours
+    if name == calendar or known_until >= end:
+        return hours
+    # After the record: every day of the exchange's week, at the hours that it has now.
+    days = pd.date_range(known_until + pd.Timedelta(days=1), end)
+    days = days[[hours.weekmask[day] == "1" for day in days.day_of_week]].as_unit(hours.sessions.unit)
+
+    def with_usual(recorded: pd.DatetimeIndex, times: Any, offset: int) -> pd.DatetimeIndex:
+        clock = pd.Timedelta(f"{times[-1][1]}") + pd.Timedelta(days=offset)
+        local = (days + clock).tz_localize(hours.zone, nonexistent="shift_forward", ambiguous="NaT")
+        return pd.DatetimeIndex(recorded.append(pd.DatetimeIndex(local.tz_convert("UTC"))))
+
+    return hours._replace(
+        sessions=pd.DatetimeIndex(hours.sessions.append(days)),
+        opens=with_usual(hours.opens, exchange.open_times, exchange.open_offset),
+        closes=with_usual(hours.closes, exchange.close_times, exchange.close_offset),
+        last=end,
+    )
 
 
 def _built(name: str, start: pd.Timestamp, end: pd.Timestamp) -> tuple[Any, pd.Timestamp, pd.Timestamp]:
@@ -96,21 +111,3 @@ def _built(name: str, start: pd.Timestamp, end: pd.Timestamp) -> tuple[Any, pd.T
         raise CalendarError(
             f"calendar {name!r} cannot be made by the installed exchange_calendars ({str(error)[:60]}): use another"
         ) from error
-
-
-def _continued(hours: ExchangeHours, exchange: Any, end: pd.Timestamp) -> ExchangeHours:
-    """The same with every day of the exchange's week after its record, at the hours that it has now."""
-    days = pd.date_range(hours.last + pd.Timedelta(days=1), end)
-    days = days[[hours.weekmask[day] == "1" for day in days.day_of_week]].as_unit(hours.sessions.unit)
-
-    def instants(times: Any, offset: int) -> pd.DatetimeIndex:
-        clock = pd.Timedelta(f"{times[-1][1]}") + pd.Timedelta(days=offset)
-        local = (days + clock).tz_localize(hours.zone, nonexistent="shift_forward", ambiguous="NaT")
-        return pd.DatetimeIndex(local.tz_convert("UTC"))
-
-    return hours._replace(
-        sessions=pd.DatetimeIndex(hours.sessions.append(days)),
-        opens=pd.DatetimeIndex(hours.opens.append(instants(exchange.open_times, exchange.open_offset))),
-        closes=pd.DatetimeIndex(hours.closes.append(instants(exchange.close_times, exchange.close_offset))),
-        last=end,
-    )

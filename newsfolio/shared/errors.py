@@ -7,6 +7,15 @@
 It is itself raised where a file cannot be written. All are ValueErrors: who knows only Python still catches them.
 """
 
+from collections.abc import Iterable
+
 
 class NewsfolioError(ValueError):
     """Base of every error that is raised on purpose; the command prints it as one line."""
+
+
+def check_settings(settings: object, rules: Iterable[tuple[str, bool, str]], error: type[NewsfolioError]) -> None:
+    """Raise `error` for the first rule (name of the setting, whether it holds, what it must be) that does not hold."""
+    for name, holds, needed in rules:
+        if not holds:
+            raise error(f"{name} is {getattr(settings, name)}: it must be {needed}")

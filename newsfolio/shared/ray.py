@@ -26,7 +26,11 @@ def ray_cluster(address: str, error: type[ValueError]) -> Iterator[None]:
         return
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what it would say is raised as well
     try:
-        _check_answers(address)
+        if address != "auto":  # Ray itself would try for minutes
+            host, _, port = address.rpartition(":")
+            if not port.isdecimal() or "/" in host:
+                raise ValueError("it is not of the form HOST:PORT")
+            socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, ValueError, RuntimeError) as problem:
         raise error(
@@ -37,16 +41,6 @@ def ray_cluster(address: str, error: type[ValueError]) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
-
-
-def _check_answers(address: str) -> None:
-    """Ray itself would try for minutes."""
-    if address == "auto":
-        return
-    host, _, port = address.rpartition(":")
-    if not port.isdecimal() or "/" in host:
-        raise ValueError("it is not of the form HOST:PORT")
-    socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
 
 
 def first_line(error: BaseException) -> str:

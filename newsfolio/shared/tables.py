@@ -50,10 +50,6 @@ def refuse_duplicate_columns(path: Path) -> None:
         raise ValueError(f"it has the column {twice.iloc[0]} twice: drop or rename one")
 
 
-def _read_parquet(path: Path, _: Sequence[str]) -> pd.DataFrame:
-    return pd.read_parquet(path)
-
-
 def _read_jsonl(path: Path, _: Sequence[str]) -> pd.DataFrame:
     """As the json module reads it: pandas' own reader guesses at dates and numbers and loses digits."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8-sig").split("\n") if line.strip()]
@@ -65,8 +61,9 @@ def _read_jsonl(path: Path, _: Sequence[str]) -> pd.DataFrame:
 
 READERS: dict[str, Callable[[Path, Sequence[str]], pd.DataFrame]] = {
     ".csv": _read_csv,
-    ".parquet": _read_parquet,
+    ".parquet": lambda path, _: pd.read_parquet(path),
     ".jsonl": _read_jsonl,
+    ".tsv": _read_csv,
 }
 
 
@@ -132,13 +129,13 @@ def write_table(table: pd.DataFrame, path: str | Path, error: type[NewsfolioErro
 
 def jsonl(table: pd.DataFrame) -> str:
     """One object per row; every digit and nanosecond is kept, which DataFrame.to_json does not."""
-    plain = table.astype(object).where(table.notna(), None)
-    return "".join(json.dumps(row, default=_jsonable) + "\n" for row in plain.to_dict("records"))
 
+    def plain(value: Any) -> Any:
+        """Dates as ISO text, NumPy scalars and arrays as Python's own."""
+        return value.isoformat() if hasattr(value, "isoformat") else value.tolist()
 
-def _jsonable(value: Any) -> Any:
-    """Dates as ISO text, NumPy scalars and arrays as Python's own."""
-    return value.isoformat() if hasattr(value, "isoformat") else value.tolist()
+    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    return "".join(json.dumps(row, default=plain) + "\n" for row in rows)
 
 
 def write_indexed(frame: pd.DataFrame, path: str | Path, error: type[NewsfolioError] = NewsfolioError) -> Path:

@@ -81,15 +81,21 @@ class ConfusionPicture:
 
 def reliability_picture(evaluation: Evaluation) -> ReliabilityPicture:
     """Place the bins of the reliability curve and the bars of the histogram of confidence."""
-    most, least = int(evaluation.confidence["texts"].max()), float(evaluation.confidence["least"].iloc[0])
+    curve, histogram = evaluation.reliability, evaluation.confidence[evaluation.confidence["texts"] > 0]
+    most, least = int(histogram["texts"].max()), float(evaluation.confidence["least"].iloc[0])
+    over, under = int((curve["high"] < curve["confidence"]).sum()), int((curve["low"] > curve["confidence"]).sum())
     return ReliabilityPicture(
-        points=[_point(row, least) for _, row in evaluation.reliability.iterrows()],
-        bars=[_bar(row, most, least) for _, row in evaluation.confidence.iterrows() if row["texts"]],
+        points=[_point(row, least) for _, row in curve.iterrows()],
+        bars=[_bar(row, most, least) for _, row in histogram.iterrows()],
         across=[Tick(_x(tenth / 10, least), f"{tenth / 10:.0%}") for tenth in range(1, 11) if tenth / 10 > least],
         diagonal=_y(least),
         up=[Tick(_y(value), f"{value:.0%}") for value in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)],
         most=f"{most:,}",
-        words=_reliability_words(evaluation),
+        words=(
+            f"Texts in {len(curve)} bins of nearly equal counts, the least sure on the left: a point on the dashed "
+            f"line means that confidence is what it says. The intervals of {over} bins lie wholly below the line (too "
+            f"sure), of {under} wholly above (not sure enough); one in twenty would by chance."
+        ),
     )
 
 
@@ -104,9 +110,11 @@ def confusion_picture(evaluation: Evaluation) -> ConfusionPicture:
         cells=list(_cells(table)),
         guesses=[Tick(MARGIN + CELL * place + CELL / 2, label) for place, label in enumerate(labels)],
         truths=[Tick(36 + CELL * place + CELL / 2, label) for place, label in enumerate(labels)],
-        words=f"{evaluation.n - wrong:,} texts are right and stand on the diagonal, {wrong:,} are wrong. "
-              "Each share is of the texts of its label, so that a row adds up to 100 %.",
-    )  # fmt: skip
+        words=(
+            f"{evaluation.n - wrong:,} texts are right and stand on the diagonal, {wrong:,} are wrong. Each share is "
+            "of the texts of its label, so that a row adds up to 100 %."
+        ),
+    )
 
 
 def _point(row: pd.Series, least: float) -> Point:
@@ -122,8 +130,13 @@ def _bar(row: pd.Series, most: int, least: float) -> Bar:
     words = (
         f"{row['texts']:,.0f} texts of confidence {row['least']:.1%} to {row['most']:.1%}, {row['right']:,.0f} right"
     )
-    return Bar(x, _x(row["most"], least) - x - 1.0, _short(scale * row["right"]),
-               _short(scale * (row["texts"] - row["right"])), words)  # fmt: skip
+    return Bar(
+        x=x,
+        width=_x(row["most"], least) - x - 1.0,
+        right=_short(scale * row["right"]),
+        wrong=_short(scale * (row["texts"] - row["right"])),
+        words=words,
+    )
 
 
 def _cells(table: pd.DataFrame) -> Iterator[Cell]:
@@ -132,16 +145,6 @@ def _cells(table: pd.DataFrame) -> Iterator[Cell]:
             share = float(count / max(counts.sum(), 1))
             x, y = MARGIN + CELL * across, 36 + CELL * down
             yield Cell(x, y, f"{count:,}", f"{share:.0%}", round(share, 3), right=down == across)
-
-
-def _reliability_words(evaluation: Evaluation) -> str:
-    curve = evaluation.reliability
-    over, under = int((curve["high"] < curve["confidence"]).sum()), int((curve["low"] > curve["confidence"]).sum())
-    return (
-        f"Texts in {len(curve)} bins of nearly equal counts, the least sure on the left: a point on the dashed line "
-        f"means that confidence is what it says. The intervals of {over} bins lie wholly below the line (too sure), "
-        f"of {under} wholly above (not sure enough); one in twenty would by chance."
-    )
 
 
 def _x(confidence: float, least: float) -> float:

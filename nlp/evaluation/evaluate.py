@@ -34,6 +34,7 @@ from nlp.evaluation.metrics import (
     recall,
     squared_errors,
 )
+from nlp.evaluation.multi_label import MultiLabelEvaluation, evaluate_multi_label
 from nlp.labels import LABELS
 from nlp.texts.near_duplicates import duplicate_groups
 
@@ -129,8 +130,10 @@ def plain_figures(row: pd.Series, names: Sequence[str]) -> dict[str, Any]:
     return plain
 
 
-def evaluate(classifier: Predictor, labelled: pd.DataFrame, *, seed: int = 0) -> Evaluation:
+def evaluate(classifier: Predictor, labelled: pd.DataFrame, *, seed: int = 0) -> Evaluation | MultiLabelEvaluation:
     """Score the rows of `labelled` (text, label: see read_labelled) and compare; near-duplicates count as a group.
+
+    A MultiLabelEvaluation is what a classifier of a multi-label task gets.
 
     Raises:
         CorpusError: a column is missing, there are no rows, or a label is unknown.
@@ -139,6 +142,8 @@ def evaluate(classifier: Predictor, labelled: pd.DataFrame, *, seed: int = 0) ->
     texts = list(labelled["text"])
     names, groups = getattr(classifier, "labels", LABELS), duplicate_groups(texts)
     probabilities = classifier.predict_proba(texts)
+    if getattr(classifier, "multi_label", False):
+        return evaluate_multi_label(probabilities, labelled["label"], names=names, groups=groups, seed=seed)
     return evaluate_probabilities(probabilities, labelled["label"], names=names, groups=groups, seed=seed)
 
 
@@ -171,8 +176,9 @@ def evaluate_probabilities(
     errors = in_grains(squared_errors(probabilities, truth))
     sums = np.column_stack([confusion_cells(truth, guess, n_labels), errors, gaps_by_bin(probabilities, truth)])
     value, drawn = (_figures(each, n_labels**2) for each in (sums.sum(axis=0), resampled_sums(sums, groups, seed)))
-    ends = {name: interval_of(drawn[name]) for name in NAMES}
-    ends["ece"] = _error_interval(drawn["ece"], float(value["ece"]))
+    headline: dict[str, Any] = {name: float(value[name]) for name in NAMES}
+    headline |= {f"{name}_interval": interval_of(drawn[name]) for name in NAMES}
+    headline["ece_interval"] = _error_interval(drawn["ece"], headline["ece"])
     confusion, clusters = confusion_of(truth, guess, n_labels), int(group_codes(groups, len(truth)).max()) + 1
     per_class = pd.DataFrame(index=pd.Index(names, name="label"))
     for name in PER_CLASS:
@@ -181,16 +187,7 @@ def evaluate_probabilities(
     return Evaluation(
         n=len(truth),
         groups=clusters,
-        accuracy=float(value["accuracy"]),
-        accuracy_interval=ends["accuracy"],
-        macro_f1=float(value["macro_f1"]),
-        macro_f1_interval=ends["macro_f1"],
-        mcc=float(value["mcc"]),
-        mcc_interval=ends["mcc"],
-        brier=float(value["brier"]),
-        brier_interval=ends["brier"],
-        ece=float(value["ece"]),
-        ece_interval=ends["ece"],
+        **headline,
         ece_if_calibrated=error_if_calibrated(probabilities, groups, seed=seed),
         per_class=per_class.assign(support=confusion.sum(axis=1)),
         confusion=pd.DataFrame(confusion, index=list(names), columns=list(names)),
@@ -230,15 +227,15 @@ def _notes(confusion: NDArray[np.int64], groups: int, names: Sequence[str]) -> l
     """What a reader must know before trusting a figure: what is undefined, and where an interval is too narrow."""
     texts, guessed = confusion.sum(axis=1), confusion.sum(axis=0)
     absent = [label for label, count in zip(names, texts, strict=True) if not count]
-    silent = [label for label, count in zip(names, guessed, strict=True) if not count]
+    unguessed = [label for label, count in zip(names, guessed, strict=True) if not count]
     notes = []
     if absent:
         notes.append(
             f"No text is {' or '.join(absent)}: recall is undefined there, and its F1 of 0 lowers the macro-F1."
         )
-    if silent:
-        notes.append(f"No guess is {' or '.join(silent)}: precision is undefined there and given as 0.")
-    if len(names) - 1 in (len(absent), len(silent)):
+    if unguessed:
+        notes.append(f"No guess is {' or '.join(unguessed)}: precision is undefined there and given as 0.")
+    if len(names) - 1 in (len(absent), len(unguessed)):
         notes.append("MCC is undefined where all texts or all guesses have one label, and given as 0.")
     if np.trace(confusion) == confusion.sum():
         notes.append(

@@ -10,6 +10,8 @@ from newsfolio.shared.text_table import text_table
 from nlp.evaluation.assessment import Assessment, part_name
 from nlp.evaluation.compare import Paired
 from nlp.evaluation.evaluate import FEW, NAMES, Evaluation
+from nlp.evaluation.multi_label import NAMES as LABEL_NAMES
+from nlp.evaluation.multi_label import MultiLabelEvaluation
 
 MINUS = "\u2212"
 LONGEST_NAME, WIDTH = 30, 100
@@ -29,10 +31,13 @@ class Table(NamedTuple):
 
 def as_text(found: Assessment) -> str:
     """Return all tables and notes as one text, at most about a hundred characters wide."""
-    blocks = [_grid(figures_table(found), below=True), fill(calibration_words(found.evaluation), WIDTH)]
+    evaluation = found.evaluation
+    blocks = [_grid(figures_table(found), below=True)]
+    blocks += [fill(calibration_words(evaluation), WIDTH)] if isinstance(evaluation, Evaluation) else []
     if found.rivals:
         blocks.append(_grid(comparison_table(found)))
-    blocks += [_grid(class_table(found.evaluation)), _grid(confusion_table(found.evaluation))]
+    blocks.append(_grid(class_table(evaluation)))
+    blocks += [_grid(confusion_table(evaluation))] if isinstance(evaluation, Evaluation) else []
     blocks += [_grid(table) for table in part_tables(found)]
     notes = all_notes(found)
     return "\n\n".join(
@@ -43,27 +48,29 @@ def as_text(found: Assessment) -> str:
 def figures_table(found: Assessment) -> Table:
     """Models and baselines as rows."""
     n, groups = found.evaluation.n, found.evaluation.groups
-    caption = f"{n:,} texts in {groups:,} groups of near-duplicates, 95 % intervals; of Brier and ECE less is better"
+    single = isinstance(found.evaluation, Evaluation)
+    least = "of Brier and ECE less is better" if single else "of Brier less is better"
+    caption = f"{n:,} texts in {groups:,} groups of near-duplicates, 95 % intervals; {least}"
     rows = [
         [name, *(_cell(value, *interval) for value, interval in evaluation.headline.values())]
         for name, evaluation in found.evaluations
     ]
     strips = [(each.accuracy, *each.accuracy_interval) for _, each in found.evaluations]
-    return Table(caption, ["", *NAMES.values()], rows, strips)
+    return Table(caption, ["", *(NAMES if single else LABEL_NAMES).values()], rows, strips)
 
 
 def comparison_table(found: Assessment) -> Table:
     """What the classifier has over each rival, in points, and on which texts they part."""
-    rows = [
-        [name, _points(rival.comparison.accuracy), _points(rival.comparison.macro_f1),
-         f"{rival.comparison.only_first:,}", f"{rival.comparison.only_second:,}", p_value(rival.comparison.p_value)]
-        for name, rival in found.rivals
-    ]  # fmt: skip
+    rows = []
+    for name, rival in found.rivals:
+        paired = rival.comparison
+        points, alone = (_points(paired.accuracy), _points(paired.macro_f1)), (paired.only_first, paired.only_second)
+        rows.append([name, *points, *(f"{count:,}" for count in alone), p_value(paired.p_value)])
     header = ["", "accuracy, points", "macro-F1, points", "right alone", "the other alone", "McNemar p"]
     return Table(f"{found.name} less each other, on the same texts", header, rows)
 
 
-def class_table(evaluation: Evaluation) -> Table:
+def class_table(evaluation: Evaluation | MultiLabelEvaluation) -> Table:
     """Precision, recall and F1 of each label."""
     rows = [
         [str(label), f"{row['support']:,.0f}", *(_of(row, name) for name in ("precision", "recall", "f1"))]
@@ -78,6 +85,20 @@ def confusion_table(evaluation: Evaluation) -> Table:
     return Table(
         "confusion: texts of each label (rows) by guess (columns)", ["", *map(str, evaluation.confusion.columns)], rows
     )
+
+
+def bins_table(evaluation: Evaluation) -> Table:
+    """The bins of the reliability curve: confidence and the share that is right."""
+    rows = [
+        [
+            f"{row['least']:.1%} to {row['most']:.1%}",
+            f"{row['confidence']:.1%}",
+            f"{row['texts']:,.0f}",
+            f"{row['accuracy']:.1%}\n{row['low']:.1%} to {row['high']:.1%}",
+        ]
+        for _, row in evaluation.reliability.iterrows()
+    ]
+    return Table("The points of the picture", ["confidence", "mean", "texts", "right"], rows)
 
 
 def part_tables(found: Assessment) -> list[Table]:

@@ -3,7 +3,6 @@
 import copy
 import hashlib
 import json
-import logging
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +10,14 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from nlp.corpora.labelled import embedded_corpus
 from nlp.errors import ModelError
 from nlp.labels import LABELS, TONE
 from nlp.model.files import (
     AMOUNT_RULES,
+    MULTI_LABEL,
     SAFE_LOADING,
     SIDECAR,
     absent_weights,
@@ -34,11 +35,9 @@ from nlp.model.forward.encoders import Encoder
 from nlp.model.forward.engines import Engine, calibrate, engine_for
 from nlp.model.forward.int8 import quantize_encoder
 from nlp.model.forward.precision import chosen_precision, known_dtype
-from nlp.model.inference import TOKENS_PER_BATCH, checked_texts, logits_of, longest_text, tokenize
+from nlp.model.inference import TOKENS_PER_BATCH, checked_texts, logits_of, longest_text, tokenize, warn_truncated
 from nlp.provenance import TRAINED_ON, TRAINED_UNTIL, TrainingTexts
 from nlp.texts.compared_amounts import with_directions
-
-log = logging.getLogger(__name__)
 
 CARD = "README.md"  # where the model hub looks for a card
 CALIBRATION_TEXTS = 256  # headlines of the package itself whose activations set the range of 8 bits
@@ -49,10 +48,9 @@ INCIDENTAL = {"_name_or_path", "transformers_version", "dtype", "torch_dtype", "
 class TextClassifier:
     """A classifier of texts; `labels` names the columns of its probabilities, `task` what they are about.
 
-    multi_label: whether a text may have several labels; False for now.
+    multi_label: whether a text may have several labels or none, each with a probability of its own.
     """
 
-    multi_label: ClassVar = False
     only_task: ClassVar[str | None] = None  # of a subclass
 
     def __init__(
@@ -69,14 +67,15 @@ class TextClassifier:
         """Wrap a transformers sequence classifier; the model is cast to `dtype` and put in eval mode.
 
         reads_amounts: whether texts are given to it with the direction of compared amounts
-        (nlp/texts/compared_amounts.py), as they must be where it was trained so. training: which texts taught it, where
-        that is known; no part of the fingerprint.
+        (nlp/texts/compared_amounts.py), as they must be where it was trained so. training: provenance of its training
+        texts, where that is known; no part of the fingerprint.
         """
         import torch
 
         self.reads_amounts = reads_amounts
         self.training = training
         self.task = task
+        self.multi_label = task != TONE and model.config.problem_type == MULTI_LABEL
         self.labels = LABELS if task == TONE else column_labels(model.config)
         self.column_order = label_order(model.config) if task == TONE else list(range(len(self.labels)))
         self.temperature = checked_temperature(temperature)
@@ -122,11 +121,13 @@ class TextClassifier:
                 label_order(model.config)
             refuse_absent(absent_weights(report))  # transformers would draw them at random, in silence
             tokenizer = load_tokenizer(where)
-        if task == TONE:
-            exchanged = saved.columns not in (None, label_order(model.config))
-        else:
-            exchanged = saved.labels not in (None, column_labels(model.config))
-        if exchanged:
+        if task != TONE and saved.multi_label != (model.config.problem_type == MULTI_LABEL):
+            raise ModelError(
+                f"{source}: config.json has the problem_type {model.config.problem_type}, another than the model was "
+                "saved with: put it back, or save the model again"
+            )
+        recorded: Any = saved.columns if task == TONE else saved.labels
+        if recorded not in (None, label_order(model.config) if task == TONE else column_labels(model.config)):
             raise ModelError(
                 f"{source}: config.json has the labels in another order than the model was saved with: "
                 "put id2label back, or save the model again"
@@ -144,9 +145,9 @@ class TextClassifier:
     def predict_proba(
         self, texts: Sequence[str], *, tokens_per_batch: int = TOKENS_PER_BATCH, progress: bool = False
     ) -> NDArray[np.float32]:
-        """Return probabilities (texts × labels), float32, rows sum to 1, order kept.
+        """Return probabilities (texts × labels), float32, order kept; rows sum to 1, unless `multi_label`.
 
-        Equal texts are computed once. Texts longer than the model's limit are cut and counted in the log.
+        Equal texts are computed once. Texts longer than the model's limit are truncated and counted in the log.
         On one machine a text's probabilities do not depend on its batch, to the last bit;
         `tokens_per_batch` trades speed for memory and moves them within the rounding of the dtype.
 
@@ -157,28 +158,29 @@ class TextClassifier:
         place = {text: row for row, text in enumerate(dict.fromkeys(given))}
         if not place:
             return np.empty((0, len(self.labels)), dtype=np.float32)
-        cut = 0
+        truncated = 0
 
         def read(some: Sequence[str]) -> list[list[int]]:
-            """Token ids; counts how many texts were cut."""
-            nonlocal cut
+            """Token ids; counts the texts that are truncated."""
+            nonlocal truncated
             ids, longer = self._read(some)
-            cut += longer
+            truncated += longer
             return ids
 
         logits = logits_of(list(place), read, self._engine, tokens_per_batch, progress)[:, self.column_order]
-        if cut:
-            log.warning("%d of %d texts are longer than %d tokens and were cut", cut, len(place), self.max_length)
-        return np.asarray(softmax(logits / self.temperature)[[place[text] for text in given]])
+        warn_truncated(truncated, len(place), self.max_length)
+        shares = sigmoid if self.multi_label else softmax
+        return np.asarray(shares(logits / self.temperature)[[place[text] for text in given]])
 
     def _read(self, texts: Sequence[str]) -> tuple[list[list[int]], int]:
-        """Token ids of each text, and how many texts were cut."""
+        """Token ids of each text, and how many texts were truncated."""
         shown = [with_directions(text) for text in texts] if self.reads_amounts else texts
         return tokenize(self.tokenizer, shown, self.max_length)
 
     @cached_property
     def _engine(self) -> Engine:
         def prepared(encoder: Encoder) -> Encoder:
+            """In 8 bits where that is the precision, calibrated on the package's own headlines."""
             if self.precision != "int8":
                 return encoder
             headlines = embedded_corpus()["text"]
@@ -212,6 +214,7 @@ class TextClassifier:
             "temperature": self.temperature,
             "task": self.task,
             "labels": self.labels,
+            "multi_label": self.multi_label,
             "columns": self.column_order,
             "fingerprint": self.fingerprint,
             "amounts": AMOUNT_RULES if self.reads_amounts else None,
@@ -265,6 +268,11 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Row-wise softmax, computed in float64 so that rows sum to 1 within float32."""
     shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probability of each label by itself, computed in float64."""
+    return np.asarray(expit(logits.astype(np.float64)), dtype=np.float32)
 
 
 def _device(device: str) -> str:

@@ -1,5 +1,6 @@
 """Texts -> logits: tokens read ahead of the model, the model in whatever way its device is fastest."""
 
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from nlp.errors import NlpError
 from nlp.model.forward.engines import Engine, in_flight
 from nlp.model.forward.padded import LONGEST
+
+log = logging.getLogger(__name__)
 
 TOKENS_PER_BATCH = 0  # as many as suit the device (nlp/model/forward/engines.py)
 TEXTS_AHEAD = 16_384  # are tokenised while as many before them are computed
@@ -42,7 +45,7 @@ def checked_texts(
 
 
 def tokenize(tokenizer: Any, texts: Sequence[str], max_length: int) -> tuple[list[list[int]], int]:
-    """Return the token ids of each text, special tokens included, and how many texts were cut at `max_length`.
+    """Return the token ids of each text, special tokens included, and how many texts were truncated at `max_length`.
 
     The Rust tokenizer is called directly: its Python wrapper builds a list for every field of every text.
     """
@@ -51,6 +54,12 @@ def tokenize(tokenizer: Any, texts: Sequence[str], max_length: int) -> tuple[lis
     backend.enable_truncation(max_length)
     encodings = backend.encode_batch_fast(list(texts))
     return [encoding.ids for encoding in encodings], sum(bool(encoding.overflowing) for encoding in encodings)
+
+
+def warn_truncated(count: int, n_texts: int, limit: int, role: str = "") -> None:
+    """Say in the log how many of the texts (of a role: "training ") were truncated, where any was."""
+    if count:
+        log.warning("%d of %d %stexts are longer than %d tokens and were truncated", count, n_texts, role, limit)
 
 
 def logits_of(

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from newsfolio.shared.tables import need_columns
 from nlp.errors import NewsError, NlpError
-from nlp.labels import LABELS
+from nlp.evaluation.metrics import YES
+from nlp.labels import LABELS, joined
 from nlp.model.inference import checked_texts
 from nlp.provenance import attach_provenance
 from nlp.scoring.store import ScoreStore, store_key
@@ -31,7 +32,8 @@ def score_headlines(
 ) -> pd.DataFrame:
     """Return the rows with columns negative, neutral, positive (probabilities) and score, in [-1, 1].
 
-    score = p(positive) - p(negative). A classifier of another task adds a column per label, and `label`, the likeliest.
+    score = p(positive) - p(negative). A classifier of another task adds a column per label, and `label`, the likeliest;
+    of a multi-label task those of a probability of 0.5 or more, joined by `|`, and an empty text where there is none.
     Each distinct text is computed once, and not at all where `store` knows it.
     The frame's attrs say which texts taught the classifier, where it knows (nlp/provenance.py).
 
@@ -42,7 +44,8 @@ def score_headlines(
     """
     need_columns(headlines, ("text",), "headlines", NewsError)
     probabilities = score_texts(list(headlines["text"]), classifier, store, progress=progress)
-    return attach_provenance(with_scores(headlines, probabilities, labels_of(classifier)), classifier.training)
+    scored = with_scores(headlines, probabilities, labels_of(classifier), multi_label=has_several_labels(classifier))
+    return attach_provenance(scored, classifier.training)
 
 
 def labels_of(classifier: "Classifier") -> tuple[str, ...]:
@@ -50,8 +53,17 @@ def labels_of(classifier: "Classifier") -> tuple[str, ...]:
     return getattr(classifier, "labels", LABELS)
 
 
+def has_several_labels(classifier: "Classifier") -> bool:
+    """Whether a text may have several of its labels; not where it does not say."""
+    return bool(getattr(classifier, "multi_label", False))
+
+
 def with_scores(
-    headlines: pd.DataFrame, probabilities: NDArray[np.float32], labels: tuple[str, ...] = LABELS
+    headlines: pd.DataFrame,
+    probabilities: NDArray[np.float32],
+    labels: tuple[str, ...] = LABELS,
+    *,
+    multi_label: bool = False,
 ) -> pd.DataFrame:
     """Return the rows with the columns that `score_headlines` adds.
 
@@ -63,7 +75,11 @@ def with_scores(
         taken = [name for name in (*labels, "label") if name in headlines.columns]
         if taken:
             raise NewsError(f"the headlines have a column {taken[0]}, which the scores need: rename or drop it")
-        return headlines.assign(**columns, label=np.array(labels, dtype=object)[probabilities.argmax(axis=1)])
+        words = np.array(labels, dtype=object)
+        if not multi_label:
+            return headlines.assign(**columns, label=words[probabilities.argmax(axis=1)])
+        cells = [joined(words[chosen]) for chosen in probabilities >= YES]
+        return headlines.assign(**columns, label=np.array(cells, dtype=object))
     score = probabilities[:, 2].astype(np.float64) - probabilities[:, 0]
     return headlines.assign(**columns, score=score)
 

@@ -61,9 +61,9 @@ def store_key(classifier: "Classifier") -> str:
 
 def _arithmetic(classifier: "Classifier") -> str:
     from nlp.model.classifier import TextClassifier
-    from nlp.model.ensemble import SentimentEnsemble
+    from nlp.model.ensemble import TextEnsemble
 
-    if isinstance(classifier, SentimentEnsemble):
+    if isinstance(classifier, TextEnsemble):
         return " ".join(_arithmetic(member) for member in classifier.members)
     if isinstance(classifier, TextClassifier):
         device = classifier.model.device.type

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -12,7 +12,9 @@ import pandas as pd
 from newsfolio.shared.tables import need_columns
 from nlp.errors import CorpusError
 from nlp.evaluation.evaluate import NAMES, Evaluation
-from nlp.labels import LABELS, TONE
+from nlp.evaluation.multi_label import NAMES as LABEL_NAMES
+from nlp.evaluation.multi_label import MultiLabelEvaluation
+from nlp.labels import LABELS, TONE, divided
 from nlp.provenance import times_of
 
 OF_TONE = "The label is the tone of a text towards the company it is about, not a forecast of a return."
@@ -35,11 +37,12 @@ class CorpusFacts:
     licence: str = "not stated"
     first_date: str | None = None
     last_date: str | None = None
+    texts: int | None = None
 
     @property
     def rows(self) -> int:
-        """Number of texts."""
-        return sum(self.counts.values())
+        """Number of texts: where each has one label, the sum of the counts."""
+        return sum(self.counts.values()) if self.texts is None else self.texts
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class CardFacts:
     fingerprint: str
     training: tuple[CorpusFacts, ...]
     evaluated_on: CorpusFacts
-    evaluation: Evaluation
+    evaluation: Evaluation | MultiLabelEvaluation
     split: str
     temperature: float
     task: str = TONE
@@ -66,6 +69,7 @@ def corpus_facts(
     licence: str = "not stated",
     dates: str | None = None,
     names: Sequence[str] = LABELS,
+    multi_label: bool = False,
 ) -> CorpusFacts:
     """Gather the facts of rows of text and label (see read_labelled).
 
@@ -81,7 +85,8 @@ def corpus_facts(
         times = times_of(labelled[dates])
         if not times.empty and times.notna().all():
             first, last = f"{times.min():%Y-%m-%d}", f"{times.max():%Y-%m-%d}"
-    counted = labelled["label"].value_counts()
+    cells = labelled["label"].map(divided).explode() if multi_label else labelled["label"]
+    counted = cells.value_counts()
     return CorpusFacts(
         name=name,
         digest=corpus_digest(labelled),
@@ -89,6 +94,7 @@ def corpus_facts(
         licence=licence,
         first_date=first,
         last_date=last,
+        texts=len(labelled) if multi_label else None,
     )
 
 
@@ -130,6 +136,7 @@ def model_card(facts: CardFacts) -> str:
     period = training_period(facts.training)
     names = list(facts.evaluation.per_class.index)
     subject = "Financial news sentiment" if facts.task == TONE else f"Labels of {escaped(facts.task)}"
+    several = ", several per text" if isinstance(facts.evaluation, MultiLabelEvaluation) else ""
     front = {
         "language": "en",
         "library_name": "transformers",
@@ -143,12 +150,13 @@ def model_card(facts: CardFacts) -> str:
         # JSON is YAML, and no text can break out of a JSON string.
         "\n".join(["---", *(f"{key}: {json.dumps(value)}" for key, value in front.items()), "---"]),
         f"# {escaped(facts.name)}",
-        f"{subject}: {', '.join(map(escaped, names))}. Fine-tuned from {escaped(facts.base)} with newsfolio.",
+        f"{subject}{several}: {', '.join(map(escaped, names))}. Fine-tuned from {escaped(facts.base)} with newsfolio.",
         f"Fingerprint: `{_hexadecimal(facts.fingerprint)}`. Temperature by which `predict_proba` divides the logits: "
         f"{facts.temperature:.4f} (1 where none was fitted).",
         _data(facts),
         _figures(facts),
-        _settings(facts),
+        "## Settings\n\n"
+        + _table(("setting", "value"), [(escaped(key), escaped(value)) for key, value in facts.config.items()]),
         _limits(facts),
     )
     return "\n\n".join(sections) + "\n"
@@ -163,37 +171,28 @@ def _data(facts: CardFacts) -> str:
     if period:
         published = f"The training texts were published from {period[0]} to {period[1]}."
     names = list(facts.evaluation.per_class.index)
-    rows = [_row("use", "corpus", "texts", *map(escaped, names), "licence", "published", "SHA-256")]
-    rows.append(_row(*["---"] * (6 + len(names))))
-    rows += [_corpus_row("training", corpus, names) for corpus in facts.training]
-    rows.append(_corpus_row("evaluation", facts.evaluated_on, names))
-    return "\n".join(["## Data", "", *rows, "", f"Split: {escaped(facts.split)}. {published}"])
-
-
-def _corpus_row(use: str, corpus: CorpusFacts, names: Sequence[str]) -> str:
-    dates = f"{corpus.first_date} to {corpus.last_date}" if corpus.first_date and corpus.last_date else "not known"
-    counts = (f"{count:,}" for count in (corpus.rows, *(corpus.counts.get(label, 0) for label in names)))
-    others = (escaped(corpus.licence), escaped(dates), f"`{_hexadecimal(corpus.digest)}`")
-    return _row(use, escaped(corpus.name), *counts, *others)
+    rows = []
+    for use, corpus in [*(("training", corpus) for corpus in facts.training), ("evaluation", facts.evaluated_on)]:
+        dates = f"{corpus.first_date} to {corpus.last_date}" if corpus.first_date and corpus.last_date else "not known"
+        counts = (f"{count:,}" for count in (corpus.rows, *(corpus.counts.get(label, 0) for label in names)))
+        others = (escaped(corpus.licence), escaped(dates), f"`{_hexadecimal(corpus.digest)}`")
+        rows.append((use, escaped(corpus.name), *counts, *others))
+    header = ("use", "corpus", "texts", *map(escaped, names), "licence", "published", "SHA-256")
+    return f"## Data\n\n{_table(header, rows)}\n\nSplit: {escaped(facts.split)}. {published}"
 
 
 def _figures(facts: CardFacts) -> str:
     evaluation = facts.evaluation
     rows = [
-        _row(NAMES[name], f"{value:.3f}", f"{low:.3f} to {high:.3f}")
+        ((NAMES | LABEL_NAMES)[name], f"{value:.3f}", f"{low:.3f} to {high:.3f}")
         for name, (value, (low, high)) in evaluation.headline.items()
     ]
     rows += [
-        _row(f"F1 {escaped(label)}", f"{row['f1']:.3f}", f"{row['f1_low']:.3f} to {row['f1_high']:.3f}")
+        (f"F1 {escaped(label)}", f"{row['f1']:.3f}", f"{row['f1_low']:.3f} to {row['f1_high']:.3f}")
         for label, row in evaluation.per_class.iterrows()
     ]
     title = f"Measured on {evaluation.n:,} texts of {escaped(facts.evaluated_on.name)}."
-    return "\n".join(["## Figures", "", title, "", _row("figure", "value", "95 % interval"), _row(*["---"] * 3), *rows])
-
-
-def _settings(facts: CardFacts) -> str:
-    rows = [_row(escaped(name), escaped(value)) for name, value in facts.config.items()]
-    return "\n".join(["## Settings", "", _row("setting", "value"), _row("---", "---"), *rows])
+    return f"## Figures\n\n{title}\n\n{_table(('figure', 'value', '95 % interval'), rows)}"
 
 
 def _limits(facts: CardFacts) -> str:
@@ -209,5 +208,5 @@ def _hexadecimal(digest: str) -> str:
     return re.sub(r"[^0-9a-fA-F]", "", digest)
 
 
-def _row(*cells: str) -> str:
-    return "| " + " | ".join(cells) + " |"
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows))

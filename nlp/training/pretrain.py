@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from newsfolio.shared.errors import check_settings
 from nlp.errors import ModelError, NlpError
 from nlp.model.files import (
     PRETRAINED,
@@ -23,10 +23,8 @@ from nlp.model.files import (
     texts_of_base,
     whole_folder,
 )
-from nlp.model.inference import checked_texts, longest_text, tokenize
+from nlp.model.inference import checked_texts, longest_text, tokenize, warn_truncated
 from nlp.provenance import TRAINED_ON, TRAINED_UNTIL, TrainingTexts, combine
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,9 @@ class PretrainConfig:
 
     mask_share: the share of tokens to predict; of these 80 % are masked, 10 % replaced, 10 % left. warmup: the
     share of steps over which the rate rises; it then falls linearly to 0. max_length is in tokens.
+
+    Raises:
+        ModelError: a setting makes no sense.
     """
 
     epochs: float = 1.0
@@ -45,6 +46,18 @@ class PretrainConfig:
     warmup: float = 0.06
     weight_decay: float = 0.01
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        rules = (
+            ("epochs", self.epochs > 0, "> 0"),
+            ("learning_rate", self.learning_rate > 0, "> 0"),
+            ("batch_size", self.batch_size >= 1, "at least 1"),
+            ("mask_share", 0 < self.mask_share < 1, "in (0, 1), 0.15 is usual"),
+            ("max_length", self.max_length >= 3, "at least 3 tokens"),
+            ("warmup", 0 <= self.warmup < 1, "in [0, 1)"),
+            ("weight_decay", self.weight_decay >= 0, ">= 0"),
+        )
+        check_settings(self, rules, ModelError)
 
 
 def pretrain(
@@ -70,13 +83,14 @@ def pretrain(
 
     Raises:
         NlpError: `texts` is one string, holds something else than strings, or nothing.
-        ModelError: the base cannot be loaded, has no mask token or its kind no masked language model; a setting
-            makes no sense; `folder` holds anything but a saved model.
+        ModelError: the base cannot be loaded, has no mask token or its kind no masked language model; `folder` holds
+            anything but a saved model.
     """
+    import transformers
+
     from nlp.training.techniques.fast_dropout import quick_dropout
 
     config = PretrainConfig() if config is None else config
-    _check(config)
     kept = [text for text in dict.fromkeys(checked_texts(texts)) if text.strip()]
     if not kept:
         raise NlpError("there is no text to train on: pass at least one that is not blank")
@@ -84,7 +98,7 @@ def pretrain(
         seen = TrainingTexts(("masked words",), None if until is None else str(date.fromisoformat(until)))
     except ValueError as error:
         raise NlpError(f"until is {until!r}: give the last text's date as YYYY-MM-DD") from error
-    taught = combine(texts_of_base(base), seen)
+    provenance = combine(texts_of_base(base), seen)
     model, tokenizer = _masked_model(base, config.seed)
     trainer = _trainer(model, tokenizer, kept, config, progress)
     with quick_dropout(trainer.model):
@@ -98,30 +112,20 @@ def pretrain(
         "texts_sha256": hashlib.sha256("\0".join(sorted(kept)).encode()).hexdigest(),
         "steps": int(trainer.state.global_step),
         **({"first_loss": losses[0], "last_loss": losses[-1]} if losses else {}),
-        TRAINED_ON: list(taught.corpora),
-        TRAINED_UNTIL: taught.until,
+        TRAINED_ON: list(provenance.corpora),
+        TRAINED_UNTIL: provenance.until,
     }
     tokenizer.backend_tokenizer.no_truncation()  # the limit of this training is not the tokenizer's
     with whole_folder(Path(folder)) as fresh, quiet_transformers():
-        _trained_encoder(base, trainer.model).save_pretrained(fresh)
+        # The base's own encoder, its pooler included, which a masked model is built without.
+        encoder, report = transformers.AutoModel.from_pretrained(checked_source(base), **SAFE_LOADING)
+        encoder.load_state_dict(trainer.model.base_model.cpu().state_dict(), strict=False)
+        if any(name.startswith("pooler.") for name in report["missing_keys"]):
+            encoder.pooler = None  # drawn at random just now
+        encoder.save_pretrained(fresh)
         tokenizer.save_pretrained(fresh)
         (fresh / PRETRAINED).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return Path(folder)
-
-
-def _check(config: PretrainConfig) -> None:
-    checks = {
-        f"epochs is {config.epochs:g}: give a number above 0": config.epochs > 0,
-        f"learning_rate is {config.learning_rate:g}: give a rate above 0": config.learning_rate > 0,
-        f"batch_size is {config.batch_size}: give 1 or more": config.batch_size >= 1,
-        f"mask_share is {config.mask_share:g}: give a share in (0, 1), 0.15 is usual": 0 < config.mask_share < 1,
-        f"max_length is {config.max_length}: give 3 tokens or more": config.max_length >= 3,
-        f"warmup is {config.warmup:g}: give a share of the steps in [0, 1)": 0 <= config.warmup < 1,
-        f"weight_decay is {config.weight_decay:g}: give 0 or more": config.weight_decay >= 0,
-    }
-    for message, holds in checks.items():
-        if not holds:
-            raise ModelError(message)
 
 
 def _masked_model(base: str | Path, seed: int) -> tuple[Any, Any]:
@@ -149,9 +153,8 @@ def _trainer(model: Any, tokenizer: Any, texts: list[str], config: PretrainConfi
     positions = int(getattr(model.config, "max_position_embeddings", tokenizer.model_max_length))
     positions -= tokenizer.pad_token_id + 1 if "roberta" in str(model.config.model_type) else 0
     limit = min(config.max_length, longest_text(model, tokenizer), positions)
-    ids, cut = tokenize(tokenizer, texts, limit)
-    if cut:
-        log.warning("%d of %d texts are longer than %d tokens and were cut", cut, len(texts), limit)
+    ids, truncated = tokenize(tokenizer, texts, limit)
+    warn_truncated(truncated, len(texts), limit)
     on_cpu = not (torch.cuda.is_available() or torch.backends.mps.is_available())
     arguments = transformers.TrainingArguments(
         output_dir=tempfile.gettempdir(),  # nothing is written there: saving is off
@@ -178,15 +181,3 @@ def _trainer(model: Any, tokenizer: Any, texts: list[str], config: PretrainConfi
     )
     trainer.remove_callback(transformers.PrinterCallback)  # it prints a dict per logging step
     return trainer
-
-
-def _trained_encoder(base: str | Path, model: Any) -> Any:
-    """Return the base's own encoder, its pooler included, with the weights that were trained."""
-    import transformers
-
-    encoder, found = transformers.AutoModel.from_pretrained(checked_source(base), **SAFE_LOADING)
-    trained = model.base_model.cpu().state_dict()  # the masked model is built without a pooler
-    encoder.load_state_dict(trained, strict=False)
-    if any(name.startswith("pooler.") for name in found["missing_keys"]):
-        encoder.pooler = None  # drawn at random just now
-    return encoder

@@ -1,13 +1,22 @@
 """FinetuneConfig: every choice of a fine-tuning run, in one place."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from newsfolio.shared.errors import check_settings
 from nlp.errors import ModelError
 from nlp.model.files import EMBEDDED
 
-PRESETS = ("default", "small", "full")
+# What differs from the defaults. The measurements behind `full` are in benchmarks/README.md; its three passes read each
+# text twice, and a fourth brought nothing.
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "default": {},
+    "small": {"epochs": 8.0, "batch_size": 16},
+    "full": {"epochs": 3.0, "rdrop": 1.0, "soft_targets": True},
+}
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -64,7 +73,7 @@ class FinetuneConfig:
     precision: str = "auto"
 
     def __post_init__(self) -> None:
-        for name, sensible, needed in (
+        rules = (
             ("epochs", 0 < self.epochs < np.inf, "> 0"),
             ("learning_rate", 0 < self.learning_rate < np.inf, "> 0"),
             ("head_factor", 0 < self.head_factor < np.inf, "> 0"),
@@ -86,22 +95,8 @@ class FinetuneConfig:
             ("lora_rank", self.lora_rank >= 0, ">= 0"),
             ("patience", self.patience >= 0, ">= 0"),
             ("precision", self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
-        ):
-            if not sensible:
-                raise ModelError(f"{name} is {getattr(self, name)}: it must be {needed}")
-
-    @classmethod
-    def small_corpus(cls, seed: int = 0) -> "FinetuneConfig":
-        """For about a thousand texts: smaller batches, faster learning, more passes."""
-        return cls(epochs=8.0, learning_rate=1e-4, batch_size=16, seed=seed)
-
-    @classmethod
-    def full(cls, seed: int = 0) -> "FinetuneConfig":
-        """The best figures we know how to get: see the tables in benchmarks/README.md.
-
-        Three passes, as each reads a text twice; a fourth brought nothing.
-        """
-        return cls(epochs=3.0, rdrop=1.0, soft_targets=True, seed=seed)
+        )
+        check_settings(self, rules, ModelError)
 
     @classmethod
     def preset(cls, name: str, seed: int = 0) -> "FinetuneConfig":
@@ -115,4 +110,4 @@ class FinetuneConfig:
         """
         if name not in PRESETS:
             raise ModelError(f"the preset {name!r} is not known: use {', '.join(PRESETS)}")
-        return {"default": cls(seed=seed), "small": cls.small_corpus(seed), "full": cls.full(seed)}[name]
+        return cls(**PRESETS[name], seed=seed)

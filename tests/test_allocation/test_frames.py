@@ -73,7 +73,7 @@ def test_a_frame_of_the_wrong_shape_is_refused_with_its_remedy(name, fault):
     [
         ("prices", 0.0, "0 for BBB at 2021-01-05 is not a price: prices are > 0, or NaN where nothing traded"),
         ("prices", -3.5, "-3.5 for BBB at 2021-01-05 is not a price: prices are > 0"),
-        ("prices", np.inf, "inf for BBB at 2021-01-05 is not a price: mend the source"),
+        ("prices", np.inf, "inf for BBB at 2021-01-05 is not a price: correct the source"),
         ("prices", -np.inf, "-inf for BBB at 2021-01-05 is not a price"),
         ("signal", 1.25, r"1.25 for BBB at 2021-01-05 lies outside \[-1, 1\]: scale the signal"),
         ("signal", -1.0001, "-1.0001 for BBB at 2021-01-05 lies outside"),

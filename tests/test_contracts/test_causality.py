@@ -1,14 +1,27 @@
 """Whatever changes after the close of t, no weight decided at or before t moves, to the last bit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from simulated_bars import simulated
 from support import random_prices, random_signal
 
-from allocation import EqualWeight, Grinold, Hold, LedoitWolf, SentimentPolicy
-from backtest import Costs, Delisting, Events, Impact, rebalance_dates, simulate, simulate_market, walk_forward
+from allocation import (
+    Bars,
+    EqualWeight,
+    Grinold,
+    HarVolatility,
+    Hold,
+    LedoitWolf,
+    NoView,
+    ScaledRisk,
+    SentimentPolicy,
+)
+from backtest import Costs, Delisting, Events, Impact, rebalance_dates, run, simulate, simulate_market, walk_forward
 from nlp import SentimentClassifier, daily_signal, read_headlines, score_headlines
 
 N_SESSIONS = 110
@@ -101,12 +114,28 @@ def test_future_headlines_move_no_past_weight(news_market, classifier, cut, seed
     assert before[known].to_numpy().tobytes() == after[known].to_numpy().tobytes()
 
 
+@pytest.mark.parametrize("cut", [150, 203, 255])
+def test_future_highs_and_lows_move_no_past_weight(cut):
+    """The volatility forecast is fitted inside the walk, on bars up to each date."""
+    bars, later = simulated(3, 300)[0], simulated(4, 300)[0]
+    changed = {}
+    for name in ("close", "open", "high", "low"):
+        changed[name] = getattr(bars, name).copy()
+        changed[name].iloc[cut + 1 :] = getattr(later, name).iloc[cut + 1 :]
+    policy = SentimentPolicy(forecast=NoView(), risk=ScaledRisk(HarVolatility(refit=10), LedoitWolf(window=60)))
+    dates = bars.close.index[100::7]
+    before, after = (run(replace(policy), each, None, dates).targets for each in (bars, Bars(**changed)))
+    known = before.index <= bars.close.index[cut]
+    assert before[known].to_numpy().tobytes() == after[known].to_numpy().tobytes()
+    assert not before.equals(after)
+
+
 def test_a_policy_cannot_reach_the_future_through_its_view():
     prices = random_prices(1)
     seen = []
 
     def greedy(view):
-        for frame in (view.prices, view.signal):
+        for frame in (view.prices, view.signal, view.opens, view.highs, view.lows):
             array = frame.to_numpy()
             while array.base is not None and isinstance(array.base, np.ndarray):
                 array = array.base
@@ -114,7 +143,8 @@ def test_a_policy_cannot_reach_the_future_through_its_view():
             seen.append(np.isfinite(rows[len(view.prices) :]).any())
         return pd.Series(0.25, index=view.prices.columns)
 
-    walk_forward(greedy, prices, random_signal(1, prices), prices.index[10::10])
+    bars = Bars(prices, prices, None, prices * 1.01, prices * 0.99)
+    walk_forward(greedy, prices, random_signal(1, prices), prices.index[10::10], bars=bars)
     assert len(seen) > 10
     assert not any(seen)
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from allocation.data.bars import Bars, bars_from_fields, bars_from_long
+from allocation.data.bars import bars_from_fields, bars_from_long
 from allocation.data.files.dates import parse_dates
 from allocation.data.files.numbers import parse_numbers
 from allocation.data.files.raw import TICKER_WORDS, Label, day_column, plain
 from allocation.data.files.wide import dated, read_values
 from allocation.errors import SourceError
-from allocation.frames import check_prices, named
+from allocation.frames import Bars, check_prices, named
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,9 @@ def understand(table: pd.DataFrame, where: str, asset: str | None, notes: list[s
     elif _is_one_asset(fields, others, where):
         name = asset or re.sub(r"^database.*", "asset", Path(where).stem)
         if asset is None:
-            notes.append(f"one asset, called {name} after the file: rename the file to call it otherwise")
+            notes.append(
+                f"one asset, called {name} after the file: rename the file, or pass --asset, to call it otherwise"
+            )
         form, asset = "one asset's bars", None
         _say_left_out(others, fields, notes)
         frame = dated(table[[day, *(fields[f] for f in USED if f in fields)]], where, notes)

@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 
 from allocation.data.jumps import find_jumps
-from allocation.data.load import Bars
 from allocation.errors import MissingPriceError
 from allocation.execution.book import Rules
 from allocation.execution.costs import Costs
 from allocation.execution.sizing import Holdings
-from allocation.frames import align, check_prices, check_signal, named
+from allocation.frames import Bars, align, check_prices, check_signal, named
 from allocation.live.broker import Account, Broker
 from allocation.live.clock import Hours
 from allocation.live.errors import GuardStopError
@@ -124,6 +123,7 @@ def frames_of(step: Step) -> Frames:
         raise GuardStopError((("stale-prices", f"no prices of {step.session:%Y-%m-%d}: {last}"),), remedy=NO_PRICES)
     recent = Bars(closes.tail(WATCHED), step.inputs.bars.open)
     jumps = [] if "price-jump" in step.settings.limits.allowed else find_jumps(recent)
+    jumps = [jump for jump in jumps if jump.asset not in step.settings.limits.real_jumps]
     if jumps:  # before earlier orders are filled at such a price
         raise GuardStopError((("price-jump", f"not adjusted for a split, or in other units: {named(jumps)}"),))
     signal = step.inputs.signal

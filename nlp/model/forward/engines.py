@@ -30,7 +30,7 @@ Ids = Sequence[Sequence[int]]
 Part = tuple[NDArray[np.int64], "torch.Tensor"]  # places of texts, and their logits (texts × labels)
 Engine = Callable[[Ids, int], Iterable[Part]]  # ids of texts, tokens at once (0: what suits) -> parts in any order
 
-# What 512 tokens become on their way fits a core's cache; a lone text, too, is computed in a pack of this size.
+# What 512 tokens become on their way fits a core's cache; a single text, too, is computed in a pack of this size.
 CPU_TOKENS = 512
 GPU_TOKENS = 32_768
 PADDED_TOKENS = {"cpu": 2048}
@@ -56,7 +56,14 @@ def engine_for(model: Any, prepare: Callable[[Encoder], Encoder], pad_id: int, l
         # What the attention kernel supports: half precision, such heads, an Ampere or later.
         half = model.dtype in (torch.bfloat16, torch.float16)
         if half and width % 8 == 0 and width <= 256 and torch.cuda.get_device_capability(model.device) >= (8, 0):
-            return partial(halving, partial(_on_cuda, read_encoder(model), model.device), GPU_TOKENS)
+            encoder = read_encoder(model)
+
+            def on_cuda(ids: Ids, tokens: int) -> Iterator[Part]:
+                """The host packs on while the GPU computes: nothing here waits for an answer."""
+                for pack in packs(ids, encoder.embeddings, tokens):
+                    yield pack.texts, logits_of_pack(encoder, pack, model.device, VARLEN)
+
+            return partial(halving, on_cuda, GPU_TOKENS)
     log.warning(
         "%s on %s in %s is computed in padded batches: packed ones are for BERT, RoBERTa and DistilBERT, on a CPU or "
         "in half precision on CUDA",
@@ -65,12 +72,6 @@ def engine_for(model: Any, prepare: Callable[[Encoder], Encoder], pad_id: int, l
         model.dtype,
     )
     return partial(halving, partial(padded_logits, model, pad_id, limit), PADDED_TOKENS.get(kind, GPU_TOKENS))
-
-
-def _on_cuda(encoder: Encoder, device: "torch.device", ids: Ids, tokens: int) -> Iterator[Part]:
-    """The host packs on while the GPU computes: nothing here waits for an answer."""
-    for pack in packs(ids, encoder.embeddings, tokens):
-        yield pack.texts, logits_of_pack(encoder, pack, device, VARLEN)
 
 
 def calibrate(encoder: Encoder, ids: Ids) -> None:

@@ -31,13 +31,18 @@ class PartsFolder:
     path: Path
 
     def score_of(self, number: int, stamp: str) -> float | None:
-        """Return the sum of the scores in a part, or None where there is no whole part of that number and stamp."""
+        """Return the sum of the scores in a part, 0 of a task without scores, or None where there is no whole part of
+        that number and stamp.
+        """
         import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
         place = self._place(number)
         try:
-            if (pq.read_schema(place).metadata or {}).get(STAMP) != stamp.encode():
+            schema = pq.read_schema(place)
+            if (schema.metadata or {}).get(STAMP) != stamp.encode():
                 return None
+            if "score" not in schema.names:
+                return 0.0 if pq.read_table(place).num_rows else None
             return float(np.sum(pq.read_table(place, columns=["score"])["score"].to_numpy()))
         except (OSError, pa.ArrowException, KeyError):
             return None

@@ -11,7 +11,7 @@ import pandas as pd
 from newsfolio.shared.atomic import scratch_folder
 from nlp.labels import LABELS
 from nlp.provenance import attach_provenance
-from nlp.scoring.score import check_store, labels_of, score_with_store, with_scores
+from nlp.scoring.score import check_store, has_several_labels, labels_of, score_with_store, with_scores
 from nlp.scoring.store import ScoreStore, store_key
 from nlp.scoring.stream.clean import NewsCount, NewsTable, inspect_news, news_parts
 from nlp.scoring.stream.read import PartedTable
@@ -124,7 +124,10 @@ def _scored_parts(
         batch = score_with_store(part["text"].to_numpy(dtype=object).tolist(), classifier, store, advance)
         advance(skipped)
         shown = tally.count.rows
-        scored = attach_provenance(with_scores(part, batch.probabilities, labels_of(classifier)), classifier.training)
+        scored = with_scores(
+            part, batch.probabilities, labels_of(classifier), multi_label=has_several_labels(classifier)
+        )
+        scored = attach_provenance(scored, classifier.training)
         tally.computed += batch.computed
         tally.total = tally.total + float(scored["score"].sum()) if tone and tally.total is not None else None
         yield scored

@@ -3,13 +3,14 @@
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from newsfolio.shared.errors import check_settings
 from newsfolio.shared.tables import need_columns
 from nlp.errors import CorpusError
 from nlp.texts.near_duplicates import normalised
@@ -59,6 +60,9 @@ class AugmentConfig:
     copies: how many to try per text; a text that nothing can be changed in gets none. numbers, names, synonyms: the
     chance that a copy has other amounts, that it has another company name, that each neutral word in it is
     exchanged. widest: amounts are multiplied by a factor between 1 / widest and widest.
+
+    Raises:
+        CorpusError: a setting makes no sense.
     """
 
     copies: int = 1
@@ -67,6 +71,15 @@ class AugmentConfig:
     synonyms: float = 0.5
     widest: float = 2.0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        chances = ("numbers", "names", "synonyms")
+        rules = (
+            *((name, 0.0 <= getattr(self, name) <= 1.0, "a chance in [0, 1]") for name in chances),
+            ("copies", self.copies >= 0, ">= 0"),
+            ("widest", 1.0 <= self.widest <= 10.0, "a factor in [1, 10], 2 is usual"),
+        )
+        check_settings(self, rules, CorpusError)
 
 
 def augment(train: pd.DataFrame, config: AugmentConfig | None = None, *, held_out: Iterable[str] = ()) -> pd.DataFrame:
@@ -77,11 +90,9 @@ def augment(train: pd.DataFrame, config: AugmentConfig | None = None, *, held_ou
     row's copies are depends on its text and the config, not on the rows around it; a repeat is left out.
 
     Raises:
-        CorpusError: a column is missing or `augmented` there already, a setting makes no sense, or a training text is
-            among those held out.
+        CorpusError: a column is missing or `augmented` there already, or a training text is among those held out.
     """
     config = AugmentConfig() if config is None else config
-    _check(config)
     need_columns(train, ("text", "label"), "the training rows", CorpusError)
     if "augmented" in train.columns:
         raise CorpusError("the training rows have a column augmented: pass rows that were not augmented before")
@@ -102,18 +113,6 @@ def augment(train: pd.DataFrame, config: AugmentConfig | None = None, *, held_ou
                 texts.append(copy)
     copies = train.iloc[places].assign(text=pd.Series(texts, dtype=train["text"].dtype).array, augmented=True)
     return pd.concat([train.assign(augmented=False), copies], ignore_index=True)
-
-
-def _check(config: AugmentConfig) -> None:
-    chances = {field.name: getattr(config, field.name) for field in fields(config) if field.type is float}
-    widest = chances.pop("widest")
-    for name, chance in chances.items():
-        if not 0.0 <= chance <= 1.0:
-            raise CorpusError(f"{name} is {chance:g}: give a chance in [0, 1]")
-    if config.copies < 0:
-        raise CorpusError(f"copies is {config.copies}: give 0 or more")
-    if not 1.0 <= widest <= 10.0:
-        raise CorpusError(f"widest is {widest:g}: give a factor in [1, 10], 2 is usual")
 
 
 def changed(text: str, config: AugmentConfig, random: Random) -> str:
@@ -154,8 +153,14 @@ def other_numbers(text: str, random: Random, widest: float = 2.0) -> str:
     amount whose unit is not named, and moving its neighbours could turn a rise into a fall.
     """
     found = list(_TOKEN.finditer(text))
-    if any(_unclear(match, text) for match in found):
-        return text
+    for match in found:  # no unit that we know, part of a word or a range, or a unit written out in words: unclear
+        if match["unit"]:
+            return text
+        if match["amount"]:
+            after, before = text[match.end() :], text[: match.start()]
+            glued = re.match(r"[\w-]|[.,/:]\d|\ \d", after) or re.search(r"[\w./:,-]$", before)
+            if glued or not (match["before"] or match["after"]):
+                return text
     amounts = [match for match in found if match["amount"]]
     figures = _figures(amounts, "value") or _figures([match for match in found if match["percent"]], "share")
     for _ in range(8):  # rounding to the decimals written may make two amounts equal: then another factor
@@ -188,16 +193,6 @@ def _figures(found: list[re.Match[str]], group: str) -> list[_Figure]:
         unit = next((unit for name, unit in _UNITS.items() if re.search(name, letters)), 1)
         figures.append(_Figure(match.start(group), match[group], unit))
     return figures
-
-
-def _unclear(match: re.Match[str], text: str) -> bool:
-    """Whether a number has no unit that we know, is part of a word or a range, or a unit is written out in words."""
-    if match["unit"]:
-        return True
-    if not match["amount"]:
-        return False
-    glued = re.match(r"[\w-]|[.,/:]\d|\ \d", text[match.end() :]) or re.search(r"[\w./:,-]$", text[: match.start()])
-    return bool(glued) or not (match["before"] or match["after"])
 
 
 def _same_order(figures: list[_Figure], new: list[str], *, percentages: bool) -> bool:

@@ -19,6 +19,7 @@ def duplicate_batch(model: Any) -> Iterator[None]:
     """
 
     def doubled(module: Any, given: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The inputs with each row twice, in training."""
         if not module.training:
             return given, named
         # The Trainer also passes the item count of the whole step, which has no rows.

@@ -11,10 +11,12 @@ from allocation import (
     PROFILES,
     EqualWeight,
     GroupBounds,
+    LedoitWolf,
     NoView,
     OptimizationError,
     RelaxationOrder,
     RiskProfile,
+    ScaledRisk,
     SentimentPolicy,
     View,
     target_volatility,
@@ -57,6 +59,12 @@ def test_a_target_volatility_is_not_exceeded(annual):
     policy = target_volatility(annual).policy(forecast=NoView(), cost=0.0)
     w = policy(now)
     assert risk_of(policy, w, now) * np.sqrt(252) == pytest.approx(annual, rel=1e-4)
+
+
+def test_a_target_volatility_forecasts_its_risk_unless_one_is_given():
+    assert isinstance(target_volatility(0.1).policy().risk, ScaledRisk)
+    assert target_volatility(0.1).policy(risk=LedoitWolf()).risk == LedoitWolf()
+    assert isinstance(BALANCED.policy().risk, LedoitWolf)
 
 
 def test_where_a_move_of_the_market_breaks_the_limits_turnover_gives_way_first(caplog):

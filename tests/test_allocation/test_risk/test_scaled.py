@@ -4,9 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from simulated_bars import BARS
 from support import random_prices
 
-from allocation import LedoitWolf, RiskError, Sample, ScaledRisk, SentimentPolicy, View
+from allocation import Bars, HarVolatility, LedoitWolf, RiskError, Sample, ScaledRisk, SentimentPolicy, View
+from allocation.risk.scaled import risk_of
+from backtest import Rolling, run
 
 PRICES = random_prices(3)
 VOLATILITY = pd.DataFrame(
@@ -67,3 +70,35 @@ def test_a_policy_takes_it_and_its_digest_covers_the_past_alone():
     other = SentimentPolicy(risk=ScaledRisk(later))
     assert policy.inputs_digest(before) == other.inputs_digest(before) != ""
     assert policy.inputs_digest(now) != other.inputs_digest(now)
+
+
+def test_a_forecaster_reads_the_bars_of_the_view_and_of_all_its_assets():
+    bars = BARS
+    risk = ScaledRisk()
+    some = pd.Index(["A1", "A3"])
+    assert_allclose(risk.from_bars(bars, some).volatility(), HarVolatility()(bars)[some], rtol=1e-12)
+    assert_allclose(risk(bars.close).volatility(), HarVolatility()(Bars(bars.close)), rtol=1e-12)
+    assert risk.inputs_digest(bars.close.index[-1]) == ""
+
+
+def test_in_a_walk_the_policy_s_risk_is_the_forecast_of_all_bars_so_far():
+    seen = {}
+
+    def policy(view):
+        seen[view.now] = risk_of(ScaledRisk(), view.bars, view.prices.columns).volatility()
+        return view.held * np.nan
+
+    dates = BARS.close.index[300::40]
+    run(policy, BARS, None, dates)
+    path = HarVolatility().path(BARS)
+    for now in dates:
+        assert_allclose(seen[now], path.loc[now], rtol=1e-9)  # in a walk matrices are multiplied by one thread
+
+
+def test_a_view_whose_prices_were_cut_shows_no_more_of_its_bars():
+    shown = []
+    run(Rolling(lambda view: shown.append(view.bars) or view.held * np.nan, 70), BARS, None, BARS.close.index[300::99])
+    for bars in shown:
+        for part in (bars.open, bars.high, bars.low):
+            assert part.index.equals(bars.close.index)
+            assert len(part) == 70

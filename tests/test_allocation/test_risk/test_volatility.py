@@ -1,37 +1,13 @@
-"""Range variances by their formulas; the volatility forecast against simulated truth, and what it must never see."""
-
-import logging
+"""The volatility forecast against simulated truth, and what it must never see."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from simulated_bars import BARS, TRUTH, simulated
 
-from allocation import Bars, HarVolatility, RiskError, range_variance
+from allocation import Bars, HarVolatility, RiskError
 from allocation.risk.volatility import _fit_qlike
-
-STEPS = 78  # of five minutes in a session
-
-
-def simulated(seed: int, n_sessions=700, n_assets=4, *, persistence=0.97) -> tuple[Bars, pd.DataFrame]:
-    """Bars of random walks within sessions, and the true volatility of each session's return."""
-    random = np.random.default_rng(seed)
-    log_variance = np.zeros((n_sessions, n_assets))
-    for t in range(1, n_sessions):
-        log_variance[t] = persistence * log_variance[t - 1] + 0.25 * random.standard_normal(n_assets)
-    volatility = 0.01 * np.exp(log_variance / 2)
-    steps = random.standard_normal((n_sessions, STEPS, n_assets)) * volatility[:, None] / np.sqrt(STEPS)
-    inside = steps.cumsum(axis=1)
-    start = np.log(50.0) + np.vstack([np.zeros(n_assets), inside[:-1, -1]]).cumsum(axis=0)
-    paths = np.exp(start[:, None] + np.concatenate([np.zeros((n_sessions, 1, n_assets)), inside], axis=1))
-    index, assets = pd.bdate_range("2015-01-01", periods=n_sessions), [f"A{i}" for i in range(n_assets)]
-    opened, high, low, close = (
-        pd.DataFrame(values, index, assets) for values in (paths[:, 0], paths.max(1), paths.min(1), paths[:, -1])
-    )
-    return Bars(close, opened, None, high, low), pd.DataFrame(volatility, index, assets)
-
-
-BARS, TRUTH = simulated(1)
 
 
 def cut(bars: Bars, end: int) -> Bars:
@@ -42,55 +18,6 @@ def cut(bars: Bars, end: int) -> Bars:
 def qlike(truth: pd.DataFrame, forecast: pd.DataFrame) -> float:
     ratio = (truth**2 / forecast**2).stack()
     return float((ratio - np.log(ratio) - 1).mean())
-
-
-@pytest.mark.parametrize(
-    ("estimator", "inside"),
-    [
-        ("garman-klass", lambda o, h, lo, c: 0.5 * (h - lo) ** 2 - (2 * np.log(2) - 1) * (c - o) ** 2),
-        ("rogers-satchell", lambda o, h, lo, c: (h - c) * (h - o) + (lo - c) * (lo - o)),
-        ("parkinson", lambda _, h, lo, __: (h - lo) ** 2 / (4 * np.log(2))),
-    ],
-)
-def test_a_range_variance_is_its_formula_plus_the_squared_gap(estimator, inside):
-    o, h, lo, c = (np.log(each.to_numpy()) for each in (BARS.open, BARS.high, BARS.low, BARS.close))
-    expected = (o[1:] - c[:-1]) ** 2 + inside(o, h, lo, c)[1:]
-    found = range_variance(BARS, estimator)
-    assert found.iloc[0].isna().all()
-    assert_allclose(found.to_numpy()[1:], expected, rtol=1e-12)
-
-
-@pytest.mark.parametrize("estimator", ["garman-klass", "rogers-satchell", "parkinson"])
-def test_range_variances_are_unbiased_but_for_what_five_minutes_miss(estimator):
-    ratio = range_variance(BARS, estimator).iloc[1:].mean() / (TRUTH**2).iloc[1:].mean()
-    assert ratio.between(0.75, 1.05).all()
-
-
-def test_a_high_below_the_close_is_taken_to_be_the_close():
-    wrong = Bars(BARS.close, BARS.open, None, BARS.high * 0.5, BARS.low * 2.0)
-    found = range_variance(wrong)
-    assert (found.iloc[1:] >= 0).all(axis=None)
-    edge = np.log(BARS.close / BARS.open) ** 2
-    assert_allclose(found.iloc[1:], ((1.5 - 2 * np.log(2)) * edge).iloc[1:] + _gap(BARS).iloc[1:], rtol=1e-9)
-
-
-def _gap(bars: Bars) -> pd.DataFrame:
-    return np.log(bars.open / bars.close.shift(1)) ** 2
-
-
-def test_closes_alone_give_squared_returns_and_it_is_said(caplog):
-    with caplog.at_level(logging.WARNING):
-        found = range_variance(Bars(BARS.close))
-    assert "no highs and lows are known" in caplog.text
-    assert_allclose(found.iloc[1:], (np.log(BARS.close).diff() ** 2).iloc[1:])
-
-
-def test_a_session_without_a_range_falls_back_to_its_return():
-    high = BARS.high.copy()
-    high.iloc[50, 1] = np.nan
-    found = range_variance(Bars(BARS.close, BARS.open, None, high, BARS.low))
-    assert found.iloc[50, 1] == pytest.approx(np.log(BARS.close.iloc[50, 1] / BARS.close.iloc[49, 1]) ** 2)
-    assert found.iloc[50, 0] == range_variance(BARS).iloc[50, 0]
 
 
 def test_forecasts_beat_the_exponential_average_where_volatility_changes():
@@ -159,6 +86,55 @@ def test_settings_that_fit_nothing_are_refused(wrong):
         HarVolatility(**wrong)
 
 
-def test_an_unknown_estimator_is_named():
-    with pytest.raises(RiskError, match="estimator 'close' is not known: use garman-klass"):
-        range_variance(BARS, "close")
+def test_forecasts_as_bars_come_in_are_those_of_the_whole_to_the_last_bit():
+    model = HarVolatility(refit=10)
+    path = model.path(BARS)
+    for end in (131, 132, 145, 150, 144, 400, 699, 700):  # in order, and once back
+        pd.testing.assert_series_equal(model(cut(BARS, end)), path.iloc[end - 1], check_exact=True)
+
+
+def test_a_revised_price_is_not_taken_for_the_one_that_was_seen():
+    model, low = HarVolatility(refit=10), BARS.low.copy()
+    model(BARS)
+    low.iloc[600, 1] *= 0.9
+    revised = Bars(BARS.close, BARS.open, None, BARS.high, low)
+    pd.testing.assert_series_equal(model(revised), HarVolatility(refit=10)(revised), check_exact=True)
+    assert not model(revised).equals(model(BARS))
+
+
+def test_an_asset_that_never_moves_has_no_forecast_and_spoils_no_other():
+    parts = []
+    for part in (BARS.open, BARS.high, BARS.low, BARS.close):
+        still = part.copy()
+        still["A1"] = 20.0
+        parts.append(still)
+    path = HarVolatility().path(Bars(parts[3], parts[0], None, parts[1], parts[2]))
+    assert path["A1"].isna().all()
+    assert path["A0"].iloc[170:].notna().all()
+
+
+def test_a_halt_leaves_a_gap_and_forecasts_come_back():
+    parts = []
+    for part in (BARS.open, BARS.high, BARS.low, BARS.close):
+        gap = part.copy()
+        gap.loc[gap.index[400:430], "A1"] = np.nan
+        parts.append(gap)
+    path = HarVolatility().path(Bars(parts[3], parts[0], None, parts[1], parts[2]))
+    assert path["A1"].iloc[400:430].isna().all()
+    assert path["A1"].iloc[500:].notna().all()
+
+
+def test_closes_alone_give_a_forecast_and_it_is_said(caplog):
+    path = HarVolatility().path(Bars(BARS.close))
+    assert caplog.text.count("no highs and lows are known") == 1
+    assert path.iloc[200:].notna().all(axis=None)
+
+
+def test_one_asset_alone_has_a_forecast():
+    one = [part[["A0"]] for part in (BARS.open, BARS.high, BARS.low)]
+    path = HarVolatility().path(Bars(BARS.close[["A0"]], one[0], None, one[1], one[2]))
+    assert path.iloc[220:].notna().all(axis=None)
+
+
+def test_fewer_than_sixty_sessions_have_no_forecast():
+    assert HarVolatility().path(cut(BARS, 50)).isna().all(axis=None)

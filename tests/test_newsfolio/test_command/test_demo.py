@@ -48,7 +48,7 @@ def demo(tiny_model, tmp_path, monkeypatch, capsys):
 
 def test_it_opens_with_what_the_news_added_and_says_that_all_is_simulated(demo):
     printed, folder = demo(training_texts(embedded_corpus()))
-    assert "nothing trained; taught by newsfolio's embedded headlines, written until 2026-11-21" in printed
+    assert "nothing trained; trained on newsfolio's embedded headlines, texts until 2026-11-21" in printed
     assert (
         printed.index("The news added") < printed.index("sentiment returned") < printed.index("sentiment without news")
     )
@@ -61,4 +61,4 @@ def test_it_opens_with_what_the_news_added_and_says_that_all_is_simulated(demo):
 
 @pytest.mark.parametrize("training", [None, TrainingTexts(), TrainingTexts(("wire",), None)])
 def test_a_provenance_that_is_not_known_is_said_in_words(training):
-    assert provenance_of(SimpleNamespace(training=training)) == "what taught it was not recorded"
+    assert provenance_of(SimpleNamespace(training=training)) == "its training texts are not recorded"

@@ -150,7 +150,7 @@ def test_texts_over_the_limit_are_cut_and_counted(classifier, caplog):
     long = " ".join(["profit"] * 100)
     with caplog.at_level(logging.WARNING):
         cut, short = classifier.predict_proba([long, " ".join(["profit"] * 62)])
-    assert "1 of 2 texts are longer than 64 tokens and were cut" in caplog.text
+    assert "1 of 2 texts are longer than 64 tokens and were truncated" in caplog.text
     np.testing.assert_allclose(cut, short, atol=1e-6)
 
 

@@ -99,7 +99,7 @@ def test_long_texts_are_cut_and_counted(config, caplog):
     rows = ROWS.assign(text=[f"{text} {'a ' * 20}" if n < 3 else text for n, text in enumerate(ROWS["text"])])
     with caplog.at_level(logging.WARNING):
         finetune(rows, ROWS, replace(config, max_length=16))
-    assert "3 of 30 training texts are longer than 16 tokens and were cut" in caplog.text
+    assert "3 of 30 training texts are longer than 16 tokens and were truncated" in caplog.text
 
 
 @pytest.mark.parametrize("missing", LABELS)

@@ -108,7 +108,7 @@ def test_the_same_seed_gives_the_same_bits_another_seed_others(tiny_model, tmp_p
 
 def test_long_texts_are_cut_and_counted(tiny_model, tmp_path, caplog):
     pretrain(["profit " * 100, "loss"], tiny_model, tmp_path / "out", CONFIG)
-    assert "1 of 2 texts are longer than 64 tokens and were cut" in caplog.text
+    assert "1 of 2 texts are longer than 64 tokens and were truncated" in caplog.text
 
 
 def test_a_failure_leaves_the_old_folder(tiny_model, tmp_path, monkeypatch):

@@ -49,6 +49,24 @@ def test_scheduled_steps_are_the_backtests_steps(tmp_path, policy):
     assert against_the_backtest(desk, DAYS) < 1e-10
 
 
+def test_a_step_s_view_shows_the_opens_highs_and_lows_that_a_backtest_s_does(tmp_path):
+    closes, opens = (getattr(market(2), name) for name in ("close", "open"))
+    edges = np.maximum(closes, opens) * 1.01, np.minimum(closes, opens) * 0.99
+    bars, shown = Bars(closes, opens, None, *edges), []
+
+    def policy(view):
+        shown.append(view.bars)
+        return view.held * 0.0 + 0.2
+
+    desk = Desk(str(tmp_path / "book.sqlite"), bars, policy)
+    desk.step(DAYS[0])
+    run(policy, bars, None, DAYS[:1])
+    for name in ("close", "open", "high", "low"):
+        live, backtest = (getattr(each, name) for each in shown)
+        pd.testing.assert_frame_equal(live, backtest, check_exact=True, check_freq=False)
+        assert live.index[-1] == DAYS[0]
+
+
 def test_so_they_are_every_third_session_with_gaps_in_prices(tmp_path):
     """Days between two decisions are stepped through as well, as a daily timer does."""
     bars = market(3)
