@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 SEPARATORS = ",;\t|"
 NAMES = {"\t": "tabs", ";": "semicolons"}
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-# What spreadsheets and vendors write beside UTF-8; a free guess among a hundred encodings is wrong too often.
+# What spreadsheets and vendors write other than UTF-8; a free guess among a hundred encodings is wrong too often.
 ENCODINGS = ["cp1252", "gb18030", "cp932", "euc_kr", "big5", "cp1251"]
 WIDE = ["utf_16_le", "utf_16_be"]  # their commas and line ends hold a zero byte, which no other encoding has
 SAMPLE, CHUNK = 1 << 18, 1 << 20
@@ -111,16 +111,12 @@ def _encoding(path: Path, notes: list[str]) -> str:
             try:
                 pa.array([chunk], pa.large_binary()).cast(pa.large_string())  # five times as fast as to decode
             except pa.ArrowInvalid:
-                return _detected(_around_first_error(chunk), notes)
+                try:
+                    chunk.decode("utf-8")
+                except UnicodeDecodeError as error:
+                    chunk = chunk[max(0, error.start - SAMPLE // 2) :]
+                return _detected(chunk[:SAMPLE], notes)
     return "utf-8"
-
-
-def _around_first_error(chunk: bytes) -> bytes:
-    try:
-        chunk.decode("utf-8")
-    except UnicodeDecodeError as error:
-        chunk = chunk[max(0, error.start - SAMPLE // 2) :]
-    return chunk[:SAMPLE]
 
 
 def _detected(sample: bytes, notes: list[str]) -> str:

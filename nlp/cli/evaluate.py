@@ -12,6 +12,7 @@ def evaluate(
     test: Annotated[Path, typer.Argument(help="Labelled texts the model has not seen.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     task: Annotated[str | None, typer.Option(help="The task that the model must have; else whatever it has.")] = None,
+    text: Annotated[str, typer.Option(help="Columns whose texts are joined, as in training: title,body.")] = "text",
     against: Annotated[str | None, typer.Option(help="Another model, compared on the same texts.")] = None,
     train: Annotated[
         Path | None, typer.Option(help="Labelled texts to fit the baselines on: majority, TF-IDF + regression.")
@@ -49,8 +50,9 @@ def evaluate(
     if not tone and (labels or word_list):
         raise ModelError(f"--labels and --word-list are for the task {TONE}, {model} is a classifier of another")
     known = None if not tone else parse_label_map(labels) if labels else LABEL_MAP
-    labelled = read_corpus(test, label_map=known).rows
-    training = None if train is None else read_corpus(train, label_map=known).rows
+    texts_of = text.split(",")
+    labelled = read_corpus(test, text=texts_of, label_map=known).rows
+    training = None if train is None else read_corpus(train, text=texts_of, label_map=known).rows
     words = None if word_list is None else read_word_list(word_list)
     texts = list(labelled["text"])
     fitted, notes = unseen_baselines(training, labelled, words, names, multi_label=several)

@@ -252,15 +252,15 @@ def _notes(confusion: NDArray[np.int64], groups: int, names: Sequence[str]) -> l
     """What a reader must know before trusting a figure: what is undefined, and where an interval is too narrow."""
     texts, guessed = confusion.sum(axis=1), confusion.sum(axis=0)
     absent = [label for label, count in zip(names, texts, strict=True) if not count]
-    silent = [label for label, count in zip(names, guessed, strict=True) if not count]
+    unguessed = [label for label, count in zip(names, guessed, strict=True) if not count]
     notes = []
     if absent:
         notes.append(
             f"No text is {' or '.join(absent)}: recall is undefined there, and its F1 of 0 lowers the macro-F1."
         )
-    if silent:
-        notes.append(f"No guess is {' or '.join(silent)}: precision is undefined there and given as 0.")
-    if len(names) - 1 in (len(absent), len(silent)):
+    if unguessed:
+        notes.append(f"No guess is {' or '.join(unguessed)}: precision is undefined there and given as 0.")
+    if len(names) - 1 in (len(absent), len(unguessed)):
         notes.append("MCC is undefined where all texts or all guesses have one label, and given as 0.")
     if np.trace(confusion) == confusion.sum():
         notes.append(

@@ -98,7 +98,7 @@ class TextEnsemble:
             temperature, fingerprint = float(sidecar["temperature"]), str(sidecar["fingerprint"])
             task = str(sidecar.get("task", TONE))
         except (ValueError, TypeError, KeyError) as error:
-            raise ModelError(f"{path}: cannot be read: {error!r}: save the ensemble anew") from error
+            raise ModelError(f"{path}: cannot be read: {error!r}: save the ensemble again") from error
         if TONE in (task, cls.only_task) and labels != LABELS:
             raise ModelError(f"{path}: its labels are {', '.join(map(str, labels))}, needed are {', '.join(LABELS)}")
         places = [folder / "members" / str(number) for number in range(count)]
@@ -106,7 +106,7 @@ class TextEnsemble:
         members = [kind.load(place.resolve(), device=device, dtype=dtype) for place in places]
         ensemble = cls(members, temperature=temperature)
         if ensemble.fingerprint != fingerprint:
-            raise ModelError(f"{folder}: its members are not those that {SIDECAR} was written for: save it anew")
+            raise ModelError(f"{folder}: its members are not those that {SIDECAR} was written for: save it again")
         return ensemble
 
     def predict_proba(
