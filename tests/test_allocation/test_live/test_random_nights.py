@@ -337,6 +337,7 @@ class BrokerNights(Nights):
     @rule(part=st.floats(0.01, 0.5))
     def paid_out(self, part):
         amount = part * self.exchange.cash
+        self.reasons.add("account")  # orders that were sized with it may leave the account in debt
         self.act(withdraw, amount)
         self.exchange.cash -= amount
 
