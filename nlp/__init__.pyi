@@ -30,6 +30,11 @@ from nlp.evaluation.evaluate import evaluate_probabilities as evaluate_probabili
 from nlp.evaluation.multi_label import MultiLabelEvaluation as MultiLabelEvaluation
 from nlp.evaluation.multi_label import evaluate_multi_label as evaluate_multi_label
 from nlp.evaluation.page import write_evaluation as write_evaluation
+from nlp.events.due import due_session as due_session
+from nlp.events.find import find_events as find_events
+from nlp.events.rules import EVENT_KINDS as EVENT_KINDS
+from nlp.events.signal import EventSignal as EventSignal
+from nlp.events.signal import event_signal as event_signal
 from nlp.labels import LABELS as LABELS
 from nlp.labels import PHRASEBANK_HUB_LABELS as PHRASEBANK_HUB_LABELS
 from nlp.labels import TWITTER_NEWS_LABELS as TWITTER_NEWS_LABELS

@@ -13,6 +13,7 @@ import backtest.cli.app
 import nlp.cli.app
 from allocation.live.cli.hooks import NewsReader, NewsSignal
 from newsfolio import __version__
+from newsfolio.command.check import check
 from newsfolio.command.demo import demo
 from newsfolio.shared.errors import NewsfolioError
 from newsfolio.shared.text_table import printable
@@ -32,8 +33,8 @@ app = typer.Typer(
 )
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"newsfolio {__version__}")
         raise typer.Exit
 
@@ -96,6 +97,7 @@ def _model_found(model: str) -> str:
 
 allocation.live.cli.app.register(app, NewsReader(_news_signal, _news_found, _model_found))
 app.command()(demo)
+app.command()(check)
 
 
 class _Note(logging.Formatter):

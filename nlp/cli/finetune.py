@@ -27,8 +27,8 @@ HELD_OUT = 0.1  # of the first corpus, where no file of validation texts is give
 class TrainingFiles:
     """The corpora of a run: TRAIN, further ones and the weight of their texts, held-out texts (None: a part of TRAIN).
 
-    task: tone, or a name for the labels that the files bring. labels: what other labels mean, as --labels. public:
-    whether the public corpora in TRAIN's folder are used too.
+    task: tone, or a name for the labels that the files bring. text: the columns whose texts are joined. labels: what
+    other labels mean, as --labels. public: whether the public corpora in TRAIN's folder are used too.
     """
 
     train: Path
@@ -36,6 +36,7 @@ class TrainingFiles:
     also_weight: float = 0.3
     valid: Path | None = None
     task: str = "tone"
+    text: str = "text"
     labels: str = ""
     licence: str = UNSTATED
     public: bool = False
@@ -71,8 +72,15 @@ def finetune(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the classifier.")],
     task: Annotated[
-        str, typer.Option(help="tone (negative, neutral, positive), or any other name: the labels are those of TRAIN.")
+        str,
+        typer.Option(
+            help="tone (negative, neutral, positive), or any other name: the labels are those of TRAIN; a cell with "
+            "several, divided by | without blanks, makes the task multi-label."
+        ),
     ] = "tone",
+    text: Annotated[
+        str, typer.Option(help="Columns whose texts are joined, for other tasks than tone: title,body.")
+    ] = "text",
     valid: Annotated[Path | None, typer.Option(help="Held-out texts; else a tenth of TRAIN.")] = None,
     also: Annotated[list[Path] | None, typer.Option(help="Another corpus to train on; may be repeated.")] = None,
     also_weight: Annotated[float, typer.Option(help="Weight of a text of these, where one of TRAIN has 1.")] = 0.3,
@@ -88,6 +96,7 @@ def finetune(
     epochs: Annotated[float | None, typer.Option(help="Passes over the texts; else the preset's.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate; else the preset's.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Texts per step; else the preset's.")] = None,
+    max_length: Annotated[int | None, typer.Option(help="Tokens of a text that are read in training.")] = None,
     patience: Annotated[int, typer.Option(help="Stop after so many passes without a better macro-F1; 0: never.")] = 0,
     licence: Annotated[str, typer.Option(help="Licence of TRAIN and of each --also, for the card.")] = UNSTATED,
     track: Annotated[list[str] | None, typer.Option(help="tensorboard, wandb or mlflow; may be repeated.")] = None,
@@ -108,7 +117,9 @@ def finetune(
         )
     if task != TONE and (labels or preset == "full"):
         raise ModelError(f"--labels and --preset full are for the task {TONE}: {task} has the labels of {train.name}")
-    stated = {"epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size}
+    if task == TONE and text != "text":
+        raise ModelError(f"--text is for other tasks than {TONE}: name the column of texts text")
+    stated = {"epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size, "max_length": max_length}
     chosen = {name: value for name, value in stated.items() if value is not None}  # else the preset's
     config = replace(FinetuneConfig.preset(preset, seed), base=base, patience=patience, **chosen)  # type: ignore[arg-type]
     files = TrainingFiles(
@@ -117,6 +128,7 @@ def finetune(
         also_weight=also_weight,
         valid=valid,
         task=task,
+        text=text,
         labels=labels,
         licence=licence,
         public=preset == "full",
@@ -154,6 +166,7 @@ def _train(
     import pandas as pd
 
     from nlp.evaluation.evaluate import evaluate
+    from nlp.model.inference import text_notes
     from nlp.training.finetune import finetune as train_classifier
     from nlp.training.finetune import refit
 
@@ -167,7 +180,8 @@ def _train(
         progress=True,
         keep_checkpoints=True,
     )
-    evaluation = evaluate(classifier, data.valid)  # before a refit sees these texts
+    with text_notes(apart=True):  # the training has said them
+        evaluation = evaluate(classifier, data.valid)  # before a refit sees these texts
     if not workspaces[1:]:
         return Trained(classifier, report, evaluation, data.train)
     rows = pd.concat([data.train, data.valid], ignore_index=True)
@@ -207,7 +221,7 @@ def _card(name: str, trained: Trained, data: Split, files: TrainingFiles, config
         temperature=classifier.temperature,
         task=files.task,
         config=asdict(trained.report.config),
-        limits=_limits(config, refitted=len(trained.rows) > len(data.train)),
+        limits=_limits(config, files.text, refitted=len(trained.rows) > len(data.train)),
     )
     return model_card(facts)
 
@@ -254,17 +268,19 @@ def _rows(file: Path, files: TrainingFiles) -> "pd.DataFrame":
     from nlp.labels import LABEL_MAP, TONE, parse_label_map
 
     known = parse_label_map(files.labels) if files.labels else LABEL_MAP
-    corpus = read_corpus(file, label_map=known if files.task == TONE else None)
+    corpus = read_corpus(file, text=files.text.split(","), label_map=known if files.task == TONE else None)
     if corpus.form != TABLE:  # what was recognised, not asked for
         typer.echo(f"{file.name}: read as {corpus.form}", err=True)
     return corpus.rows
 
 
-def _limits(config: "FinetuneConfig", *, refitted: bool) -> tuple[str, ...]:
+def _limits(config: "FinetuneConfig", text: str, *, refitted: bool) -> tuple[str, ...]:
     from nlp.model.files import texts_of_base
     from nlp.provenance import UNKNOWN
 
     lines = ["The temperature was fitted on the held-out texts: their calibration error is a little too good."]
+    if "," in text:
+        lines.append(f"Its texts were the columns {text}, joined by line breaks: give it texts of the same kind.")
     if config.patience:
         lines.append("The number of passes was chosen on the held-out texts: all their figures are a little too good.")
     if refitted:

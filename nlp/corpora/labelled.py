@@ -193,7 +193,7 @@ def need_enough(labelled: pd.DataFrame, groups: NDArray[np.int64], valid: float)
 def embedded_corpus() -> pd.DataFrame:
     """The labelled headlines that ship with the package: text, label, kind (see nlp/corpora/data/README.md).
 
-    corpus and published say what taught a classifier that is trained on them, and until when.
+    corpus and published become the provenance of a classifier that is trained on them.
     """
     from importlib.resources import as_file, files
 

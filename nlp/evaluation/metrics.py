@@ -12,12 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from newsfolio.shared.arrays import FloatArray
+from newsfolio.shared.arrays import FloatArray, IntArray
 from nlp.errors import CorpusError
 from nlp.labels import LABELS, label_codes, label_matrix
 
 YES = 0.5  # the probability from which a label of a multi-label task is guessed
-IntArray = NDArray[np.int64]
 Scores = NDArray[np.float32] | FloatArray
 Counts = IntArray | FloatArray
 
