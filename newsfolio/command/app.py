@@ -15,6 +15,7 @@ import nlp.cli.app
 from allocation.live.cli.hooks import NewsSignal
 from newsfolio import __version__
 from newsfolio.command.demo import demo
+from newsfolio.command.risk import risk
 from newsfolio.shared.errors import NewsfolioError
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def _news_signal(news: Path, model: str | None, sessions: "pd.DatetimeIndex", ca
 
 allocation.live.cli.app.register(app, _news_signal)
 app.command()(demo)
+app.command()(risk)
 
 
 def main(arguments: list[str] | None = None) -> Any:
