@@ -6,7 +6,7 @@
     ├── RiskError           a covariance that no optimizer can use (NaN, negative variance, too short)
     ├── PolicyError         a policy returned something that is not a row of weights
     ├── OptimizationError   the solver found no optimum: infeasible, unbounded, inaccurate or crashed
-    └── SourceError         a file or a data vendor did not give what was asked for, or cannot be written
+    └── SourceError         a file or data vendor lacks what was requested, or a file cannot be written
 
 All of them are `ValueError`s, so a caller who knows only Python still catches them.
 """
@@ -39,4 +39,4 @@ class OptimizationError(AllocationError):
 
 
 class SourceError(AllocationError):
-    """A file or data vendor did not give what was asked for, or a file cannot be written."""
+    """A file or data vendor lacks what was requested, or a file cannot be written."""

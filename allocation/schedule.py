@@ -1,4 +1,4 @@
-"""Rebalancing dates: which sessions a policy is asked on.
+"""Rebalancing dates: the sessions on which a policy decides.
 
 A week or month ends on its last session of the exchange's calendar, which is public years ahead, and not on
 the last row a price file happens to have: a schedule run live today and one run in a backtest agree.
@@ -25,8 +25,8 @@ def rebalance_dates(
 
     every: "daily"; "weekly" and "monthly" for the last session of the exchange's week and month; an integer n for
     each n-th session, beginning with the first; or given dates, each of which means the first of `sessions` on or
-    after it, and none where that would be after the last. To rebalance when weights have drifted, ask daily and
-    pass the policy through `OnDrift`. calendar: a name exchange_calendars knows.
+    after it, and none where that would be after the last. To rebalance when weights have drifted, rebalance daily and
+    wrap the policy in `OnDrift`. calendar: a name exchange_calendars knows.
 
     Raises:
         FrameError: `every` is unknown, or a session is not one of the calendar's.

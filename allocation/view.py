@@ -51,12 +51,12 @@ Forecast = Callable[[View], pd.Series]  # what is known now -> expected return p
 
 @runtime_checkable
 class HasExtraInputs(Protocol):
-    """A forecast or policy that reads frames beside those of its view: a ledger asks which."""
+    """A forecast or policy that reads frames other than those of its view, of which a ledger keeps the digest."""
 
     def inputs_digest(self, now: pd.Timestamp) -> str:
         """Return a digest of those frames as known at the close of `now`; empty where there are none."""
 
 
 def inputs_digest_of(reader: object, now: pd.Timestamp) -> str:
-    """Return the digest of what a forecast or policy reads beside its view; empty where it reads nothing more."""
+    """Return the digest of what a forecast or policy reads besides its view; empty where it reads nothing more."""
     return reader.inputs_digest(now) if isinstance(reader, HasExtraInputs) else ""

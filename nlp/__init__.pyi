@@ -27,7 +27,14 @@ from nlp.evaluation.compare import compare as compare
 from nlp.evaluation.evaluate import Evaluation as Evaluation
 from nlp.evaluation.evaluate import evaluate as evaluate
 from nlp.evaluation.evaluate import evaluate_probabilities as evaluate_probabilities
+from nlp.evaluation.multi_label import MultiLabelEvaluation as MultiLabelEvaluation
+from nlp.evaluation.multi_label import evaluate_multi_label as evaluate_multi_label
 from nlp.evaluation.page import write_evaluation as write_evaluation
+from nlp.events.due import due_session as due_session
+from nlp.events.find import find_events as find_events
+from nlp.events.rules import EVENT_KINDS as EVENT_KINDS
+from nlp.events.signal import EventSignal as EventSignal
+from nlp.events.signal import event_signal as event_signal
 from nlp.labels import LABELS as LABELS
 from nlp.labels import PHRASEBANK_HUB_LABELS as PHRASEBANK_HUB_LABELS
 from nlp.labels import TWITTER_NEWS_LABELS as TWITTER_NEWS_LABELS
@@ -35,6 +42,7 @@ from nlp.labels import parse_label_map as parse_label_map
 from nlp.model.classifier import SentimentClassifier as SentimentClassifier
 from nlp.model.classifier import TextClassifier as TextClassifier
 from nlp.model.ensemble import SentimentEnsemble as SentimentEnsemble
+from nlp.model.ensemble import TextEnsemble as TextEnsemble
 from nlp.model.ensemble import load_classifier as load_classifier
 from nlp.model.temperature import fit_temperature as fit_temperature
 from nlp.provenance import TrainingTexts as TrainingTexts

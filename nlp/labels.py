@@ -1,15 +1,20 @@
 """Label sets: that of tone, what the labels of published corpora mean, and those that a corpus brings itself."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from nlp.errors import CorpusError
 
 TONE = "tone"  # the task of LABELS; the label sets of other tasks come from their corpora
 LABELS = ("negative", "neutral", "positive")
 MOST_LABELS = 100  # of one task: more are the values of another column, or texts
+DIVIDER_TEXT = "|"  # between the labels of one text
+DIVIDER = re.compile(r"(?<!\s)\|(?!\s)")
+HALF_BAR = re.compile(r"(?<=\s)\|(?=\S)|(?<=\S)\|(?=\s)")
 LABEL_MAP: Mapping[str, str] = {label: label for label in LABELS} | {"bearish": "negative", "bullish": "positive"}
 
 # Numbers mean another label in each corpus, so none is guessed: these are two of the most used, for read_labelled.
@@ -35,7 +40,37 @@ def parse_label_map(line: str) -> dict[str, str]:
     return found
 
 
-def label_set(labels: pd.Series) -> tuple[str, ...]:
+def divided(label: object) -> tuple[str, ...]:
+    """Return the names in one cell of labels, sorted: `|` with no blank on either side divides them.
+
+    " | " is part of a name, as in "Company | Product News".
+
+    Raises:
+        CorpusError: the cell is no text, a name is empty, or a `|` has a blank on one side only.
+    """
+    if not isinstance(label, str) or not label.strip():
+        raise CorpusError(f"the label {label!r} is no text: give each row a name")
+    if HALF_BAR.search(label):
+        raise CorpusError(
+            f"the label {label!r} has a | with a blank on one side: write a|b for two labels, 'a | b' for one name"
+        )
+    found = DIVIDER.split(label)
+    if not all(found):
+        raise CorpusError(f"the label {label!r} has an empty name before or after a |: leave that | out")
+    return tuple(sorted({name.strip() for name in found}))
+
+
+def joined(names: Iterable[str]) -> str:
+    """Return labels as one cell, so that `divided` gives them back."""
+    return DIVIDER_TEXT.join(sorted(names))
+
+
+def has_several(labels: pd.Series) -> bool:
+    """Whether a column of labels is multi-label: any cell names several, see `divided`."""
+    return any(isinstance(label, str) and DIVIDER.search(label) is not None for label in labels.unique())
+
+
+def label_set(labels: pd.Series, *, multi_label: bool = False) -> tuple[str, ...]:
     """Return the different labels of a corpus, sorted.
 
     Raises:
@@ -44,12 +79,29 @@ def label_set(labels: pd.Series) -> tuple[str, ...]:
     wrong = [label for label in labels if not isinstance(label, str) or not label.strip()]
     if wrong:
         raise CorpusError(f"the label {wrong[0]!r} is no text ({len(wrong)} such rows): give each row a name")
-    found = tuple(sorted(set(labels)))
+    cells = set(labels)
+    found = tuple(sorted({name for cell in cells for name in divided(cell)} if multi_label else cells))
     if len(found) < 2:
         raise CorpusError(f"all texts have the label {', '.join(found) or 'none'}: a classifier needs two or more")
     if len(found) > MOST_LABELS:
         raise CorpusError(f"there are {len(found):,} different labels, at most {MOST_LABELS} are possible: merge some")
     return found
+
+
+def label_matrix(labels: pd.Series, where: str = "labels", *, known: Sequence[str]) -> NDArray[np.bool_]:
+    """Which of `known` each cell names (texts × known), for multi-label tasks.
+
+    Raises:
+        CorpusError: a cell names another, or none.
+    """
+    place = {name: code for code, name in enumerate(known)}
+    matrix = np.zeros((len(labels), len(known)), dtype=bool)
+    for row, cell in enumerate(labels):
+        for name in divided(cell):
+            if name not in place:
+                raise CorpusError(f"{where}: row {row + 1}: label {name!r} is none of {', '.join(known)}")
+            matrix[row, place[name]] = True
+    return matrix
 
 
 def label_codes(labels: pd.Series, where: str = "labels", *, known: Sequence[str] = LABELS) -> np.ndarray:

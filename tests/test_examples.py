@@ -1,5 +1,6 @@
 """Every example runs; the README says what they say."""
 
+import dataclasses
 import importlib.util
 import re
 from pathlib import Path
@@ -35,6 +36,7 @@ def test_every_example_is_run_here():
         "signal_study",
         "stocknet",
         "strategy",
+        "text_tasks",
     }
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
 
@@ -266,3 +268,22 @@ def test_the_readme_lists_the_commands_that_there_are():
 
     listed = re.findall(r"^\| `newsfolio (\w+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(listed) == sorted(typer.main.get_command(app).commands)
+
+
+def test_text_tasks(tiny_model, real_data, tmp_path, capsys):
+    tasks = example("text_tasks")
+    folder = tmp_path / "data" / "text"
+    folder.mkdir(parents=True)
+    for name in ("fomc", "reuters"):
+        task = tasks.TASKS[name]
+        rows = pd.read_parquet(real_data / "text" / task.file)
+        common = rows["label"].value_counts().index[:4]  # "interest|money-fx" is the eighth of Reuters
+        few = rows[rows["label"].isin([*common, "interest|money-fx"])].groupby("label").head(40)
+        few.to_parquet(folder / task.file)
+        short = FinetuneConfig(base=str(tiny_model), epochs=1, max_length=32)
+        tasks.TASKS[name] = dataclasses.replace(task, config=short)
+    tasks.main(tmp_path / "out", tmp_path / "data", ["fomc", "reuters"])
+    printed = capsys.readouterr().out
+    assert re.search(r"^fomc, .*linear SVM", printed, re.MULTILINE | re.DOTALL)
+    assert re.search(r"^reuters, .*micro-F1", printed, re.MULTILINE | re.DOTALL)
+    assert (tmp_path / "out" / "reuters" / "model.safetensors").is_file()

@@ -1,6 +1,7 @@
 """Bars: adjusted closes, opens and volumes as wide frames, made of long or wide tables and written as long ones."""
 
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +45,18 @@ def bars_from_fields(fields: dict[str, pd.DataFrame], where: str) -> Bars:
     return Bars(wide["adj_close"], volume=None if volume is None else volume / factor, **adjusted)
 
 
+def ticker_of(value: object) -> str | None:
+    """Return a cell's ticker: text without blanks around it, or a whole number; None where it can be none.
+
+    A spreadsheet, or pandas beside a gap, makes 600519.0 of the number 600519.
+    """
+    if isinstance(value, str):
+        return re.sub(r"^(\d+)\.0+$", r"\1", value.strip())
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
+        return None
+    return str(int(value)) if float(value).is_integer() else None
+
+
 def _check_volumes(volumes: pd.DataFrame, name: str) -> pd.DataFrame:
     """Return volumes as floats; unlike a price, one may be 0."""
     checked = volumes.astype(np.float64).sort_index(axis=1)
@@ -73,10 +86,14 @@ COLUMNS: dict[str, Callable[[pd.DataFrame, str], pd.DataFrame]] = {
 
 
 def _keys(table: pd.DataFrame, where: str) -> pd.MultiIndex:
-    nameless = np.flatnonzero(table["ticker"].isna() | (table["ticker"] == ""))
+    tickers = table["ticker"].map(ticker_of, na_action="ignore")
+    nameless = np.flatnonzero(tickers.isna() | (tickers == ""))
     if len(nameless):
-        raise SourceError(f"{where}: row {nameless[0] + 1}: has no ticker: name one ({len(nameless)} such rows)")
-    keys = pd.MultiIndex.from_arrays([parse_dates(table["date"], where), table["ticker"].astype(str)])
+        given = table["ticker"].iloc[nameless[0]]
+        empty = np.ndim(given) == 0 and (pd.isna(given) or given == "")
+        said = "has no ticker" if empty else f"{given} is no ticker"
+        raise SourceError(f"{where}: row {nameless[0] + 1}: {said}: name one ({len(nameless)} such rows)")
+    keys = pd.MultiIndex.from_arrays([parse_dates(table["date"], where), tickers.astype(str)])
     if keys.has_duplicates:
         day, ticker = keys[keys.duplicated()][0]
         raise SourceError(f"{where}: has {ticker} on {str(day)[:10]} twice: keep one row per ticker and date")

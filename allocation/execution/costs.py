@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pandas.core.window import Rolling
 
 DAYS_A_YEAR = 365  # yearly rates accrue by calendar days, as brokers charge them
-MOST_OF_VALUE = 0.1  # beyond a tenth of the traded value somebody gave percent or basis points
-MOST_A_YEAR = 1.0  # beyond 100 % a year somebody gave percent
+MOST_OF_VALUE = 0.1  # beyond a tenth of the traded value it was given in percent or basis points
+MOST_A_YEAR = 1.0  # beyond 100 % a year it was given in percent
 IMPACT_WINDOW, FEWEST_RETURNS = 21, 5  # sessions of the volatility and the traded value that impact is scaled by
 
 

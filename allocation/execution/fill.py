@@ -52,7 +52,7 @@ def fill(
     slopes are those of the impact, where unknown (NaN) taken as 0. NAV after costs solves
     V = V0 - cost(target × V - value) and is found by iteration, a contraction for any marginal cost × gross exposure
     below 1. Value locked in untraded assets comes first: the targets are scaled down alike where more cash would be
-    borrowed than the rules allow. An order below the rules' minimum is left out, and the others are sized anew.
+    borrowed than the rules allow. An order below the rules' minimum is left out, and the others are sized again.
     to_lots: how holdings become whole lots, where the rules ask for lots.
 
     Raises:

@@ -57,7 +57,7 @@ def holdings_rounded_down(trade: LotTrade) -> tuple[FloatArray, float]:
 def trades_rounded(trade: LotTrade) -> tuple[FloatArray, float]:
     """Trades that are multiples of the lot: buys rounded down and sells up, to no more than is held.
 
-    Each trade is off by less than a lot; buys are given up, dearest first, where the cash does not pay for them.
+    Each trade is off by less than a lot; where the cash does not pay for all buys, those of the highest price go first.
     """
     ideal, held, lot = trade.ideal, trade.held, trade.lot
     lots = np.where(ideal > 0.0, np.floor(ideal / lot), -np.ceil(-ideal / lot))

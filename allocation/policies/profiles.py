@@ -19,7 +19,7 @@ SESSIONS_PER_YEAR = 252
 
 @dataclass(frozen=True)
 class RiskProfile:
-    """How much risk somebody is willing to take, long only.
+    """How much risk an investor is willing to take, long only.
 
     risk_aversion per unit of one-session variance; `most_per_asset`, `least_cash` and `most_turnover` (per
     rebalancing) are fractions of NAV; target_volatility, of a year's return, caps the forecast risk where given.

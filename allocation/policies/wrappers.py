@@ -1,4 +1,4 @@
-"""Policies made of policies: asked only when weights have drifted, or shown only the recent past."""
+"""Policies made of policies: trade only when weights have drifted, or see only the recent past."""
 
 from dataclasses import dataclass, replace
 
@@ -13,8 +13,8 @@ from allocation.view import Policy, View
 class OnDrift:
     """Trade to the policy's targets only when a weight held lies further than `band` from its target.
 
-    Then all assets are traded; else all are held. Ask it on every session at which drift shall be looked at. The
-    policy is asked each time, so the band is around what it wants now, not around what it wanted once.
+    Then all assets are traded; else all are held. Call it on every session at which drift is to be checked. The
+    policy is called each time, so the band is around its present targets, not around earlier ones.
     """
 
     policy: Policy
@@ -52,7 +52,7 @@ class Rolling:
 
 @dataclass(frozen=True)
 class WarmUp:
-    """Hold (stay in cash) until `sessions` rows of prices are known; then ask the policy."""
+    """Hold (stay in cash) until `sessions` rows of prices are known; then call the policy."""
 
     policy: Policy
     sessions: int

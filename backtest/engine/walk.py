@@ -1,4 +1,4 @@
-"""walk_forward(): ask a policy for targets at each date, showing it the past and nothing else."""
+"""walk_forward(): call a policy for targets at each date, showing it the past and nothing else."""
 
 import numpy as np
 import pandas as pd

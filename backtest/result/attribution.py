@@ -39,8 +39,8 @@ class Attribution:
 def attribute(result: Result, without_signal: Result, base: Result) -> Attribution:
     """Split the mean return of `result`, session by session.
 
-    without_signal: the same policy and schedule with a forecast that knows nothing (NoView). base: what somebody
-    without a risk model would hold, such as EqualWeight. The signal's part is what the policy returned beyond
+    without_signal: the same policy and schedule with a forecast that knows nothing (NoView). base: what would be held
+    without a risk model, such as EqualWeight. The signal's part is what the policy returned beyond
     without_signal, the risk model's what that returned beyond the base, all before costs; costs are those of
     `result`. The parts sum to its return in every session.
 

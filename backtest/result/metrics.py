@@ -1,4 +1,4 @@
-"""What a series of returns was worth: ratios of reward to risk, tails, and how sure each of them is.
+"""What a series of returns was worth: ratios of reward to risk, tails, and the interval of each.
 
 Every function takes simple returns whose last axis is time, one value per session, and works on many series at once.
 """

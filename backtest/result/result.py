@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from backtest.result.vectorbt_books import BooksOfAccount
 
 WEEKDAYS_A_YEAR, DAYS_A_YEAR = 252, 365
-LEVEL, SEED = 0.95, 0  # of intervals, unless asked otherwise
+LEVEL, SEED = 0.95, 0  # of intervals, unless given
 TRADING, HOLDING = ("commission", "spread", "impact"), ("borrow", "loan")
 
 

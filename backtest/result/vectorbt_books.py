@@ -36,7 +36,7 @@ def fill_orders(orders: Orders, cash: float) -> Fills:
     """Let vectorbt fill orders out of `cash`, sells before buys, and return its records.
 
     It is given only the sessions with orders: in between nothing changes hands. Its engine is called below
-    Portfolio.from_orders, which spends as long again on frames that nobody looks at. vectorbt refuses a sale whose
+    Portfolio.from_orders, which spends as long again on frames that are not used. vectorbt refuses a sale whose
     fees exceed its proceeds, which is a legal trade: it is given fees no higher than the proceeds, and the record then
     the true ones.
     """
@@ -140,7 +140,7 @@ class BooksOfAccount(Portfolio):  # type: ignore[misc] # vectorbt ships no types
         return {**defaults, "settings": {**defaults.get("settings", {}), "year_freq": self._year_freq}}
 
     def get_returns_acc(self, *, year_freq: str | None = None, **options: Any) -> Any:
-        """As vectorbt's, annualised by sessions unless asked otherwise."""
+        """As vectorbt's, annualised by sessions unless stated otherwise."""
         return super().get_returns_acc(year_freq=year_freq or self._year_freq, **options)
 
     def benchmark_value(self, *_: Any, **__: Any) -> pd.Series:

@@ -48,7 +48,7 @@ class Sweep:
 
     @property
     def deflated_sharpe(self) -> float:
-        """Probability that the best setting has skill, given how many were tried and how far they lie apart."""
+        """Probability that the best setting has skill, given how many were tried and how much they differ."""
         return deflated_sharpe(self.returns.iloc[:, self.best], self.tried, trial_spread=self.sharpe_spread)
 
     @property
@@ -98,7 +98,7 @@ def sweep(
     ray: str | None = None,
     progress: bool = False,
 ) -> Sweep:
-    """Ask `make` for the Result of each setting and log it; settings that `log` has of this study are read there.
+    """Call `make` for the Result of each setting and log it; settings that `log` has of this study are read there.
 
     make: setting -> Result, such as a function that builds a signal and a policy and calls run(). With more than one
     worker it travels to other processes, large arrays in it shared through memory-mapped files; the results are the

@@ -37,7 +37,7 @@ class Trial:
 class Trials:
     """A SQLite file of trials, grouped by study.
 
-    A study is one question asked of one set of data, named by whoever asks it: put a digest of the data into the
+    A study is one question about one set of data, under a name of your choice: put a digest of the data into the
     name (frame_digest gives one), since trials are found again by their setting alone. Many processes may write.
     """
 

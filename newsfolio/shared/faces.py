@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def lazy_face(package: str, init_file: str) -> tuple[Callable[[str], object], Callable[[], list[str]], list[str]]:
-    """Return `__getattr__`, `__dir__` and `__all__` of a package from the imports of the stub beside its __init__.py.
+    """Return `__getattr__`, `__dir__` and `__all__` of a package from the imports of the stub next to its __init__.py.
 
     The stub is the one list of public names: type checkers and editors read it as it stands. Names are offered by the
     module that defines them, in whatever package that is.

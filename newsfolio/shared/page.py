@@ -62,7 +62,7 @@ def _scripts(charts: Mapping[str, object]) -> dict[str, object]:
     hashes = " ".join(f"'sha256-{b64encode(sha256(each).digest()).decode()}'" for each in (script.encode(), plotly))
     found = {
         "figures": Markup(figures),  # noqa: S704 - escaped above
-        # 4.8 MB as it is, 2 MB so, little less by trying harder; mtime 0: the same results shall give the same bytes.
+        # 4.8 MB as it is, 2 MB so, little less at a higher level; mtime 0: the same results give the same bytes.
         "plotly": b64encode(gzip.compress(plotly, 4, mtime=0)).decode(),
         "script": Markup(script),  # noqa: S704 - our own file
     }

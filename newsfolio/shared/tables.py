@@ -63,6 +63,7 @@ READERS: dict[str, Callable[[Path, Sequence[str]], pd.DataFrame]] = {
     ".csv": _read_csv,
     ".parquet": lambda path, _: pd.read_parquet(path),
     ".jsonl": _read_jsonl,
+    ".tsv": _read_csv,
 }
 
 

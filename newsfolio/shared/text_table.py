@@ -20,6 +20,11 @@ def text_table(rows: Sequence[Sequence[str]], *, rule: bool = False, indent: str
     return "\n".join(lines)
 
 
+def printable(text: str) -> str:
+    """Return the text with a space for each control character: a terminal would obey it, a log would break."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def json_text(figures: object, indent: int | None = None) -> str:
     """Return figures as JSON, in which what is not finite (NaN, infinite) is null: JSON has no word for it."""
     return json.dumps(_finite(figures), indent=indent, allow_nan=False)

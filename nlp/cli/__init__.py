@@ -1,1 +1,1 @@
-"""`newsfolio finetune`, `evaluate`, `score` and `signal`."""
+"""`newsfolio finetune`, `evaluate`, `score`, `signal` and `events`."""

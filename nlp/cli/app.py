@@ -3,6 +3,7 @@
 import typer
 
 from nlp.cli.evaluate import evaluate
+from nlp.cli.events import events
 from nlp.cli.finetune import finetune
 from nlp.cli.score import score
 from nlp.cli.signal import signal
@@ -10,5 +11,5 @@ from nlp.cli.signal import signal
 
 def register(app: typer.Typer) -> None:
     """Add this package's commands to `app`."""
-    for command in (finetune, evaluate, score, signal):
+    for command in (finetune, evaluate, score, signal, events):
         app.command()(command)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from nlp.corpora.mixing import Weighted
     from nlp.evaluation.evaluate import Evaluation
+    from nlp.evaluation.multi_label import MultiLabelEvaluation
     from nlp.model.classifier import TextClassifier
     from nlp.training.finetune import FinetuneReport
     from nlp.training.recipe import FinetuneConfig
@@ -26,8 +27,8 @@ HELD_OUT = 0.1  # of the first corpus, where no file of validation texts is give
 class TrainingFiles:
     """The corpora of a run: TRAIN, further ones and the weight of their texts, held-out texts (None: a part of TRAIN).
 
-    task: tone, or a name for the labels that the files bring. labels: what other labels mean, as --labels. public:
-    whether the public corpora in TRAIN's folder are used too.
+    task: tone, or a name for the labels that the files bring. text: the columns whose texts are joined. labels: what
+    other labels mean, as --labels. public: whether the public corpora in TRAIN's folder are used too.
     """
 
     train: Path
@@ -35,6 +36,7 @@ class TrainingFiles:
     also_weight: float = 0.3
     valid: Path | None = None
     task: str = "tone"
+    text: str = "text"
     labels: str = ""
     licence: str = UNSTATED
     public: bool = False
@@ -56,7 +58,7 @@ class Trained:
 
     classifier: "TextClassifier"
     report: "FinetuneReport"
-    evaluation: "Evaluation"
+    evaluation: "Evaluation | MultiLabelEvaluation"
     rows: "pd.DataFrame"
 
 
@@ -70,8 +72,15 @@ def finetune(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the classifier.")],
     task: Annotated[
-        str, typer.Option(help="tone (negative, neutral, positive), or any other name: the labels are those of TRAIN.")
+        str,
+        typer.Option(
+            help="tone (negative, neutral, positive), or any other name: the labels are those of TRAIN; a cell with "
+            "several, divided by | without blanks, makes the task multi-label."
+        ),
     ] = "tone",
+    text: Annotated[
+        str, typer.Option(help="Columns whose texts are joined, for other tasks than tone: title,body.")
+    ] = "text",
     valid: Annotated[Path | None, typer.Option(help="Held-out texts; else a tenth of TRAIN.")] = None,
     also: Annotated[list[Path] | None, typer.Option(help="Another corpus to train on; may be repeated.")] = None,
     also_weight: Annotated[float, typer.Option(help="Weight of a text of these, where one of TRAIN has 1.")] = 0.3,
@@ -87,6 +96,7 @@ def finetune(
     epochs: Annotated[float | None, typer.Option(help="Passes over the texts; else the preset's.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate; else the preset's.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Texts per step; else the preset's.")] = None,
+    max_length: Annotated[int | None, typer.Option(help="Tokens of a text that are read in training.")] = None,
     patience: Annotated[int, typer.Option(help="Stop after so many passes without a better macro-F1; 0: never.")] = 0,
     licence: Annotated[str, typer.Option(help="Licence of TRAIN and of each --also, for the card.")] = UNSTATED,
     track: Annotated[list[str] | None, typer.Option(help="tensorboard, wandb or mlflow; may be repeated.")] = None,
@@ -107,7 +117,9 @@ def finetune(
         )
     if task != TONE and (labels or preset == "full"):
         raise ModelError(f"--labels and --preset full are for the task {TONE}: {task} has the labels of {train.name}")
-    stated = {"epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size}
+    if task == TONE and text != "text":
+        raise ModelError(f"--text is for other tasks than {TONE}: name the column of texts text")
+    stated = {"epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size, "max_length": max_length}
     chosen = {name: value for name, value in stated.items() if value is not None}  # else the preset's
     config = replace(FinetuneConfig.preset(preset, seed), base=base, patience=patience, **chosen)  # type: ignore[arg-type]
     files = TrainingFiles(
@@ -116,6 +128,7 @@ def finetune(
         also_weight=also_weight,
         valid=valid,
         task=task,
+        text=text,
         labels=labels,
         licence=licence,
         public=preset == "full",
@@ -153,6 +166,7 @@ def _train(
     import pandas as pd
 
     from nlp.evaluation.evaluate import evaluate
+    from nlp.model.inference import text_notes
     from nlp.training.finetune import finetune as train_classifier
     from nlp.training.finetune import refit
 
@@ -166,7 +180,8 @@ def _train(
         progress=True,
         keep_checkpoints=True,
     )
-    evaluation = evaluate(classifier, data.valid)  # before a refit sees these texts
+    with text_notes(apart=True):  # the training has said them
+        evaluation = evaluate(classifier, data.valid)  # before a refit sees these texts
     if not workspaces[1:]:
         return Trained(classifier, report, evaluation, data.train)
     rows = pd.concat([data.train, data.valid], ignore_index=True)
@@ -187,23 +202,26 @@ def _card(name: str, trained: Trained, data: Split, files: TrainingFiles, config
     from nlp.training.model_card import CardFacts, corpus_facts, model_card
 
     classifier, names = trained.classifier, trained.classifier.labels
+    several = classifier.multi_label
     named = {file.name for file in (files.train, *files.also)}  # the licence of public corpora nobody stated
     training = []
     for corpus, rows in trained.rows.groupby("corpus", sort=False):
         licence, dates = files.licence if corpus in named else UNSTATED, dates_column(rows)
-        training.append(corpus_facts(rows, name=str(corpus), licence=licence, dates=dates, names=names))
+        training.append(
+            corpus_facts(rows, name=str(corpus), licence=licence, dates=dates, names=names, multi_label=several)
+        )
     facts = CardFacts(
         name=name,
         base=config.base,
         fingerprint=classifier.fingerprint,
         training=tuple(training),
-        evaluated_on=corpus_facts(data.valid, name=data.valid_name, names=names),
+        evaluated_on=corpus_facts(data.valid, name=data.valid_name, names=names, multi_label=several),
         evaluation=trained.evaluation,
         split=data.how,
         temperature=classifier.temperature,
         task=files.task,
-        config=asdict(config),
-        limits=_limits(config, refitted=len(trained.rows) > len(data.train)),
+        config=asdict(trained.report.config),
+        limits=_limits(config, files.text, refitted=len(trained.rows) > len(data.train)),
     )
     return model_card(facts)
 
@@ -215,7 +233,7 @@ def _split(files: TrainingFiles, seed: int) -> Split:
     from newsfolio.shared.tables import READERS
     from nlp.corpora.mixing import MOST, apart_from, at_most, mixed, public_corpora, split_first
     from nlp.errors import CorpusError
-    from nlp.labels import TONE, label_set
+    from nlp.labels import TONE, has_several, label_set
 
     named = (files.train, *files.also)
     if len({file.name for file in named}) < len(named):
@@ -225,7 +243,8 @@ def _split(files: TrainingFiles, seed: int) -> Split:
         file.name: (_rows(file, files), 1.0 if file == files.train else files.also_weight) for file in named
     }
     if files.task != TONE:
-        label_set(pd.concat([rows["label"] for rows, _ in corpora.values()]))  # before a split finds some too rare
+        cells = pd.concat([rows["label"] for rows, _ in corpora.values()])
+        label_set(cells, multi_label=has_several(cells))  # before a split finds some too rare
     if files.public:
         taken = {file.stem for file in (*named, *([files.valid] if files.valid else []))}
         found = public_corpora(files.train, READERS, taken=taken)
@@ -249,17 +268,19 @@ def _rows(file: Path, files: TrainingFiles) -> "pd.DataFrame":
     from nlp.labels import LABEL_MAP, TONE, parse_label_map
 
     known = parse_label_map(files.labels) if files.labels else LABEL_MAP
-    corpus = read_corpus(file, label_map=known if files.task == TONE else None)
+    corpus = read_corpus(file, text=files.text.split(","), label_map=known if files.task == TONE else None)
     if corpus.form != TABLE:  # what was recognised, not asked for
         typer.echo(f"{file.name}: read as {corpus.form}", err=True)
     return corpus.rows
 
 
-def _limits(config: "FinetuneConfig", *, refitted: bool) -> tuple[str, ...]:
+def _limits(config: "FinetuneConfig", text: str, *, refitted: bool) -> tuple[str, ...]:
     from nlp.model.files import texts_of_base
     from nlp.provenance import UNKNOWN
 
     lines = ["The temperature was fitted on the held-out texts: their calibration error is a little too good."]
+    if "," in text:
+        lines.append(f"Its texts were the columns {text}, joined by line breaks: give it texts of the same kind.")
     if config.patience:
         lines.append("The number of passes was chosen on the held-out texts: all their figures are a little too good.")
     if refitted:

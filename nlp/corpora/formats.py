@@ -1,14 +1,14 @@
 """One door for labelled corpora in the forms they are published in: which form is this, and what does it hold?"""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from newsfolio.shared.tables import READERS, read_table
+from newsfolio.shared.tables import READERS, need_columns, read_table
 from nlp.corpora.duplicates import CorpusCounts, OnMixed
 from nlp.corpora.entity_tables import DECISIONS, TITLE, entity_rows
 from nlp.corpora.fiqa import NEUTRAL_BELOW, read_fiqa_json, scored_rows
@@ -44,7 +44,7 @@ class Corpus:
 def read_corpus(
     source: str | Path | pd.DataFrame,
     *,
-    text: str = "text",
+    text: str | Sequence[str] = "text",
     label: str = "label",
     label_map: Mapping[Any, str] | None = LABEL_MAP,
     neutral_below: float = NEUTRAL_BELOW,
@@ -56,7 +56,8 @@ def read_corpus(
     - .json of FiQA's first task, or a table with a score in [-1, 1] and no label (nlp/corpora/fiqa.py), with score;
       sizes below `neutral_below` are neutral;
     - a table of Title and Decisions, a label per entity (nlp/corpora/entity_tables.py), with target;
-    - any other table: CSV, Parquet, JSON lines or a frame whose columns of texts and labels `text` and `label` name.
+    - any other table: CSV, Parquet, JSON lines or a frame whose columns of texts and labels `text` and `label` name;
+      several columns of texts, such as title and body, are joined by line breaks.
 
     Labels are looked up in `label_map`, as in read_labelled; None keeps those of a table as they are, for other tasks.
     A text with several labels is decided by vote; where it has several targets whose labels disagree, `on_mixed`
@@ -82,7 +83,7 @@ def read_corpus(
 
 
 def _recognised(
-    source: str | Path | pd.DataFrame, text: str, label: str, neutral_below: float
+    source: str | Path | pd.DataFrame, text: str | Sequence[str], label: str, neutral_below: float
 ) -> tuple[str, pd.DataFrame, str]:
     """Return the form, the rows as that form's reader gives them, and a name for the source in messages."""
     if not isinstance(source, pd.DataFrame):
@@ -97,7 +98,11 @@ def _recognised(
                 f"{path}: the ending {path.suffix!r} is not known: use {', '.join(READERS)}, .json (FiQA), "
                 ".zip, .txt or a folder (Financial PhraseBank)"
             )
-    table, where = read_table(source, CorpusError, words=(text, label, "target", TITLE, DECISIONS))
+    texts = (text,) if isinstance(text, str) else tuple(text)
+    table, where = read_table(source, CorpusError, words=(*texts, label, "target", TITLE, DECISIONS))
+    text = texts[0]
+    if len(texts) > 1:
+        table, text = _with_joined(table, texts, where), "text"
     columns = set(table.columns)
     if label not in columns and {TITLE, DECISIONS} <= columns:
         return ENTITIES, entity_rows(table, where), where
@@ -106,3 +111,17 @@ def _recognised(
             raise CorpusError(f"{where}: holds a model's scores, not labels: pass texts that people labelled")
         return SCORES, scored_rows(table, where, text=text, neutral_below=neutral_below), where
     return TABLE, named_columns(table, where, {"text": text, "label": label}), where
+
+
+def _with_joined(table: pd.DataFrame, texts: Sequence[str], where: str) -> pd.DataFrame:
+    """The table with one column of texts in place of several."""
+    need_columns(table, tuple(texts), where, CorpusError)
+    numbers = [name for name in texts if pd.api.types.is_numeric_dtype(table[name])]
+    if numbers and len(table):
+        raise CorpusError(f"{where}: the column {numbers[0]} holds numbers: name columns of sentences")
+    if "text" in table.columns and "text" not in texts:
+        raise CorpusError(f"{where}: has a column text as well as {', '.join(texts)}, joined as text: rename it")
+    cells = zip(
+        *(table[name].map(lambda cell: cell.strip() if isinstance(cell, str) else "") for name in texts), strict=True
+    )
+    return table.drop(columns=list(texts)).assign(text=["\n".join(filter(None, row)) for row in cells])

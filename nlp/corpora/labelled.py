@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from newsfolio.shared.tables import need_columns, read_table
 from nlp.corpora.duplicates import CorpusCounts, OnMixed, count_fates, resolve_duplicates
 from nlp.errors import CorpusError
-from nlp.labels import LABEL_MAP, LABELS
+from nlp.labels import LABEL_MAP, LABELS, divided, has_several, joined
 from nlp.texts.near_duplicates import duplicate_groups, group_split
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ def checked_rows(
         if mapped.isna().any():
             row = mapped.index[mapped.isna()][0] + 1
             raise CorpusError(f"{where}: row {row}: has no label ({mapped.isna().sum()} such rows): add or drop them")
-        known = {}
+        mapped, known = _canonical(mapped, where), {}
     else:
         known = {_words(label).lower(): ours for label, ours in label_map.items()}
         wrong = sorted(set(map(str, known.values())) - set(LABELS))
@@ -99,6 +99,18 @@ def checked_rows(
     return labelled[fates == "kept"].reset_index(drop=True), counts
 
 
+def _canonical(labels: pd.Series, where: str) -> pd.Series:
+    """Cells of several labels in one order, so that equal sets are equal cells; a cell of one label as it is."""
+    cells = {}
+    first = labels.drop_duplicates()
+    for row, label in zip(first.index.tolist(), first.tolist(), strict=True):
+        try:
+            cells[label] = joined(divided(label)) if "|" in label else label
+        except CorpusError as error:
+            raise CorpusError(f"{where}: row {row + 1}: {error}") from error
+    return labels.map(cells) if has_several(labels) else labels
+
+
 def has_text(texts: pd.Series) -> NDArray[np.bool_]:
     """Whether each value is a text with anything but blanks."""
     return np.array([isinstance(text, str) and bool(text.strip()) for text in texts], dtype=bool)
@@ -114,7 +126,7 @@ def _words(label: object) -> str:
 def split(labelled: pd.DataFrame, *, valid: float = 0.1, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return (train, valid), stratified by label; near-duplicates (nlp/texts/near_duplicates.py) stay on one side.
 
-    valid: the share of rows to hold out.
+    valid: the share of rows to hold out. For multi-label rows see split_groups.
 
     Raises:
         CorpusError: too few different texts for a split of that size.
@@ -123,9 +135,42 @@ def split(labelled: pd.DataFrame, *, valid: float = 0.1, seed: int = 0) -> tuple
         raise CorpusError(f"valid is {valid:g}: give the share to hold out, in (0, 0.5]")
     need_columns(labelled, ("text", "label"), "labelled texts", CorpusError)
     groups = duplicate_groups(list(labelled["text"]))
-    need_enough(labelled, groups, valid)
-    train, held = group_split(labelled, groups, valid=valid, seed=seed)
-    return train.reset_index(drop=True), held.reset_index(drop=True)
+    return split_groups(labelled, groups, valid=valid, seed=seed)
+
+
+def split_groups(
+    labelled: pd.DataFrame, groups: NDArray[np.int64], *, valid: float, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return (train, valid) as `group_split`, of rows with one label each or with several.
+
+    Of multi-label rows each is stratified by its rarest label, as in the iterative stratification of K. Sechidis,
+    G. Tsoumakas and I. Vlahavas, "On the stratification of multi-label data", 2011. Labels with fewer texts than a
+    split of that size needs stay in training, and are counted in the log.
+
+    Raises:
+        CorpusError: too few different texts for a split of that size.
+    """
+    if not has_several(labelled["label"]):
+        need_enough(labelled, groups, valid)
+        return group_split(labelled, groups, valid=valid, seed=seed)
+    folds, cells = round(1.0 / valid), [divided(cell) for cell in labelled["label"]]
+    each = pd.DataFrame({"label": cells, "group": groups}).explode("label")
+    texts = each.groupby("label")["group"].nunique()
+    rarest = pd.Series([min(cell, key=lambda name: (texts[name], name)) for cell in cells])
+    scarce = texts.index[texts < folds]
+    if len(scarce):
+        log.warning("%d labels have fewer than %d texts each, which all stay in training", len(scarce), folds)
+    in_training = np.isin(groups, groups[rarest.isin(scarce)])
+    per_stratum = pd.Series(groups[~in_training]).groupby(rarest[~in_training].to_numpy()).nunique()
+    stratum = rarest.where(~rarest.isin(per_stratum.index[per_stratum < folds]), "")  # several small ones as one
+    if pd.Series(groups[~in_training & (stratum == "")]).nunique() < folds:
+        in_training |= np.isin(groups, groups[stratum == ""])
+    rows = pd.DataFrame({"text": labelled["text"].to_numpy(), "label": stratum, "place": np.arange(len(labelled))})
+    free, free_groups = rows[~in_training], np.asarray(groups)[~in_training]
+    need_enough(free.assign(label="any"), free_groups, valid)
+    _, held = group_split(free, free_groups, valid=valid, seed=seed)
+    side = np.isin(rows["place"], held["place"])
+    return labelled[~side].reset_index(drop=True), labelled[side].reset_index(drop=True)
 
 
 def need_enough(labelled: pd.DataFrame, groups: NDArray[np.int64], valid: float) -> None:
@@ -148,7 +193,7 @@ def need_enough(labelled: pd.DataFrame, groups: NDArray[np.int64], valid: float)
 def embedded_corpus() -> pd.DataFrame:
     """The labelled headlines that ship with the package: text, label, kind (see nlp/corpora/data/README.md).
 
-    corpus and published say what taught a classifier that is trained on them, and until when.
+    corpus and published become the provenance of a classifier that is trained on them.
     """
     from importlib.resources import as_file, files
 

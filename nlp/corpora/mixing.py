@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nlp.corpora.labelled import need_enough
+from nlp.corpora.labelled import split_groups
 from nlp.errors import CorpusError
-from nlp.texts.near_duplicates import duplicate_groups, group_split, near_any_of
+from nlp.texts.near_duplicates import duplicate_groups, near_any_of
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +71,7 @@ def split_first(
     rows["group"] = duplicate_groups(list(rows["text"]))
     ours = rows["corpus"] == next(iter(corpora))
     first = rows[ours].reset_index(drop=True)
-    need_enough(first, first["group"].to_numpy(), valid)
-    train, held = group_split(first, first["group"].to_numpy(), valid=valid, seed=seed)
+    train, held = split_groups(first, first["group"].to_numpy(), valid=valid, seed=seed)
     others = rows[~ours]
     near = others["group"].isin(held["group"])
     if near.any():

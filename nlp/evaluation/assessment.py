@@ -12,8 +12,9 @@ from nlp.errors import CorpusError
 from nlp.evaluation.breakdown import breakdowns
 from nlp.evaluation.compare import Comparison, compare
 from nlp.evaluation.evaluate import Evaluation, Probabilities, evaluate_probabilities, plain_figures
-from nlp.evaluation.metrics import checked_codes, guesses
-from nlp.labels import LABELS
+from nlp.evaluation.metrics import YES, checked_codes, checked_matrix, guesses
+from nlp.evaluation.multi_label import MultiLabelEvaluation, evaluate_multi_label
+from nlp.labels import LABELS, joined
 from nlp.texts.near_duplicates import duplicate_groups
 
 MOST_MISTAKES = 20
@@ -23,7 +24,7 @@ MOST_MISTAKES = 20
 class Rival:
     """Another classifier on the same texts; `comparison` has the assessed one first, this one second."""
 
-    evaluation: Evaluation
+    evaluation: Evaluation | MultiLabelEvaluation
     comparison: Comparison
 
     def to_dict(self) -> dict[str, Any]:
@@ -39,7 +40,7 @@ class Assessment:
     """
 
     name: str
-    evaluation: Evaluation
+    evaluation: Evaluation | MultiLabelEvaluation
     breakdown: dict[str, pd.DataFrame]
     mistakes: pd.DataFrame
     against: dict[str, Rival] = field(default_factory=dict)
@@ -52,7 +53,7 @@ class Assessment:
         return [*self.against.items(), *self.baselines.items()]
 
     @property
-    def evaluations(self) -> list[tuple[str, Evaluation]]:
+    def evaluations(self) -> list[tuple[str, Evaluation | MultiLabelEvaluation]]:
         """Name and figures of all, the assessed one first."""
         return [(self.name, self.evaluation), *((name, rival.evaluation) for name, rival in self.rivals)]
 
@@ -86,6 +87,7 @@ def assess(
     labelled: pd.DataFrame,
     *,
     names: Sequence[str] = LABELS,
+    multi_label: bool = False,
     against: Mapping[str, Probabilities] | None = None,
     baselines: Mapping[str, Probabilities] | None = None,
     notes: Sequence[str] = (),
@@ -94,7 +96,8 @@ def assess(
     """Compare probabilities (texts × names) with the rows of `labelled` (text, label), whole, by part and with others.
 
     against, baselines: probabilities of the very same texts by the name of who gave them. Near-duplicates among the
-    texts are drawn together in every interval. notes: what else a reader must know, passed on.
+    texts are drawn together in every interval. notes: what else a reader must know, passed on. multi_label: whether a
+    cell of `label` may name several, see `evaluate_multi_label`.
 
     Raises:
         CorpusError: a column is missing, there are no rows, a label is unknown, or shapes do not fit.
@@ -102,20 +105,24 @@ def assess(
     need_columns(labelled, ("text", "label"), "labelled texts", CorpusError)
     labels, groups = labelled["label"], duplicate_groups(list(labelled["text"]))
 
+    def _evaluated(given: Probabilities) -> Evaluation | MultiLabelEvaluation:
+        figures = evaluate_multi_label if multi_label else evaluate_probabilities
+        return figures(given, labels, names=names, groups=groups, seed=seed)
+
     def _rivals(others: Mapping[str, Probabilities] | None) -> dict[str, Rival]:
         return {
             other: Rival(
-                evaluate_probabilities(given, labels, names=names, groups=groups, seed=seed),
-                compare(probabilities, given, labels, names=names, groups=groups, seed=seed),
+                _evaluated(given),
+                compare(probabilities, given, labels, names=names, multi_label=multi_label, groups=groups, seed=seed),
             )
             for other, given in (others or {}).items()
         }
 
     return Assessment(
         name=name,
-        evaluation=evaluate_probabilities(probabilities, labels, names=names, groups=groups, seed=seed),
-        breakdown=breakdowns(probabilities, labelled, names=names, groups=groups, seed=seed),
-        mistakes=worst_mistakes(probabilities, labelled, names),
+        evaluation=_evaluated(probabilities),
+        breakdown=breakdowns(probabilities, labelled, names=names, multi_label=multi_label, groups=groups, seed=seed),
+        mistakes=(worst_label_mistakes if multi_label else worst_mistakes)(probabilities, labelled, names),
         against=_rivals(against),
         baselines=_rivals(baselines),
         notes=tuple(notes),
@@ -137,9 +144,29 @@ def worst_mistakes(
             "given_truth": probabilities[row, truth],
         }
     )
-    wrong: pd.DataFrame = table[guess != truth].sort_values(
-        ["confidence", "text"], ascending=[False, True], kind="stable"
+    return _surest(table[guess != truth], most)
+
+
+def worst_label_mistakes(
+    probabilities: Probabilities, labelled: pd.DataFrame, names: Sequence[str], most: int = MOST_MISTAKES
+) -> pd.DataFrame:
+    """Return those of a multi-label task; confidence and given_truth are of the label on which it is furthest off."""
+    matrix, words = checked_matrix(probabilities, labelled["label"], names), np.array(names, dtype=object)
+    chosen, off = probabilities >= YES, np.abs(probabilities - matrix).max(axis=1)
+    table = pd.DataFrame(
+        {
+            "text": labelled["text"].to_numpy(),
+            "truth": labelled["label"].to_numpy(),
+            "guess": [joined(words[row]) for row in chosen],
+            "confidence": off,
+            "given_truth": 1.0 - off,
+        }
     )
+    return _surest(table[(chosen != matrix).any(axis=1)], most)
+
+
+def _surest(mistakes: pd.DataFrame, most: int) -> pd.DataFrame:
+    wrong: pd.DataFrame = mistakes.sort_values(["confidence", "text"], ascending=[False, True], kind="stable")
     return wrong.head(most).reset_index(drop=True)
 
 

@@ -18,7 +18,7 @@ from scipy.special import softmax
 from newsfolio.shared.tables import need_columns, read_table
 from nlp.errors import CorpusError
 from nlp.evaluation.evaluate import Predictor, Probabilities
-from nlp.labels import LABELS, label_codes, need_all_labels
+from nlp.labels import LABELS, label_codes, label_matrix, need_all_labels
 from nlp.texts.near_duplicates import duplicate_groups
 
 NEGATIONS = frozenset({"no", "not", "none", "neither", "never", "nobody", "nor", "without", "cannot"})
@@ -41,12 +41,14 @@ class Majority:
         return np.tile(np.array(self.shares, dtype=np.float32), (len(texts), 1))
 
 
-def fit_majority(labelled: pd.DataFrame, *, names: Sequence[str] = LABELS) -> Majority:
-    """Count the labels (see read_labelled).
+def fit_majority(labelled: pd.DataFrame, *, names: Sequence[str] = LABELS, multi_label: bool = False) -> Majority:
+    """Count the labels (see read_labelled); of a multi-label task the shares are of texts that have each.
 
     Raises:
         CorpusError: no texts, or an unknown label.
     """
+    if multi_label:
+        return Majority(tuple(_matrix(labelled, names).mean(axis=0).tolist()))
     codes = label_codes(labelled["label"], known=names)
     if not len(codes):
         raise CorpusError("no labelled texts: a baseline needs at least one")
@@ -138,48 +140,73 @@ class WordWeights:
         return np.asarray(self.pipeline.predict_proba(list(texts)), dtype=np.float32)
 
 
-def fit_word_weights(labelled: pd.DataFrame, *, names: Sequence[str] = LABELS, strength: float = 10.0) -> WordWeights:
+def fit_word_weights(
+    labelled: pd.DataFrame,
+    *,
+    names: Sequence[str] = LABELS,
+    multi_label: bool = False,
+    strength: float = 10.0,
+) -> WordWeights:
     """Fit TF-IDF + logistic regression on rows of text and label; the same rows give the same model.
 
-    strength: inverse of the L2 penalty (scikit-learn's C). Labels weigh the same however rare they are.
+    strength: inverse of the L2 penalty (scikit-learn's C). Labels weigh the same however rare they are; of a
+    multi-label task there is one regression per label, each text weighing the same.
 
     Raises:
         CorpusError: an unknown label, or a label without a text.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
     from sklearn.pipeline import make_pipeline
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    codes = label_codes(labelled["label"], known=names)  # so that the columns are in that order
-    need_all_labels(codes, names)
-    rare = max(2, round(RARE * len(codes))) if len(codes) >= 100 else 1
+    if multi_label:  # independent yes and no, so that a probability of 0.5 means what it says
+        wanted = _matrix(labelled, names)
+        need_all_labels(np.flatnonzero(wanted.any(axis=0)), names)
+        regression = OneVsRestClassifier(LogisticRegression(C=strength, max_iter=1000))
+    else:
+        wanted = label_codes(labelled["label"], known=names)  # so that the columns are in that order
+        need_all_labels(wanted, names)
+        regression = LogisticRegression(C=strength, class_weight="balanced", max_iter=1000)
+    rare = max(2, round(RARE * len(wanted))) if len(wanted) >= 100 else 1
     # Stop words stay: "up", "not" and "from" decide many a headline.
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=ANY_WORD, min_df=rare)
-    pipeline = make_pipeline(words, LogisticRegression(C=strength, class_weight="balanced", max_iter=1000))
+    pipeline = make_pipeline(words, regression)
     with threadpool_limits(1):  # on matrices this thin threads wait for one another: seconds instead of a quarter
-        pipeline.fit(list(labelled["text"]), codes)
+        pipeline.fit(list(labelled["text"]), wanted)
     return WordWeights(pipeline)
 
 
 def fit_baselines(
-    train: pd.DataFrame | None, words: WordList | None, *, names: Sequence[str] = LABELS
+    train: pd.DataFrame | None,
+    words: WordList | None,
+    *,
+    names: Sequence[str] = LABELS,
+    multi_label: bool = False,
 ) -> dict[str, Predictor]:
     """Return what can be had by name: majority and TF-IDF where there are training texts, the list where there is one.
 
     Raises:
         CorpusError: see fit_majority and fit_word_weights.
     """
-    fitted: dict[str, Predictor] = {} if train is None else {"majority": fit_majority(train, names=names)}
+    fitted: dict[str, Predictor] = (
+        {} if train is None else {"majority": fit_majority(train, names=names, multi_label=multi_label)}
+    )
     if words is not None:
         fitted["word list"] = words
     if train is not None:
-        fitted["TF-IDF + logistic regression"] = fit_word_weights(train, names=names)
+        fitted["TF-IDF + logistic regression"] = fit_word_weights(train, names=names, multi_label=multi_label)
     return fitted
 
 
 def unseen_baselines(
-    train: pd.DataFrame | None, test: pd.DataFrame, words: WordList | None, names: Sequence[str] = LABELS
+    train: pd.DataFrame | None,
+    test: pd.DataFrame,
+    words: WordList | None,
+    names: Sequence[str] = LABELS,
+    *,
+    multi_label: bool = False,
 ) -> tuple[dict[str, Predictor], list[str]]:
     """Return `fit_baselines` of the training texts that are no near-duplicates of test texts, and notes on that.
 
@@ -196,7 +223,7 @@ def unseen_baselines(
         )
     if words is not None:
         notes.append("The word list ranks texts; its Brier score and calibration error are of an arbitrary scale.")
-    return fit_baselines(kept, words, names=names), notes
+    return fit_baselines(kept, words, names=names, multi_label=multi_label), notes
 
 
 def without_near_duplicates(train: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
@@ -214,3 +241,9 @@ def without_near_duplicates(train: pd.DataFrame, test: pd.DataFrame) -> tuple[pd
     if seen.all():
         raise CorpusError(f"all {len(train)} training texts are near-duplicates of test texts: give other ones")
     return train[~seen].reset_index(drop=True), np.isin(tested, trained)
+
+
+def _matrix(labelled: pd.DataFrame, names: Sequence[str]) -> NDArray[np.int64]:
+    if labelled.empty:
+        raise CorpusError("no labelled texts: a baseline needs at least one")
+    return label_matrix(labelled["label"], known=names).astype(np.int64)

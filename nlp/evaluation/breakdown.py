@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from newsfolio.shared.arrays import FloatArray
 from nlp.errors import CorpusError
 from nlp.evaluation.bootstrap import interval, resampled_sums
 from nlp.evaluation.evaluate import Probabilities, evaluate_probabilities
-from nlp.evaluation.metrics import accuracy_of, as_confusion, checked_codes, confusion_cells, guesses, macro_f1
+from nlp.evaluation.metrics import Outcome, outcome
 from nlp.labels import LABELS
 
 BANDS = ("agree", "source", "corpus")  # columns to break figures down by, where a table has them
@@ -24,6 +23,7 @@ def breakdown(
     by: pd.Series,
     *,
     names: Sequence[str] = LABELS,
+    multi_label: bool = False,
     groups: ArrayLike | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -38,13 +38,12 @@ def breakdown(
     Raises:
         CorpusError: no texts, an unknown label, or lengths that differ.
     """
-    truth = checked_codes(probabilities, labels, names)
-    if len(by) != len(truth):
-        raise CorpusError(f"{len(by)} values to break down by for {len(truth)} texts: pass one per text")
-    cells = confusion_cells(truth, guesses(probabilities), len(names))
+    found = outcome(probabilities, labels, names, multi_label=multi_label)
+    if len(by) != len(found.cells):
+        raise CorpusError(f"{len(by)} values to break down by for {len(found.cells)} texts: pass one per text")
     together = None if groups is None else np.asarray(groups)
     rows = dict(_parts(by))
-    figures = [_figures(cells[part], None if together is None else together[part], seed) for part in rows.values()]
+    figures = [_figures(found, part, None if together is None else together[part], seed) for part in rows.values()]
     return pd.DataFrame(figures, index=pd.Index(list(rows), name=by.name or "part")).astype({"n": np.int64})
 
 
@@ -53,6 +52,7 @@ def breakdowns(
     labelled: pd.DataFrame,
     *,
     names: Sequence[str] = LABELS,
+    multi_label: bool = False,
     groups: ArrayLike | None = None,
     seed: int = 0,
 ) -> dict[str, pd.DataFrame]:
@@ -74,7 +74,9 @@ def breakdowns(
         by[name] = plain
     by["length"] = length_quarter(labelled["text"])
     return {
-        name: breakdown(probabilities, labelled["label"], part, names=names, groups=groups, seed=seed)
+        name: breakdown(
+            probabilities, labelled["label"], part, names=names, multi_label=multi_label, groups=groups, seed=seed
+        )
         for name, part in by.items()
     }
 
@@ -89,10 +91,11 @@ def _parts(by: pd.Series) -> Iterator[tuple[Any, NDArray[np.bool_]]]:
     yield "(all)", np.ones(len(by), dtype=bool)
 
 
-def _figures(cells: FloatArray, groups: ArrayLike | None, seed: int) -> dict[str, float]:
+def _figures(found: Outcome, part: NDArray[np.bool_], groups: ArrayLike | None, seed: int) -> dict[str, float]:
+    cells = found.cells[part]
     row = {"n": float(len(cells))}
-    total, drawn = as_confusion(cells.sum(axis=0)), as_confusion(resampled_sums(cells, groups, seed))
-    for name, figure in {"accuracy": accuracy_of, "macro_f1": macro_f1}.items():
+    total, drawn = cells.sum(axis=0), resampled_sums(cells, groups, seed)
+    for name, figure in {"accuracy": found.accuracy, "macro_f1": found.macro_f1}.items():
         low, high = interval(figure(drawn))
         row |= {name: float(figure(total)), f"{name}_low": float(low), f"{name}_high": float(high)}
     return row

@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike
 from newsfolio.shared.arrays import FloatArray
 from nlp.evaluation.bootstrap import Interval, group_codes, interval_of, resampled_sums
 from nlp.evaluation.evaluate import Probabilities
-from nlp.evaluation.metrics import accuracy_of, as_confusion, checked_codes, confusion_cells, guesses, macro_f1
+from nlp.evaluation.metrics import outcome
 from nlp.labels import LABELS
 
-Figure = Callable[[FloatArray], FloatArray]  # confusion (... × truth × guess) -> (...)
+Figure = Callable[[FloatArray], FloatArray]  # sums of an Outcome's cells (... × cells) -> (...)
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ def compare(
     labels: pd.Series,
     *,
     names: Sequence[str] = LABELS,
+    multi_label: bool = False,
     groups: ArrayLike | None = None,
     seed: int = 0,
 ) -> Comparison:
@@ -85,18 +86,15 @@ def compare(
     Raises:
         CorpusError: no texts, an unknown label, or shapes that do not fit each other.
     """
-    truth = checked_codes(first, labels, names)
-    checked_codes(second, labels, names)
-    guessed = [guesses(first), guesses(second)]
-    cells = np.concatenate([confusion_cells(truth, guess, len(names)) for guess in guessed], axis=1)
+    one, other = (outcome(each, labels, names, multi_label=multi_label) for each in (first, second))
+    cells = np.concatenate([one.cells, other.cells], axis=1)
     drawn = resampled_sums(cells, groups, seed)
-    right, also = guessed[0] == truth, guessed[1] == truth
-    only_first, only_second = int((right & ~also).sum()), int((also & ~right).sum())
+    only_first, only_second = int((one.right & ~other.right).sum()), int((other.right & ~one.right).sum())
     return Comparison(
-        n=len(truth),
-        groups=int(group_codes(groups, len(truth)).max()) + 1,
-        accuracy=_paired(accuracy_of, cells.sum(axis=0), drawn),
-        macro_f1=_paired(macro_f1, cells.sum(axis=0), drawn),
+        n=len(cells),
+        groups=int(group_codes(groups, len(cells)).max()) + 1,
+        accuracy=_paired(one.accuracy, cells.sum(axis=0), drawn),
+        macro_f1=_paired(one.macro_f1, cells.sum(axis=0), drawn),
         only_first=only_first,
         only_second=only_second,
         p_value=mcnemar(only_first, only_second),
@@ -123,4 +121,4 @@ def _paired(figure: Figure, cells: FloatArray, drawn: FloatArray) -> Paired:
 
 def _both(figure: Figure, sums: FloatArray) -> tuple[FloatArray, FloatArray]:
     cells = sums.shape[-1] // 2
-    return figure(as_confusion(sums[..., :cells])), figure(as_confusion(sums[..., cells:]))
+    return figure(sums[..., :cells]), figure(sums[..., cells:])

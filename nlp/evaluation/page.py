@@ -7,7 +7,9 @@ from newsfolio.shared.atomic import write_text
 from newsfolio.shared.page import render_page
 from nlp.errors import NlpError
 from nlp.evaluation.assessment import Assessment
-from nlp.evaluation.charts import confusion_picture, reliability_picture
+from nlp.evaluation.charts import ConfusionPicture, confusion_picture, reliability_picture
+from nlp.evaluation.evaluate import Evaluation
+from nlp.evaluation.multi_label import MultiLabelEvaluation
 from nlp.evaluation.tables import (
     all_notes,
     bins_table,
@@ -49,17 +51,25 @@ def write_evaluation(found: Assessment, folder: str | Path, *, facts: Mapping[st
 def evaluation_html(found: Assessment, *, facts: Mapping[str, str] | None = None) -> str:
     """Return the page of `write_evaluation`."""
     evaluation = found.evaluation
+    absent = set() if found.rivals else {"comparison"}
+    calibrated = None
+    if isinstance(evaluation, Evaluation):
+        calibrated = {
+            "words": calibration_words(evaluation),
+            "reliability": reliability_picture(evaluation),
+            "bins": bins_table(evaluation),
+        }
+    else:  # what is of a single guess per text
+        absent.add("calibration")
     content = {
         "title": f"How good is {found.name}?",
         "lead": [_lead(found)],
-        "sections": SECTIONS if found.rivals else [each for each in SECTIONS if each[0] != "comparison"],
+        "sections": [each for each in SECTIONS if each[0] not in absent],
         "figures": figures_table(found),
         "comparison": comparison_table(found) if found.rivals else None,
-        "calibration": calibration_words(evaluation),
-        "reliability": reliability_picture(evaluation),
-        "bins": bins_table(evaluation),
-        "confusion": confusion_picture(evaluation) if len(evaluation.confusion) <= MOST_DRAWN else None,
-        "counts": confusion_table(evaluation),
+        "calibration": calibrated,
+        "confusion": _confusion(evaluation),
+        "counts": confusion_table(evaluation) if isinstance(evaluation, Evaluation) else None,
         "labels": class_table(evaluation),
         "parts": part_tables(found),
         "mistakes": found.mistakes.to_dict("records"),
@@ -67,6 +77,12 @@ def evaluation_html(found: Assessment, *, facts: Mapping[str, str] | None = None
         "facts": dict(facts or {}),
     }
     return render_page("nlp.evaluation", "evaluation.html.jinja", content, style="evaluation.css")
+
+
+def _confusion(evaluation: Evaluation | MultiLabelEvaluation) -> ConfusionPicture | None:
+    if isinstance(evaluation, MultiLabelEvaluation) or len(evaluation.confusion) > MOST_DRAWN:
+        return None
+    return confusion_picture(evaluation)
 
 
 def _lead(found: Assessment) -> str:

@@ -10,6 +10,8 @@ from newsfolio.shared.text_table import text_table
 from nlp.evaluation.assessment import Assessment, part_name
 from nlp.evaluation.compare import Paired
 from nlp.evaluation.evaluate import FEW, NAMES, Evaluation
+from nlp.evaluation.multi_label import NAMES as LABEL_NAMES
+from nlp.evaluation.multi_label import MultiLabelEvaluation
 
 MINUS = "\u2212"
 LONGEST_NAME, WIDTH = 30, 100
@@ -29,10 +31,13 @@ class Table(NamedTuple):
 
 def as_text(found: Assessment) -> str:
     """Return all tables and notes as one text, at most about a hundred characters wide."""
-    blocks = [_grid(figures_table(found), below=True), fill(calibration_words(found.evaluation), WIDTH)]
+    evaluation = found.evaluation
+    blocks = [_grid(figures_table(found), below=True)]
+    blocks += [fill(calibration_words(evaluation), WIDTH)] if isinstance(evaluation, Evaluation) else []
     if found.rivals:
         blocks.append(_grid(comparison_table(found)))
-    blocks += [_grid(class_table(found.evaluation)), _grid(confusion_table(found.evaluation))]
+    blocks.append(_grid(class_table(evaluation)))
+    blocks += [_grid(confusion_table(evaluation))] if isinstance(evaluation, Evaluation) else []
     blocks += [_grid(table) for table in part_tables(found)]
     notes = all_notes(found)
     return "\n\n".join(
@@ -43,13 +48,15 @@ def as_text(found: Assessment) -> str:
 def figures_table(found: Assessment) -> Table:
     """Models and baselines as rows."""
     n, groups = found.evaluation.n, found.evaluation.groups
-    caption = f"{n:,} texts in {groups:,} groups of near-duplicates, 95 % intervals; of Brier and ECE less is better"
+    single = isinstance(found.evaluation, Evaluation)
+    least = "of Brier and ECE less is better" if single else "of Brier less is better"
+    caption = f"{n:,} texts in {groups:,} groups of near-duplicates, 95 % intervals; {least}"
     rows = [
         [name, *(_cell(value, *interval) for value, interval in evaluation.headline.values())]
         for name, evaluation in found.evaluations
     ]
     strips = [(each.accuracy, *each.accuracy_interval) for _, each in found.evaluations]
-    return Table(caption, ["", *NAMES.values()], rows, strips)
+    return Table(caption, ["", *(NAMES if single else LABEL_NAMES).values()], rows, strips)
 
 
 def comparison_table(found: Assessment) -> Table:
@@ -63,7 +70,7 @@ def comparison_table(found: Assessment) -> Table:
     return Table(f"{found.name} less each other, on the same texts", header, rows)
 
 
-def class_table(evaluation: Evaluation) -> Table:
+def class_table(evaluation: Evaluation | MultiLabelEvaluation) -> Table:
     """Precision, recall and F1 of each label."""
     rows = [
         [str(label), f"{row['support']:,.0f}", *(_of(row, name) for name in ("precision", "recall", "f1"))]

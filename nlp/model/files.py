@@ -17,8 +17,9 @@ from nlp.provenance import TrainingTexts, saved_texts
 AMOUNT_RULES = "2026-11"  # of nlp/texts/compared_amounts.py: a change there that changes a text is a new name here
 PRETRAINED = "pretraining.json"  # in the folder of an encoder: the record of its further pre-training
 SIDECAR = "newsfolio.json"  # what a transformers config has no place for: temperature, where it came from
-EMBEDDED = "minilm"  # the encoder of the `offline` extra, by this name wherever a model is asked for
-# Of every from_pretrained: nothing pickled, no code of the model's own (else a person at a terminal is asked), weights
+MULTI_LABEL = "multi_label_classification"  # the problem_type of a config whose labels are independent
+EMBEDDED = "minilm"  # the encoder of the `offline` extra, by this name wherever a model is named
+# Of every from_pretrained: nothing pickled, no code of the model's own (there would be a prompt at a terminal), weights
 # as they are (a config that names a half precision would round them), and a report of those that are not there.
 SAFE_LOADING: dict[str, Any] = {
     "use_safetensors": True,
@@ -30,7 +31,7 @@ EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d
 
 
 def checked_source(source: str | Path) -> str:
-    """Return where transformers shall load from, after the checks that it does not make itself."""
+    """Return where transformers is to load from, after the checks that it does not make itself."""
     if str(source) == EMBEDDED:
         return str(embedded_encoder())
     path = Path(source)
@@ -145,6 +146,7 @@ class SavedMetadata:
     task: str = TONE
     labels: tuple[str, ...] | None = None
     columns: list[int] | None = None
+    multi_label: bool = False
 
 
 def saved_metadata(folder: Path) -> SavedMetadata:
@@ -156,7 +158,7 @@ def saved_metadata(folder: Path) -> SavedMetadata:
         found = json.loads(path.read_text(encoding="utf-8"))
         rules = found.get("amounts")
         if rules not in (None, AMOUNT_RULES):
-            raise ModelError(f"reads amounts by the rules {rules!r}, known are {AMOUNT_RULES!r}: train it anew")
+            raise ModelError(f"reads amounts by the rules {rules!r}, known are {AMOUNT_RULES!r}: train it again")
         return SavedMetadata(
             temperature=checked_temperature(found.get("temperature", 1.0)),
             amounts=rules is not None,
@@ -164,6 +166,7 @@ def saved_metadata(folder: Path) -> SavedMetadata:
             task=str(found.get("task", TONE)),
             labels=None if found.get("labels") is None else tuple(map(str, found["labels"])),
             columns=found.get("columns"),
+            multi_label=bool(found.get("multi_label", False)),
         )
     except (ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: cannot be read: {error}") from error
@@ -201,7 +204,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
             fresh, aside = Path(temporary, "new"), Path(temporary, "old")
             fresh.mkdir()
             yield fresh
-            # safetensors makes files that only their owner reads; the umask shall decide, as for config.json.
+            # safetensors makes files that only their owner reads; the umask decides, as for config.json.
             for weights in fresh.glob("*.safetensors"):
                 weights.chmod((fresh / "config.json").stat().st_mode & 0o777)
             try:  # folders cannot be swapped in one step: the old one moves aside, and back where the new cannot follow

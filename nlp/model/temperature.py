@@ -7,19 +7,26 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import softmax
+from scipy.special import logit, softmax
 
 from newsfolio.shared.arrays import FloatArray
-from nlp.evaluation.metrics import Scores, checked_codes
+from nlp.evaluation.metrics import Scores, checked_codes, checked_matrix
 from nlp.labels import LABELS
 
 log = logging.getLogger(__name__)
 
 COLDEST, HOTTEST = 0.05, 20.0
+EPSILON = float(np.finfo(np.float32).epsneg) / 2.0  # half a step below 1, where float32 rounds to 1
 LEAST = float(np.finfo(np.float32).tiny)  # a probability that underflowed in float32 is not impossible
 
 
-def fit_temperature(logits_or_probabilities: Scores, labels: pd.Series, *, names: Sequence[str] = LABELS) -> float:
+def fit_temperature(
+    logits_or_probabilities: Scores,
+    labels: pd.Series,
+    *,
+    names: Sequence[str] = LABELS,
+    multi_label: bool = False,
+) -> float:
     """Return the temperature, in [0.05, 20], at which these texts' labels are likeliest.
 
     Logits or probabilities: texts × names; log-probabilities are logits, so both give the same temperature. Rows that
@@ -27,16 +34,25 @@ def fit_temperature(logits_or_probabilities: Scores, labels: pd.Series, *, names
     texts that training never saw, or the temperature comes out too low. Where every text is right, or none better
     than chance, there is no best one: the end of the range, and a warning.
 
+    multi_label: labels are cells of several, and what is given must be probabilities, each of its own label; the
+    likelihood is then that of independent yes and no, softmax the sigmoid.
+
     Minimises the negative log-likelihood of softmax(logits / T): C. Guo, G. Pleiss, Y. Sun and K. Weinberger, "On
     calibration of modern neural networks", ICML 2017. It is convex in 1 / T, so the root of its slope is the answer.
 
     Raises:
         CorpusError: no texts, an unknown label, or numbers that are not (texts × names) and finite.
     """
-    truth = checked_codes(logits_or_probabilities, labels, names)
-    logits = logits_or_probabilities.astype(np.float64)
-    if (logits >= 0.0).all() and np.allclose(logits.sum(axis=1), 1.0, atol=1e-3):  # they are probabilities
-        logits = np.log(np.maximum(logits, LEAST))
+    if multi_label:
+        matrix = checked_matrix(logits_or_probabilities, labels, names)
+        chances = np.clip(logits_or_probabilities.astype(np.float64), LEAST, 1.0 - EPSILON)
+        yes = logit(chances).ravel()
+        logits, truth = np.stack([np.zeros_like(yes), yes], axis=1), matrix.ravel().astype(np.int64)
+    else:
+        truth = checked_codes(logits_or_probabilities, labels, names)
+        logits = logits_or_probabilities.astype(np.float64)
+        if (logits >= 0.0).all() and np.allclose(logits.sum(axis=1), 1.0, atol=1e-3):  # they are probabilities
+            logits = np.log(np.maximum(logits, LEAST))
     inverse_low, inverse_high = 1.0 / HOTTEST, 1.0 / COLDEST
     if _slope(inverse_low, logits, truth) >= 0.0:
         return _end(HOTTEST, "uniform probabilities fit better")

@@ -4,10 +4,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from nlp.labels import LABELS
-from nlp.model.files import SAFE_LOADING, absent_weights, checked_source, load_tokenizer, reading, refuse_absent
+from nlp.model.files import (
+    MULTI_LABEL,
+    SAFE_LOADING,
+    absent_weights,
+    checked_source,
+    load_tokenizer,
+    reading,
+    refuse_absent,
+)
 
 
-def load_base(base: str, seed: int, *, dropout: float = 0.1, labels: Sequence[str] = LABELS) -> tuple[Any, Any]:
+def load_base(
+    base: str, seed: int, *, dropout: float = 0.1, labels: Sequence[str] = LABELS, multi_label: bool = False
+) -> tuple[Any, Any]:
     """Return a pretrained encoder with a fresh head for the labels, in float32, and its tokenizer.
 
     A pooler is kept where there is one. A head never is, even one of three labels: its order need not be ours.
@@ -30,6 +40,8 @@ def load_base(base: str, seed: int, *, dropout: float = 0.1, labels: Sequence[st
         absent, encoder = absent_weights(report), f"{model.base_model_prefix}."
         refuse_absent([name for name in absent if name.startswith(encoder) and ".pooler." not in name])
         tokenizer = load_tokenizer(where)
+    if multi_label or model.config.problem_type == MULTI_LABEL:  # that of an earlier head
+        model.config.problem_type = MULTI_LABEL if multi_label else None
     for name, layer in model.named_modules():
         if isinstance(layer, torch.nn.Dropout):  # the modules are built: a config attribute would come too late
             layer.p = 0.0 if name.endswith(("attention.self.dropout", "attention.dropout")) else dropout

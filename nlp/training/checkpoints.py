@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 RUN = "run.json"  # in the workspace: which run its checkpoints belong to
 WHOLE = "whole"  # in a checkpoint: everything else had been written before it
-LAST = "last"  # in a checkpoint: the training ended with it, be it before its time
+LAST = "last"  # in a checkpoint: the training ended with it, perhaps early
 
 
 class WholeMark(TrainerCallback):  # type: ignore[misc, unused-ignore]
@@ -62,7 +62,9 @@ def claim(workspace: Path, run: str) -> None:
         return
     stale = list(workspace.glob("checkpoint-*"))
     if stale:
-        log.warning("%s: %d checkpoints are of other settings or data: starting afresh", workspace, len(stale))
+        log.warning(
+            "%s: %d checkpoints are of other settings or data: starting from the beginning", workspace, len(stale)
+        )
     for folder in stale:
         shutil.rmtree(folder)
     (workspace / RUN).write_text(json.dumps({"run": run}) + "\n", encoding="utf-8")

@@ -12,7 +12,9 @@ import pandas as pd
 from newsfolio.shared.tables import need_columns
 from nlp.errors import CorpusError
 from nlp.evaluation.evaluate import NAMES, Evaluation
-from nlp.labels import LABELS, TONE
+from nlp.evaluation.multi_label import NAMES as LABEL_NAMES
+from nlp.evaluation.multi_label import MultiLabelEvaluation
+from nlp.labels import LABELS, TONE, divided
 from nlp.provenance import times_of
 
 OF_TONE = "The label is the tone of a text towards the company it is about, not a forecast of a return."
@@ -35,11 +37,12 @@ class CorpusFacts:
     licence: str = "not stated"
     first_date: str | None = None
     last_date: str | None = None
+    texts: int | None = None
 
     @property
     def rows(self) -> int:
-        """Number of texts."""
-        return sum(self.counts.values())
+        """Number of texts: where each has one label, the sum of the counts."""
+        return sum(self.counts.values()) if self.texts is None else self.texts
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class CardFacts:
     fingerprint: str
     training: tuple[CorpusFacts, ...]
     evaluated_on: CorpusFacts
-    evaluation: Evaluation
+    evaluation: Evaluation | MultiLabelEvaluation
     split: str
     temperature: float
     task: str = TONE
@@ -66,6 +69,7 @@ def corpus_facts(
     licence: str = "not stated",
     dates: str | None = None,
     names: Sequence[str] = LABELS,
+    multi_label: bool = False,
 ) -> CorpusFacts:
     """Gather the facts of rows of text and label (see read_labelled).
 
@@ -81,7 +85,8 @@ def corpus_facts(
         times = times_of(labelled[dates])
         if not times.empty and times.notna().all():
             first, last = f"{times.min():%Y-%m-%d}", f"{times.max():%Y-%m-%d}"
-    counted = labelled["label"].value_counts()
+    cells = labelled["label"].map(divided).explode() if multi_label else labelled["label"]
+    counted = cells.value_counts()
     return CorpusFacts(
         name=name,
         digest=corpus_digest(labelled),
@@ -89,6 +94,7 @@ def corpus_facts(
         licence=licence,
         first_date=first,
         last_date=last,
+        texts=len(labelled) if multi_label else None,
     )
 
 
@@ -130,6 +136,7 @@ def model_card(facts: CardFacts) -> str:
     period = training_period(facts.training)
     names = list(facts.evaluation.per_class.index)
     subject = "Financial news sentiment" if facts.task == TONE else f"Labels of {escaped(facts.task)}"
+    several = ", several per text" if isinstance(facts.evaluation, MultiLabelEvaluation) else ""
     front = {
         "language": "en",
         "library_name": "transformers",
@@ -143,7 +150,7 @@ def model_card(facts: CardFacts) -> str:
         # JSON is YAML, and no text can break out of a JSON string.
         "\n".join(["---", *(f"{key}: {json.dumps(value)}" for key, value in front.items()), "---"]),
         f"# {escaped(facts.name)}",
-        f"{subject}: {', '.join(map(escaped, names))}. Fine-tuned from {escaped(facts.base)} with newsfolio.",
+        f"{subject}{several}: {', '.join(map(escaped, names))}. Fine-tuned from {escaped(facts.base)} with newsfolio.",
         f"Fingerprint: `{_hexadecimal(facts.fingerprint)}`. Temperature by which `predict_proba` divides the logits: "
         f"{facts.temperature:.4f} (1 where none was fitted).",
         _data(facts),
@@ -177,7 +184,7 @@ def _data(facts: CardFacts) -> str:
 def _figures(facts: CardFacts) -> str:
     evaluation = facts.evaluation
     rows = [
-        (NAMES[name], f"{value:.3f}", f"{low:.3f} to {high:.3f}")
+        ((NAMES | LABEL_NAMES)[name], f"{value:.3f}", f"{low:.3f} to {high:.3f}")
         for name, (value, (low, high)) in evaluation.headline.items()
     ]
     rows += [

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from nlp.corpora.phrasebank import share_agreeing
 from nlp.errors import CorpusError
-from nlp.labels import LABELS, label_codes
+from nlp.labels import LABELS, label_codes, label_matrix
 
 Targets = NDArray[np.float32]
 # Of the votes against a label, in the order negative, neutral, positive: who gets them.
@@ -41,6 +41,12 @@ def targets(rows: pd.DataFrame, *, soft: bool = False, names: Sequence[str] = LA
         return np.asarray(certain[codes])
     share = share_agreeing(rows).to_numpy(np.float32)[:, None]
     return np.asarray(share * certain[codes] + (1.0 - share) * _NEXT[codes], dtype=np.float32)
+
+
+def binary_targets(rows: pd.DataFrame, names: Sequence[str]) -> Targets:
+    """Return texts × labels × 2: 0 and 1 at a label that the text has, 1 and 0 at the others."""
+    yes = label_matrix(rows["label"], known=names)
+    return np.stack([~yes, yes], axis=-1).astype(np.float32)
 
 
 def row_weights(rows: pd.DataFrame) -> Targets:

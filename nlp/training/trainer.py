@@ -160,18 +160,25 @@ def precision_on(precision: str, *, on_cpu: bool) -> str:
 
 def trainer_metrics(predicted: Any) -> dict[str, float]:
     """`headline_figures` of what the Trainer predicted."""
-    truth, guess = predicted.label_ids.argmax(axis=1), predicted.predictions.argmax(axis=1)
+    truth, guess = predicted.label_ids.argmax(axis=-1), predicted.predictions.argmax(axis=1)
+    if truth.ndim == 2:  # no and yes of each label
+        guess = (predicted.predictions >= 0.0).astype(truth.dtype)
     return headline_figures(truth, guess, predicted.predictions.shape[1])
 
 
 def headline_figures(truth: NDArray[np.int64], guess: NDArray[np.int64], n_labels: int) -> dict[str, float]:
-    """Accuracy and macro-F1 of label codes; a label absent from both sides has the F1 0."""
+    """Accuracy, macro-F1 and micro-F1 of label codes; a label absent from both sides has the F1 0.
+
+    Of a multi-label task, 0 and 1 per label (texts × labels): all labels of a text must be right, and the macro-F1 is
+    that of the labels which occur.
+    """
     from sklearn.metrics import accuracy_score, f1_score
 
-    codes = list(range(n_labels))
+    codes = list(range(n_labels)) if truth.ndim == 1 else np.flatnonzero(truth.any(axis=0)).tolist()
     return {
         "accuracy": float(accuracy_score(truth, guess)),
         "macro_f1": float(f1_score(truth, guess, labels=codes, average="macro", zero_division=0.0)),
+        "micro_f1": float(f1_score(truth, guess, labels=list(range(n_labels)), average="micro", zero_division=0.0)),
     }
 
 

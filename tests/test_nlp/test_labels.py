@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 
 from nlp.corpora.labelled import read_labelled
 from nlp.errors import CorpusError
-from nlp.labels import LABEL_MAP, PHRASEBANK_HUB_LABELS, TWITTER_NEWS_LABELS, parse_label_map
+from nlp.labels import (
+    LABEL_MAP,
+    PHRASEBANK_HUB_LABELS,
+    TWITTER_NEWS_LABELS,
+    divided,
+    has_several,
+    joined,
+    label_matrix,
+    parse_label_map,
+)
 
 ROWS = pd.DataFrame({"text": ["down", "second", "third"], "label": [0, 1, 2]})
 
@@ -44,3 +53,41 @@ def test_a_part_that_tells_nothing_is_named(line):
 def test_a_label_has_one_meaning():
     with pytest.raises(CorpusError, match="the label 'up' is given two meanings"):
         parse_label_map("Up=positive,up=neutral")
+
+
+@pytest.mark.parametrize(
+    ("cell", "names"),
+    [
+        ("earn", ("earn",)),
+        ("grain|corn", ("corn", "grain")),
+        ("corn|corn", ("corn",)),
+        ("Company | Product News", ("Company | Product News",)),
+        ("M&A | Investments|Fed | Central Banks", ("Fed | Central Banks", "M&A | Investments")),
+    ],
+)
+def test_a_bar_without_blanks_divides_labels_and_one_between_blanks_is_part_of_a_name(cell, names):
+    assert divided(cell) == names
+    assert divided(joined(names)) == names
+
+
+@pytest.mark.parametrize("cell", ["a |b", "a| b", "a|b |c"])
+def test_a_bar_with_a_blank_on_one_side_is_not_guessed(cell):
+    with pytest.raises(CorpusError, match="a \\| with a blank on one side: write a\\|b for two labels"):
+        divided(cell)
+
+
+@pytest.mark.parametrize("cell", ["|a", "a|", "a||b", "|"])
+def test_an_empty_name_is_refused(cell):
+    with pytest.raises(CorpusError, match="has an empty name"):
+        divided(cell)
+
+
+def test_a_column_is_multi_label_where_any_cell_is():
+    assert has_several(pd.Series(["a", "a|b"]))
+    assert not has_several(pd.Series(["a | b", "c"]))
+
+
+def test_a_matrix_has_a_column_per_label():
+    assert label_matrix(pd.Series(["b|a", "c"]), known=("a", "b", "c")).tolist() == [[1, 1, 0], [0, 0, 1]]
+    with pytest.raises(CorpusError, match="row 2: label 'd' is none of a, b"):
+        label_matrix(pd.Series(["a", "d|a"]), known=("a", "b"))

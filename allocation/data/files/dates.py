@@ -51,7 +51,8 @@ def parse_dates(dates: pd.Series, where: str, notes: list[str] | None = None) ->
     bad = np.flatnonzero(parsed.isna())
     if len(bad):
         raise SourceError(
-            f"{where}: row {bad[0] + 1}: {dates.iloc[bad[0]]!r} is not a date: {REMEDY} ({len(bad)} such rows)"
+            f"{where}: row {bad[0] + 1}: {dates.iloc[bad[0]]!r} is not a date: {REMEDY}, or leave out what is no row "
+            f"of prices ({len(bad)} such rows)"
         )
     return _days(pd.DatetimeIndex(parsed), where, said).rename("date")
 

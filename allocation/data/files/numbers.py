@@ -10,7 +10,8 @@ from allocation.errors import FrameError, SourceError
 
 NO_NUMBER = (
     "", "NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "NaN", "nan", "-NaN", "-nan", "null", "NULL", "None", "<NA>",
-    "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN",
+    "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN", "-", "--", "\u2013", "\u2014", ".", "#VALUE!", "#REF!", "#DIV/0!",
+    "n.a.", "N.A.", "none", "Null",
 )  # fmt: skip
 POINT = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d*)(?:\.\d*)?(?:[eE][-+]?\d+)?")
 COMMA = re.compile(r"[-+]?(?:\d{1,3}(?:\.\d{3})+|\d*)(?:,\d*)?(?:[eE][-+]?\d+)?")

@@ -3,6 +3,7 @@
 import ast
 import csv
 import re
+from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -13,16 +14,15 @@ import pandas as pd
 from allocation.data.files.dates import looks_like_a_date
 from allocation.data.files.numbers import NO_NUMBER
 from allocation.errors import SourceError
+from newsfolio.shared.csv_format import SAMPLED, csv_format
 from newsfolio.shared.tables import READERS, cannot_read, check_readable
 
 Label = str | tuple[str, ...]  # a column's heading, of one row or several
 
-SEPARATORS = ",;\t|"
-SAMPLED = 50  # rows that show how a file is written
+CSV = (".csv", ".tsv")
 DAY_WORDS = ("date", "tradedate", "tradingdate", "tradingday", "pricedate", "datetime", "timestamp", "time", "day")
 TICKER_WORDS = ("ticker", "symbol", "asset", "stock", "tic", "ric", "instrument", "name", "tickers", "symbols")
 HEADS = {"", "price", "attributes", "index", *DAY_WORDS, *TICKER_WORDS}  # what a further heading row begins with
-BYTE_ORDER = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 TUPLE = re.compile(r"\(\s*['\"].*['\"]\s*,.*\)")
 
 
@@ -41,44 +41,53 @@ def read_raw(path: Path, notes: list[str], *, as_text: bool = False) -> pd.DataF
     """
     check_readable(path, SourceError)
     try:
-        table = _read_csv(path, notes, as_text) if path.suffix == ".csv" else READERS[path.suffix](path, ())
+        table = _read_csv(path, notes, as_text) if path.suffix in CSV else READERS[path.suffix](path, ())
     except (ValueError, OSError, csv.Error) as problem:
         if isinstance(problem, SourceError):
             raise
         raise cannot_read(path, problem, SourceError) from problem
-    return without_row_numbers(_flat(table), str(path), notes)
+    if not isinstance(table.index, pd.RangeIndex):
+        dated = isinstance(table.index, pd.DatetimeIndex) or not pd.api.types.is_integer_dtype(table.index)
+        names = [str(name) if name else "date" if dated else "" for name in table.index.names]
+        table = table.rename_axis(index=names).reset_index()
+    return without_row_numbers(labelled(table, [_label(column, path) for column in table.columns]), str(path), notes)
 
 
 def _read_csv(path: Path, notes: list[str], as_text: bool) -> pd.DataFrame:
-    with path.open("rb") as file:
-        encoding = BYTE_ORDER.get(file.read(2), "utf-8-sig")
-    with path.open(encoding=encoding, newline="") as file:
+    how = csv_format(path, notes)
+    with path.open(encoding=how.encoding, newline="") as file:
         lines = list(islice(file, SAMPLED))
-    if not any(line.strip() for line in lines):
+    rows = {n: cells for n, line in enumerate(lines) if any(cells := _cells(line, how.separator))}
+    if not rows:
         raise ValueError("No columns to parse from file")
-    blank = next(number for number, line in enumerate(lines) if line.strip())
-    separator = _separator(lines[blank:])
-    if separator != ",":
-        notes.append(f"columns are separated by {'tabs' if separator == chr(9) else separator}")
-    rows = [[cell.strip() for cell in row] for row in csv.reader(lines[blank:], delimiter=separator) if row]
-    headings = _heading_rows(rows)
-    labels = _labels(rows[:headings], [row for row in rows[headings:] if any(row)])
+    width = Counter(map(len, rows.values())).most_common(1)[0][0]
+    first = next(n for n, cells in rows.items() if abs(len(cells) - width) <= 1)
+    if first != next(iter(rows)):
+        notes.append(f"{sum(n < first for n in rows)} lines above the heading are left out")
+    table_rows = [cells for n, cells in rows.items() if n >= first]
+    headings = _heading_rows(table_rows)
+    labels = _labels(table_rows[:headings], table_rows[headings:])
+    skipped = list(rows)[list(rows).index(first) + headings - 1] + 1
     names = [str(number) for number in range(len(labels))]
     words = [name for name, label in zip(names, labels, strict=True) if plain(label) in (*TICKER_WORDS, "text")]
     table = pd.read_csv(
         path,
-        sep=separator,
+        sep=how.separator,
         header=None,
         names=names,
-        skiprows=blank + headings,
+        skiprows=skipped,
         dtype=str if as_text else dict.fromkeys(words, str),
         keep_default_na=False,
         na_values={name: [""] if name in words or as_text else list(NO_NUMBER) for name in names},
         skipinitialspace=True,
-        encoding=encoding,
+        encoding=how.encoding,
         low_memory=False,
     )
     return labelled(table, labels)
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    return [cell.strip() for cell in next(csv.reader([line], delimiter=separator), [])]
 
 
 def labelled(table: pd.DataFrame, labels: Sequence[Label]) -> pd.DataFrame:
@@ -87,32 +96,18 @@ def labelled(table: pd.DataFrame, labels: Sequence[Label]) -> pd.DataFrame:
     return table.set_axis(pd.Index(labels) if flat else pd.Index(labels, dtype=object, tupleize_cols=False), axis=1)
 
 
-def _separator(lines: Sequence[str]) -> str:
-    """The separator that makes the most columns, all rows being as long as the heading, or one longer or shorter."""
-
-    def columns(separator: str) -> int:
-        widths = [len(row) for row in csv.reader(lines, delimiter=separator) if row]
-        return widths[0] if widths[0] > 1 and all(abs(width - widths[0]) <= 1 for width in widths) else 0
-
-    return max(SEPARATORS, key=columns)
-
-
 def _heading_rows(rows: Sequence[Sequence[str]]) -> int:
+    """How many rows are headings: the first, and those that go on with it, as those that yfinance writes do."""
     if looks_like_a_date(rows[0][0]) and not any(re.search(r"[A-Za-z]", cell) for cell in rows[0][1:]):
         raise ValueError("its first row is no heading: begin the file with one, such as date,AAPL,MSFT")
-    count = 1
-    while count < min(3, len(rows)) and _is_heading(rows[count]):
-        count += 1
-    return count
-
-
-def _is_heading(row: Sequence[str]) -> bool:
-    """Whether a row after the first goes on with the headings, as those that yfinance writes do."""
-    first, *others = row
-    filled = [cell for cell in others if cell]
-    if plain(first) not in HEADS or any(looks_like_a_date(cell) for cell in row) or not (first or filled):
-        return False
-    return first != "" or not any(re.fullmatch(r"[-+$]?[\d.,]+", cell) for cell in filled)
+    for count, (first, *others) in enumerate(rows[1:3], 1):
+        filled = [cell for cell in others if cell]
+        dated = any(looks_like_a_date(cell) for cell in (first, *others))
+        if (plain(first) or first) not in HEADS or dated or not (first or filled):
+            return count
+        if first == "" and any(re.fullmatch(r"[-+$]?[\d.,]+", cell) for cell in filled):
+            return count
+    return min(3, len(rows))
 
 
 def _labels(headings: Sequence[Sequence[str]], rows: Sequence[Sequence[str]]) -> list[Label]:
@@ -126,28 +121,18 @@ def _labels(headings: Sequence[Sequence[str]], rows: Sequence[Sequence[str]]) ->
         columns[0] = [index or ("" if elsewhere else "date")]
     labels: list[Label] = [tuple(filter(None, parts)) if len(parts) > 1 else parts[0] for parts in columns]
     labels = [label if isinstance(label, str) else label[0] if len(label) == 1 else label for label in labels]
-    twice = [label for n, label in enumerate(labels) if label and label in labels[:n]]
-    if twice:
-        raise ValueError(f"it has the column {_shown(twice[0])} twice: keep one")
+    twice = next((label for n, label in enumerate(labels) if label and label in labels[:n]), None)
+    if twice is not None:
+        raise ValueError(f"it has the column {twice if isinstance(twice, str) else ' '.join(twice)} twice: keep one")
     if rows and all(len(row) == width + 1 for row in rows):
         return [*labels, ""] if not any(row[-1] for row in rows) else ["date", *labels]
     return labels
 
 
-def _shown(label: Label) -> str:
-    return label if isinstance(label, str) else " ".join(label)
-
-
-def _flat(table: pd.DataFrame) -> pd.DataFrame:
-    """The index as columns, and tuples of headings without their empty parts; 'Unnamed: 3' has no heading."""
-    if not isinstance(table.index, pd.RangeIndex):
-        dated = isinstance(table.index, pd.DatetimeIndex) or not pd.api.types.is_integer_dtype(table.index)
-        names = [str(name) if name else "date" if dated else "" for name in table.index.names]
-        table = table.rename_axis(index=names).reset_index()
-    return labelled(table, [_label(column) for column in table.columns])
-
-
-def _label(column: object) -> Label:
+def _label(column: object, path: Path) -> Label:
+    """A heading without empty parts; 'Unnamed: 3' is none."""
+    if isinstance(column, (bool, np.bool_)):
+        raise SourceError(f"{path}: has the column {column}, which is no ticker: write tickers as text")
     if isinstance(column, str) and TUPLE.fullmatch(column):  # as pandas writes ('Close', 'AAPL') into one heading
         column = ast.literal_eval(column)
     if isinstance(column, tuple):
@@ -174,7 +159,7 @@ def without_row_numbers(table: pd.DataFrame, where: str, notes: list[str]) -> pd
             and number == 0
             and table.shape[1] > 2
             and _counts(values)
-            and any(_is_day(other) for other in table.columns)
+            and any(plain(other) in DAY_WORDS for other in table.columns)
         ):
             kept[number] = False
             notes.append("the column of row numbers is left out")
@@ -183,10 +168,6 @@ def without_row_numbers(table: pd.DataFrame, where: str, notes: list[str]) -> pd
         elif label == "":
             raise SourceError(f"{where}: column {number + 1} has values and no heading: name it, or leave it out")
     return table.loc[:, np.array(kept)] if not all(kept) else table
-
-
-def _is_day(label: object) -> bool:
-    return plain(label) in DAY_WORDS
 
 
 def _counts(values: pd.Series) -> bool:

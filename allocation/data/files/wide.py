@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from allocation.data.bars import ticker_of
 from allocation.data.files.dates import parse_dates
 from allocation.data.files.numbers import parse_numbers
-from allocation.data.files.raw import TICKER_WORDS, day_column, plain, read_raw
+from allocation.data.files.raw import CSV, TICKER_WORDS, day_column, labelled, plain, read_raw
 from allocation.errors import SourceError
 from newsfolio.shared.tables import write_indexed
 
@@ -16,7 +17,7 @@ TEXTS = ("object", "str", "string")
 def read_values(path: Path, notes: list[str]) -> pd.DataFrame:
     """Read a table of dates, words and numbers; where numbers are not plain, a CSV file's cells as they are written."""
     table = read_raw(path, notes)
-    if path.suffix != ".csv":
+    if path.suffix not in CSV:
         return table
     words = {day_column(table), *(name for name in table.columns if plain(name) in TICKER_WORDS)}
     if any(table[name].dtype.name in TEXTS for name in table.columns if name not in words):
@@ -26,12 +27,13 @@ def read_values(path: Path, notes: list[str]) -> pd.DataFrame:
 
 def dated(table: pd.DataFrame, where: str, notes: list[str]) -> pd.DataFrame:
     """Return a table of dates and numbers as a frame of floats indexed by date, in order."""
-    if not table.shape[1]:
-        raise SourceError(f"{where}: is empty")
+    if table.shape[1] < 2:
+        raise SourceError(f"{where}: has no columns besides its dates" if table.shape[1] else f"{where}: is empty")
     day = day_column(table)
     dates = parse_dates(table[day], where, notes)
     frame = parse_numbers(table.drop(columns=[day]), where, notes).set_axis(dates, axis=0)
-    return in_order(frame, notes)
+    names = [name if isinstance(name, tuple) else ticker_of(name) or str(name) for name in frame.columns]
+    return in_order(labelled(frame, names), notes)
 
 
 def in_order(frame: pd.DataFrame, notes: list[str]) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from allocation.live import web
 from allocation.live.broker import Account, AssetTerms, OrderState
 from allocation.live.brokers.answers import Answer
 from allocation.live.errors import BrokerError, NoAnswerError
+from newsfolio.shared.text_table import printable
 
 PAPER = "https://paper-api.alpaca.markets"
 KEY, SECRET, URL = "APCA_API_KEY_ID", "APCA_API_SECRET_KEY", "APCA_API_BASE_URL"
@@ -138,7 +139,7 @@ class AlpacaBroker:
         """The broker's words without our keys, which a proxy may echo, and without control characters."""
         for secret in (self.key, self.secret):
             said = said.replace(secret, HIDDEN)
-        return "".join(letter if letter.isprintable() else " " for letter in said)
+        return printable(said)
 
     def _ask(self, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
         """One request, repeated where the answer was lost or put off; a repeated order is the same order."""

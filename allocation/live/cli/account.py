@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from allocation.live.cli import options as opt
+from newsfolio.shared.text_table import printable
 
 if TYPE_CHECKING:
     from allocation.live.ledger.database import Ledger
@@ -33,10 +34,12 @@ def open_(
     """Open a ledger's account: on paper with --cash, at a broker with what is there. No other command makes one."""
     from allocation.live.brokers.account import open_account
     from allocation.live.brokers.alpaca import broker_named
+    from allocation.live.ledger.database import open_ledger
+    from allocation.live.ledger.last_run import remember
 
     connected = broker_named(broker)
     there = connected.account() if connected else None
-    with _opened(ledger, wait, create=True) as opened:
+    with open_ledger(ledger, wait=wait, create=True) as opened, remember(opened):
         open_account(opened, cash, broker=broker, at_broker=there)
     typer.echo(f"opened at {broker} with {cash if there is None else there.cash:,.2f} in cash")
 
@@ -70,7 +73,7 @@ def rename(
 
     with _opened(ledger, wait) as opened:
         shares = rename_asset(opened, old, new)
-    typer.echo(f"{old} is {new}: {shares:,.4f} shares")
+    typer.echo(printable(f"{old} is {new}: {shares:,.4f} shares"))
 
 
 @account.command()
@@ -86,12 +89,12 @@ def close(
 
     with _opened(ledger, wait) as opened:
         money = close_position(opened, asset, price)
-    typer.echo(f"{asset} is closed: {money:,.2f}")
+    typer.echo(printable(f"{asset} is closed: {money:,.2f}"))
 
 
 @contextmanager
-def _opened(url: str, wait: float, *, create: bool = False) -> "Iterator[Ledger]":
+def _opened(url: str, wait: float) -> "Iterator[Ledger]":
     from allocation.live.ledger.database import open_ledger
 
-    with open_ledger(url, wait=wait, create=create) as opened:
+    with open_ledger(url, wait=wait) as opened:
         yield opened

@@ -1,9 +1,8 @@
-"""`newsfolio rebalance` and `status`: one scheduled step, and what the ledger says."""
+"""`newsfolio rebalance`, `status` and `history`: one scheduled step, and what the ledger says."""
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,14 +10,16 @@ import typer
 
 from allocation.live.cli import options as opt
 from allocation.live.cli.account import account
+from newsfolio.shared.text_table import printable
 
 if TYPE_CHECKING:
-    from allocation.live.cli.hooks import ReadNewsSignal
+    from allocation.live.cli.hooks import NewsReader
 
 
-def register(app: typer.Typer, read_news: "ReadNewsSignal") -> None:
-    """Add the commands to `app`."""
-    app.command()(_Command(read_news).rebalance)
+def register(app: typer.Typer, reader: "NewsReader") -> None:
+    """Add the commands to `app`; reader: what makes a signal of news."""
+    records = (opt.Sources, opt.NewsFile, opt.Schedule, opt.Trading, opt.Guards, opt.Target, opt.Output)
+    app.command()(opt.command_of(_Command(reader).rebalance, *records))
     app.command()(status)
     app.command()(history)
     app.add_typer(account)
@@ -26,60 +27,45 @@ def register(app: typer.Typer, read_news: "ReadNewsSignal") -> None:
 
 @dataclass(frozen=True)
 class _Command:
-    """The command with what other packages lend to it. Each parameter is an option, described in `options`."""
+    """The command with what other packages lend to it."""
 
-    read_news: "ReadNewsSignal"
+    reader: "NewsReader"
 
-    def rebalance(  # the parser needs one parameter per option; below they are records
+    def rebalance(
         self,
-        strategy: opt.Strategy,
-        ledger: opt.LedgerUrl,
-        prices: opt.Prices,
-        _settings: opt.SettingsFile = None,
-        since: opt.Since = None,
-        price_cache: opt.PriceCache = None,
-        news: opt.News = None,
-        model: opt.Model = None,
-        signal: opt.Signal = None,
-        date: opt.Date = None,
-        every: opt.Every = "daily",
-        calendar: opt.Calendar = "XNYS",
-        broker: opt.BrokerName = "paper",
-        cost_bp: opt.CostBp = 10.0,
-        lot: opt.Lot = 0.0,
-        minimum: opt.Minimum = 0.0,
-        reserve: opt.Reserve = 0.0,
-        max_weight: opt.MaxWeight = 0.5,
-        max_turnover: opt.MaxTurnover = 0.5,
-        min_coverage: opt.MinCoverage = 0.2,
-        allow: opt.Allow = None,
-        dry_run: opt.DryRun = False,
-        wait: opt.Wait = 60.0,
-        metrics: opt.Metrics = None,
-        on_failure: opt.OnFailure = None,
-        log: opt.Log = "quiet",
-        as_json: opt.Json = False,
+        sources: opt.Sources,
+        news: opt.NewsFile,
+        schedule: opt.Schedule,
+        trading: opt.Trading,
+        guards: opt.Guards,
+        target: opt.Target,
+        output: opt.Output,
     ) -> None:
         """Do one scheduled step: decide once for the session's close, send the orders, reconcile. Safe to repeat.
 
         Exit code 3: a guard holds the step and nothing was sent, or orders did not fill as decided.
         """
-        from allocation.live.cli.rebalance import Night, Schedule, Sources, Target, Trading
+        from allocation.live.cli.check import check_all
+        from allocation.live.cli.rebalance import Night
         from allocation.live.errors import UnfilledOrdersError
         from allocation.live.monitor.failures import report_failure
-        from allocation.live.step.guards import Limits
+        from allocation.live.monitor.log import event_stream
 
-        metrics = None if dry_run else metrics
-        with report_failure(on_failure, metrics), _logged(log):
-            night = Night(
-                sources=Sources(strategy, prices, since, price_cache, news, model, signal),
-                schedule=Schedule(date, every, calendar),
-                trading=Trading(broker, cost_bp, lot, minimum, reserve),
-                limits=Limits(max_weight, max_turnover, min_coverage, allowed=frozenset(allow or ())),
-                target=Target(ledger, dry_run, wait, metrics),
-            )
-            report = night.run(self.read_news)
-            typer.echo(json.dumps(report.to_dict()) if as_json else str(report))
+        night = Night(sources, news, schedule, trading, guards, target, self.reader)
+        if target.check:
+            found = check_all(night, output)
+            typer.echo(json.dumps([vars(line) for line in found]) if output.as_json else "\n".join(map(str, found)))
+            raise typer.Exit(int(any(line.fault for line in found)))
+        if output.log not in ("quiet", "text", "json"):
+            raise typer.BadParameter(f"--log is {output.log!r}: use quiet, text or json")
+        metrics = None if target.dry_run else output.metrics
+        quiet = output.log == "quiet"
+        with (
+            report_failure(output.on_failure, metrics),
+            nullcontext() if quiet else event_stream(sys.stderr, as_json=output.log == "json"),
+        ):
+            report = night.run(metrics)
+            typer.echo(printable(json.dumps(report.to_dict())) if output.as_json else str(report))
             if report.unfilled:
                 raise UnfilledOrdersError(report.unfilled)
 
@@ -97,7 +83,7 @@ def status(
 
     with read_ledger(ledger) as opened:
         found = look(opened, calendar, every=every)
-    typer.echo(json.dumps(found.to_dict()) if as_json else str(found))
+    typer.echo(printable(json.dumps(found.to_dict())) if as_json else str(found))
     if found.wrong:
         raise typer.Exit(1)
 
@@ -111,24 +97,13 @@ def history(
     """Print what the ledger has recorded, as CSV or JSON."""
     from allocation.live.ledger.database import read_ledger
     from allocation.live.ledger.history import history as look
-    from allocation.live.ledger.history import spreadsheet_safe
+    from allocation.live.ledger.history import safe_cells
 
     with read_ledger(ledger) as opened:
         table = look(opened, what)
     as_text = (
-        table.to_json(orient="records", date_format="iso") if as_json else spreadsheet_safe(table).to_csv(index=False)
+        printable(table.to_json(orient="records", date_format="iso"))
+        if as_json
+        else safe_cells(table).to_csv(index=False)
     )
     typer.echo(as_text.rstrip("\n"))
-
-
-@contextmanager
-def _logged(how: str) -> Iterator[None]:
-    from allocation.live.monitor.log import event_stream
-
-    if how not in ("quiet", "text", "json"):
-        raise typer.BadParameter(f"--log is {how!r}: use quiet, text or json")
-    if how == "quiet":
-        yield
-        return
-    with event_stream(sys.stderr, as_json=how == "json"):
-        yield

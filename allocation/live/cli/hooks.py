@@ -5,12 +5,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # half a second of pandas that `newsfolio --help` does without
     from collections.abc import Callable
-    from pathlib import Path
 
     import pandas as pd
 
-    # (news file, model or None where it has scores, sessions, calendar) -> signal
-    ReadNewsSignal = Callable[[Path, str | None, pd.DatetimeIndex, str], "NewsSignal"]
+    from allocation.live.cli.options import NewsFile
 
 
 @dataclass(frozen=True)
@@ -20,3 +18,14 @@ class NewsSignal:
     signal: "pd.DataFrame"
     newest: "pd.Timestamp"
     model: str
+
+
+@dataclass(frozen=True)
+class NewsReader:
+    """signal: makes one of a news file, for sessions of a calendar; news, model: open a file or a classifier and say
+    what it is, without scoring or keeping anything.
+    """
+
+    signal: "Callable[[NewsFile, pd.DatetimeIndex, str], NewsSignal]"
+    news: "Callable[[NewsFile], str]"
+    model: "Callable[[str], str]"

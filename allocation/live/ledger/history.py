@@ -8,6 +8,7 @@ from sqlalchemy import Select, select
 from allocation.errors import AllocationError
 from allocation.live.ledger import tables as t
 from allocation.live.ledger.database import Ledger
+from newsfolio.shared.text_table import printable
 
 ORDER = t.orders.c
 QUERIES: dict[str, Select[Any]] = {
@@ -40,10 +41,15 @@ def history(ledger: Ledger, what: str) -> pd.DataFrame:
         return pd.DataFrame(rows.all(), columns=list(rows.keys()))
 
 
-def spreadsheet_safe(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with texts that a spreadsheet would run as a formula marked as text by an apostrophe."""
+def safe_cells(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with texts that neither a terminal nor a spreadsheet obeys: control characters are spaces, and
+    what would be a formula has an apostrophe in front.
+    """
 
-    def marked(cell: object) -> object:
-        return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    def safe(cell: object) -> object:
+        if not isinstance(cell, str):
+            return cell
+        text = printable(cell)
+        return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
 
-    return table.map(marked)
+    return table.map(safe)

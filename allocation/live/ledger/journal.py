@@ -142,9 +142,10 @@ def read_decision(connection: Connection, session: pd.Timestamp) -> Decision | N
     return _decision(connection, select(tables.decisions).where(tables.decisions.c.session == session.date()))
 
 
-def last_decision(connection: Connection) -> Decision | None:
-    """Return the newest decision."""
-    return _decision(connection, select(tables.decisions).order_by(tables.decisions.c.session.desc()).limit(1))
+def last_decision(connection: Connection, before: pd.Timestamp | None = None) -> Decision | None:
+    """Return the newest decision, or the newest of the sessions before one."""
+    query = select(tables.decisions).order_by(tables.decisions.c.session.desc()).limit(1)
+    return _decision(connection, query if before is None else query.where(tables.decisions.c.session < before.date()))
 
 
 def _decision(connection: Connection, query: Select[Any]) -> Decision | None:

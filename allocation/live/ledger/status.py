@@ -15,6 +15,7 @@ from allocation.live.ledger import journal, tables
 from allocation.live.ledger.database import Ledger
 from allocation.schedule import rebalance_dates
 from newsfolio.shared.calendars import exchange_hours
+from newsfolio.shared.text_table import printable
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Status:
             lines += _worth(self.valuation, self.targets)
         lines += [f"pending: {order}" for order in self.pending]
         lines += [f"next session {self.hours.next_session:%Y-%m-%d}, opens {self.hours.next_open:%Y-%m-%d %H:%M} UTC"]
-        return "\n".join(lines + [f"wrong: {what}" for what in self.wrong])
+        return "\n".join(printable(line) for line in lines + [f"wrong: {what}" for what in self.wrong])
 
 
 def status(ledger: Ledger, calendar: str = "XNYS", now: pd.Timestamp | None = None, *, every: str = "daily") -> Status:

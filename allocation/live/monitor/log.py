@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO
 
+from newsfolio.shared.text_table import printable
+
 log = logging.getLogger("allocation.live")
 
 # Environment variables whose values never show.
@@ -15,7 +17,7 @@ HIDDEN = "***"
 
 
 def log_event(event: str, facts: Mapping[str, object] | None = None) -> None:
-    """Log that a step has passed a boundary; each call follows the commit or the answer that it tells of."""
+    """Log that a step has passed a boundary, after it has: what is logged is committed, or was answered."""
     log.info(event, extra={"facts": dict(facts or {})})
 
 
@@ -27,11 +29,6 @@ def redacted(text: str) -> str:
             for written in (value, json.dumps(value)[1:-1]):
                 text = text.replace(written, HIDDEN)
     return text
-
-
-def printable(text: str) -> str:
-    """Return the text with a space for each control character: a terminal would obey it, a log would break."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 class _Lines(logging.Formatter):

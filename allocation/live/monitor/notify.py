@@ -8,7 +8,7 @@ import subprocess
 import urllib.parse
 
 from allocation.live import web
-from allocation.live.monitor.log import printable
+from newsfolio.shared.text_table import printable
 
 log = logging.getLogger(__name__)
 

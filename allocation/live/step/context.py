@@ -123,6 +123,7 @@ def frames_of(step: Step) -> Frames:
         raise GuardStopError((("stale-prices", f"no prices of {step.session:%Y-%m-%d}: {last}"),), remedy=NO_PRICES)
     recent = Bars(closes.tail(WATCHED), step.inputs.bars.open)
     jumps = [] if "price-jump" in step.settings.limits.allowed else find_jumps(recent)
+    jumps = [jump for jump in jumps if jump.asset not in step.settings.limits.real_jumps]
     if jumps:  # before earlier orders are filled at such a price
         raise GuardStopError((("price-jump", f"not adjusted for a split, or in other units: {named(jumps)}"),))
     signal = step.inputs.signal

@@ -1,6 +1,7 @@
 """The decision of one session: guards, the policy's answer, guards again, and then it is written."""
 
 import hashlib
+from dataclasses import fields
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pandas as pd
 from allocation.errors import AllocationError
 from allocation.execution.sizing import Holdings, OrderList, size_orders
 from allocation.frames import check_prices, frame_digest
+from allocation.live.broker import Account
 from allocation.live.ledger import journal
 from allocation.live.ledger.journal import Decision, Provenance
 from allocation.live.monitor.log import log_event
@@ -21,46 +23,44 @@ from allocation.view import View, inputs_digest_of
 SKEW = pd.Timedelta(minutes=2)  # between two clocks that both are right
 
 
-def decide(step: Step, frames: Frames) -> Decision:
-    """Decide, once, and write it down."""
-    account, limits, inputs = reconciled_account(step), step.settings.limits, step.inputs
+def decide(step: Step, frames: Frames, made: Decision | None = None) -> tuple[Decision, OrderList | None]:
+    """Decide, once, and write it down; return also the orders, where they are sent at once.
+
+    made: what was decided for the session already. Then, in a dry run, nothing is written; what is late or at work for
+    that decision, or has changed since it, does not stop this one.
+    """
+    account = reconciled_account(step)
     holdings = holdings_of(frames, account)
     if not holdings.nav > 0.0:
         raise AllocationError(f"the account is worth {holdings.nav:,.2f}: nothing can be invested")
-    held, closes = holdings.market_value / holdings.nav, frames.closes.iloc[-1]
-    with step.ledger.transaction() as connection:
-        last = journal.last_decision(connection)
-    since = last.session if last else None
-    context = GuardContext(frames.closes, frames.signal, inputs.newest_news, account, holdings.nav, since)
-    found = [*guards.before_deciding(context, limits), *_of_time(step, last)]
-    found += [("working", f"order {client} is working") for client in account.working]
-    found += guards.price_differences(closes, account, limits)
-    found += guards.changed(last, inputs.model, inputs.strategy, inputs.config)
-    step.check(found)
+    step.check(_findings(step, frames, account, holdings.nav, made))
     log_event("inputs accepted", {"allowed": [name for name, _ in step.allowed]})
+    held = holdings.market_value / holdings.nav
     targets = call_policy(step.policy, _view(step, frames, held))
-    step.check(list(guards.after_deciding(targets, held, limits)))
+    step.check(list(guards.after_deciding(targets, held, step.settings.limits)))
     decision = Decision(
         session=step.session,
         targets=targets,
         held=held,
-        closes=closes,
+        closes=frames.closes.iloc[-1],
         provenance=_provenance(step, frames),
         basket=journal.OPEN if step.broker.simulated else journal.CLOSE,
         decided=step.stamp,
     )
-    basket = None if step.broker.simulated else _basket(step, decision, holdings)
+    basket = None if step.broker.simulated else order_list(step, decision, holdings)
+    if made is not None:
+        return decision, basket
     with step.ledger.transaction() as connection:
         journal.write_decision(connection, decision, step.run)
         if basket is not None:
             journal.write_basket(connection, step.session, basket, step.portfolio, step.stamp)
     step.notes.extend(f"{asset} is not traded: {why}" for asset, why in (basket.untraded if basket else {}).items())
     log_event("decision written", {"session": f"{step.session:%Y-%m-%d}"})
-    return decision
+    return decision, basket
 
 
-def _basket(step: Step, decision: Decision, holdings: Holdings) -> OrderList:
-    """The orders that are sent at once, sized with the closes, of what the broker trades."""
+def order_list(step: Step, decision: Decision, holdings: Holdings) -> OrderList:
+    """Size the orders with the closes: those that a broker gets at once, of what it trades, or an estimate on paper."""
     targets, prices, settings = decision.targets, decision.closes, step.settings
     trading = targets.index[targets.notna() & prices.notna() & ((targets != 0.0) | (holdings.shares != 0.0))]
     terms = step.broker.terms([str(asset) for asset in trading])
@@ -68,6 +68,19 @@ def _basket(step: Step, decision: Decision, holdings: Holdings) -> OrderList:
     step.check(findings)
     refused = [reason.partition(":")[0] for _, reason in findings]
     return size_orders(targets, holdings, prices.drop(refused), settings.rules, settings.costs)
+
+
+def differences(made: Decision, now: Decision) -> tuple[str, ...]:
+    """Say how a decision differs from the one that was made for its session: what it follows from, and its targets."""
+    followed = [
+        f"{field.name} {'is' if field.name != 'prices' else 'are'} not what the decision was made of"
+        for field in fields(Provenance)
+        if getattr(made.provenance, field.name) != getattr(now.provenance, field.name)
+    ]
+    both = pd.DataFrame({"then": made.targets, "now": now.targets})
+    changed = both[(both["then"] != both["now"]) & both.notna().any(axis=1)]
+    said = changed.map(lambda weight: "hold" if pd.isna(weight) else f"{weight:.2%}")
+    return (*followed, *(f"{asset}: {row.then} was decided, {row.now} now" for asset, row in said.iterrows()))
 
 
 def _provenance(step: Step, frames: Frames) -> Provenance:
@@ -97,19 +110,28 @@ def _frozen(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, index=frame.index, columns=frame.columns, copy=False)
 
 
-def _of_time(step: Step, last: Decision | None) -> list[GuardFinding]:
-    found = []
-    if step.now < step.hours.close:
-        found.append(
-            ("clock", f"the session of {step.session:%Y-%m-%d} closes at {step.hours.close:%Y-%m-%d %H:%M} UTC")
-        )
+def _findings(step: Step, frames: Frames, account: Account, nav: float, made: Decision | None) -> list[GuardFinding]:
+    """What guards find before the policy is asked: data, account, clocks, and what has changed since last time."""
+    limits, inputs, hours = step.settings.limits, step.inputs, step.hours
+    with step.ledger.transaction() as connection:
+        last = journal.last_decision(connection, before=step.session)
+        ours = {order.client_id for order in journal.read_basket(connection, step.session) or []}
+    context = GuardContext(
+        frames.closes, frames.signal, inputs.newest_news, account, nav, since=last.session if last else None
+    )
+    found = list(guards.before_deciding(context, limits))
+    if step.now < hours.close:
+        found.append(("clock", f"the session of {step.session:%Y-%m-%d} closes at {hours.close:%Y-%m-%d %H:%M} UTC"))
     if last is not None and naive_utc(step.now + SKEW) < last.decided:
-        found.append(
-            ("clock", f"the last decision was made at {last.decided:%Y-%m-%d %H:%M} UTC, which is yet to come")
-        )
+        decided = f"{last.decided:%Y-%m-%d %H:%M} UTC"
+        found.append(("clock", f"the last decision was made at {decided}, which is yet to come"))
     theirs = step.broker.clock()
     if theirs is not None and abs(theirs - step.now) > SKEW:
-        found.append(("clock", f"the broker's clock says {theirs:%Y-%m-%d %H:%M:%S} UTC, ours {step.now:%H:%M:%S}"))
-    if not step.broker.simulated and step.now >= step.hours.next_open:
-        found.append(("late", f"{step.hours.next_session:%Y-%m-%d} opened at {step.hours.next_open:%H:%M} UTC"))
-    return found
+        found.append(
+            ("clock", f"the broker's clock says {theirs:%Y-%m-%d %H:%M:%S} UTC, ours {step.now:%Y-%m-%d %H:%M:%S}")
+        )
+    if made is None and not step.broker.simulated and step.now >= hours.next_open:
+        found.append(("late", f"{hours.next_session:%Y-%m-%d} opened at {hours.next_open:%H:%M} UTC"))
+    found += [("working", f"order {client} is working") for client in account.working if client not in ours]
+    found += guards.price_differences(frames.closes.iloc[-1], account, limits)
+    return found if made else found + list(guards.changed(last, inputs.model, inputs.strategy, inputs.config))

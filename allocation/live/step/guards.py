@@ -33,12 +33,16 @@ NAMES = {
     "price-differs": "the broker's last price of a holding is not near the close that orders are sized with",
     "late": "the session in which the orders should be filled has opened already",
     "clock": "the clocks of this machine, the ledger and the broker disagree",
+    "ledger": "the ledger at this place is another than the last run's, or an older copy of it",
 }
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Where guards stop a step. Fractions of NAV or of the number of assets; news_age in days before the close."""
+    """Where guards stop a step. Fractions of NAV or of the number of assets; news_age in days before the close.
+
+    allowed: guards whose findings are let through; real_jumps: assets whose price jumps are.
+    """
 
     weight: float = 0.5
     turnover: float = 0.5
@@ -48,6 +52,7 @@ class Limits:
     price_difference: float = 0.1
     news_age: float = 4.0
     allowed: frozenset[str] = frozenset()
+    real_jumps: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """A name that no guard has would allow nothing, and NaN would hold nothing."""
@@ -55,10 +60,14 @@ class Limits:
         if unknown:
             raise AllocationError(f"no guard is called {named(unknown)}: the guards are {', '.join(NAMES)}")
         limits = {
-            "weight": self.weight, "turnover": self.turnover, "coverage": self.coverage, "share of priced": self.priced,
+            "weight": self.weight,
+            "turnover": self.turnover,
+            "coverage": self.coverage,
+            "share of priced": self.priced,
             "price jump": self.price_jump,
-            "price difference": self.price_difference, "age of news": self.news_age,
-        }  # fmt: skip
+            "price difference": self.price_difference,
+            "age of news": self.news_age,
+        }
         for name, limit in limits.items():
             if not limit >= 0.0:
                 raise AllocationError(
@@ -99,7 +108,7 @@ def _prices(closes: pd.DataFrame, since: pd.Timestamp | None, limits: Limits) ->
         f"{asset} moved {size:.0%} at {day:%Y-%m-%d}"
         for day, row in zip(sessions_of(moves), moves.to_numpy(), strict=True)
         for asset, size in zip(closes.columns, row, strict=True)
-        if size > limits.price_jump
+        if size > limits.price_jump and asset not in limits.real_jumps
     }
     if jumped:
         yield "price-jump", f"{named(sorted(jumped))}, in one session"
@@ -135,7 +144,7 @@ def open_jumps(marks: pd.DataFrame, opens: pd.DataFrame, row: int, limits: Limit
     """Compare the prices that a session opens with (row `row` of opens) and the closes before."""
     if row:
         moves = (opens.iloc[row] / marks.iloc[row - 1] - 1.0).abs()
-        jumped = moves.index[moves > limits.price_jump]
+        jumped = moves.index[(moves > limits.price_jump) & ~moves.index.isin(list(limits.real_jumps))]
         if len(jumped):
             said = named(f"{asset} opened {moves[asset]:.0%} off" for asset in jumped)
             yield "price-jump", f"{said} the close before, at {opens.index[row]:%Y-%m-%d}"

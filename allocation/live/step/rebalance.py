@@ -9,6 +9,8 @@ from dataclasses import replace
 
 import pandas as pd
 
+from allocation.errors import AllocationError
+from allocation.execution.sizing import Holdings, Order
 from allocation.live import clock
 from allocation.live.broker import Broker
 from allocation.live.errors import GuardStopError, UnfilledOrdersError
@@ -18,8 +20,8 @@ from allocation.live.ledger.journal import Valuation
 from allocation.live.monitor.failures import reason_of
 from allocation.live.monitor.log import log_event
 from allocation.live.step.context import Frames, Inputs, Settings, Step, frames_of, holdings_of, naive_utc
-from allocation.live.step.decide import decide
-from allocation.live.step.report import StepReport
+from allocation.live.step.decide import decide, differences, order_list
+from allocation.live.step.report import StepReport, Trade
 from allocation.live.step.settle import catch_up
 from allocation.live.step.submit import send
 from allocation.view import Policy
@@ -38,7 +40,8 @@ def rebalance(
     """Do all that is still to do for the close of `session`: settle, decide once, send, reconcile, value.
 
     The decision is written before any order is sent, and an order that was sent is not sent again: repeating a
-    step, whatever became of it before, gives one decision and one set of orders. On paper the orders of a session
+    step, whatever became of it before, gives one decision and one set of orders; a dry run decides anew and says how
+    that differs. On paper the orders of a session
     are sized and filled at the next session's open, by the step that knows it, as in a backtest; a real broker
     gets them at once, sized with the closes. now: the time (UTC), by default the clock's.
 
@@ -82,12 +85,21 @@ def _run(step: Step) -> StepReport:
     frames = frames_of(step)
     catch_up(step, frames)
     with step.ledger.transaction() as connection:
-        decision = journal.read_decision(connection, step.session)
-    decided = "before" if decision else "now" if step.settings.due else "no"
-    if decided == "now":
-        decision = decide(step, frames)
+        made = journal.read_decision(connection, step.session)
+    decided = ("again" if step.ledger.dry else "before") if made else "now" if step.settings.due else "no"
+    decision, basket = decide(step, frames, made) if decided in ("again", "now") else (made, None)
     orders = send(step, decision) if decision else []
-    valuation, when = _value(step, frames)
+    valuation, holdings, when = _value(step, frames)
+    if decision and step.broker.simulated:  # an estimate, which stops nothing: they are sized at the next open
+        try:
+            basket = order_list(step, decision, holdings)
+        except AllocationError as error:
+            step.notes.append(f"the trades at the open cannot be estimated: {error}")
+    if basket is not None:
+        rows = pd.DataFrame({"shares": basket.shares, "price": basket.prices}).loc[basket.shares.index]
+        sized = [Order("", str(asset), shares, price) for asset, shares, price in rows.itertuples()]
+    else:
+        sized = [order for order, _ in orders]
     return StepReport(
         session=step.session,
         next_session=step.hours.next_session,
@@ -98,6 +110,8 @@ def _run(step: Step) -> StepReport:
         cash=valuation.cash,
         valued=when,
         orders=tuple(orders),
+        trades=tuple(Trade.of(order, step.settings.costs) for order in sized),
+        changes=differences(made, decision) if decided == "again" and made and decision else (),
         allowed=tuple(step.allowed),
         notes=tuple(step.notes),
         unfilled=tuple(step.unfilled),
@@ -105,7 +119,7 @@ def _run(step: Step) -> StepReport:
     )
 
 
-def _value(step: Step, frames: Frames) -> tuple[Valuation, str]:
+def _value(step: Step, frames: Frames) -> tuple[Valuation, Holdings, str]:
     """Value the account, and say when. Once the next session has opened, orders have filled at other prices than the
     session's closes: then the session's valuation stays as it is, and what is reported is worth what the broker says.
     """
@@ -117,8 +131,8 @@ def _value(step: Step, frames: Frames) -> tuple[Valuation, str]:
     shares = holdings.shares[holdings.shares != 0.0]
     valuation = Valuation(step.session, shares, marks[shares.index], account.cash, holdings.nav)
     if late:
-        return valuation, f"{step.now:%Y-%m-%d %H:%M} UTC"
+        return valuation, holdings, f"{step.now:%Y-%m-%d %H:%M} UTC"
     with step.ledger.transaction() as connection:
         journal.write_valuation(connection, valuation, step.stamp)
     log_event("valued", {"nav": round(valuation.nav, 2), "cash": round(valuation.cash, 2)})
-    return valuation, f"the close of {step.session:%Y-%m-%d}"
+    return valuation, holdings, f"the close of {step.session:%Y-%m-%d}"

@@ -30,7 +30,7 @@ Ids = Sequence[Sequence[int]]
 Part = tuple[NDArray[np.int64], "torch.Tensor"]  # places of texts, and their logits (texts × labels)
 Engine = Callable[[Ids, int], Iterable[Part]]  # ids of texts, tokens at once (0: what suits) -> parts in any order
 
-# What 512 tokens become on their way fits a core's cache; a lone text, too, is computed in a pack of this size.
+# What 512 tokens become on their way fits a core's cache; a single text, too, is computed in a pack of this size.
 CPU_TOKENS = 512
 GPU_TOKENS = 32_768
 PADDED_TOKENS = {"cpu": 2048}

@@ -85,7 +85,7 @@ class RangeObserver:
         import torch
 
         if self.seen is None or not all(bool(torch.isfinite(end).all()) for end in self.seen):
-            raise ModelError("the model's layers give values that are not finite: train it anew, or use float32")
+            raise ModelError("the model's layers give values that are not finite: train it again, or use float32")
         return self.seen
 
 

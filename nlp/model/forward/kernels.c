@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VERSION 1 /* of these functions' arguments: raised with them, and read by kernels.py */
+#define VERSION 2 /* of the names and arguments of these functions: raised with them, and read by kernels.py */
 #define LANES 16  /* floats in a register */
 #define AT_ONCE 8 /* sums that grow side by side: enough to hide how long one addition takes */
 #define LOG2_E 1.44269504f
@@ -149,8 +149,8 @@ FAST void normalise(float *rows, int64_t count, int64_t width, const float *weig
     }
 }
 
-/* Cut towards zero; what lies beyond 0 and 255 becomes its end, and what is no number 0. */
-FAST void cut(const float *rows, int64_t count, int64_t width, const float *scale, const float *shift, uint8_t *out) {
+/* Truncated towards zero; what lies beyond 0 and 255 becomes its end, and what is no number 0. */
+FAST void quantize(const float *rows, int64_t count, int64_t width, const float *scale, const float *shift, uint8_t *out) {
     for (int64_t r = 0; r < count; r++, rows += width, out += width)
         for (int64_t d = 0; d < width; d += LANES) {
             const Floats x = _mm512_fmadd_ps(_mm512_loadu_ps(rows + d), _mm512_loadu_ps(scale + d), _mm512_loadu_ps(shift + d));

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from nlp.model.forward.attention import SequenceSpans
 
-VERSION = 1  # of the arguments of the functions in kernels.c
+VERSION = 2  # of the names and arguments of the functions in kernels.c
 NONE = 0  # the version of a file that was compiled for another kind of processor
 NEEDED = ("avx512_f", "avx512_bw", "avx512_vl", "fma3")
 
@@ -56,7 +56,7 @@ class Kernels:
 
         whole = torch.empty(values.shape, dtype=torch.uint8)
         tokens, width = values.shape
-        self.compiled.cut(values.data_ptr(), tokens, width, scale.data_ptr(), shift.data_ptr(), whole.data_ptr())
+        self.compiled.quantize(values.data_ptr(), tokens, width, scale.data_ptr(), shift.data_ptr(), whole.data_ptr())
         return whole
 
 
@@ -91,6 +91,6 @@ def load_compiled() -> ctypes.CDLL | None:
     pointer, whole = ctypes.c_void_p, ctypes.c_int64
     compiled.attend.argtypes = [pointer, pointer, whole, whole, whole, whole, pointer]
     compiled.normalise.argtypes = [pointer, whole, whole, pointer, pointer, ctypes.c_float]
-    compiled.cut.argtypes = [pointer, whole, whole, pointer, pointer, pointer]
-    compiled.normalise.restype = compiled.cut.restype = None
+    compiled.quantize.argtypes = [pointer, whole, whole, pointer, pointer, pointer]
+    compiled.normalise.restype = compiled.quantize.restype = None
     return compiled

@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 
 from newsfolio.shared.ray import cause_of, first_line, ray_cluster
 from nlp.errors import NlpError
+from nlp.labels import LABELS
 from nlp.provenance import TrainingTexts
 from nlp.scoring.ray.worker import COUNTED, Load, NewsReader, Scorer, Worker
+from nlp.scoring.score import has_several_labels, labels_of
 from nlp.scoring.store import store_key
 from nlp.scoring.stream.clean import NewsCount, inspect_news
 from nlp.scoring.stream.part_folder import PartsFolder, parts_folder
@@ -45,23 +47,25 @@ def score_on_ray(
     Raises:
         NlpError: Ray is not installed, no cluster answers, the folder holds something else, cannot be written or is
             in use, or workers have different models or compute them in different ways.
-        NewsError, ModelError, StoreError: as score_file.
+        NewsError, ModelError, StoreError: as score_file; what was scored stays in the folder, which is no whole table.
     """
     table = inspect_news(news, timezone=timezone, midnight=midnight, columns=columns)
     with ray_cluster(address, NlpError), parts_folder(Path(out)) as folder:
         shares = _shares()
         model = _asked(scorer.load, shares)
-        reading = NewsReader(table, model.training, str(folder.path))
+        reading = NewsReader(table, model.training, str(folder.path), model.labels, model.multi_label)
         worker = (scorer, model.key, folder)
         done = _progress(_scored(reading, worker, shares), table.table.rows, progress)
-        report, parts = _summed(done, table.table)
-        folder.finish(parts, {"rows": report.scored, "model": model.key})
+        report, parts = _summed(done, table.table, tone=model.labels == LABELS)
+        folder.finish(parts, {"rows": report.scored + report.unreadable, "model": model.key})
     return report
 
 
 class _Model(NamedTuple):
     key: str
     training: TrainingTexts | None
+    labels: tuple[str, ...]
+    multi_label: bool
 
 
 class _Shares(NamedTuple):
@@ -116,14 +120,18 @@ def _progress(done: Iterator[dict[str, Any]], rows: int, shown: bool) -> Iterato
             yield part
 
 
-def _summed(done: Iterator[dict[str, Any]], table: PartedTable) -> tuple[ScoreReport, int]:
-    """Return the report, and how many parts there are."""
+def _summed(done: Iterator[dict[str, Any]], table: PartedTable, *, tone: bool) -> tuple[ScoreReport, int]:
+    """Return the report, without a mean score where the task is another than tone, and how many parts there are."""
     tally, parts = Tally(NewsCount()), 0
+    total = 0.0
     for part in done:
         tally.count.add(NewsCount(**{name: part[name] for name in COUNTED}))
         tally.computed += part["computed"]
-        tally.total += part["total"]
+        total += part["total"]
+        tally.unreadable += part["unreadable"]
         parts = max(parts, part["number"])
+    tally.total = total if tone else None
+    tally.refuse_unreadable(table.path)
     return tally.report(table), parts
 
 
@@ -147,7 +155,7 @@ def _asked(load: Load, shares: _Shares) -> _Model:
 
     def answer() -> _Model:
         classifier = load()
-        return _Model(store_key(classifier), classifier.training)
+        return _Model(store_key(classifier), classifier.training, labels_of(classifier), has_several_labels(classifier))
 
     with _own_errors():
         asked = ray.remote(answer).options(num_cpus=shares.cpus, num_gpus=shares.gpus).remote()

@@ -205,4 +205,5 @@ SURVEYS: dict[str, Callable[[Path, int, Sequence[str]], PartedTable]] = {
     ".csv": _survey_csv,
     ".parquet": _survey_parquet,
     ".jsonl": _survey_jsonl,
+    ".tsv": _survey_csv,
 }

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from newsfolio.shared.atomic import scratch_folder
+from nlp.errors import ModelError
 from nlp.labels import LABELS
+from nlp.model.inference import text_notes
+from nlp.model.unknown_words import unreadable_note
 from nlp.provenance import attach_provenance
-from nlp.scoring.score import check_store, labels_of, score_with_store, with_scores
+from nlp.scoring.score import check_store, has_several_labels, labels_of, score_with_store, with_scores
 from nlp.scoring.store import ScoreStore, store_key
 from nlp.scoring.stream.clean import NewsCount, NewsTable, inspect_news, news_parts
 from nlp.scoring.stream.read import PartedTable
@@ -26,7 +30,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ScoreReport:
-    """What became of the rows of a file; `computed` are the texts that the store did not know."""
+    """What became of the rows of a file; `computed` are the texts that the store did not know.
+
+    unreadable: rows without a score, as the classifier does not know their words.
+    """
 
     rows: int
     empty: int
@@ -34,6 +41,7 @@ class ScoreReport:
     scored: int
     computed: int
     mean_score: float | None  # None: the classifier is of another task than tone
+    unreadable: int = 0
 
     def __str__(self) -> str:
         mean = "" if self.mean_score is None else f", mean score {self.mean_score:+.3f}"
@@ -63,6 +71,7 @@ def score_file(
         NewsError: the news cannot be read.
         StoreError: the store cannot be used, or is not of this classifier.
         NlpError: `out` cannot be written.
+        ModelError: the classifier cannot read most of the texts.
     """
     table = inspect_news(news, timezone=timezone, midnight=midnight, columns=columns)
     if store is not None:
@@ -81,32 +90,44 @@ def _scored_file(
     from tqdm import tqdm
 
     table, tally = news.table, Tally(NewsCount())
-    with tqdm(total=table.rows, unit="row", desc="scoring", disable=None if progress else True) as bar:
+    shown = None if progress else True
+    with text_notes(apart=True) as notes, tqdm(total=table.rows, unit="row", desc="scoring", disable=shown) as bar:
         parts = news_parts(news, tally.count)
-        write_parts(_scored_parts(parts, classifier, store, tally, bar.update), out, table.types)
+        write_parts(_scored_parts(parts, classifier, store, tally, bar.update, table.path), out, table.types)
+    notes.say(unreadable=False)  # the report counts rows
     return tally.report(table)
 
 
 @dataclass
 class Tally:
-    """What was found on the way: rows, texts that the store did not know, and the sum of all scores."""
+    """What was found on the way: rows, texts that the store did not know, the sum of all scores, rows without one."""
 
     count: NewsCount
     computed: int = 0
     total: float | None = 0.0
+    unreadable: int = 0
+
+    def refuse_unreadable(self, where: object) -> None:
+        """Raise ModelError where most of the rows have no score."""
+        if 2 * self.unreadable > self.count.kept:
+            raise ModelError(f"{where}: {unreadable_note(self.unreadable, self.count.kept, 'rows')}")
 
     def report(self, table: PartedTable) -> ScoreReport:
         """What became of the rows; those that were dropped are said in the log."""
         count = self.count
         if count.kept < count.rows:
             log.warning("%s: %s", table.path, count.dropped())
+        if self.unreadable:
+            log.warning("%s: %s", table.path, unreadable_note(self.unreadable, count.kept, "rows"))
+        scored = count.kept - self.unreadable
         return ScoreReport(
             rows=count.rows,
             empty=count.empty,
             repeats=count.repeats,
-            scored=count.kept,
+            scored=scored,
             computed=self.computed,
-            mean_score=None if self.total is None else self.total / max(1, count.kept),
+            mean_score=None if self.total is None else self.total / max(1, scored),
+            unreadable=self.unreadable,
         )
 
 
@@ -116,6 +137,7 @@ def _scored_parts(
     store: ScoreStore,
     tally: Tally,
     advance: Callable[[int], object],
+    source: Path,
 ) -> Iterator[pd.DataFrame]:
     shown, tone = 0, labels_of(classifier) == LABELS
     for part in parts:
@@ -124,7 +146,12 @@ def _scored_parts(
         batch = score_with_store(part["text"].to_numpy(dtype=object).tolist(), classifier, store, advance)
         advance(skipped)
         shown = tally.count.rows
-        scored = attach_provenance(with_scores(part, batch.probabilities, labels_of(classifier)), classifier.training)
+        scored = with_scores(
+            part, batch.probabilities, labels_of(classifier), multi_label=has_several_labels(classifier)
+        )
+        scored = attach_provenance(scored, classifier.training)
         tally.computed += batch.computed
         tally.total = tally.total + float(scored["score"].sum()) if tone and tally.total is not None else None
+        tally.unreadable += int(np.isnan(batch.probabilities).any(axis=1).sum())
         yield scored
+    tally.refuse_unreadable(source)  # while `out` is not there yet

@@ -132,9 +132,7 @@ class AveragingCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]
         from safetensors.torch import load_file
 
         if not (folder / FILE).is_file():
-            raise ModelError(
-                f"{folder}: has no {FILE}: the run it is from did not average; start afresh or turn it off"
-            )
+            raise ModelError(f"{folder}: has no {FILE}: the run it is from did not average; start again or turn it off")
         self.moving.load_state_dict(load_file(folder / FILE, device=str(next(model.parameters()).device)))
 
 

@@ -48,6 +48,26 @@ def classification_loss(
     return ((1.0 - smoothing) * of_target + smoothing * wanted.sum(dim=-1) * terms.mean(dim=-1)).mean()
 
 
+def binary_pairs(logits: "Tensor") -> "Tensor":
+    """Return logits (... × labels) as those of two classes each (... × labels × 2): no and yes.
+
+    softmax over the pair is the sigmoid, so a text with several labels is as many texts of two classes.
+    """
+    import torch
+
+    return torch.stack([torch.zeros_like(logits), logits], dim=-1)
+
+
+def bernoulli_loss(logits: "Tensor", targets: "Tensor", *, smoothing: float = 0.0, gamma: float = 0.0) -> "Tensor":
+    """Return the mean over the texts of the binary cross-entropy summed over labels, as a scalar.
+
+    logits: texts × labels. targets: texts × labels × 2: how much no and yes count, 0 and 1 for a label that the text
+    has. smoothing, gamma: as in `classification_loss`, of which this is the sum over labels.
+    """
+    pairs, wanted = binary_pairs(logits).flatten(0, 1), targets.flatten(0, 1)
+    return logits.shape[-1] * classification_loss(pairs, wanted, smoothing=smoothing, gamma=gamma)
+
+
 def trainer_loss(
     weights: "Tensor | None" = None, *, smoothing: float = 0.0, gamma: float = 0.0, rdrop: float = 0.0
 ) -> Callable[..., "Tensor"]:
@@ -61,14 +81,23 @@ def trainer_loss(
     in the whole step as `num_items_in_batch`. Each micro-batch is therefore returned as its sum over that number:
     their total is the mean over all texts of the step, also where micro-batches differ in size. What it counts are
     entries, three per text where the targets are probabilities.
+
+    Targets of three dimensions are those of `bernoulli_loss`; weights do not apply to them.
     """
 
     def loss(outputs: Any, labels: "Tensor", num_items_in_batch: "Tensor | int | None" = None) -> "Tensor":
         """The Trainer's share of the mean loss over one step's texts."""
         passes = len(outputs.logits) // len(labels)
         wanted = labels.repeat_interleave(passes, dim=0)
-        mean = classification_loss(outputs.logits, wanted, weights=weights, smoothing=smoothing, gamma=gamma)
-        if passes == 2:
+        if labels.dim() == 3:
+            mean = bernoulli_loss(outputs.logits, wanted, smoothing=smoothing, gamma=gamma)
+        else:
+            mean = classification_loss(outputs.logits, wanted, weights=weights, smoothing=smoothing, gamma=gamma)
+        if passes == 2 and labels.dim() == 3:
+            twice = binary_pairs(outputs.logits.unflatten(0, (-1, 2))).transpose(1, 2).flatten(0, 1)
+            counts = labels.sum(dim=-1).flatten()
+            mean = mean + rdrop * labels.shape[1] * rdrop_kl(twice, counts.to(mean))
+        elif passes == 2:
             # A text's own weight is what its target sums to; 1 where targets are codes.
             counts = labels.new_ones(len(labels)) if labels.dim() == 1 else labels.sum(dim=-1)
             mean = mean + rdrop * rdrop_kl(outputs.logits.unflatten(0, (-1, 2)), counts.to(mean))

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from allocation import AllocationError, load_prices, read_frame
+from allocation.data.load import bars_from_long
 
 DAYS = ["2021-03-01", "2021-03-02", "2021-03-15"]
 OHLCV = "2021-03-01,9,12,8,10,100\n2021-03-02,10,13,9,11,200\n2021-03-15,11,14,10,12,300\n"
@@ -148,8 +149,25 @@ KINDS = {
         said="America/New_York",
     ),
     "epoch seconds": Kind(wide(days=["1614556800", "1614643200", "1615766400"]), TWO, said="epoch seconds"),
+    # Tickers
+    "tickers that a spreadsheet took for numbers": Kind(
+        "date,ticker,close\n2021-03-01,600519.0,10\n2021-03-02,600519.0,11\n2021-03-15,600519.0 ,12\n",
+        {"600519": [10, 11, 12]},
+    ),
+    "headings that a spreadsheet took for numbers": Kind(
+        wide("date,600519.0,5.0"), {"5": [20, 21, 22], "600519": [10, 11, 12]}
+    ),
     # Numbers and separators
-    "semicolons": Kind(wide(separator=";").replace("date,AAPL,MSFT", "date;AAPL;MSFT"), TWO, said="separated by ;"),
+    "dashes and dots where nothing is known": Kind(
+        "date,AAPL,MSFT\n2021-03-01,10,-\n2021-03-02,--,.\n2021-03-15,12,22\n",
+        {"AAPL": [10, np.nan, 12], "MSFT": [np.nan, np.nan, 22]},
+    ),
+    "tabs by the ending": Kind(wide("date\tAAPL\tMSFT", separator="\t"), TWO, name="p.tsv", said="tabs"),
+    "a title above the heading": Kind("Prices\nMade 2021\n\n" + wide(), TWO, said="2 lines above the heading"),
+    "a title above columns with semicolons": Kind(
+        "Kurse\n" + wide("Datum;AAPL;MSFT", separator=";"), TWO, said="1 lines above the heading"
+    ),
+    "semicolons": Kind(wide("date;AAPL;MSFT", separator=";"), TWO, said="separated by semicolons"),
     "tabs": Kind(wide(separator="\t").replace("date,AAPL,MSFT", "date\tAAPL\tMSFT"), TWO, said="separated by tabs"),
     "Excel in Europe": Kind(
         "Datum;AAPL;MSFT\n01.03.2021;10,5;1.020,25\n02.03.2021;11;1.021\n15.03.2021;12,25;999\n",
@@ -198,12 +216,56 @@ REFUSED = {
                             "several times on 2021-03-01: keep one row per session"),
     "a close and strangers": ("date,Close,AAPL\n2021-03-01,1,2\n", "has Close and AAPL: name a column ticker if"),
     "two closes": ("date,Close,close \n2021-03-01,1,2\n", "columns Close and close are both the close: keep one"),
+    "a line that is no row": (wide() + "Source: a bank,,\n", "row 4: 'Source: a bank' is not a date: .* or leave out"),
+    "one column": ("date\n2021-03-01\n2021-03-02\n", "has no columns besides its dates"),
+    "letters of another script": ("date,A\nяю,1\n", "row 1: 'яю' is not a date"),
     "a column twice": ("date,AAA, AAA\n2021-03-01,1,2\n", "the column AAA twice: keep one"),
     "values without a heading": ("date,A,\n2021-03-01,1,5\n2021-03-02,1,7\n", "column 3 has values and no heading"),
     "UTC evenings": (wide(days=["2021-03-01T21:30:00Z", "2021-03-02T21:30:00Z", "2021-03-15T20:30:00Z"]),
                      "no midnight of an exchange known here: write dates as"),
     "a name where the file has names": (wide(), "names its assets itself .*AAPL, MSFT.*: leave asset out"),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252", "latin-1"])
+def test_encodings_are_recognised_and_said(tmp_path, caplog, encoding, ending):
+    path, asset = tmp_path / f"p.{ending}", "Société Générale"
+    text = wide(f"date,{asset},Münchener Rück", separator=",").replace(",", "," if ending == "csv" else "\t")
+    path.write_bytes(text.encode(encoding))
+    assert load_prices(path).close[asset].tolist() == [10, 11, 12]
+    assert ("not UTF-8, read as" in caplog.text) == (encoding in ("utf-16-le", "cp1252", "latin-1"))
+
+
+TICKERS = {
+    "numbers beside a gap": ([600519.0, 600519.0], None),
+    "whole numbers": ([600519, 600519], None),
+    "true": ([True, True], "row 1: True is no ticker"),
+    "true among others": (["A", True], "row 2: True is no ticker"),
+    "lists": ([["A"], ["A"]], "row 1: .* is no ticker"),
+    "fractions": ([1.5, 1.5], "row 1: 1.5 is no ticker"),
+    "a gap": ([600519.0, None], "row 2: has no ticker"),
+}
+
+
+@pytest.mark.parametrize(("tickers", "complaint"), TICKERS.values(), ids=TICKERS.keys())
+@pytest.mark.parametrize("door", ["parquet", "frame"])
+def test_tickers_that_are_no_text(tmp_path, tickers, complaint, door):
+    table = pd.DataFrame({"date": DAYS[:2], "ticker": pd.Series(tickers), "close": [10.0, 11.0]})
+
+    def read():
+        if door == "frame":
+            return bars_from_long(table)
+        table.to_parquet(tmp_path / "p.parquet")
+        return load_prices(tmp_path / "p.parquet")
+
+    if door == "parquet" and complaint and "row 2: True" in complaint:
+        pytest.skip("Parquet has no such column")
+    if complaint is None:
+        assert list(read().close.columns) == ["600519"]
+    else:
+        with pytest.raises(AllocationError, match=complaint):
+            read()
 
 
 @pytest.mark.parametrize(("text", "complaint"), REFUSED.values(), ids=REFUSED.keys())

@@ -64,6 +64,12 @@ def _database(tool, folder, name):
     return f"postgresql://tester@/{name}?host={folder}"
 
 
+@pytest.fixture(autouse=True)
+def _state_of_its_own(tmp_path, monkeypatch):
+    """Which ledger ran last is remembered in the user's folder: a test has its own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request, tmp_path):
     """A new ledger's URL, on both databases."""

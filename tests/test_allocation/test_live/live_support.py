@@ -11,7 +11,18 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from allocation import Bars, EqualWeight
-from allocation.live import Costs, Inputs, Limits, PaperBroker, Rules, Settings, open_account, open_ledger, rebalance
+from allocation.live import (
+    AlpacaBroker,
+    Costs,
+    Inputs,
+    Limits,
+    PaperBroker,
+    Rules,
+    Settings,
+    open_account,
+    open_ledger,
+    rebalance,
+)
 from allocation.live.ledger.events import is_opened
 
 ASSETS = ("AAA", "BBB", "CCC", "DDD")
@@ -88,6 +99,12 @@ def ensure_account(url, at_broker=None):
             there = is_opened(connection)
         if not there:
             open_account(ledger, CASH, broker="alpaca" if at_broker else "paper", at_broker=at_broker)
+
+
+def open_account_at_broker(path):
+    """Open an account in a new ledger, as the broker of the environment states it."""
+    with open_ledger(path, create=True) as ledger:
+        open_account(ledger, broker="alpaca", at_broker=AlpacaBroker.from_environment().account())
 
 
 def alpaca_step(broker, exchange, path, day, policy=None, limits=EASY, now=None, rules=WHOLE):

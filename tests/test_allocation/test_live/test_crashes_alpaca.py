@@ -150,8 +150,8 @@ def test_a_few_boundaries_and_instants(open_account):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("place", [0, 1])
-def test_every_second_boundary(open_account, place):
-    assert killed_at_boundaries(open_account, place, stride=2) >= 60
+def test_every_boundary(open_account, place):
+    assert killed_at_boundaries(open_account, place, stride=1) >= 60
 
 
 @pytest.mark.slow

@@ -194,6 +194,8 @@ def test_the_command_trains_measures_and_scores(folder, run):
     [
         ("finetune topics.csv --task topic --labels 0=negative --base base --out m", "--labels and --preset full are"),
         ("finetune topics.csv --task topic --preset full --base base --out m", "--labels and --preset full are for"),
+        ("finetune topics.csv --base base --text text,label --out m", "--text is for other tasks than tone"),
+        ("finetune topics.csv --base base --task topic --text text,body --out m", "has no column body"),
         ("finetune topics.csv --base base --out m", "label 'Fed | Central Banks' is not known"),
         ("finetune one.csv --task topic --base base --out m", "all texts have the label IPO"),
         ("finetune thousand.csv --task topic --base base --out m", "1,000 different labels"),

@@ -67,7 +67,10 @@ def test_what_a_model_made_is_no_corpus():
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("rows.xlsx", r"rows.xlsx: the ending '.xlsx' is not known: use .csv, .parquet, .jsonl, .json \(FiQA\), .zip"),
+        (
+            "rows.xlsx",
+            r"rows.xlsx: the ending '.xlsx' is not known: use .csv, .parquet, .jsonl, .tsv, .json \(FiQA\), .zip",
+        ),
         ("rows", "rows: the ending '' is not known"),
         ("gone.csv", "gone.csv: no such file"),
         ("gone.json", "gone.json: cannot be read as JSON: .*No such file"),
@@ -116,3 +119,25 @@ def test_shared_corpora_are_read_as_they_are(real_data, name, form, read, kept):
     assert (corpus.form, corpus.counts.read, corpus.counts.kept) == (form, read, kept)
     assert set(corpus.rows["label"]) == set(LABELS)
     assert corpus.rows["text"].is_unique
+
+
+def test_several_columns_of_texts_are_joined():
+    rows = pd.DataFrame({"title": ["Up", "Down ", ""], "body": ["more", None, " "], "label": ["a", "b", "a"], "n": 1})
+    read = read_corpus(rows, text=("title", "body"), label_map=None)
+    assert read.rows["text"].tolist() == ["Up\nmore", "Down"]
+    assert read.counts.without_text == 1
+    assert list(read.rows["n"]) == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (("title", "lead"), "has no column lead"),
+        (("title", "n"), "the column n holds numbers: name columns of sentences"),
+        (("title", "title2"), "has a column text as well as title, title2, joined as text: rename it"),
+    ],
+)
+def test_columns_that_cannot_be_joined_are_named(columns, message):
+    rows = pd.DataFrame({"title": ["Up"], "title2": ["up"], "text": ["x"], "label": ["a"], "n": 1})
+    with pytest.raises(CorpusError, match=message):
+        read_corpus(rows, text=columns, label_map=None)

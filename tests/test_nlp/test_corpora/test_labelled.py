@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from newsfolio.shared.tables import write_table
+from nlp.corpora.formats import read_corpus
 from nlp.corpora.labelled import embedded_corpus, read_labelled, split
 from nlp.errors import CorpusError
 from nlp.labels import LABELS, label_codes
-from nlp.texts.near_duplicates import normalised
+from nlp.texts.near_duplicates import duplicate_groups, normalised
 
 
 def labelled(*rows):
@@ -313,3 +314,43 @@ def test_no_two_embedded_headlines_share_half_of_their_word_triples():
         ]
         for gram in own:
             seen.setdefault(gram, []).append(row)
+
+
+def many_topics():
+    """Texts of seven common and two rare topics, several each; some of them near-duplicates."""
+    words = [f"{a}{b} {c}{a} {b}{c}" for a in "abcdefghij" for b in "klmnopqr" for c in "stuvwxyz"]
+    cells = ["earn", "acq", "crude|ship", "grain|corn", "grain", "trade", "acq|earn"]
+    rows = [(f"{words[3 * n]} number {n} {words[3 * n + 1]}", cells[n % 7]) for n in range(140)]
+    rows += [("one two three four five six", "grain|oat"), ("seven eight nine ten eleven", "oat")]
+    rows += [(f"same story about the same thing part {letter}", "crude") for letter in "ab"]
+    return pd.DataFrame(rows, columns=["text", "label"])
+
+
+def test_texts_with_several_labels_are_split_by_their_rarest():
+    rows = many_topics()
+    train, held = split(rows, valid=0.2, seed=1)
+    assert sorted([*train["text"], *held["text"]]) == sorted(rows["text"])
+    counts = [part["label"].str.split("|").explode().value_counts() for part in (train, held)]
+    for label in ("earn", "acq", "crude", "ship", "grain", "corn", "trade"):
+        assert 0.1 <= counts[1][label] / (counts[0][label] + counts[1][label]) <= 0.3
+    assert "oat" not in counts[1]  # too rare for a fifth
+    groups = duplicate_groups([*train["text"], *held["text"]])
+    assert not set(groups[: len(train)]) & set(groups[len(train) :])
+
+
+def test_such_a_split_does_not_depend_on_the_order_of_rows():
+    rows = many_topics()
+    shuffled = rows.sample(frac=1.0, random_state=3).reset_index(drop=True)
+    assert set(split(rows, seed=2)[1]["text"]) == set(split(shuffled, seed=2)[1]["text"])
+
+
+def test_equal_sets_of_labels_are_one_cell():
+    rows = pd.DataFrame({"text": ["a b", "a b", "c"], "label": ["y|x", "x|y|x", "x"]})
+    read = read_corpus(rows, label_map=None)
+    assert read.rows["label"].tolist() == ["x|y", "x"]
+    assert read.counts.repeats == 1
+
+
+def test_a_bar_with_one_blank_names_its_row():
+    with pytest.raises(CorpusError, match="row 2: the label 'x \\|y' has a \\| with a blank on one side"):
+        read_corpus(pd.DataFrame({"text": ["a", "b"], "label": ["x", "x |y"]}), label_map=None)

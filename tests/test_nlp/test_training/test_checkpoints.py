@@ -82,7 +82,7 @@ def test_checkpoints_of_another_run_are_not_gone_on_from(config, tmp_path, monke
     settings = replace(settings, learning_rate=2e-3) if other == "settings" else settings
     resumed, _ = finetune(rows, ROWS, settings, workspace=tmp_path)
     assert weights_of(resumed) == weights_of(finetune(rows, ROWS, settings)[0])
-    assert "of other settings or data: starting afresh" in caplog.text
+    assert "of other settings or data: starting from the beginning" in caplog.text
 
 
 @needs_cuda

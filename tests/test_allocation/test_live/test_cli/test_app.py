@@ -9,54 +9,23 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from fake_alpaca import KEYS, Exchange, serving
-from live_support import SESSIONS, market
+from live_support import market, open_account_at_broker
 from sqlalchemy import create_engine
 
 from allocation import Bars, write_bars
-from allocation.live import AlpacaBroker, open_account, open_ledger
+from allocation.live import open_ledger
 from newsfolio.command.app import main
 
-STRATEGY = "from allocation import EqualWeight\n\ndef policy():\n    return EqualWeight()\n"
 STEP = "rebalance strategy.py --ledger book.sqlite --prices bars.csv"
 DAY, NEXT = "2022-09-20", "2022-09-21"
 BARS = market()
 TELL = f"{sys.executable} -c \"import sys;open('told','w').write(sys.argv[-1])\""
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    write_bars(BARS, tmp_path / "bars.csv")
-    (BARS.close * 0.0 + 0.2).to_csv(tmp_path / "signal.csv")
-    published = SESSIONS.tz_localize("UTC") + pd.Timedelta(hours=15)
-    rows = [(day, asset, f"{asset} said {n}", 0.1) for n, day in enumerate(published) for asset in BARS.close]
-    news = pd.DataFrame(rows, columns=["published", "asset", "text", "score"])
-    news.to_csv(tmp_path / "scored.csv", index=False)
-    news.drop(columns="score").to_csv(tmp_path / "news.csv", index=False)
-    (tmp_path / "strategy.py").write_text(STRATEGY)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    for name in ("book.sqlite", "other.sqlite"):
-        with open_ledger(name, create=True) as ledger:
-            open_account(ledger, 100_000.0)
-    return tmp_path
-
-
 def decisions():
     """Count those of the ledger."""
     with sqlite3.connect("book.sqlite") as book:
         return book.execute("SELECT count(*) FROM decisions").fetchone()[0]
-
-
-@pytest.fixture
-def command(folder, capsys):
-    def run(line, *more):
-        with pytest.raises(SystemExit) as ended:
-            main([*line.split(), *more])
-        return int(ended.value.code or 0), *capsys.readouterr()
-
-    return run
 
 
 def test_two_nights_then_a_repetition_then_status(command, folder):
@@ -94,12 +63,6 @@ def test_a_day_without_a_session_is_said_and_is_no_failure(command, folder):
     code, out, err = command(f"{STEP} --date 2022-09-24")
     assert (code, out, err) == (0, "2022-09-24 is not a session of XNYS: nothing to do\n", "")
     assert decisions() == 0
-
-
-@pytest.fixture
-def at(monkeypatch):
-    """Set the clock that the command reads."""
-    return lambda moment: monkeypatch.setattr("allocation.live.clock.utc_now", lambda: pd.Timestamp(moment, tz="UTC"))
 
 
 def test_without_a_date_it_is_the_last_closed_session(command, at):
@@ -187,24 +150,6 @@ def test_prices_from_yahoo_need_a_first_date(command):
 # What is wrong at the broker
 
 
-def open_at_broker():
-    with open_ledger("broker.sqlite", create=True) as ledger:
-        open_account(ledger, broker="alpaca", at_broker=AlpacaBroker.from_environment().account())
-
-
-@pytest.fixture
-def alpaca(folder, monkeypatch):
-    prices = BARS.close.loc[DAY].to_dict()
-    exchange = Exchange(prices=prices, now="2022-09-20T20:35:00Z")
-    monkeypatch.setattr("allocation.live.brokers.alpaca.MOST_WAIT", 0.01)
-    with serving(exchange) as url:
-        for name, value in zip(("APCA_API_KEY_ID", "APCA_API_SECRET_KEY"), KEYS, strict=True):
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("APCA_API_BASE_URL", url)
-        open_at_broker()
-        yield exchange
-
-
 AT_THE_BROKER = {
     "unknown ticker": (lambda e: e.prices.pop("BBB"), 3, "[untradable] BBB: Alpaca does not know it"),
     "delisted": (lambda e: e.delisted.add("BBB"), 3, "[untradable] BBB: is no longer listed at Alpaca"),
@@ -228,7 +173,7 @@ def test_what_is_wrong_at_the_broker_is_one_line_and_nothing_is_sent(command, fo
     if name in ("cash below 0", "a holding without prices"):  # so was the account when it was opened
         change(alpaca)
         (folder / "broker.sqlite").unlink()
-        open_at_broker()
+        open_account_at_broker("broker.sqlite")
     else:
         change(alpaca)
     before = set(alpaca.orders)

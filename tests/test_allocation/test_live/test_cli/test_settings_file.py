@@ -78,7 +78,7 @@ def test_status_takes_the_same_file(command):
         ("\nmax_wieght = 5", "night.toml, line 2: 'max_wieght' is no setting: did you mean max-weight?"),
         (
             "rhubarb = 5",
-            "'rhubarb' is no setting: the settings are allow, broker, calendar, cash, cost-bp,",
+            "'rhubarb' is no setting: the settings are allow, allow-jump, broker, calendar, cash,",
         ),
         ("cost-bp = 5\ncost_bp = 5", "night.toml, line 2: cost-bp is set twice: keep one"),
         ("lot = 1\n\nmax-weight = 'much'", "night.toml, line 3: max-weight: Input should be a valid number"),

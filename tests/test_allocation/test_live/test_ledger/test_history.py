@@ -6,7 +6,7 @@ from live_support import CASH, SESSIONS, Desk
 
 from allocation import AllocationError
 from allocation.live import open_ledger
-from allocation.live.ledger.history import QUERIES, history, spreadsheet_safe
+from allocation.live.ledger.history import QUERIES, history, safe_cells
 
 DAYS = SESSIONS[10:13]
 
@@ -28,5 +28,5 @@ def test_the_record_adds_up_to_what_is_held(tmp_path):
 
 def test_no_cell_is_a_formula():
     table = pd.DataFrame({"asset": ["=1+1", "@x", "AAA"], "shares": [-1.0, 2.0, 3.0]})
-    assert spreadsheet_safe(table)["asset"].tolist() == ["'=1+1", "'@x", "AAA"]
-    assert spreadsheet_safe(table)["shares"].tolist() == [-1.0, 2.0, 3.0]
+    assert safe_cells(table)["asset"].tolist() == ["'=1+1", "'@x", "AAA"]
+    assert safe_cells(table)["shares"].tolist() == [-1.0, 2.0, 3.0]

@@ -97,7 +97,7 @@ def test_the_range_does_not_depend_on_the_order_in_which_threads_show_it(order):
 def test_layers_that_overflow_are_refused(value):
     observer = RangeObserver(layer(4, 8, 0))
     observer(torch.full((2, 8), value))
-    with pytest.raises(ModelError, match="not finite: train it anew, or use float32"):
+    with pytest.raises(ModelError, match="not finite: train it again, or use float32"):
         int8_linear(observer.inner, observer.range)
 
 

@@ -50,16 +50,24 @@ def news(count, **columns):
     return pd.DataFrame(rows | columns)
 
 
-def scored(path, out, stub, stores=lambda _: nullcontext(), last=None):
+class TopicStub(Stub):
+    """The same, of a task whose texts have several labels."""
+
+    labels, multi_label = ("crude", "earn | other", "ship"), True
+
+
+def scored(path, out, stub, stores=lambda *_: nullcontext(), last=None):
     """Do on one machine what a cluster would, in another order; `last`: die before the part of that number."""
     table, tally = inspect_news(path), Tally(NewsCount())
     with parts_folder(out) as folder:
-        rows = list(NewsReader(table, TOLD, str(out))())[:last]
+        of_task = (stub.labels, stub.multi_label) if isinstance(stub, TopicStub) else ()
+        rows = list(NewsReader(table, TOLD, str(out), *of_task)())[:last]
         worker = Worker(Scorer(lambda: stub, stores), stub.fingerprint, folder)
         for row in map(worker, reversed(rows)):
             (told,) = row.to_pylist()
             tally.count.add(NewsCount(told["rows"], told["empty"], told["repeats"]))
             tally.computed, tally.total = tally.computed + told["computed"], tally.total + told["total"]
+            tally.unreadable += told["unreadable"]
         if last is None:
             folder.finish(len(rows) - 1, {"rows": tally.count.kept})
     return tally.report(table.table)
@@ -98,6 +106,20 @@ def test_the_parts_are_what_one_machine_writes(tmp_path_factory, rows, ending, p
         single.rows, single.empty, single.repeats, single.scored,
     )  # fmt: skip
     assert report.mean_score == pytest.approx(single.mean_score, abs=1e-12)
+
+
+def test_texts_with_several_labels_are_scored_too(tmp_path, small_parts):
+    path = write_table(news(10), tmp_path / "n.parquet")
+    score_file(path, tmp_path / "one.parquet", TopicStub())
+    scored(path, tmp_path / "out", TopicStub())
+    parts = pd.read_parquet(tmp_path / "out")
+    pd.testing.assert_frame_equal(parts, pd.read_parquet(tmp_path / "one.parquet"), check_exact=True)
+    assert list(parts.columns[-4:]) == ["crude", "earn | other", "ship", "label"]
+    for _, row in parts.iterrows():
+        assert row["label"] == "|".join(label for label in TopicStub.labels if row[label] >= 0.5)
+    again = TopicStub()
+    scored(path, tmp_path / "out", again)
+    assert not again.asked  # all parts are there
 
 
 def test_what_taught_the_model_is_told(tmp_path):

@@ -1,0 +1,1 @@
+"""What headlines report and what they say is due when: rules over plain text; without torch."""

@@ -1,0 +1,164 @@
+"""The day that a text says something is due on, in English words and numbers; the calendar of sessions comes after."""
+
+import re
+from datetime import date, timedelta
+
+from nlp.events.rules import event_words
+
+ONE_DAY = timedelta(days=1)
+PAST, AHEAD = timedelta(days=92), timedelta(days=273)  # a date without a year lies between these from its publication
+FURTHEST = timedelta(days=366)
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
+
+MONTH = event_words()["MONTH"]
+WEEKDAY = event_words()["WEEKDAY"]
+YEAR = r"(?:20\d\d|19\d\d)"
+MARKET = r"[- ]?(?:(?:the|mkts?|markets?|today's|tomorrow's) )*"
+AFTER = rf"\b(?:after|post|@){MARKET}(?:bell|close[sd]?|hours|market)\b|\bat (?:the )?close\b|(?-i:\bAMC\b)|\btonight\b"
+BEFORE = rf"\b(?:before|pre|b4|at){MARKET}(?:bell|open(?:s|ing)?|market)\b|(?-i:\bBMO\b)|\bthis morning\b"
+TODAY = r"today|tonight|this (?:morning|afternoon|evening)"
+TOMORROW = "tomorrow|tmrw|tmr"
+COUNT = r"\d{1,2}|two|three|four|five|six"
+
+# Words that make a date one to come, words that make it one that was, and words that a date to come stands close to.
+_TO_COME = re.compile(
+    r"\b(?:to|will|due|set|expect\w*|scheduled|slated|ahead|upcoming|coming|comes?|reports?|reporting|releases?"
+    r"|releasing|earnings|results|eps|conference|call|calendar|date|before|until|by|effective|starting|starts?|begins?"
+    r"|from|preview|await\w*|eyes|watch|plans?|meeting|vote|next|payable|ex-div\w*|deadline|hearing|trial|event"
+    rf"|launch\w*|unveil\w*|announces?|{TOMORROW})\b",
+    re.IGNORECASE,
+)
+_GONE = re.compile(
+    r"\b(?:(?<!be )(?:reported|posted|announced|released|unveiled|launched|filed|sued)|according to|was|were|fell|rose"
+    r"|jumped|dropped|yesterday|beats?|missed|misses|topped|tops|recap|transcript|back on|sa(?:id|ys)(?: \S+)? on"
+    r"|after (?:(?:its|their|the|q[1-4]|\S+ quarter|strong|weak)\s+)*(?:earnings|results)"
+    rf"|(?:last|past) (?:night|week|{WEEKDAY}))\b",
+    re.IGNORECASE,
+)
+_ANCHOR = re.compile(
+    r"\b(?:earnings|results|reports?|reporting|due|scheduled|slated|expected|call|eps|vote|meeting|event|hearing"
+    r"|deadline)\b",
+    re.IGNORECASE,
+)
+_OF_DAY = re.compile(f"(?P<after>{AFTER})|(?P<before>{BEFORE})", re.IGNORECASE)
+_WRITTEN = re.compile(
+    r"(?P<ended>\b(?:end(?:ed|ing|s)|through|as of|since|for the (?:\S+ )?(?:months?|quarter|year)|dated|record)"
+    r"\s+(?:on\s+)?)?"
+    r"(?:\b(?P<iso>(?P<y1>20\d\d)-(?P<m1>\d\d?)-(?P<d1>\d\d?))\b"
+    rf"|\b(?P<m2>{MONTH})\b\.?,?\s+(?:the\s+)?(?P<d2>\d{{1,2}})(?:st|nd|rd|th)?\b"
+    # What follows makes it the expiry of an option, or an amount.
+    r"(?P<other>\s*(?:\$?\d+(?:\.\d+)?\s*)?(?:calls?|puts?|[cp]\b)|%|\s*(?:pct|percent|bln|mln|mi?llion|billion)\b"
+    rf"|[.:]\d)?(?:(?:,\s*|\s+)(?P<y2>{YEAR})\b)?"
+    rf"|\b(?P<d3>\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?(?P<m3>{MONTH})\b\.?(?:,?\s+(?P<y3>{YEAR})\b)?"
+    r"|(?:^|[\s(:])(?P<first>\d{1,2})(?:/(?P<second>\d{1,2})(?:/(?P<y4>\d{4}|\d\d))?"
+    r"|\.(?P<dotted>\d{1,2})\.(?P<y5>\d{4}))(?=$|[\s),.;:!/-]))",
+    re.IGNORECASE,
+)
+_DATED = re.compile(r"\b(?:on|eps|earnings|results|reports?|due|date|by|until|for|effective)[\s:(]*$", re.IGNORECASE)
+_COUNTED = re.compile(
+    rf"\b(?P<today>{TODAY})\b|\b(?P<tomorrow>{TOMORROW})\b"
+    r"|\b(?P<which>(?:this|next|last|past|every|each|late|black|cyber|good)\s+)?"
+    rf"(?P<weekday>{WEEKDAY})(?:'s|’s|s)?\b(?!\s+(?:Times|Telegraph|Night|Journal|Post))"
+    rf"|\b(?P<week>next week)\b|\bin (?P<count>{COUNT}) (?P<unit>days?|weeks?)\b",
+    re.IGNORECASE,
+)
+NO_DAY = ("last", "past", "every", "each", "late", "black", "cyber", "good")
+# What a text must hold to name any day: most hold none of it, and RE2 says so of a million texts in a second.
+HINT = (
+    rf"\b(?:{TODAY}|{TOMORROW}|next week|in (?:{COUNT}) (?:days?|weeks?)|(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|satur"
+    r"|sun)(?:day)?\b|20\d\d-\d|\d{1,2}/\d|\d{1,2}\.\d{1,2}\.\d{4}|AMC|BMO"
+    rf"|(?:after|post|before|pre|b4|at){MARKET}(?:bell|close|open|hours|market))|@{MARKET}(?:bell|close|open)"
+    rf"|\b{MONTH}\b\.?,?\s+(?:the\s+)?\d|\d(?:st|nd|rd|th)?\s+(?:of\s+)?{MONTH}\b"
+)
+
+
+class _ImpossibleDateError(Exception):
+    """A date that no calendar has."""
+
+
+def named_day(text: str, today: date, *, day_first: bool, opened: bool) -> tuple[date, bool] | None:
+    """Return the day, from `today` on, that a text says something is due on, and whether after its close; else None.
+
+    today: the date on which the text was published. day_first: 3/4 is the third of April. opened: the session of that
+    date has opened already, so that "before the open" without a day means another one.
+    """
+    if not _TO_COME.search(text) or _GONE.search(text):
+        return None
+    part = _OF_DAY.search(text)
+    try:
+        day = _written_day(text, today, day_first) or _counted_day(text, today)
+    except _ImpossibleDateError:
+        return None
+    if day is None and part is not None:
+        day = today + ONE_DAY if part["before"] and opened else today
+    if day is None or not today <= day <= today + FURTHEST:
+        return None
+    return day, part is not None and part["after"] is not None
+
+
+def _written_day(text: str, today: date, day_first: bool) -> date | None:
+    """The first date in numbers or with a month's name."""
+    for found in _WRITTEN.finditer(text):
+        if found["ended"] or found["other"] or found["m2"] == "may":  # "may 5": the verb
+            continue
+        year = found["y1"] or found["y2"] or found["y3"] or found["y4"] or found["y5"]
+        if found["first"]:
+            pair = (int(found["first"]), int(found["second"] or found["dotted"]))
+            fraction = year is None and pair[0] < pair[1] <= 4 and not _DATED.search(text, 0, found.start() + 1)
+            month, day = pair[::-1] if day_first else pair
+            if fraction or month > 12 or day > 31:  # 1/2 of something, or a score
+                continue
+        else:
+            month = int(found["m1"]) if found["iso"] else _month(found["m2"] or found["m3"])
+            day = int(found["d1"] or found["d2"] or found["d3"])
+        return _date(None if year is None else int(year) + (2000 if len(year) == 2 else 0), month, day, today)
+    return None
+
+
+def _month(name: str) -> int:
+    return MONTHS.index(name[:3].lower()) + 1
+
+
+def _date(year: int | None, month: int, day: int, today: date) -> date:
+    """That date, without a year the one of the last three or the next nine months."""
+    for each in (today.year - 1, today.year, today.year + 1) if year is None else (year,):
+        try:
+            found = date(each, month, day)
+        except ValueError:  # 32 October, or 29 February of another year
+            continue
+        if year is not None or today - PAST <= found <= today + AHEAD:
+            return found
+    raise _ImpossibleDateError
+
+
+def _counted_day(text: str, today: date) -> date | None:
+    """Of the days that are counted from today (tomorrow, Thursday, next week), the one nearest to what is due."""
+    anchors = [found.span() for found in _ANCHOR.finditer(text)]
+    named = []
+    for found in _COUNTED.finditer(text):
+        ahead = _days_ahead(found, today.weekday())
+        if ahead is not None:
+            first, last = found.span()
+            distance = min((max(first - end, start - last) for start, end in anchors), default=0)
+            named.append((distance, first, today + ahead * ONE_DAY))
+    return min(named)[2] if named else None
+
+
+def _days_ahead(found: re.Match[str], weekday: int) -> int | None:
+    """How many days lie between a text of that weekday and the day that a phrase means."""
+    if found["today"]:
+        return 0
+    if found["tomorrow"]:
+        return 1
+    if found["week"]:
+        return 7 - weekday
+    if found["count"]:
+        number = NUMBERS.get(found["count"].lower()) or int(found["count"])
+        return number * (7 if found["unit"].lower().startswith("week") else 1)
+    which = (found["which"] or "").strip().lower()
+    if which in NO_DAY:
+        return None
+    ahead = (WEEKDAYS.index(found["weekday"][:3].lower()) - weekday) % 7
+    return ahead + 7 if which == "next" and weekday + ahead < 7 else ahead  # next Thursday is that of the next week
