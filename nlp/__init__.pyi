@@ -55,6 +55,7 @@ from nlp.scoring.store import ScoreStore as ScoreStore
 from nlp.scoring.store import store_key as store_key
 from nlp.scoring.stream.score_file import ScoreReport as ScoreReport
 from nlp.scoring.stream.score_file import score_file as score_file
+from nlp.scoring.stream.score_file import score_file_by as score_file_by
 from nlp.signals.cross_section import cross_section as cross_section
 from nlp.signals.daily import NewsSignal as NewsSignal
 from nlp.signals.daily import daily_signal as daily_signal

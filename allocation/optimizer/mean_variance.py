@@ -98,10 +98,13 @@ class MeanVariance:
         self.objective = objective
         self.constraints = tuple(constraints)
         self.relaxation_order = relaxation_order
+        terms = list(objective) if isinstance(objective, Sequence) else [objective]
+        parts = [part for term in terms if isinstance(term, NetUtility) for part in term.parts()]
+        others = [term for term in terms if not isinstance(term, NetUtility)]
         self._spec = ProgramSpec(
             assets=self.assets,
             universe=frozenset(self.assets) | frozenset(universe),
-            terms=_named_terms(objective),
+            terms=(*parts, *zip(labelled(others), others, strict=True)),
             rules=tuple(zip(labelled(self.constraints), self.constraints, strict=True)),
         )
         self.index = pd.Index(self.assets)
@@ -269,13 +272,6 @@ class MeanVariance:
             program, solution = outcome.solved
             clean = without_dust(program.weights(solution), values[HELD])
         return pd.Series(clean, index=self.index)
-
-
-def _named_terms(objective: Objective | Sequence[Objective]) -> tuple[tuple[str, Objective], ...]:
-    terms = list(objective) if isinstance(objective, Sequence) else [objective]
-    parts = [part for term in terms if isinstance(term, NetUtility) for part in term.parts()]
-    others = [term for term in terms if not isinstance(term, NetUtility)]
-    return (*parts, *zip(labelled(others), others, strict=True))
 
 
 def without_dust(weights: FloatArray, held: FloatArray) -> FloatArray:

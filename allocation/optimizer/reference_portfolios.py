@@ -128,6 +128,10 @@ def risk_parity(risk: RiskModel, budgets: Mapping[str, float] | None = None) -> 
 
 def _equal_risk(correlation: FloatArray, budget: FloatArray) -> FloatArray:
     """The minimum of y'C y / 2 - sum(b log y): each y in turn the positive root of C_ii y² + (C y)_-i y = b_i."""
+
+    def objective(at: FloatArray) -> float:
+        return float(at @ correlation @ at / 2.0 - budget @ np.log(at))
+
     y = np.sqrt(budget)
     for sweep in range(MAX_SWEEPS):
         for i in range(len(y)):
@@ -138,24 +142,15 @@ def _equal_risk(correlation: FloatArray, budget: FloatArray) -> FloatArray:
         slope = correlation @ y - budget / y
         if np.abs(y * slope).max() < RISK_TOLERANCE * budget.min():
             break
-        if sweep % 10 == 0:
-            y = _newton_step(correlation, budget, y, slope)
+        if sweep % 10:
+            continue
+        try:  # a Newton step, where it keeps the weights positive and lowers the objective
+            moved = y - np.linalg.solve(correlation + np.diag(budget / y**2), slope)
+        except np.linalg.LinAlgError:  # the weights diverge: there is no minimum
+            continue
+        if (moved > 0).all() and objective(moved) <= objective(y):
+            y = moved
     return y
-
-
-def _newton_step(correlation: FloatArray, budget: FloatArray, y: FloatArray, slope: FloatArray) -> FloatArray:
-    """A Newton step where it keeps the weights positive and lowers the objective; else none."""
-    try:
-        moved = y - np.linalg.solve(correlation + np.diag(budget / y**2), slope)
-    except np.linalg.LinAlgError:  # the weights diverge: there is no minimum
-        return y
-    if not (moved > 0).all():
-        return y
-
-    def objective(at: FloatArray) -> float:
-        return float(at @ correlation @ at / 2.0 - budget @ np.log(at))
-
-    return moved if objective(moved) <= objective(y) else y
 
 
 def efficient_frontier(
@@ -187,11 +182,9 @@ def efficient_frontier(
     targets[-1] -= 1e-6 * max(abs(targets[-1]), 1e-3)
     rows = [least, *(program.weights(gain, scaled, nothing, parameters={"target": t}) for t in targets[1:])]
     weights = pd.DataFrame(rows).reset_index(drop=True)
-    summary = pd.DataFrame({
-        "expected_return": [_dot(expected_return, w) for w in rows],
-        "volatility": [unit * _variance(w, scaled) ** 0.5 for w in rows],
-    })  # fmt: skip
-    return pd.concat([summary, weights], axis=1)
+    weights.insert(0, "expected_return", [_dot(expected_return, w) for w in rows])
+    weights.insert(1, "volatility", [unit * _variance(w, scaled) ** 0.5 for w in rows])
+    return weights
 
 
 def _dot(left: pd.Series, right: pd.Series) -> float:
