@@ -97,14 +97,16 @@ class MeanVariance:
             raise OptimizationError("no asset was named: pass at least one")
         if len(set(self.assets)) < len(self.assets):
             raise OptimizationError(f"an asset is named twice among {named(self.assets)}")
-        rules_of(objective, "objective", "NetUtility()")
         self.objective = objective
         self.constraints = rules_of(constraints, "constraints", "LongOnly()")
         self.relaxation_order = relaxation_order
+        terms = rules_of(objective, "objective", "NetUtility()")
+        parts = [part for term in terms if isinstance(term, NetUtility) for part in term.parts()]
+        others = [term for term in terms if not isinstance(term, NetUtility)]
         self._spec = ProgramSpec(
             assets=self.assets,
             universe=frozenset(self.assets) | frozenset(universe),
-            terms=_named_terms(objective),
+            terms=(*parts, *zip(labelled(others), others, strict=True)),
             rules=tuple(zip(labelled(self.constraints), self.constraints, strict=True)),
         )
         self.index = pd.Index(self.assets)
@@ -292,13 +294,6 @@ def rules_of(
         if not callable(rule):
             raise OptimizationError(f"{what}: {rule!r} is no rule: pass callables such as {such}")
     return rules
-
-
-def _named_terms(objective: Objective | Sequence[Objective]) -> tuple[tuple[str, Objective], ...]:
-    terms = list(objective) if isinstance(objective, Sequence) else [objective]
-    parts = [part for term in terms if isinstance(term, NetUtility) for part in term.parts()]
-    others = [term for term in terms if not isinstance(term, NetUtility)]
-    return (*parts, *zip(labelled(others), others, strict=True))
 
 
 def without_dust(weights: FloatArray, held: FloatArray) -> FloatArray:
