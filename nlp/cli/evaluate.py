@@ -35,9 +35,11 @@ def evaluate(
     from nlp.errors import ModelError
     from nlp.evaluation.assessment import assess
     from nlp.evaluation.baselines import read_word_list, unseen_baselines
+    from nlp.evaluation.evaluate import left_out, readable_rows
     from nlp.evaluation.page import write_evaluation
     from nlp.labels import LABEL_MAP, TONE, parse_label_map
     from nlp.model.ensemble import load_classifier
+    from nlp.model.inference import text_notes
     from nlp.training.model_card import corpus_digest
 
     classifiers = {name: load_classifier(name, task=task) for name in (model, against) if name is not None}
@@ -55,7 +57,13 @@ def evaluate(
     texts = list(labelled["text"])
     fitted, notes = unseen_baselines(training, labelled, words, names, multi_label=several)
     baselines = {name: baseline.predict_proba(texts) for name, baseline in fitted.items()}
-    scored = {name: classifier.predict_proba(texts, progress=True) for name, classifier in classifiers.items()}
+    with text_notes(apart=True) as noted:
+        scored = {name: classifier.predict_proba(texts, progress=True) for name, classifier in classifiers.items()}
+    noted.say(unreadable=False)  # the page says that
+    read = readable_rows(*scored.values())
+    if not read.all():
+        labelled, notes = labelled[read], [*notes, left_out(read)]
+        scored, baselines = ({name: rows[read] for name, rows in each.items()} for each in (scored, baselines))
     others = {} if against is None else {against: scored[against]}
     found = assess(
         model,

@@ -21,6 +21,7 @@ from nlp.model.classifier import TextClassifier, classifier_of
 from nlp.model.files import texts_of_base
 from nlp.model.inference import checked_texts, longest_text, tokenize, warn_truncated
 from nlp.model.temperature import fit_temperature
+from nlp.model.unknown_words import UNREADABLE, unknown_ids, unknown_shares
 from nlp.provenance import combine, training_texts
 from nlp.texts.compared_amounts import with_directions
 from nlp.training.base_model import load_base
@@ -124,8 +125,10 @@ def finetune(
         model, tokenizer, task=task, dtype="float32", reads_amounts=config.reads_amounts, training=provenance
     )
     probabilities = classifier.predict_proba(held_texts)
+    read = np.asarray(np.isfinite(probabilities).all(axis=1))  # of the others predict_proba has said how many they are
+    probabilities, held = probabilities[read], held[read]
     classifier.temperature = fit_temperature(
-        probabilities, valid["label"], names=labels.names, multi_label=labels.several
+        probabilities, valid["label"][read], names=labels.names, multi_label=labels.several
     )
     guess = (probabilities >= 0.5).astype(np.int64) if labels.several else probabilities.argmax(axis=1)
     figures = headline_figures(held, guess, len(labels.names))
@@ -256,4 +259,10 @@ def _token_ids(model: Any, tokenizer: Any, rows: pd.DataFrame, role: str, config
     texts = [with_directions(text) for text in rows["text"]] if config.reads_amounts else list(rows["text"])
     ids, truncated = tokenize(tokenizer, texts, limit)
     warn_truncated(truncated, len(ids), limit, f"{role} ")
+    unreadable = int((unknown_shares(tokenizer, unknown_ids(tokenizer), texts, ids) > UNREADABLE).sum())
+    if 2 * unreadable > len(ids):
+        raise ModelError(
+            f"{config.base}: does not know the words of {unreadable:,} of {len(ids):,} {role} texts: name another "
+            "encoder, such as a multilingual one (base, on the command line --base)"
+        )
     return ids
