@@ -55,10 +55,14 @@ from nlp.scoring.store import ScoreStore as ScoreStore
 from nlp.scoring.store import store_key as store_key
 from nlp.scoring.stream.score_file import ScoreReport as ScoreReport
 from nlp.scoring.stream.score_file import score_file as score_file
+from nlp.scoring.stream.score_file import score_file_by as score_file_by
 from nlp.signals.cross_section import cross_section as cross_section
 from nlp.signals.daily import NewsSignal as NewsSignal
 from nlp.signals.daily import daily_signal as daily_signal
 from nlp.signals.daily import news_signal as news_signal
+from nlp.signals.features import due_feature as due_feature
+from nlp.signals.features import news_features as news_features
+from nlp.signals.features import read_due_events as read_due_events
 from nlp.signals.novelty import novelty as novelty
 from nlp.signals.novelty import relevance as relevance
 from nlp.signals.novelty import weigh_headlines as weigh_headlines
