@@ -60,6 +60,9 @@ from nlp.signals.cross_section import cross_section as cross_section
 from nlp.signals.daily import NewsSignal as NewsSignal
 from nlp.signals.daily import daily_signal as daily_signal
 from nlp.signals.daily import news_signal as news_signal
+from nlp.signals.features import due_feature as due_feature
+from nlp.signals.features import news_features as news_features
+from nlp.signals.features import read_due_events as read_due_events
 from nlp.signals.novelty import novelty as novelty
 from nlp.signals.novelty import relevance as relevance
 from nlp.signals.novelty import weigh_headlines as weigh_headlines
