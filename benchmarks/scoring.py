@@ -131,7 +131,7 @@ def table(
     systems: dict[str, System], answers: dict[str, np.ndarray], texts: list[str], folder: str, colds: bool
 ) -> None:
     exact = answers["pipeline, batch 1"]
-    tokens = sum(map(len, SentimentClassifier.load(folder, device="cpu", dtype="float32")._read(texts)[0]))
+    tokens = sum(map(len, SentimentClassifier.load(folder, device="cpu", dtype="float32")._read(texts).ids))
     print(f"{'':28}{'wall':>10}{'cpu':>9}{'tokens/s':>10}{'tokenizer':>11}{'largest dp':>12}{'cold':>10}{'peak':>10}")
     for name, system in systems.items():
         wall, cpu, answer = min(system.wall), min(system.cpu), answers[name]

@@ -119,7 +119,7 @@ def ours_in_parts(folder: Path, texts: list[str], tokens: int, whole: float, dev
 
     ours = SentimentClassifier.load(folder, device=device, dtype="bfloat16")
     reading = measured(lambda: ours._read(texts), device)
-    ids, _ = ours._read(texts)
+    ids = ours._read(texts).ids
     list(ours._engine(ids, 0))
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()

@@ -102,6 +102,7 @@ def spread_scores(coefficient: float, covariance: pd.DataFrame, score: pd.Series
     """Return the expected returns of all assets of `covariance` given the scores of some (NaN: none); see above."""
     scored = score.index[score.notna()]
     deviation = np.sqrt(np.diag(covariance))
+    deviation = np.where(deviation > 0.0, deviation, 1.0)  # one asset alone is the mean of all: nothing to forecast
     loading = covariance.to_numpy() / deviation  # S D^-1
     has_score = score.notna().to_numpy()
     correlation = (loading / deviation[:, None])[np.ix_(has_score, has_score)]

@@ -166,6 +166,7 @@ def _train(
     import pandas as pd
 
     from nlp.evaluation.evaluate import evaluate
+    from nlp.model.inference import text_notes
     from nlp.training.finetune import finetune as train_classifier
     from nlp.training.finetune import refit
 
@@ -179,7 +180,8 @@ def _train(
         progress=True,
         keep_checkpoints=True,
     )
-    evaluation = evaluate(classifier, data.valid)  # before a refit sees these texts
+    with text_notes(apart=True):  # the training has said them
+        evaluation = evaluate(classifier, data.valid)  # before a refit sees these texts
     if not workspaces[1:]:
         return Trained(classifier, report, evaluation, data.train)
     rows = pd.concat([data.train, data.valid], ignore_index=True)

@@ -1,14 +1,14 @@
 """How good a classifier is: accuracy, macro-F1, MCC, Brier score and calibration, each with an interval."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from newsfolio.shared.arrays import FloatArray
+from newsfolio.shared.arrays import BoolArray, FloatArray
 from newsfolio.shared.tables import need_columns
 from nlp.errors import CorpusError
 from nlp.evaluation.bootstrap import Interval, group_codes, in_grains, interval, interval_of, resampled_sums
@@ -133,18 +133,43 @@ def plain_figures(row: pd.Series, names: Sequence[str]) -> dict[str, Any]:
 def evaluate(classifier: Predictor, labelled: pd.DataFrame, *, seed: int = 0) -> Evaluation | MultiLabelEvaluation:
     """Score the rows of `labelled` (text, label: see read_labelled) and compare; near-duplicates count as a group.
 
-    A MultiLabelEvaluation is what a classifier of a multi-label task gets.
+    A MultiLabelEvaluation is what a classifier of a multi-label task gets. Texts that the classifier cannot read are
+    left out, which the notes say.
 
     Raises:
-        CorpusError: a column is missing, there are no rows, or a label is unknown.
+        CorpusError: a column is missing, there are no rows, a label is unknown, or most texts cannot be read.
     """
     need_columns(labelled, ("text", "label"), "labelled texts", CorpusError)
-    texts = list(labelled["text"])
-    names, groups = getattr(classifier, "labels", LABELS), duplicate_groups(texts)
-    probabilities = classifier.predict_proba(texts)
+    names, probabilities = getattr(classifier, "labels", LABELS), classifier.predict_proba(list(labelled["text"]))
+    read = readable_rows(probabilities)
+    probabilities, labels = probabilities[read], labelled["label"][read]
+    groups = duplicate_groups(list(labelled["text"][read]))
+    found: Evaluation | MultiLabelEvaluation
     if getattr(classifier, "multi_label", False):
-        return evaluate_multi_label(probabilities, labelled["label"], names=names, groups=groups, seed=seed)
-    return evaluate_probabilities(probabilities, labelled["label"], names=names, groups=groups, seed=seed)
+        found = evaluate_multi_label(probabilities, labels, names=names, groups=groups, seed=seed)
+    else:
+        found = evaluate_probabilities(probabilities, labels, names=names, groups=groups, seed=seed)
+    return found if read.all() else replace(found, notes=(*found.notes, left_out(read)))
+
+
+def readable_rows(*probabilities: Probabilities) -> BoolArray:
+    """Return which rows all of these classifiers have an answer for; of a text that it cannot read, one has NaN.
+
+    Raises:
+        CorpusError: for most rows one of them has none.
+    """
+    read = np.asarray(np.all([~np.isnan(each).any(axis=1) for each in probabilities], axis=0))
+    if 2 * int(read.sum()) < len(read):
+        raise CorpusError(
+            f"{int((~read).sum()):,} of {len(read):,} labelled texts are in words that the model does not know: test "
+            "one that knows their language (newsfolio finetune --base with a multilingual encoder)"
+        )
+    return read
+
+
+def left_out(read: BoolArray) -> str:
+    """What a reader must know where not all texts could be read."""
+    return f"{int((~read).sum()):,} of {len(read):,} texts are left out: the model does not know their words."
 
 
 def evaluate_probabilities(

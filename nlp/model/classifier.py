@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from newsfolio.shared.arrays import BoolArray, FloatArray
 from nlp.corpora.labelled import embedded_corpus
 from nlp.errors import ModelError
 from nlp.labels import LABELS, TONE
@@ -35,7 +36,16 @@ from nlp.model.forward.encoders import Encoder
 from nlp.model.forward.engines import Engine, calibrate, engine_for
 from nlp.model.forward.int8 import quantize_encoder
 from nlp.model.forward.precision import chosen_precision, known_dtype
-from nlp.model.inference import TOKENS_PER_BATCH, checked_texts, logits_of, longest_text, tokenize, warn_truncated
+from nlp.model.inference import (
+    TOKENS_PER_BATCH,
+    TextNotes,
+    checked_texts,
+    logits_of,
+    longest_text,
+    text_notes,
+    tokenize,
+)
+from nlp.model.unknown_words import UNREADABLE, TokenizedTexts, unknown_ids, unknown_shares
 from nlp.provenance import TRAINED_ON, TRAINED_UNTIL, TrainingTexts
 from nlp.texts.compared_amounts import with_directions
 
@@ -147,8 +157,9 @@ class TextClassifier:
     ) -> NDArray[np.float32]:
         """Return probabilities (texts × labels), float32, order kept; rows sum to 1, unless `multi_label`.
 
-        Equal texts are computed once. Texts longer than the model's limit are truncated and counted in the log.
-        On one machine a text's probabilities do not depend on its batch, to the last bit;
+        NaN where the text cannot be read: more than 20 % of its tokens are unknown to the model's vocabulary, as of
+        Chinese in an English one. Those are counted in the log, and so are texts longer than the model's limit, which
+        are truncated. Equal texts are computed once. On one machine a text's probabilities do not depend on its batch;
         `tokens_per_batch` trades speed for memory and moves them within the rounding of the dtype.
 
         Raises:
@@ -158,24 +169,41 @@ class TextClassifier:
         place = {text: row for row, text in enumerate(dict.fromkeys(given))}
         if not place:
             return np.empty((0, len(self.labels)), dtype=np.float32)
-        truncated = 0
+        noted, lost = TextNotes(), list[BoolArray]()
 
         def read(some: Sequence[str]) -> list[list[int]]:
-            """Token ids; counts the texts that are truncated."""
-            nonlocal truncated
-            ids, longer = self._read(some)
-            truncated += longer
+            """Token ids, only the first and last of unreadable texts; notes those, and what is truncated."""
+            ids, truncated, unknown = self._read(some)
+            lost.append(unknown > UNREADABLE)
+            for row in np.flatnonzero(lost[-1]):
+                ids[row] = [ids[row][0], ids[row][-1]]
+            noted.add(TextNotes(len(some), truncated, int(lost[-1].sum()), self.max_length))
             return ids
 
         logits = logits_of(list(place), read, self._engine, tokens_per_batch, progress)[:, self.column_order]
-        warn_truncated(truncated, len(place), self.max_length)
+        with text_notes() as notes:
+            notes.add(noted)
         shares = sigmoid if self.multi_label else softmax
-        return np.asarray(shares(logits / self.temperature)[[place[text] for text in given]])
+        probabilities = shares(logits / self.temperature)
+        probabilities[np.concatenate(lost)] = np.nan
+        return np.asarray(probabilities[[place[text] for text in given]])
 
-    def _read(self, texts: Sequence[str]) -> tuple[list[list[int]], int]:
-        """Token ids of each text, and how many texts were truncated."""
+    def unknown_shares(self, texts: Sequence[str]) -> FloatArray:
+        """Return the share of each text's tokens that the vocabulary does not know, from 0 to 1; nothing is computed.
+
+        Raises:
+            NlpError: a text is not a string.
+        """
+        return self._read(checked_texts(texts)).unknown
+
+    def _read(self, texts: Sequence[str]) -> TokenizedTexts:
         shown = [with_directions(text) for text in texts] if self.reads_amounts else texts
-        return tokenize(self.tokenizer, shown, self.max_length)
+        ids, truncated = tokenize(self.tokenizer, shown, self.max_length)
+        return TokenizedTexts(ids, truncated, unknown_shares(self.tokenizer, self._unknown, shown, ids))
+
+    @cached_property
+    def _unknown(self) -> frozenset[int]:
+        return unknown_ids(self.tokenizer)
 
     @cached_property
     def _engine(self) -> Engine:
@@ -184,7 +212,7 @@ class TextClassifier:
             if self.precision != "int8":
                 return encoder
             headlines = embedded_corpus()["text"]
-            ids, _ = self._read(headlines[:: len(headlines) // CALIBRATION_TEXTS].tolist())
+            ids = self._read(headlines[:: len(headlines) // CALIBRATION_TEXTS].tolist()).ids
             return quantize_encoder(encoder, lambda observed: calibrate(observed, ids))
 
         return engine_for(self.model, prepared, self.tokenizer.pad_token_id or 0, self.max_length)

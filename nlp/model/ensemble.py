@@ -9,11 +9,12 @@ from typing import ClassVar, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from newsfolio.shared.arrays import FloatArray
 from nlp.errors import ModelError
 from nlp.labels import LABELS, TONE
 from nlp.model.classifier import TextClassifier, classifier_of, label_order
 from nlp.model.files import checked_temperature, saved_metadata, whole_folder
-from nlp.model.inference import TOKENS_PER_BATCH
+from nlp.model.inference import TOKENS_PER_BATCH, text_notes
 from nlp.provenance import TrainingTexts, joined
 
 SIDECAR = "ensemble.json"  # its presence is what makes a folder an ensemble
@@ -115,20 +116,33 @@ class TextEnsemble:
 
         Rows sum to 1, unless multi_label. A temperature T other than 1 sharpens or softens that mean: p^(1/T), scaled
         to sum to 1 (with (1 - p)^(1/T), where multi_label), which for one member is the same as dividing its logits
-        by T.
+        by T. NaN where a member cannot read a text.
 
         Raises:
             NlpError: a text is not a string.
         """
-        total = np.zeros((len(texts), len(self.labels)))
+        total, noted = np.zeros((len(texts), len(self.labels))), []
         for member in self.members:
-            total += member.predict_proba(texts, tokens_per_batch=tokens_per_batch, progress=progress)
+            with text_notes(apart=True) as notes:
+                total += member.predict_proba(texts, tokens_per_batch=tokens_per_batch, progress=progress)
+            noted.append(notes)
+        with text_notes() as notes:  # the members read the same texts
+            notes.add(max(noted, key=lambda each: (each.unreadable, each.truncated)))
         if self.multi_label:
             mean = total / len(self.members)
             yes, no = mean ** (1.0 / self.temperature), (1.0 - mean) ** (1.0 / self.temperature)
             return np.asarray(yes / (yes + no), dtype=np.float32)
         powers = (total / len(self.members)) ** (1.0 / self.temperature)
         return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float32)
+
+    def unknown_shares(self, texts: Sequence[str]) -> FloatArray:
+        """Return the share of each text's tokens that a vocabulary does not know: the highest of the members'.
+
+        Raises:
+            NlpError: a text is not a string.
+        """
+        shares: FloatArray = np.max([member.unknown_shares(texts) for member in self.members], axis=0)
+        return shares
 
     @property
     def fingerprint(self) -> str:

@@ -1,8 +1,11 @@
 """Texts -> logits: tokens read ahead of the model, the model in whatever way its device is fastest."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +14,7 @@ from numpy.typing import NDArray
 from nlp.errors import NlpError
 from nlp.model.forward.engines import Engine, in_flight
 from nlp.model.forward.padded import LONGEST
+from nlp.model.unknown_words import unreadable_note
 
 log = logging.getLogger(__name__)
 
@@ -56,10 +60,56 @@ def tokenize(tokenizer: Any, texts: Sequence[str], max_length: int) -> tuple[lis
     return [encoding.ids for encoding in encodings], sum(bool(encoding.overflowing) for encoding in encodings)
 
 
+@dataclass
+class TextNotes:
+    """How many of the computed texts were truncated at `limit` tokens, and how many the model cannot read."""
+
+    texts: int = 0
+    truncated: int = 0
+    unreadable: int = 0
+    limit: int = 0
+
+    def add(self, other: "TextNotes") -> None:
+        """Count what `other` counted as well."""
+        self.texts += other.texts
+        self.truncated += other.truncated
+        self.unreadable += other.unreadable
+        self.limit = max(self.limit, other.limit)
+
+    def say(self, *, unreadable: bool = True) -> None:
+        """In the log, where there are any."""
+        warn_truncated(self.truncated, self.texts, self.limit)
+        if self.unreadable and unreadable:
+            log.warning("%s", unreadable_note(self.unreadable, self.texts, "texts"))
+
+
 def warn_truncated(count: int, n_texts: int, limit: int, role: str = "") -> None:
     """Say in the log how many of the texts (of a role: "training ") were truncated, where any was."""
     if count:
         log.warning("%d of %d %stexts are longer than %d tokens and were truncated", count, n_texts, role, limit)
+
+
+_notes: ContextVar[TextNotes | None] = ContextVar("notes", default=None)
+
+
+@contextmanager
+def text_notes(*, apart: bool = False) -> Iterator[TextNotes]:
+    """Yield what is noted of texts until the end, where it is said: once, however many calls computed them.
+
+    apart: what is noted is left to the caller.
+    """
+    outer = _notes.get()
+    if outer is not None and not apart:
+        yield outer
+        return
+    notes = TextNotes()
+    token = _notes.set(notes)
+    try:
+        yield notes
+    finally:
+        _notes.reset(token)
+    if not apart:
+        notes.say()
 
 
 def logits_of(

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from newsfolio.shared.tables import need_columns
 from nlp.errors import NewsError, NlpError
 from nlp.evaluation.metrics import YES
-from nlp.labels import LABELS, joined
-from nlp.model.inference import checked_texts
+from nlp.labels import LABELS, TONE, joined
+from nlp.model.inference import checked_texts, text_notes
 from nlp.provenance import attach_provenance
 from nlp.scoring.store import ScoreStore, store_key
 
@@ -34,6 +34,7 @@ def score_headlines(
 
     score = p(positive) - p(negative). A classifier of another task adds a column per label, and `label`, the likeliest;
     of a multi-label task those of a probability of 0.5 or more, joined by `|`, and an empty text where there is none.
+    Where the classifier cannot read a text all of them are missing, which is counted in the log.
     Each distinct text is computed once, and not at all where `store` knows it.
     The frame's attrs say which texts taught the classifier, where it knows (nlp/provenance.py).
 
@@ -53,6 +54,11 @@ def labels_of(classifier: "Classifier") -> tuple[str, ...]:
     return getattr(classifier, "labels", LABELS)
 
 
+def task_of(classifier: "Classifier") -> str:
+    """What its labels are about; tone where it does not say."""
+    return getattr(classifier, "task", TONE)
+
+
 def has_several_labels(classifier: "Classifier") -> bool:
     """Whether a text may have several of its labels; not where it does not say."""
     return bool(getattr(classifier, "multi_label", False))
@@ -64,24 +70,38 @@ def with_scores(
     labels: tuple[str, ...] = LABELS,
     *,
     multi_label: bool = False,
+    task: str = "",
 ) -> pd.DataFrame:
     """Return the rows with the columns that `score_headlines` adds.
+
+    task: what the columns of another task than tone begin with, followed by "_".
 
     Raises:
         NewsError: labels of another task than tone are the names of columns of the headlines.
     """
     columns = {label: probabilities[:, code] for code, label in enumerate(labels)}
     if labels != LABELS:
-        taken = [name for name in (*labels, "label") if name in headlines.columns]
+        before = f"{task}_" if task else ""
+        columns = {f"{before}{label}": values for label, values in columns.items()}
+        taken = [name for name in (*columns, f"{before}label") if name in headlines.columns]
         if taken:
             raise NewsError(f"the headlines have a column {taken[0]}, which the scores need: rename or drop it")
         words = np.array(labels, dtype=object)
-        if not multi_label:
-            return headlines.assign(**columns, label=words[probabilities.argmax(axis=1)])
-        cells = [joined(words[chosen]) for chosen in probabilities >= YES]
-        return headlines.assign(**columns, label=np.array(cells, dtype=object))
+        if multi_label:
+            cells = np.array([joined(words[chosen]) for chosen in probabilities >= YES], dtype=object)
+        else:
+            cells = words[probabilities.argmax(axis=1)]
+        cells[np.isnan(probabilities).any(axis=1)] = None
+        return headlines.assign(**columns, **{f"{before}label": cells})
     score = probabilities[:, 2].astype(np.float64) - probabilities[:, 0]
     return headlines.assign(**columns, score=score)
+
+
+def summed_scores(scored: pd.DataFrame) -> tuple[float, int]:
+    """Return the sum of the scores, 0 of a task without scores, and how many rows the classifier could not read."""
+    if "score" in scored.columns:
+        return float(scored["score"].sum()), int(scored["score"].isna().sum())
+    return 0.0, int(scored["label"].isna().sum())
 
 
 def score_texts(
@@ -91,7 +111,7 @@ def score_texts(
     *,
     progress: bool = False,
 ) -> NDArray[np.float32]:
-    """Return probabilities (texts × labels), float32, in the order given.
+    """Return probabilities (texts × labels), float32, in the order given; NaN as of `predict_proba`.
 
     With a store only the texts that it does not know are computed, COMMIT_TEXTS at a time, and committed to it
     each time: a run that is killed goes on from there. The result is that of `predict_proba` to the last bit.
@@ -106,7 +126,8 @@ def score_texts(
 
     check_store(store, classifier)
     asked = checked_texts(texts)
-    with tqdm(total=len(asked), unit="text", desc="scoring", disable=None if progress else True) as bar:
+    shown = None if progress else True
+    with text_notes(), tqdm(total=len(asked), unit="text", desc="scoring", disable=shown) as bar:
         return score_with_store(asked, classifier, store, bar.update).probabilities
 
 
@@ -144,5 +165,6 @@ def _computed(texts: list[str], classifier: "Classifier", store: ScoreStore) -> 
     if not texts:
         return np.empty((0, len(labels_of(classifier))), dtype=np.float32)
     probabilities = classifier.predict_proba(texts)
-    store.add(texts, probabilities)
+    known = ~np.asarray(np.isnan(probabilities).any(axis=1))  # what it cannot read today, a later version may
+    store.add([text for text, kept in zip(texts, known, strict=True) if kept], probabilities[known])
     return probabilities

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ARITHMETIC = 3  # raised when a change of the scorer moves scores: those kept by an older one are not mixed with new
+ARITHMETIC = 4  # raised when a change of the scorer moves scores: those kept by an older one are not mixed with new
 # As an integer the first half of the digest is SQLite's own row number: the quickest and smallest key it has.
 # Should two of 20 million texts share it (odds of 1 in 90,000), the second is computed anew each time.
 KEY, CHECK = 8, 4  # bytes of a row that SQLite holds as the key; bytes of its checksum

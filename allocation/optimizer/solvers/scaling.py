@@ -13,7 +13,7 @@ import numpy as np
 from allocation.optimizer.solvers.cone_program import ConeData, ParametrisedConeProgram, SparseMatrix
 from newsfolio.shared.arrays import BoolArray, FloatArray, IndexArray
 
-SMALL_UNIT = 2.0**-30  # of variables that are all zero
+SMALL_UNIT = 2.0**-60  # of squared variables that are all zero: their squares then outweigh no return
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,9 @@ class Scaling:
             found = _inverse(np.maximum.reduceat(size[entries] * by_block[blocks], level.column_starts))
             # What an asset without risk or a factor without loadings defines is zero: it is measured as the others are.
             is_zero = np.logical_and.reduceat(empty[blocks], level.column_starts)
-            alone = np.where(self.has_square[level.columns], SMALL_UNIT, found)
-            found = np.where(is_zero, alone if is_zero.all() else found[~is_zero].min(initial=1.0), found)
+            square = self.has_square[level.columns]
+            of_squares = found[~is_zero & square].min() if (~is_zero & square).any() else SMALL_UNIT
+            found = np.where(is_zero, np.where(square, of_squares, found[~is_zero].min(initial=1.0)), found)
             column[level.columns] = found
             entries_of = np.diff([*level.column_starts, len(entries)])
             undefined = np.repeat(is_zero, entries_of)

@@ -47,7 +47,7 @@ def score_on_ray(
     Raises:
         NlpError: Ray is not installed, no cluster answers, the folder holds something else, cannot be written or is
             in use, or workers have different models or compute them in different ways.
-        NewsError, ModelError, StoreError: as score_file.
+        NewsError, ModelError, StoreError: as score_file; what was scored stays in the folder, which is no whole table.
     """
     table = inspect_news(news, timezone=timezone, midnight=midnight, columns=columns)
     with ray_cluster(address, NlpError), parts_folder(Path(out)) as folder:
@@ -57,7 +57,7 @@ def score_on_ray(
         worker = (scorer, model.key, folder)
         done = _progress(_scored(reading, worker, shares), table.table.rows, progress)
         report, parts = _summed(done, table.table, tone=model.labels == LABELS)
-        folder.finish(parts, {"rows": report.scored, "model": model.key})
+        folder.finish(parts, {"rows": report.scored + report.unreadable, "model": model.key})
     return report
 
 
@@ -128,8 +128,10 @@ def _summed(done: Iterator[dict[str, Any]], table: PartedTable, *, tone: bool) -
         tally.count.add(NewsCount(**{name: part[name] for name in COUNTED}))
         tally.computed += part["computed"]
         total += part["total"]
+        tally.unreadable += part["unreadable"]
         parts = max(parts, part["number"])
     tally.total = total if tone else None
+    tally.refuse_unreadable(table.path)
     return tally.report(table), parts
 
 

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,9 @@ import pyarrow as pa  # type: ignore[import-untyped]  # pandas has loaded it alr
 
 from nlp.errors import ModelError
 from nlp.labels import LABELS
+from nlp.model.inference import text_notes
 from nlp.provenance import TrainingTexts, attach_provenance
-from nlp.scoring.score import ScoredBatch, has_several_labels, labels_of, score_with_store, with_scores
+from nlp.scoring.score import ScoredBatch, has_several_labels, labels_of, score_with_store, summed_scores, with_scores
 from nlp.scoring.store import ScoreStore, no_store, store_key
 from nlp.scoring.stream.clean import NewsCount, NewsTable, news_parts
 from nlp.scoring.stream.part_folder import PartsFolder
@@ -73,6 +74,14 @@ def _row(number: int, part: pa.Table | None, count: NewsCount) -> pa.Table:
     return pa.table({"number": [number], "part": content} | {name: [getattr(count, name)] for name in COUNTED})
 
 
+class PartScores(NamedTuple):
+    """Of a part: texts that had to be computed, the sum of its scores, and rows that the model cannot read."""
+
+    computed: int = 0
+    total: float = 0.0
+    unreadable: int = 0
+
+
 class Worker:
     """Scores parts on some machine; the model is loaded with the first that is not there yet."""
 
@@ -81,23 +90,26 @@ class Worker:
 
     def __call__(self, row: pa.Table) -> pa.Table:
         """Return the row with what was computed in place of the part, which is in the folder then."""
-        computed, total = 0, 0.0
         number, content = row["number"][0].as_py(), row["part"][0].as_buffer()
-        if content is not None:
-            computed, total = self._done(number, content)
-        return row.drop_columns("part").append_column("computed", [[computed]]).append_column("total", [[total]])
+        found = PartScores() if content is None else self._done(number, content)
+        row = row.drop_columns("part")
+        for name, value in found._asdict().items():
+            row = row.append_column(name, [[value]])
+        return row
 
-    def _done(self, number: int, content: pa.Buffer) -> tuple[int, float]:
+    def _done(self, number: int, content: pa.Buffer) -> PartScores:
         stamp = f"{self.key} {blake2b(content, digest_size=16).hexdigest()}"
-        known = self.folder.score_of(number, stamp)
+        known = self.folder.scores_of(number, stamp)
         if known is not None:
-            return 0, known
+            return PartScores(0, *known)
         part = _unpacked(content)
-        batch = self._scored(part["text"].to_pylist())
+        with text_notes(apart=True) as notes:
+            batch = self._scored(part["text"].to_pylist())
+        notes.say(unreadable=False)  # the report counts rows
         labels, several = labels_of(self._classifier), has_several_labels(self._classifier)
         scored = with_scores(pd.DataFrame(index=range(len(part))), batch.probabilities, labels, multi_label=several)
         self.folder.write(number, stamp, _filled(part, scored))
-        return batch.computed, float(scored["score"].sum()) if "score" in scored else 0.0
+        return PartScores(batch.computed, *summed_scores(scored))
 
     def _scored(self, texts: list[str]) -> ScoredBatch:
         labels = labels_of(self._classifier)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]  # pandas has loaded it already
 
 from newsfolio.shared.atomic import atomic_write, exclusive_lock
 from newsfolio.shared.tables import WHOLE
 from nlp.errors import NlpError
+from nlp.scoring.score import summed_scores
 
 PART = re.compile(r"part-[0-9]{6}\.parquet")
 OTHERS = re.compile(rf"_scored\.json|\.({PART.pattern}|_scored\.json)\.unfinished-[a-z0-9_]{{8}}")
@@ -30,10 +30,8 @@ class PartsFolder:
 
     path: Path
 
-    def score_of(self, number: int, stamp: str) -> float | None:
-        """Return the sum of the scores in a part, 0 of a task without scores, or None where there is no whole part of
-        that number and stamp.
-        """
+    def scores_of(self, number: int, stamp: str) -> tuple[float, int] | None:
+        """Return the `summed_scores` of a part, or None where there is no whole part of that number and stamp."""
         import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
         place = self._place(number)
@@ -41,9 +39,8 @@ class PartsFolder:
             schema = pq.read_schema(place)
             if (schema.metadata or {}).get(STAMP) != stamp.encode():
                 return None
-            if "score" not in schema.names:
-                return 0.0 if pq.read_table(place).num_rows else None
-            return float(np.sum(pq.read_table(place, columns=["score"])["score"].to_numpy()))
+            column = "score" if "score" in schema.names else "label"
+            return summed_scores(pq.read_table(place, columns=[column]).to_pandas())
         except (OSError, pa.ArrowException, KeyError):
             return None
 

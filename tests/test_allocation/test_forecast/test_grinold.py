@@ -387,6 +387,13 @@ def test_it_is_exactly_zero_without_skill_and_small_for_assets_it_cannot_know():
     assert (BlackLitterman()(view_of(view.prices, view.signal * np.nan)) == 0.0).all()
 
 
+def test_an_asset_that_trades_alone_has_no_residual_return_to_forecast():
+    view = planted_view()
+    alone = view.prices.copy()
+    alone.iloc[-1, 1:] = np.nan
+    assert (BlackLitterman()(view_of(alone, view.signal)) == 0.0).all()
+
+
 def test_it_is_the_spread_of_the_scores_with_residual_covariance_and_the_models_horizon():
     view = planted_view()
     model = Grinold(horizon=3, decay=0.5)

@@ -50,6 +50,7 @@ from allocation import (
 )
 
 OBEYED, SAME = 2e-5, 2e-6
+MISSED = 1e-11  # return a session
 EXACT = {"tol_gap_abs": 1e-11, "tol_gap_rel": 1e-11, "tol_feas": 1e-11}
 
 
@@ -229,7 +230,11 @@ def test_many_programs_have_the_optimum_of_plain_cvxpy(block):
 
 
 def compare_portfolios(seed: int) -> None:
-    """Least variance, best ratio and the frontier beside cvxpy, whatever the unit; long only, fully invested."""
+    """Least variance, best ratio and the frontier beside cvxpy, whatever the unit; long only, fully invested.
+
+    The reference may miss a return by next to nothing: where two assets all but share the largest return, one that may
+    miss it by 1e-9 gives up so little of it for the other asset's lower risk.
+    """
     case = Case.draw(seed)
     n, root = len(case.names), case.root.T
     w = cp.Variable(n)
@@ -246,7 +251,8 @@ def compare_portfolios(seed: int) -> None:
     assert volatility(minimum_variance(case.risk)) == pytest.approx(least_volatility([]), abs=1e-5 * size)
     frontier = efficient_frontier(mu, case.risk, n_points=4)
     for row in frontier[case.names].to_numpy():
-        best = least_volatility([case.mu @ w >= case.mu @ row - 1e-9])
+        reached = min(float(case.mu @ row), float(case.mu.max())) - MISSED
+        best = least_volatility([1e3 * (case.mu @ w) >= 1e3 * reached])
         assert np.linalg.norm(root @ row) == pytest.approx(best, abs=1e-4 * size)
     assert case.mu @ frontier[case.names].iloc[-1] == pytest.approx(case.mu.max(), abs=1e-8)
     # Of a singular covariance the ratio may be unbounded: a portfolio without risk that earns something.

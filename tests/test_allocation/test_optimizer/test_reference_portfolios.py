@@ -62,6 +62,43 @@ def test_nothing_to_gain_is_said():
         max_sharpe(case.mu, case.risk, risk_free=0.5)
 
 
+def risk_of(loadings, specific):
+    names = [f"S{i}" for i in range(len(loadings))]
+    return RiskModel(pd.DataFrame(loadings, names), pd.Series(specific, names, dtype=float))
+
+
+@pytest.mark.parametrize("unit", [1e-8, 1.0, 1e6])
+@pytest.mark.parametrize(
+    ("loadings", "specific", "free"),
+    [
+        ([[0.01], [0.01], [0.0]], [1e-4, 1e-4, 0.0], "S2"),  # an asset without risk that earns something
+        ([[0.01], [0.02], [-0.01]], [0.0, 0.0, 0.0], "S0, S2"),  # a hedge of one factor
+        ([[0.01, 0.0], [0.02, 0.0], [-0.01, 0.0]], [0.0, 0.0, 0.0], "S0, S2"),  # with a factor that nothing loads on
+    ],
+)
+def test_a_gain_without_risk_has_no_best_ratio(loadings, specific, free, unit):
+    mu = pd.Series([1e-3, 5e-4, 2e-4], ["S0", "S1", "S2"])
+    risk = risk_of(unit * np.array(loadings), unit**2 * np.array(specific))
+    with pytest.raises(OptimizationError, match=f"the ratio has no bound: {free} earn more than 0 with next to no ris"):
+        max_sharpe(unit * mu, risk)
+
+
+@pytest.mark.parametrize("gain", [0.0, -2e-4])
+def test_an_asset_without_risk_that_earns_nothing_leaves_the_best_ratio_as_it_is(gain):
+    risk = risk_of([[0.01], [0.0], [0.0]], [1e-4, 1e-4, 0.0])
+    found = max_sharpe(pd.Series([1e-3, 5e-4, gain], risk.assets), risk)
+    np.testing.assert_allclose(found, [0.5, 0.5, 0.0], atol=1e-3)
+
+
+@settings(max_examples=10)
+@given(seed=SEEDS)
+def test_the_best_ratio_is_the_same_where_cash_may_stay(seed):
+    """Cash changes the size of a portfolio and not its ratio: the largest such portfolio is the fully invested one."""
+    case = problem(seed)
+    mu = case.mu.abs() + 1e-5
+    np.testing.assert_allclose(max_sharpe(mu, case.risk, [LongOnly()]), max_sharpe(mu, case.risk), atol=1e-3)
+
+
 @settings(max_examples=20)
 @given(seed=SEEDS, n_assets=st.integers(2, 30), budgets=st.booleans())
 def test_risk_is_shared_as_budgeted(seed, n_assets, budgets):

@@ -20,7 +20,7 @@ from nlp.model.files import checked_source, embedded_encoder
 from nlp.model.forward.int8 import int8_runs
 
 TEXTS = [
-    "Profit rises", "loss said to the shares of net loss", "", "sales in the net", "5 %", "日本 🚀",
+    "Profit rises", "loss said to the shares of net loss", "", "sales in the net", "5 %", "to 日, of 🚀 to",
     "profit falls to $3.5, shares rise", " ".join(["sales"] * 30), "PROFIT rises ",
 ]  # fmt: skip
 module = importlib.import_module("nlp.model.files")

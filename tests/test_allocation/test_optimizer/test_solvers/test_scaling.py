@@ -11,10 +11,13 @@ from allocation import (
     CVaR,
     ExpectedReturn,
     LongOnly,
+    MaxLeverage,
     MaxTrackingError,
     MaxTurnover,
     MaxVolatility,
+    MaxWeight,
     MeanVariance,
+    MinCash,
     NetExposure,
     RiskModel,
     Variance,
@@ -81,3 +84,18 @@ def test_a_point_outside_a_second_order_cone_is_no_optimum():
     x = found.x.copy()
     x[inner.weights_at] *= 1.01
     assert solvers.residuals(data, x, found.z).primal > 1e-6
+
+
+@pytest.mark.parametrize("unit", [1e-8, 1e-4, 1.0, 1e6])
+@pytest.mark.parametrize("names", [["A"], ["A", "B", "C"]])
+@pytest.mark.parametrize("rule", [MaxTurnover(0.2), MaxWeight(0.1), MinCash(0.7), MaxLeverage(0.3)], ids=repr)
+def test_where_nothing_has_risk_what_earns_most_is_bought_up_to_the_limit(names, rule, unit):
+    """The squares of a variance that is zero must not hide the returns, whatever the risk aversion."""
+    mu = unit * pd.Series(np.linspace(1e-3, 3e-4, len(names)), names)
+    risk = RiskModel(pd.DataFrame(np.zeros((len(names), 2)), names), 0.0 * mu)
+    found = MeanVariance(names, (ExpectedReturn(), Variance(5.0 / unit)), (LongOnly(), rule)).weights(
+        mu, risk, 0.0 * mu
+    )
+    best = {"MaxTurnover": 0.2, "MaxWeight": 0.1, "MinCash": 0.3, "MaxLeverage": 0.3}[type(rule).__name__]
+    assert found["A"] == pytest.approx(best, abs=1e-6)
+    assert found.drop("A").to_list() == pytest.approx([best if isinstance(rule, MaxWeight) else 0.0] * (len(names) - 1))

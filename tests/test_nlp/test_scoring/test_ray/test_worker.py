@@ -67,6 +67,7 @@ def scored(path, out, stub, stores=lambda *_: nullcontext(), last=None):
             (told,) = row.to_pylist()
             tally.count.add(NewsCount(told["rows"], told["empty"], told["repeats"]))
             tally.computed, tally.total = tally.computed + told["computed"], tally.total + told["total"]
+            tally.unreadable += told["unreadable"]
         if last is None:
             folder.finish(len(rows) - 1, {"rows": tally.count.kept})
     return tally.report(table.table)

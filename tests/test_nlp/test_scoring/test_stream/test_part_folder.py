@@ -13,9 +13,9 @@ TABLE = pa.table({"text": ["a", "b"], "score": [0.25, -1.0]})
 def test_a_part_is_known_by_its_stamp(tmp_path):
     with parts_folder(tmp_path / "deep" / "out") as folder:
         folder.write(7, "model news", TABLE)
-        assert folder.score_of(7, "model news") == -0.75
-        assert folder.score_of(7, "model other") is None
-        assert folder.score_of(6, "model news") is None
+        assert folder.scores_of(7, "model news") == (-0.75, 0)
+        assert folder.scores_of(7, "model other") is None
+        assert folder.scores_of(6, "model news") is None
     assert [path.name for path in (tmp_path / "deep" / "out").iterdir()] == ["part-000007.parquet"]
 
 
@@ -25,7 +25,7 @@ def test_a_part_that_is_cut_off_is_no_part(tmp_path, size):
         folder.write(0, "s", TABLE)
         part = tmp_path / "part-000000.parquet"
         part.write_bytes(part.read_bytes()[:size])
-        assert folder.score_of(0, "s") is None
+        assert folder.scores_of(0, "s") is None
 
 
 def test_the_folder_says_when_all_is_there(tmp_path):
