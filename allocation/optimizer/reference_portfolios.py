@@ -21,19 +21,20 @@ SAME_RATIO, SMALL_SIZE = 1e-3, 3e-3  # of the aversion; of the largest gain and 
 MAX_SWEEPS, RISK_TOLERANCE = 2_000, 1e-12
 
 
-def minimum_variance(risk: RiskModel, constraints: Sequence[Constraint] = FULLY_INVESTED) -> pd.Series:
+def minimum_variance(risk: RiskModel | pd.DataFrame, constraints: Sequence[Constraint] = FULLY_INVESTED) -> pd.Series:
     """Return the weights of least variance that satisfy the constraints.
 
     Raises:
         OptimizationError: the constraints contradict each other.
     """
+    risk = RiskModel.from_covariance(risk)
     nothing = pd.Series(0.0, index=risk.assets)
     return MeanVariance(list(risk.assets), Variance(1.0), constraints).weights(nothing, risk, nothing)
 
 
 def max_sharpe(
     expected_return: pd.Series,
-    risk: RiskModel,
+    risk: RiskModel | pd.DataFrame,
     constraints: Sequence[Constraint] = FULLY_INVESTED,
     *,
     risk_free: float = 0.0,
@@ -48,6 +49,7 @@ def max_sharpe(
         OptimizationError: no portfolio within the constraints is expected to earn more than `risk_free`, or one does
             with next to no risk, so that the ratio has no bound.
     """
+    risk = RiskModel.from_covariance(risk)
     program = MeanVariance(list(risk.assets), (ExpectedReturn(), Variance(1.0)), constraints)
     nothing = pd.Series(0.0, index=risk.assets)
     excess = expected_return - risk_free
@@ -90,7 +92,7 @@ def max_sharpe(
     return weights(float(brentq(lambda at: beyond_best(at) + margin, *bracket, xtol=1e-12, rtol=1e-14)))
 
 
-def risk_parity(risk: RiskModel, budgets: Mapping[str, float] | None = None) -> pd.Series:
+def risk_parity(risk: RiskModel | pd.DataFrame, budgets: Mapping[str, float] | None = None) -> pd.Series:
     """Return long weights, summing to 1, whose shares of the portfolio's variance are as `budgets` (equal if None).
 
     They minimise w'Sigma w / 2 - sum(b log w), up to a factor (F. Spinu, "An algorithm for computing risk parity
@@ -102,6 +104,7 @@ def risk_parity(risk: RiskModel, budgets: Mapping[str, float] | None = None) -> 
         OptimizationError: a budget is missing or not positive, an asset has no risk, or a long portfolio has none, so
             that no shares of it exist.
     """
+    risk = RiskModel.from_covariance(risk)
     assets = risk.assets
     shares = pd.Series(1.0, index=assets) if budgets is None else pd.Series(dict(budgets), dtype=float).reindex(assets)
     if not (np.isfinite(shares) & (shares > 0)).all():
@@ -155,7 +158,7 @@ def _equal_risk(correlation: FloatArray, budget: FloatArray) -> FloatArray:
 
 def efficient_frontier(
     expected_return: pd.Series,
-    risk: RiskModel,
+    risk: RiskModel | pd.DataFrame,
     constraints: Sequence[Constraint] = FULLY_INVESTED,
     *,
     n_points: int = 20,
@@ -170,6 +173,7 @@ def efficient_frontier(
     """
     if n_points < 2:
         raise OptimizationError(f"n_points is {n_points}: a frontier has at least two ends")
+    risk = RiskModel.from_covariance(risk)
     assets = list(risk.assets)
     nothing = pd.Series(0.0, index=risk.assets)
     unit, size = float(risk.volatility().max()) or 1.0, float(expected_return.abs().max()) or 1.0

@@ -162,8 +162,8 @@ def risk_today(
     spent = raised.tail(YEAR).sum() >= alarms_per_year
     if spent.any():
         notes.append(
-            f"{int(spent.sum())} of {path.shape[1]} assets had their {alarms_per_year:g} alarms of the last {YEAR} sessions:"
-            " no more is raised for them now"
+            f"{int(spent.sum())} of {path.shape[1]} assets had their {alarms_per_year:g} alarms in the last {YEAR} "
+            "sessions: no more is raised for them now"
         )
     if not np.isfinite(table["probability"]).any():
         notes.append("no probability is known yet: it needs some 400 sessions of prices, and events among them")
