@@ -59,7 +59,8 @@ def evaluate(
     labelled = read_corpus(test, text=texts_of, label_map=known).rows
     training = None if train is None else read_corpus(train, text=texts_of, label_map=known).rows
     words = None if word_list is None else read_word_list(word_list)
-    found, labelled = _assessed(classifiers, labelled, training, words)
+    others = () if against is None else (against,)  # which may be the very same model
+    found, labelled = _assessed(model, others, classifiers, labelled, training, words)
     facts = {
         "test": str(test),
         "train": str(train or ""),
@@ -77,18 +78,19 @@ def evaluate(
 
 
 def _assessed(
+    model: str,
+    others: tuple[str, ...],
     classifiers: Mapping[str, "Classifier"],
     labelled: "pd.DataFrame",
     training: "pd.DataFrame | None",
     words: "WordList | None",
 ) -> "tuple[Assessment, pd.DataFrame]":
-    """Assess the first classifier against the second and the baselines, and return the texts that all can read."""
+    """Assess a classifier against others and the baselines, and return the texts that all can read."""
     from nlp.evaluation.assessment import assess
     from nlp.evaluation.baselines import unseen_baselines
     from nlp.evaluation.evaluate import left_out, readable_rows
     from nlp.model.inference import text_notes
 
-    model, *others = classifiers
     names, several = classifiers[model].labels, classifiers[model].multi_label
     texts = list(labelled["text"])
     fitted, notes = unseen_baselines(training, labelled, words, names, multi_label=several)
