@@ -215,7 +215,7 @@ def event_kinds_study(
     """
     need_columns(events, ("asset", "event", on), "events", AllocationError)
     dated = events[events[on].notna()]
-    row = returns.index.get_indexer(pd.DatetimeIndex(dated[on]).as_unit(returns.index.unit))
+    row = returns.index.get_indexer(pd.DatetimeIndex(dated[on]).as_unit(pd.DatetimeIndex(returns.index).unit))
     column = returns.columns.get_indexer(pd.Index(dated["asset"]))
     inside = (row >= 0) & (column >= 0)
     if not inside.any():
