@@ -189,7 +189,8 @@ def _unknown(texts: "pd.Series", model: str) -> tuple[float, float]:
     from nlp.model.unknown_words import UNREADABLE
 
     step = max(1, len(texts) // MOST_TEXTS)
-    shares = load_classifier(model).unknown_shares(texts.iloc[::step].tolist())
+    classifier: Any = load_classifier(model)  # one model, or several that vote
+    shares = classifier.unknown_shares(texts.iloc[::step].tolist())
     return float(shares.mean()), float((shares > UNREADABLE).mean())
 
 
