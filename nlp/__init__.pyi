@@ -29,7 +29,7 @@ from nlp.evaluation.evaluate import evaluate as evaluate
 from nlp.evaluation.evaluate import evaluate_probabilities as evaluate_probabilities
 from nlp.evaluation.multi_label import MultiLabelEvaluation as MultiLabelEvaluation
 from nlp.evaluation.multi_label import evaluate_multi_label as evaluate_multi_label
-from nlp.evaluation.page import write_evaluation as write_evaluation
+from nlp.evaluation.output.page import write_evaluation as write_evaluation
 from nlp.events.due import due_session as due_session
 from nlp.events.find import find_events as find_events
 from nlp.events.rules import EVENT_KINDS as EVENT_KINDS
