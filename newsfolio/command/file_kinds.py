@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CORPORA = (".zip", ".txt", ".json")  # forms of published corpora
-FEW_WORDS = 0.2  # a share of unknown tokens above which a text is not scored
 MOST_TEXTS = 10_000  # read with a model
 
 
@@ -94,8 +93,8 @@ def _news(path: Path, settings: CheckSettings) -> FileReport:
         details["unknown_tokens"], unread = _unknown(rows["text"], settings.model)
         if unread > 0:
             problems.append(
-                f"{unread:.1%} of the texts have more than {FEW_WORDS:.0%} tokens that {settings.model} does not know "
-                "and get no score: use a model whose --base reads their language"
+                f"{unread:.1%} of the texts get no score, as too many of their tokens are unknown to {settings.model}: "
+                "fine-tune a model that reads their language (--base)"
             )
     columns = ",".join(f"{role}={column}" for role, column in settings.columns.items())
     given = {"timezone": settings.timezone or "", "midnight": settings.midnight, "columns": columns}
@@ -129,11 +128,12 @@ def _scored(path: Path, settings: CheckSettings) -> FileReport:
 def _unknown(texts: "pd.Series", model: str) -> tuple[float, float]:
     """Mean share of tokens that a model does not know, and the share of texts of which it knows too few."""
     from nlp import load_classifier
+    from nlp.model.unknown_words import UNREADABLE
 
     step = max(1, len(texts) // MOST_TEXTS)
-    classifier: Any = load_classifier(model)
+    classifier: Any = load_classifier(model)  # one model, or several that vote
     shares = classifier.unknown_shares(texts.iloc[::step].tolist())
-    return float(shares.mean()), float((shares > FEW_WORDS).mean())
+    return float(shares.mean()), float((shares > UNREADABLE).mean())
 
 
 def _labelled(path: Path, settings: CheckSettings) -> FileReport:  # noqa: ARG001 - as the other readers
