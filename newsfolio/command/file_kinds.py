@@ -80,13 +80,9 @@ def describe_file(path: Path, settings: CheckSettings) -> FileReport:
     read = _reader(path, columns, settings.columns)
     with _heard() as notes:
         report = read(path, settings)
-    said = [*(_without_name(note, path) for note in notes), *report.notes]
-    fresh = [note for note in dict.fromkeys(said) if not any(note in line for line in report.lines)]
+    said = [note.removeprefix(f"{path}: ").removeprefix(f"{path.name}: ") for note in notes]
+    fresh = [note for note in dict.fromkeys([*said, *report.notes]) if not any(note in line for line in report.lines)]
     return replace(report, notes=tuple(fresh))
-
-
-def _without_name(note: str, path: Path) -> str:
-    return note.removeprefix(f"{path}: ").removeprefix(f"{path.name}: ")
 
 
 def _reader(path: Path, columns: set[str], given: Mapping[str, str]) -> "Callable[[Path, CheckSettings], FileReport]":
