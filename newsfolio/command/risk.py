@@ -53,7 +53,9 @@ def risk(
     prices: Annotated[str, typer.Argument(help="Prices: long with date, ticker, open, high, low, close; or closes.")],
     news: Annotated[Path | None, typer.Option(help="Headlines: published, asset, text; score where known.")] = None,
     model: Annotated[str | None, typer.Option(help="Folder of the classifier that scores the headlines.")] = None,
-    events: Annotated[Path | None, typer.Option(help="What is due: a table of asset, known (UTC) and due.")] = None,
+    events: Annotated[
+        Path | None, typer.Option(help="What is due: asset, known (UTC), due; else read in the news.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for risk.html, risk.json, state.json and risk.prom.")] = None,
     study: Annotated[bool, typer.Option("--study", help="Judge forecasts and alarms on the history.")] = False,
     kind: Annotated[str, typer.Option(help="What is warned of: move, drawdown or 'high volatility'.")] = "move",
@@ -120,7 +122,7 @@ def _model(bars: "Bars", choice: NewsChoice, event: "WarningEvent") -> "tuple[Ne
 
     from allocation.risk.news_volatility import NewsVolatility
     from allocation.risk.volatility import HarVolatility
-    from nlp import assign_session
+    from nlp import assign_session, find_events
     from nlp.signals.features import due_feature, news_features, read_due_events
 
     sessions, features, headlines = pd.DatetimeIndex(bars.close.index), dict[str, pd.DataFrame](), None
@@ -131,11 +133,12 @@ def _model(bars: "Bars", choice: NewsChoice, event: "WarningEvent") -> "tuple[Ne
         headlines = scored.assign(session=session.as_unit(sessions.unit))
     elif choice.model is not None:
         raise AllocationError("--model scores headlines: give --news as well")
-    if choice.events is not None:
-        due = due_feature(
-            read_due_events(choice.events), sessions, bars.close.columns, event.horizon, calendar=choice.calendar
-        )
-        features["due"] = due
+    due = None if choice.events is None else read_due_events(choice.events)
+    if due is None and headlines is not None:
+        found = find_events(headlines, calendar=choice.calendar)
+        due = found.loc[found["due"].notna()].assign(known=lambda rows: rows["published"])
+    if due is not None and len(due):
+        features["due"] = due_feature(due, sessions, bars.close.columns, event.horizon, calendar=choice.calendar)
     if not features:
         log.warning("neither news nor events are given: the forecast is of prices alone")
     return NewsVolatility(HarVolatility(horizon=event.horizon), features), headlines
