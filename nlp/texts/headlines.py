@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa  # type: ignore[import-untyped]  # pandas has loaded it already
+import pyarrow.compute as pc  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from newsfolio.shared.arrays import BoolArray, IntArray
@@ -30,6 +32,7 @@ log = logging.getLogger(__name__)
 COLUMNS = ("published", "asset", "text")
 WORDED = re.compile(r"[^\W_]")  # any letter or digit
 ZERO_WIDTH = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
+ODD_NUMBER = 0x9E3779B97F4A7C15 - 2**64  # times which 64 bits wrap around without loss
 SHOWN = 60  # characters of a text in a message
 
 
@@ -281,18 +284,27 @@ def multiline_texts(texts: pd.Series, where: str, first_row: int = 1) -> int:
 
 def repeats(rows: pd.DataFrame) -> BoolArray:
     """Return whether each row repeats published, asset and text of an earlier one (see `repeat_keys`)."""
-    suspect = rows.duplicated(["published", "asset"], keep=False).to_numpy(dtype=bool)  # few, as a rule
     found = np.zeros(len(rows), dtype=bool)
-    if suspect.any():
-        keys = rows.loc[suspect, ["published", "asset"]].assign(text=repeat_keys(rows["text"][suspect]))
-        found[suspect] = keys.duplicated()
+    # First by numbers that repeats have in common, as few other rows do: a mixture of time and asset, then the length.
+    mixed = rows["published"].astype("int64").to_numpy() * ODD_NUMBER + pd.factorize(rows["asset"])[0]
+    suspect = np.flatnonzero(pd.Series(mixed).duplicated(keep=False))
+    if len(suspect):
+        texts = repeat_keys(rows["text"].iloc[suspect])
+        mixed = mixed[suspect] * ODD_NUMBER + texts.str.len().to_numpy(dtype=np.int64)
+        alike = pd.Series(mixed).duplicated(keep=False).to_numpy()
+        keys = rows[["published", "asset"]].iloc[suspect[alike]].assign(text=texts[alike])
+        found[suspect[alike]] = keys.duplicated()
     return found
 
 
-def repeat_keys(texts: pd.Series) -> NDArray[np.object_]:
+def repeat_keys(texts: pd.Series) -> pd.Series:
     """Return texts as they are compared: any run of blanks is one, none at the ends, and no invisible marks."""
-    plain = (text if text.isascii() else text.translate(ZERO_WIDTH) for text in texts.astype(object).to_numpy())
-    return np.array([" ".join(text.split()) for text in plain], dtype=object)
+    odd = np.flatnonzero(pc.match_substring_regex(pa.array(texts), "[^ -~]|  |^ | $"))  # the others are their own key
+    keys = texts.astype(str)
+    if len(odd):
+        keys = keys.copy()
+        keys.iloc[odd] = pd.Index([" ".join(text.translate(ZERO_WIDTH).split()) for text in texts.iloc[odd]])
+    return keys
 
 
 def known_flags(

@@ -182,7 +182,7 @@ def news_parts(news: NewsTable, count: NewsCount) -> Iterator[pd.DataFrame]:
             if several and "relevance" not in worded.columns:
                 worded = worded.assign(relevance=1.0)
             keys = worded[["published", "asset"]].assign(text=repeat_keys(worded["text"]))
-            fresh = seen.fresh(keys.astype({"text": str}))
+            fresh = seen.fresh(keys)
             added, empty = dropped.added, dropped.without_text + dropped.without_asset
         count.add(NewsCount(rows=len(part), empty=empty, repeats=len(worded) - int(fresh.sum()), added=added))
         if fresh.any():
