@@ -93,6 +93,8 @@ from allocation.risk.covariance import RiskModel as RiskModel
 from allocation.risk.covariance import Sample as Sample
 from allocation.risk.factor_models import StatisticalFactors as StatisticalFactors
 from allocation.risk.factor_models import UserFactors as UserFactors
+from allocation.risk.garch import GarchVolatility as GarchVolatility
+from allocation.risk.news_volatility import NewsVolatility as NewsVolatility
 from allocation.risk.ranges import range_variance as range_variance
 from allocation.risk.scaled import ScaledRisk as ScaledRisk
 from allocation.risk.volatility import HarVolatility as HarVolatility

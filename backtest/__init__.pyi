@@ -55,3 +55,10 @@ from backtest.sweeps.sweep import Sweep as Sweep
 from backtest.sweeps.sweep import grid as grid
 from backtest.sweeps.sweep import sweep as sweep
 from backtest.sweeps.trials import Trials as Trials
+from backtest.warning.outcomes import WarningEvent as WarningEvent
+from backtest.warning.page import write_warnings as write_warnings
+from backtest.warning.study import WarningStudy as WarningStudy
+from backtest.warning.study import index_volatility as index_volatility
+from backtest.warning.study import judge_warnings as judge_warnings
+from backtest.warning.today import RiskToday as RiskToday
+from backtest.warning.today import risk_today as risk_today

@@ -23,9 +23,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from newsfolio.shared.errors import first_line
 from nlp import SentimentClassifier
 from nlp.evaluation.evaluate import evaluate_probabilities
-from nlp.model.files import first_line, quiet_transformers
+from nlp.model.files import quiet_transformers
 from nlp.texts.near_duplicates import duplicate_groups
 
 BATCH = 32

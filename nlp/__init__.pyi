@@ -29,7 +29,7 @@ from nlp.evaluation.evaluate import evaluate as evaluate
 from nlp.evaluation.evaluate import evaluate_probabilities as evaluate_probabilities
 from nlp.evaluation.multi_label import MultiLabelEvaluation as MultiLabelEvaluation
 from nlp.evaluation.multi_label import evaluate_multi_label as evaluate_multi_label
-from nlp.evaluation.page import write_evaluation as write_evaluation
+from nlp.evaluation.output.page import write_evaluation as write_evaluation
 from nlp.events.due import due_session as due_session
 from nlp.events.find import find_events as find_events
 from nlp.events.rules import EVENT_KINDS as EVENT_KINDS
@@ -55,10 +55,14 @@ from nlp.scoring.store import ScoreStore as ScoreStore
 from nlp.scoring.store import store_key as store_key
 from nlp.scoring.stream.score_file import ScoreReport as ScoreReport
 from nlp.scoring.stream.score_file import score_file as score_file
+from nlp.scoring.stream.score_file import score_file_by as score_file_by
 from nlp.signals.cross_section import cross_section as cross_section
 from nlp.signals.daily import NewsSignal as NewsSignal
 from nlp.signals.daily import daily_signal as daily_signal
 from nlp.signals.daily import news_signal as news_signal
+from nlp.signals.features import due_feature as due_feature
+from nlp.signals.features import news_features as news_features
+from nlp.signals.features import read_due_events as read_due_events
 from nlp.signals.novelty import novelty as novelty
 from nlp.signals.novelty import relevance as relevance
 from nlp.signals.novelty import weigh_headlines as weigh_headlines

@@ -25,7 +25,10 @@ from sqlalchemy.exc import NoSuchTableError
 from allocation.data.sql import file_of, make_engine, parsed, shown, told, whole_transactions
 from allocation.errors import SourceError
 
-FORM = "write sqlite:///prices.db#TABLE or postgresql://user@host/name#TABLE, or #SELECT ... for a query"
+FORM = (
+    "write sqlite:///prices.db#TABLE or postgresql://user@host/name#TABLE, or #SELECT ... for a query; in a password "
+    "@ is %40 and # is %23"
+)
 REMEDY = "see that the database can be reached and holds what was asked for"
 QUERIES = ("select", "with")  # how a query begins; no table is called so
 MOST_SECONDS = 300  # that a server may think
@@ -72,9 +75,11 @@ def _place(source: str) -> TableAddress:
     url, _, asked = source.partition("#")
     if not asked.strip():
         raise SourceError(f"a database of prices needs the name of a table: {FORM}")
-    return TableAddress(
-        parsed(url, SourceError(f"the URL of a database of prices cannot be read: {FORM}")), asked.strip()
-    )
+    complaint = SourceError(f"the URL of a database of prices cannot be read: {FORM}")
+    place = TableAddress(parsed(url, complaint), asked.strip())
+    if place.url.get_backend_name() != "sqlite" and not place.is_query and "@" in asked:
+        raise complaint  # a # in a password ends the URL early: its rest would be shown as the table
+    return place
 
 
 def _range(first: pd.Timestamp | None, last: pd.Timestamp | None) -> str:

@@ -89,22 +89,16 @@ class Explanation:
             for term, gain in self.gain.items()
         ]
         lines.append(f"  in all: buying more {_points(self.gain.sum())}, selling {_points(-self.loss.sum())}")
-        lines += [f"  {rule} holds it {self._hold(rule)}" for rule in self.held_by]
+        for rule in self.held_by:
+            force, release = float(self.force[rule]), float(self.release[rule])
+            same = abs(force - release) <= NOT_BINDING
+            pull = f"at {_points(force)}" if same else f"between {_points(release)} and {_points(force)}"
+            lines.append(f"  {rule} holds it {pull}")
         return "\n".join(lines if self.held_by else [*lines, "  no rule holds it"])
-
-    def _hold(self, rule: str) -> str:
-        force, release = float(self.force[rule]), float(self.release[rule])
-        if abs(force - release) <= NOT_BINDING:
-            return f"at {_points(force)}"
-        return f"between {_points(release)} and {_points(force)}"
 
 
 def _points(value: float) -> str:
     return f"{round(value / BASIS_POINT, 2) + 0.0:+.2f}"  # no -0.00
-
-
-def _percent(value: float) -> str:
-    return f"{round(value, 4) + 0.0:.2%}"
 
 
 @dataclass(frozen=True)
@@ -181,9 +175,10 @@ class Decision:
 
     def __str__(self) -> str:
         dearest = sorted(self.prices, key=lambda price: -price.price)
+        cash = round(self.budget - self.weights.sum(), 4) + 0.0  # no -0.00
         lines = [
             f"{self.status}: {int((self.weights != 0).sum())} of {len(self.weights)} assets, cash "
-            f"{_percent(self.budget - self.weights.sum())}, turnover {self.turnover:.2%} "
+            f"{cash:.2%}, turnover {self.turnover:.2%} "
             f"({self.solver}, {self.iterations} iterations, {self.residuals})",
             *([self.reason] if self.reason else []),
             *(f"  {name}: {_points(value)} bp" for name, value in self.terms.items()),

@@ -61,7 +61,14 @@ def _prices(program: Program, name: str, least: float) -> list[ShadowPrice]:
         duals = np.abs(np.atleast_1d(multiplier(rule)))
         if not (duals > least).any():
             continue
-        assets = _assets_of(program, rule, len(duals))
+        # The asset whose weight alone a row limits; None where it limits several.
+        assets: list[str | None] = [None] * len(duals)
+        gradient = rule.expr.grad.get(program.symbols.weights) if isinstance(rule, LINEAR) else None
+        if gradient is not None:
+            dense = gradient.toarray() if hasattr(gradient, "toarray") else np.asarray(gradient)
+            table = np.abs(dense.reshape(len(program.spec.assets), len(duals))) > 0
+            alone = zip(table.argmax(axis=0), table.sum(axis=0) == 1, strict=True)
+            assets = [program.spec.assets[at] if one else None for at, one in alone]
         for row in np.flatnonzero(duals > least).tolist():
             if assets[row] in outside:
                 continue
@@ -69,17 +76,6 @@ def _prices(program: Program, name: str, least: float) -> list[ShadowPrice]:
             place = None if assets[row] else part
             found.append(ShadowPrice(name, assets[row], float(duals[row]), part=place, row=(which, row)))
     return found
-
-
-def _assets_of(program: Program, rule: cp.Constraint, n_rows: int) -> list[str | None]:
-    """The asset whose weight alone a row limits; None where it limits several."""
-    gradient = rule.expr.grad.get(program.symbols.weights) if isinstance(rule, LINEAR) else None
-    if gradient is None:
-        return [None] * n_rows
-    dense = gradient.toarray() if hasattr(gradient, "toarray") else np.asarray(gradient)
-    table = np.abs(dense.reshape(len(program.spec.assets), n_rows)) > 0
-    alone = table.sum(axis=0) == 1
-    return [program.spec.assets[at] if one else None for at, one in zip(table.argmax(axis=0), alone, strict=True)]
 
 
 def _one_sided(program: Program, price: ShadowPrice, size: float) -> tuple[float, float]:
@@ -91,6 +87,7 @@ def _one_sided(program: Program, price: ShadowPrice, size: float) -> tuple[float
     objective = cp.Maximize(program.problem.objective.args[0] / (OBJECTIVE_SCALE * size))
 
     def best(change: float) -> float:
+        """The best utility with the limit moved by `change`; -infinity where nothing satisfies the rules then."""
         change_of_row = np.zeros(rule.args[0].shape if isinstance(rule, cp.SOC) else rule.shape)
         change_of_row.reshape(-1)[row] = change
         if isinstance(rule, cp.SOC):

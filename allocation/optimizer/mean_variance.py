@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cvxpy as cp
 import numpy as np
@@ -65,7 +66,8 @@ class _Outcome:
 class MeanVariance:
     """A convex program over fixed `assets`, as a DPP problem whose numbers are parameters.
 
-    objective: a callable from Symbols to a concave expression, or several whose sum is meant. The assets are
+    objective: a callable from Symbols to a concave expression, or several whose sum is meant. constraints: rules, or
+    one of them. The assets are
     kept sorted, so that the order in which they were named cannot change a result. One compiled problem is kept
     per number of risk factors. universe: further tickers that tables of terms and rules may name.
 
@@ -85,7 +87,7 @@ class MeanVariance:
         self,
         assets: Sequence[str],
         objective: Objective | Sequence[Objective],
-        constraints: Sequence[Constraint] = (),
+        constraints: Constraint | Sequence[Constraint] = (),
         *,
         relaxation_order: RelaxationOrder | None = None,
         universe: Iterable[str] = (),
@@ -96,12 +98,15 @@ class MeanVariance:
         if len(set(self.assets)) < len(self.assets):
             raise OptimizationError(f"an asset is named twice among {named(self.assets)}")
         self.objective = objective
-        self.constraints = tuple(constraints)
+        self.constraints = rules_of(constraints, "constraints", "LongOnly()")
         self.relaxation_order = relaxation_order
+        terms = rules_of(objective, "objective", "NetUtility()")
+        parts = [part for term in terms if isinstance(term, NetUtility) for part in term.parts()]
+        others = [term for term in terms if not isinstance(term, NetUtility)]
         self._spec = ProgramSpec(
             assets=self.assets,
             universe=frozenset(self.assets) | frozenset(universe),
-            terms=_named_terms(objective),
+            terms=(*parts, *zip(labelled(others), others, strict=True)),
             rules=tuple(zip(labelled(self.constraints), self.constraints, strict=True)),
         )
         self.index = pd.Index(self.assets)
@@ -110,7 +115,7 @@ class MeanVariance:
     def weights(
         self,
         expected_return: pd.Series,
-        risk: RiskModel,
+        risk: RiskModel | pd.DataFrame,
         held: pd.Series,
         *,
         untradable_weight: float = 0.0,
@@ -118,7 +123,8 @@ class MeanVariance:
     ) -> pd.Series:
         """Return the optimal weights (a fraction of NAV per asset, indexed by the sorted assets).
 
-        expected_return (per session), risk and held (weights before trading) are matched by label;
+        expected_return (per session), risk (or a covariance of one session's returns, assets × assets) and held
+        (weights before trading) are matched by label;
         `untradable_weight` is the fraction of NAV in assets outside this program, which the budget of 1 must also
         carry; `parameters` has the numbers that terms and rules ask for by name, per asset.
         Weights and trades below 1e-6 of NAV are solver noise and are set to zero.
@@ -133,7 +139,7 @@ class MeanVariance:
     def decide(
         self,
         expected_return: pd.Series,
-        risk: RiskModel,
+        risk: RiskModel | pd.DataFrame,
         held: pd.Series,
         *,
         untradable_weight: float = 0.0,
@@ -159,7 +165,7 @@ class MeanVariance:
     def numbers(
         self,
         expected_return: pd.Series,
-        risk: RiskModel,
+        risk: RiskModel | pd.DataFrame,
         held: pd.Series,
         untradable_weight: float,
         parameters: Mapping[str, pd.Series | float] | None = None,
@@ -169,7 +175,9 @@ class MeanVariance:
             raise OptimizationError(
                 f"untradable_weight is {untradable_weight}: pass the fraction of NAV in assets outside the program"
             )
-        loadings, named_values = factor_loadings(risk, self.index), parameters or {}
+        risk = RiskModel.from_covariance(risk)
+        loadings = factor_loadings(risk, self.index)
+        named_values = parameters or {}
         values = {
             EXPECTED_RETURN: asset_vector(expected_return, self.index, "expected return"),
             LOADINGS: loadings,
@@ -271,11 +279,21 @@ class MeanVariance:
         return pd.Series(clean, index=self.index)
 
 
-def _named_terms(objective: Objective | Sequence[Objective]) -> tuple[tuple[str, Objective], ...]:
-    terms = list(objective) if isinstance(objective, Sequence) else [objective]
-    parts = [part for term in terms if isinstance(term, NetUtility) for part in term.parts()]
-    others = [term for term in terms if not isinstance(term, NetUtility)]
-    return (*parts, *zip(labelled(others), others, strict=True))
+def rules_of(
+    given: Constraint | Sequence[Constraint] | Objective | Sequence[Objective], what: str, such: str
+) -> tuple[Any, ...]:
+    """Return terms or rules as a tuple, one alone as well.
+
+    Raises:
+        OptimizationError: one is a class, or cannot be called.
+    """
+    rules = (given,) if callable(given) or isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
+    for rule in rules:
+        if isinstance(rule, type):
+            raise OptimizationError(f"{what}: {rule.__name__} is a class: write {rule.__name__}(...)")
+        if not callable(rule):
+            raise OptimizationError(f"{what}: {rule!r} is no rule: pass callables such as {such}")
+    return rules
 
 
 def without_dust(weights: FloatArray, held: FloatArray) -> FloatArray:

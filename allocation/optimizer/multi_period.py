@@ -127,9 +127,17 @@ class _Plan:
         mu = self.inputs.parameter(len(assets), lambda v: v[name])
         variance = cp.sum_squares(self.loadings @ weights) + cp.sum_squares(cp.multiply(self.deviation, weights))
         return Symbols(
-            assets, weights, held, mu @ weights, variance, self.budget - cp.sum(weights), self.inputs,
-            self.loadings, self.deviation, _no_choice,
-        )  # fmt: skip
+            assets=assets,
+            weights=weights,
+            held=held,
+            expected_return=mu @ weights,
+            variance=variance,
+            cash=self.budget - cp.sum(weights),
+            inputs=self.inputs,
+            loadings=self.loadings,
+            specific_sd=self.deviation,
+            choose=_no_choice,
+        )
 
     def weights_of(self, solution: Solution) -> FloatArray:
         """The weights in a solution, steps × assets."""

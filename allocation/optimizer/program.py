@@ -74,7 +74,22 @@ class Program:
         self.rules = {name: rules_of(rule, self.symbols) for name, rule in spec.rules}
         # As they are in the problem: soft ones with their slacks. What violating them costs, by rule.
         self.enforced, self.penalties = dict(self.rules), dict[str, cp.Expression]()
-        self._assemble()
+        constraints: list[cp.Constraint] = []
+        for name, rule in spec.rules:
+            price = price_of(rule)
+            if price is not None:
+                soft = softened(self.rules[name])
+                self.enforced[name], self.penalties[name] = soft.rows, -price * soft.violation
+                constraints += soft.slacks
+            constraints += self.enforced[name]
+        utility = sum([*self.terms.values(), *self.penalties.values()], start=cp.Constant(0.0))
+        self.problem = cp.Problem(cp.Maximize(OBJECTIVE_SCALE * utility), constraints)
+        self.is_integer = bool(self.problem.is_mixed_integer())
+        if not self.problem.is_dcp():
+            raise OptimizationError(
+                "the objective is not concave or a constraint is not convex (cvxpy's DCP rules): "
+                "subtract risks and costs, and bound convex terms from above only"
+            )
         self.cone_program: ParametrisedConeProgram | None = (
             None if self.is_integer else ParametrisedConeProgram(self.problem, self.inputs.computes)
         )
@@ -93,34 +108,25 @@ class Program:
         budget = inputs.parameter((), lambda v: v[BUDGET])
         variance = cp.sum_squares(loadings @ weights) + cp.sum_squares(cp.multiply(deviation, weights))
         return Symbols(
-            assets, weights, held, mu @ weights, variance, budget - cp.sum(weights), inputs, loadings, deviation,
-            self._choose,
-        )  # fmt: skip
+            assets=assets,
+            weights=weights,
+            held=held,
+            expected_return=mu @ weights,
+            variance=variance,
+            cash=budget - cp.sum(weights),
+            inputs=inputs,
+            loadings=loadings,
+            specific_sd=deviation,
+            choose=self._choose,
+        )
 
     def _choose(self) -> cp.Expression:
+        """The selection of positions, made when the first rule asks for it."""
         n = len(self.spec.assets)
         if self.choice is None:
             fixed = self.choice_is_fixed
             self.choice = self.inputs.parameter(n, lambda v: v["choice"]) if fixed else cp.Variable(n, boolean=True)
         return self.choice
-
-    def _assemble(self) -> None:
-        constraints: list[cp.Constraint] = []
-        for name, rule in self.spec.rules:
-            price = price_of(rule)
-            if price is not None:
-                soft = softened(self.rules[name])
-                self.enforced[name], self.penalties[name] = soft.rows, -price * soft.violation
-                constraints += soft.slacks
-            constraints += self.enforced[name]
-        utility = sum([*self.terms.values(), *self.penalties.values()], start=cp.Constant(0.0))
-        self.problem = cp.Problem(cp.Maximize(OBJECTIVE_SCALE * utility), constraints)
-        self.is_integer = bool(self.problem.is_mixed_integer())
-        if not self.problem.is_dcp():
-            raise OptimizationError(
-                "the objective is not concave or a constraint is not convex (cvxpy's DCP rules): "
-                "subtract risks and costs, and bound convex terms from above only"
-            )
 
     def solve(self, values: Mapping[str, FloatArray]) -> Solution:
         """Solve for the named numbers of one rebalancing."""

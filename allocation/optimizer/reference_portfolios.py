@@ -21,19 +21,20 @@ SAME_RATIO, SMALL_SIZE = 1e-3, 3e-3  # of the aversion; of the largest gain and 
 MAX_SWEEPS, RISK_TOLERANCE = 2_000, 1e-12
 
 
-def minimum_variance(risk: RiskModel, constraints: Sequence[Constraint] = FULLY_INVESTED) -> pd.Series:
+def minimum_variance(risk: RiskModel | pd.DataFrame, constraints: Sequence[Constraint] = FULLY_INVESTED) -> pd.Series:
     """Return the weights of least variance that satisfy the constraints.
 
     Raises:
         OptimizationError: the constraints contradict each other.
     """
+    risk = RiskModel.from_covariance(risk)
     nothing = pd.Series(0.0, index=risk.assets)
     return MeanVariance(list(risk.assets), Variance(1.0), constraints).weights(nothing, risk, nothing)
 
 
 def max_sharpe(
     expected_return: pd.Series,
-    risk: RiskModel,
+    risk: RiskModel | pd.DataFrame,
     constraints: Sequence[Constraint] = FULLY_INVESTED,
     *,
     risk_free: float = 0.0,
@@ -48,6 +49,7 @@ def max_sharpe(
         OptimizationError: no portfolio within the constraints is expected to earn more than `risk_free`, or one does
             with next to no risk, so that the ratio has no bound.
     """
+    risk = RiskModel.from_covariance(risk)
     program = MeanVariance(list(risk.assets), (ExpectedReturn(), Variance(1.0)), constraints)
     nothing = pd.Series(0.0, index=risk.assets)
     excess = expected_return - risk_free
@@ -90,7 +92,7 @@ def max_sharpe(
     return weights(float(brentq(lambda at: beyond_best(at) + margin, *bracket, xtol=1e-12, rtol=1e-14)))
 
 
-def risk_parity(risk: RiskModel, budgets: Mapping[str, float] | None = None) -> pd.Series:
+def risk_parity(risk: RiskModel | pd.DataFrame, budgets: Mapping[str, float] | None = None) -> pd.Series:
     """Return long weights, summing to 1, whose shares of the portfolio's variance are as `budgets` (equal if None).
 
     They minimise w'Sigma w / 2 - sum(b log w), up to a factor (F. Spinu, "An algorithm for computing risk parity
@@ -102,6 +104,7 @@ def risk_parity(risk: RiskModel, budgets: Mapping[str, float] | None = None) -> 
         OptimizationError: a budget is missing or not positive, an asset has no risk, or a long portfolio has none, so
             that no shares of it exist.
     """
+    risk = RiskModel.from_covariance(risk)
     assets = risk.assets
     shares = pd.Series(1.0, index=assets) if budgets is None else pd.Series(dict(budgets), dtype=float).reindex(assets)
     if not (np.isfinite(shares) & (shares > 0)).all():
@@ -128,6 +131,10 @@ def risk_parity(risk: RiskModel, budgets: Mapping[str, float] | None = None) -> 
 
 def _equal_risk(correlation: FloatArray, budget: FloatArray) -> FloatArray:
     """The minimum of y'C y / 2 - sum(b log y): each y in turn the positive root of C_ii y² + (C y)_-i y = b_i."""
+
+    def objective(at: FloatArray) -> float:
+        return float(at @ correlation @ at / 2.0 - budget @ np.log(at))
+
     y = np.sqrt(budget)
     for sweep in range(MAX_SWEEPS):
         for i in range(len(y)):
@@ -138,29 +145,20 @@ def _equal_risk(correlation: FloatArray, budget: FloatArray) -> FloatArray:
         slope = correlation @ y - budget / y
         if np.abs(y * slope).max() < RISK_TOLERANCE * budget.min():
             break
-        if sweep % 10 == 0:
-            y = _newton_step(correlation, budget, y, slope)
+        if sweep % 10:
+            continue
+        try:  # a Newton step, where it keeps the weights positive and lowers the objective
+            moved = y - np.linalg.solve(correlation + np.diag(budget / y**2), slope)
+        except np.linalg.LinAlgError:  # the weights diverge: there is no minimum
+            continue
+        if (moved > 0).all() and objective(moved) <= objective(y):
+            y = moved
     return y
-
-
-def _newton_step(correlation: FloatArray, budget: FloatArray, y: FloatArray, slope: FloatArray) -> FloatArray:
-    """A Newton step where it keeps the weights positive and lowers the objective; else none."""
-    try:
-        moved = y - np.linalg.solve(correlation + np.diag(budget / y**2), slope)
-    except np.linalg.LinAlgError:  # the weights diverge: there is no minimum
-        return y
-    if not (moved > 0).all():
-        return y
-
-    def objective(at: FloatArray) -> float:
-        return float(at @ correlation @ at / 2.0 - budget @ np.log(at))
-
-    return moved if objective(moved) <= objective(y) else y
 
 
 def efficient_frontier(
     expected_return: pd.Series,
-    risk: RiskModel,
+    risk: RiskModel | pd.DataFrame,
     constraints: Sequence[Constraint] = FULLY_INVESTED,
     *,
     n_points: int = 20,
@@ -175,6 +173,7 @@ def efficient_frontier(
     """
     if n_points < 2:
         raise OptimizationError(f"n_points is {n_points}: a frontier has at least two ends")
+    risk = RiskModel.from_covariance(risk)
     assets = list(risk.assets)
     nothing = pd.Series(0.0, index=risk.assets)
     unit, size = float(risk.volatility().max()) or 1.0, float(expected_return.abs().max()) or 1.0
@@ -187,11 +186,9 @@ def efficient_frontier(
     targets[-1] -= 1e-6 * max(abs(targets[-1]), 1e-3)
     rows = [least, *(program.weights(gain, scaled, nothing, parameters={"target": t}) for t in targets[1:])]
     weights = pd.DataFrame(rows).reset_index(drop=True)
-    summary = pd.DataFrame({
-        "expected_return": [_dot(expected_return, w) for w in rows],
-        "volatility": [unit * _variance(w, scaled) ** 0.5 for w in rows],
-    })  # fmt: skip
-    return pd.concat([summary, weights], axis=1)
+    weights.insert(0, "expected_return", [_dot(expected_return, w) for w in rows])
+    weights.insert(1, "volatility", [unit * _variance(w, scaled) ** 0.5 for w in rows])
+    return weights
 
 
 def _dot(left: pd.Series, right: pd.Series) -> float:

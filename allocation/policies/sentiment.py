@@ -10,8 +10,8 @@ import pandas as pd
 from allocation.errors import OptimizationError, RiskError
 from allocation.forecast.grinold import Grinold, equilibrium_return
 from allocation.optimizer.decision import Decision
-from allocation.optimizer.mean_variance import MeanVariance, RelaxationOrder
-from allocation.optimizer.model.constraints import LongOnly, MaxWeight
+from allocation.optimizer.mean_variance import MeanVariance, RelaxationOrder, rules_of
+from allocation.optimizer.model.constraints import LongOnly, MaxWeight, need_session_limits
 from allocation.optimizer.model.symbols import Constraint, Objective
 from allocation.optimizer.model.terms import NetUtility
 from allocation.risk.covariance import LedoitWolf, RiskEstimator
@@ -75,7 +75,14 @@ class SentimentPolicy:
     )
 
     def __post_init__(self) -> None:
-        """A history that the risk model never looks at would never be long enough."""
+        """Rules are callables; a history that the risk model never looks at would never be long enough."""
+        object.__setattr__(self, "constraints", rules_of(self.constraints, "constraints", "LongOnly()"))
+        need_session_limits(self.constraints)
+        object.__setattr__(self, "terms", rules_of(self.terms, "terms", "LinearCost(0.001)"))
+        for name, part, such in (("forecast", self.forecast, "Grinold()"), ("risk", self.risk, "LedoitWolf()")):
+            if isinstance(part, type) or not callable(part):
+                kind = f"the class {part.__name__}" if isinstance(part, type) else f"a {type(part).__name__}"
+                raise OptimizationError(f"{name} is {kind}: pass a callable such as {such}")
         window = getattr(self.risk, "window", self.min_history)
         if window < self.min_history:
             raise RiskError(

@@ -20,6 +20,8 @@ from newsfolio.shared.arrays import FloatArray
 
 log = logging.getLogger(__name__)
 
+ROUNDING = 1e-8  # of the largest entry
+
 
 @dataclass(frozen=True)
 class RiskModel:
@@ -49,6 +51,34 @@ class RiskModel:
         if (specific < 0).any():
             worst = int(specific.argmin())
             raise RiskError(f"specific variance of {self.assets[worst]} is {specific[worst]:g}: it must be >= 0")
+
+    @classmethod
+    def from_covariance(cls, covariance: "pd.DataFrame | RiskModel") -> "RiskModel":
+        """Return the model of a covariance of one session's returns (assets × assets); a model is returned as it is.
+
+        Its factors are the eigenvectors times the root of their eigenvalues; no variance is specific.
+
+        Raises:
+            RiskError: it is no frame of assets × assets, is not symmetric, or has a negative eigenvalue.
+        """
+        if isinstance(covariance, RiskModel):
+            return covariance
+        if not isinstance(covariance, pd.DataFrame):
+            raise RiskError(f"risk is a {type(covariance).__name__}: pass a RiskModel, or a frame of assets × assets")
+        if covariance.index.has_duplicates or set(covariance.index) != set(covariance.columns):
+            raise RiskError("the covariance has other rows than columns: pass one row and one column per asset")
+        matrix = covariance.loc[:, covariance.index].to_numpy(dtype=np.float64)
+        if not np.isfinite(matrix).all():
+            broken = covariance.index[~np.isfinite(matrix).all(axis=1)]
+            raise RiskError(f"the covariance of {named(broken)} is NaN or infinite: drop these assets")
+        scale = float(np.abs(matrix).max())
+        if np.abs(matrix - matrix.T).max() > ROUNDING * scale:
+            raise RiskError("the covariance is not symmetric: pass (c + c.T) / 2 if the difference is rounding")
+        values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+        if values[0] < -ROUNDING * scale:
+            raise RiskError(f"the covariance has the eigenvalue {values[0]:g}: pass a shrunk one, as of LedoitWolf")
+        loadings = vectors * np.sqrt(np.maximum(values, 0.0))
+        return cls(pd.DataFrame(loadings, covariance.index), pd.Series(0.0, covariance.index))
 
     @property
     def assets(self) -> pd.Index:

@@ -77,6 +77,20 @@ class HarVolatility:
         rows = np.concatenate([block.forecast for block in self._blocks(bars)])
         return pd.DataFrame(rows, index=bars.close.index, columns=bars.close.columns)
 
+    def surprise(self, bars: Bars) -> FloatArray:
+        """Return the mean range variance of the next `horizon` sessions over the variance forecast, by row and asset.
+
+        Both in units of the asset's ranges. It is no forecast: row t is known at the close of t + horizon; NaN where
+        that has not come.
+        """
+        blocks = self._blocks(bars)
+        values, level, to_close, forecast = (
+            np.concatenate([getattr(block, name) for block in blocks])
+            for name in ("values", "level", "to_close", "forecast")
+        )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(_next_mean(values, self.horizon) / level * to_close / forecast**2)
+
     def _blocks(self, bars: Bars) -> "list[_Block]":
         """All blocks of these bars; those that were computed before, of the very same rows, are not computed again."""
         marks, labels = marks_of(bars), (bars.close.index, bars.close.columns)
@@ -100,6 +114,7 @@ class _Block:
     squares: FloatArray
     fall: FloatArray
     level: FloatArray
+    to_close: FloatArray
     features: FloatArray
     forecast: FloatArray
 
@@ -161,7 +176,7 @@ class _History:
         with np.errstate(invalid="ignore"):  # level × (squared returns / range variances)
             variance = np.exp((features * self._coefficients(start)).sum(axis=-1)) * to_close
             forecast = np.sqrt(np.where((variance > 0.0) & np.isfinite(variance), variance, np.nan))
-        return _Block(raw, values, squares, fall, level, features, forecast)
+        return _Block(raw, values, squares, fall, level, to_close, features, forecast)
 
     def _past(self, name: str, rows: int, own: FloatArray) -> FloatArray:
         """The last `rows` rows of the blocks before, then `own`."""

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from allocation.errors import FrameError
+from allocation.errors import FrameError, PolicyError
 from allocation.execution.book import CASH_ACCOUNT, Rules
 from allocation.execution.costs import FREE, Costs
 from allocation.frames import Bars, align, check_prices, sessions_of
@@ -80,6 +80,9 @@ def walk(
     calendar: str = "XNYS",
 ) -> tuple[pd.DataFrame, AccountReplay]:
     """Return the targets of walk_forward, and the account that the policy was shown, as of the last decision."""
+    if isinstance(policy, type) or not callable(policy):
+        kind = f"the class {policy.__name__}" if isinstance(policy, type) else f"a {type(policy).__name__}"
+        raise PolicyError(f"policy is {kind}: pass a callable that takes a View, such as EqualWeight()")
     prices, signal = align(prices, prices * np.nan if signal is None else signal)
     steps = _positions(sessions_of(prices), dates, calendar)
     replay = AccountReplay.start(MarketArrays.of(prices, opens, costs, events), costs, rules, cash, steps[0])

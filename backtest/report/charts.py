@@ -126,10 +126,16 @@ def sweep_chart(sweep: Sweep) -> Chart:
     table = sweep.heat_map(rows, columns)
     values = [_short(line).tolist() for _, line in table.iterrows()]
     figure = go.Figure(
-        go.Heatmap(z=values, x=[str(each) for each in table.columns], y=[str(each) for each in table.index],
-                   colorscale=[[0, COLD], [0.5, REST], [1, WARM]], zmid=0, texttemplate="%{z:.2f}",
-                   hovertemplate=f"{_label(rows)} %{{y}}, {_label(columns)} %{{x}}: %{{z:.2f}}<extra></extra>")
-    )  # fmt: skip
+        go.Heatmap(
+            z=values,
+            x=[str(each) for each in table.columns],
+            y=[str(each) for each in table.index],
+            colorscale=[[0, COLD], [0.5, REST], [1, WARM]],
+            zmid=0,
+            texttemplate="%{z:.2f}",
+            hovertemplate=f"{_label(rows)} %{{y}}, {_label(columns)} %{{x}}: %{{z:.2f}}<extra></extra>",
+        )
+    )
     _title_y(figure, _label(rows))
     figure = _dressed(figure, legend=False, hover="closest")
     figure.update_xaxes(type="category", title={"text": _label(columns)})
@@ -216,9 +222,9 @@ def cost_chart(result: Result) -> Chart:
     """Trading costs of each month, in basis points of the NAV before each fill."""
     paid = 1e4 * (result.costs / result.nav.shift(1)).fillna(0.0)  # nothing is filled in the first session
     months = paid.resample("MS").sum()
-    bar = go.Bar(x=_dates(months.index), y=_short(months), marker={"color": HUES[0]}, name="costs",
-                 hovertemplate="%{x|%b %Y}: %{y:.1f} bp<extra></extra>", xperiod="M1")  # fmt: skip
-    figure = go.Figure(bar)
+    hover = "%{x|%b %Y}: %{y:.1f} bp<extra></extra>"
+    bar = go.Bar(x=_dates(months.index), y=_short(months), marker={"color": HUES[0]}, hovertemplate=hover)
+    figure = go.Figure(bar.update(name="costs", xperiod="M1"))
     _title_y(figure, "basis points")
     words = (
         f"Trading costs {months.mean():.1f} basis points of NAV a month on average, most in "
@@ -229,13 +235,13 @@ def cost_chart(result: Result) -> Chart:
 
 def _line(name: str, values: pd.Series, number: int, template: str) -> Any:
     hue, dash = HUES[number % len(HUES)], DASHES[number % len(DASHES)]
-    return go.Scatter(name=_label(name), y=_short(values), mode="lines", hovertemplate=template,
-                      line={"color": hue, "dash": dash, "width": 2.2 if number == 0 else 1.6})  # fmt: skip
+    line = {"color": hue, "dash": dash, "width": 2.2 if number == 0 else 1.6}
+    return go.Scatter(name=_label(name), y=_short(values), mode="lines", hovertemplate=template, line=line)
 
 
 def _area(name: str, values: pd.Series, hue: str, template: str) -> Any:
-    return go.Scatter(name=_label(name), y=_short(values), mode="lines", line={"color": hue, "width": 1},
-                      fill="tozeroy", hovertemplate=template, showlegend=False)  # fmt: skip
+    trace = go.Scatter(name=_label(name), y=_short(values), mode="lines", hovertemplate=template, fill="tozeroy")
+    return trace.update(line={"color": hue, "width": 1}, showlegend=False)
 
 
 def _weight(name: str, values: pd.Series, hue: str, *, stacked: bool) -> Any:

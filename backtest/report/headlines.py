@@ -48,8 +48,9 @@ class Headlines:
         near = near.assign(distance=(moment - bottom).abs())
         ordered = near.sort_values(["score", "distance"], kind="stable")
         for row in ordered.drop_duplicates("text").head(MOST).to_dict("records"):
+            published, form = row["published"], "%Y-%m-%d %H:%M UTC" if row["clocked"] else "%Y-%m-%d"
             yield Headline(
-                when=_when(row["published"], row["day"], clocked=bool(row["clocked"])),
+                when=f"session {row['day']:%Y-%m-%d}" if pd.isna(published) else f"{published:{form}}",
                 asset=named(ordered.loc[ordered["text"] == row["text"], "asset"].unique()),
                 text=str(row["text"]),
                 score="" if math.isnan(row["score"]) else signed(row["score"], "+z.2f"),
@@ -104,12 +105,6 @@ def _refuse(wrong: pd.Series, values: pd.Series, where: str, what: str) -> None:
     if len(bad):
         shown = f"{values.name} {values.iloc[bad[0]]!r} {what}" if "has" not in what else what
         raise FrameError(f"{where}: row {bad[0] + 1}: {shown} ({len(bad)} such rows)")
-
-
-def _when(published: pd.Timestamp, day: pd.Timestamp, *, clocked: bool) -> str:
-    if pd.isna(published):
-        return f"session {day:%Y-%m-%d}"
-    return f"{published:%Y-%m-%d %H:%M} UTC" if clocked else f"{published:%Y-%m-%d}"
 
 
 def _web_address(url: object) -> str:

@@ -65,24 +65,20 @@ def write_report(report: Report, path: str | Path) -> Path:
     if not report.results:
         raise FrameError("a report needs at least one result: give the strategy's first, then its benchmarks")
     news = None if report.headlines is None else checked_headlines(report.headlines)
-    charts = {chart.key: chart for chart in _charts(report)}
+    strategy = report.strategy
+    drawn = [] if report.news is None else [active_chart(report.news)]
+    drawn += [nav_chart(report.results), risk_chart(strategy), weights_chart(strategy), cost_chart(strategy)]
+    if report.signal is not None:
+        drawn.append(signal_chart(report.signal))
+    if report.coefficients:
+        drawn.append(ic_chart(report.coefficients))
+    if report.sweep is not None and len(report.sweep.axes) > 1:
+        drawn.append(sweep_chart(report.sweep))
+    charts = {chart.key: chart for chart in drawn}
     specs = {key: chart.spec() for key, chart in charts.items()}
     content = _content(report, news, charts)
     html = render_page("backtest.report", "report.html.jinja", content, style="report.css", charts=specs)
     return write_text(html, path)
-
-
-def _charts(report: Report) -> list[Chart]:
-    strategy = report.strategy
-    charts = [] if report.news is None else [active_chart(report.news)]
-    charts += [nav_chart(report.results), risk_chart(strategy), weights_chart(strategy), cost_chart(strategy)]
-    if report.signal is not None:
-        charts.append(signal_chart(report.signal))
-    if report.coefficients:
-        charts.append(ic_chart(report.coefficients))
-    if report.sweep is not None and len(report.sweep.axes) > 1:
-        charts.append(sweep_chart(report.sweep))
-    return charts
 
 
 def _content(report: Report, news: Headlines | None, charts: Mapping[str, Chart]) -> dict[str, object]:

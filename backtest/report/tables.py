@@ -113,10 +113,18 @@ def evidence_rows(
     ]
     if tried is None:
         rows.append(("Settings tried", "not logged: had others been tried first, that probability would be lower"))
-    elif isinstance(tried, int):
-        rows.extend(_tried_evidence(tried, deflated_sharpe(strategy.returns, tried)))
     else:
-        rows.extend(_sweep_evidence(strategy, tried))
+        settings, spread = (tried, None) if isinstance(tried, int) else (tried.tried, tried.sharpe_spread)
+        deflated = signed(deflated_sharpe(strategy.returns, settings, trial_spread=spread), ".0%")
+        rows.append(("Settings tried", f"{settings}"))
+        rows.append(("Deflated by that number", f"probability {deflated} that the true Sharpe ratio is above 0"))
+    if isinstance(tried, Sweep) and tried.returns.shape[1] > 1 and len(tried.returns) >= 2 * BLOCKS:
+        found = overfitting(tried.returns, BLOCKS)
+        words = (
+            f"{found.probability:.0%} of {len(found.logits)} splits: the best of one half no better than the median "
+            "of the other"
+        )
+        rows.append(("Probability of overfitting", words))
     if placebo is not None:
         own = [f"; the signal's own is {signed(each.mean, '+z.4f')}" for each in coefficients if each.name == OWN]
         ends = " and ".join(signed(end, "+z.4f") for end in placebo.interval)
@@ -168,23 +176,6 @@ def news_by_cost(strategy: Result, twin: Result, costs_bp: Iterable[float]) -> l
     return [free - 1e-4 * cost * more for cost in costs_bp]
 
 
-def _tried_evidence(tried: int, deflated: float) -> Iterator[tuple[str, str]]:
-    yield "Settings tried", f"{tried}"
-    yield "Deflated by that number", f"probability {signed(deflated, '.0%')} that the true Sharpe ratio is above 0"
-
-
-def _sweep_evidence(strategy: Result, sweep: Sweep) -> Iterator[tuple[str, str]]:
-    deflated = deflated_sharpe(strategy.returns, sweep.tried, trial_spread=sweep.sharpe_spread)
-    yield from _tried_evidence(sweep.tried, deflated)
-    if sweep.returns.shape[1] > 1 and len(sweep.returns) >= 2 * BLOCKS:
-        found = overfitting(sweep.returns, BLOCKS)
-        yield (
-            "Probability of overfitting",
-            f"{found.probability:.0%} of {len(found.logits)} splits: the best of one half no better than the median "
-            "of the other",
-        )
-
-
 @dataclass(frozen=True)
 class Cell:
     """One month's return: its text, and how it is tinted: a sign and a strength from 0 to 1."""
@@ -230,7 +221,12 @@ def worst_drawdowns(drawdown: pd.Series, headlines: Headlines | None) -> list[Dr
     table = drawdown_table(1.0 + drawdown, MOST_DRAWDOWNS)  # a NAV with the same falls
     days = [pd.DatetimeIndex(table[name]) for name in ("start", "bottom", "recovered")]
     return [
-        Drawdown(start, bottom, None if pd.isna(back) else back, signed(depth, ".1%"),
-                 () if headlines is None else tuple(headlines.around(bottom)))
+        Drawdown(
+            start=start,
+            bottom=bottom,
+            recovered=None if pd.isna(back) else back,
+            depth=signed(depth, ".1%"),
+            headlines=() if headlines is None else tuple(headlines.around(bottom)),
+        )
         for start, bottom, back, depth in zip(*days, table["depth"], strict=True)
-    ]  # fmt: skip
+    ]

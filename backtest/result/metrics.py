@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from backtest.statistics.significance import FEWEST_RETURNS, Interval, stationary_bootstrap
+from backtest.statistics.significance import FEWEST_RETURNS, Interval, percentile_levels, stationary_bootstrap
 from newsfolio.shared.arrays import FloatArray
 
 Statistic = Callable[[FloatArray], FloatArray]  # (..., sessions) -> (...)
@@ -76,14 +76,16 @@ def hit_rate(returns: FloatArray) -> FloatArray:
 
 
 def interval(statistic: Statistic, returns: FloatArray, *, level: float = 0.95, seed: int = 0) -> Interval:
-    """Percentile interval of any of these under the stationary bootstrap; see intervals."""
+    """Expanded percentile interval of any of these under the stationary bootstrap; see intervals."""
     return intervals({"": statistic}, returns, level=level, seed=seed)[""]
 
 
 def intervals(
     statistics: Mapping[str, Statistic], returns: FloatArray, *, level: float = 0.95, seed: int = 0
 ) -> dict[str, Interval]:
-    """Percentile intervals of several statistics over the same draws: the stationary bootstrap, blocks of n^(1/3).
+    """Expanded percentile intervals of several statistics, all over the same draws.
+
+    Under the stationary bootstrap, in blocks of n^(1/3).
 
     returns: one series, or several (series × sessions) whose sessions are drawn together; a statistic then gets
     series × draws × sessions. The draws are those of sharpe_interval. NaN at both ends for fewer than ten
@@ -103,8 +105,8 @@ def intervals(
     for name, values in found.items():
         finite = np.concatenate(values)
         finite = finite[np.isfinite(finite)]
-        tails = [(1.0 - level) / 2.0, (1.0 + level) / 2.0]
-        low, high = np.quantile(finite, tails) if len(finite) else (np.nan, np.nan)
+        levels = percentile_levels(level, n, n ** (1 / 3))
+        low, high = np.quantile(finite, levels) if len(finite) else (np.nan, np.nan)
         ends[name] = Interval(float(low), float(high))
     return ends
 

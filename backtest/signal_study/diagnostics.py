@@ -8,7 +8,7 @@ explains   the signal goes with its own session, and the 95 % upper bound of the
            it says is true of a weak edge too; where the sample cannot tell, a note says so (`undecided`)
 overnight  the edge of an entry at this close is gone at the next open
 haste      the edge is gone when all news is delayed by some minutes
-too good   a rank IC that honest daily signals do not have
+too good   a rank IC that honest daily signals do not have, by more than chance
 chance     the edge lies within the range of placebos
 stale      the signal of a month ago does nearly as well
 """
@@ -18,8 +18,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from backtest.signal_study.leaks import Response, leak_alarms, unlike_news
+from backtest.statistics.significance import LEVEL
 
-SIGNIFICANT, STRONG = 2.0, 3.0  # t-values
+SIGNIFICANT, STRONG = 2.0, 3.0  # t-values; where periods are few a p-value decides
 CLEARLY = 2.5  # t-value of an edge at this close for its loss by the open to raise an alarm
 SMALL = 0.5  # of the association with the session itself: less with the next one is little
 TOO_GOOD = 0.1  # a mean rank IC above this on daily returns has not been found in honest data
@@ -29,7 +30,7 @@ LEAKS = ("early", "overnight", "timestamps", "back-fill", "too good", "haste")
 @dataclass(frozen=True)
 class ICSummary:
     """A mean rank IC with its t-value, the 95 % range of its placebos, the upper end of its 95 % interval, its p-value
-    and the effective number of periods.
+    alone and after Holm's adjustment for all tests of the study, and the effective number of periods.
     """
 
     mean: float
@@ -38,11 +39,19 @@ class ICSummary:
     high: float = math.nan
     p: float = math.nan
     periods: float = math.nan
+    holm: float = math.nan
 
     @property
-    def is_significant(self) -> bool:
-        """Above zero beyond chance."""
-        return self.t >= SIGNIFICANT
+    def sign(self) -> int:
+        """1 above zero and -1 below beyond chance, else 0; a t-value of 2 is not, where periods are few."""
+        if not abs(self.t) >= SIGNIFICANT or self.p >= LEVEL:
+            return 0
+        return 1 if self.t > 0 else -1
+
+    @property
+    def low(self) -> float:
+        """Lower end of the 95 % interval."""
+        return 2.0 * self.mean - self.high
 
     def __str__(self) -> str:
         """The figure as it is cited in a sentence."""
@@ -83,7 +92,7 @@ def alarms(found: Evidence) -> dict[str, str]:
             f"The edge of an entry at the signal's own close (t = {now.t:.1f}) is gone at the {found.entry} "
             f"(t = {edge.t:.1f}): it cannot be earned once the news is known."
         )
-    if not edge.is_significant:
+    if edge.sign < 1:
         return raised
     if found.delayed is not None and not _persists(edge, found.delayed):
         raised["haste"] = (
@@ -91,7 +100,7 @@ def alarms(found: Evidence) -> dict[str, str]:
             f"{found.delayed.mean:+.3f} (t = {found.delayed.t:.1f}): check that publication times are when the news "
             "could be read, not when it happened or was filed."
         )
-    if edge.mean > TOO_GOOD:
+    if edge.mean > TOO_GOOD and not edge.low < TOO_GOOD / 2:
         raised["too good"] = (
             f"A rank IC of {edge.mean:+.3f} is more than honest daily signals have: look for a look-ahead before "
             "believing it."
@@ -103,8 +112,8 @@ def alarms(found: Evidence) -> dict[str, str]:
         )
     if found.stale >= edge.mean / 2:
         raised["stale"] = (
-            f"The signal of a month ago does nearly as well (rank IC {found.stale:+.3f}): what is rewarded is which "
-            "assets are in the news, not the news."
+            f"The signal of a month ago does nearly as well (rank IC {found.stale:+.3f}): what is rewarded changes "
+            "slowly, which assets have the signal rather than what is new in it."
         )
     return raised
 
@@ -133,21 +142,22 @@ def _upper_bound(found: Evidence) -> float:
 
 def _persists(edge: ICSummary, later: ICSummary) -> bool:
     """Whether half of it is left, or enough to be significant: a weak edge may fall on either side of a threshold."""
-    return later.is_significant or later.mean >= edge.mean / 2
+    return later.sign > 0 or later.mean >= edge.mean / 2
 
 
 def verdict(found: Evidence, raised: Mapping[str, str]) -> str:
-    """Return one sentence on whether there is an edge to trade."""
+    """Return one sentence on whether there is an edge to trade; a clear one is significant after Holm's adjustment."""
     edge = found.tradable
     if math.isnan(edge.mean):
         return f"Nothing can be said: {found.reason}."
     figure = f"{edge} at the {found.entry}"
-    if not edge.is_significant:
-        wrong = edge.t <= -SIGNIFICANT
-        return f"The signal points the wrong way: {figure}." if wrong else f"No edge to trade: {figure}."
+    if edge.sign < 1:
+        return f"The signal points the wrong way: {figure}." if edge.sign < 0 else f"No detectable edge: {figure}."
     if any(name in LEAKS for name in raised):
         return f"An edge with a warning of a leak: {figure}."
-    return f"An edge with a warning: {figure}." if raised else f"An edge that stands: {figure}."
+    if raised:
+        return f"An edge with a warning: {figure}."
+    return f"A clear edge: {figure}." if edge.holm < LEVEL else f"A weak edge: {figure}."
 
 
 def meaning(found: Evidence, raised: Mapping[str, str]) -> str:
@@ -155,10 +165,12 @@ def meaning(found: Evidence, raised: Mapping[str, str]) -> str:
     same, edge = found.same_session, found.tradable
     if math.isnan(edge.mean):
         return "Give a signal that differs between assets, on three or more assets with prices."
-    goes = "goes" if same.t >= SIGNIFICANT else "does not detectably go"
-    own = f"It {goes} with its own session (rank IC {same.mean:+.4f}, t = {same.t:.1f})"
+    goes = {0: "does not detectably go with", 1: "goes with", -1: "goes against"}[same.sign]
+    own = f"It {goes} its own session (rank IC {same.mean:+.4f}, t = {same.t:.1f})"
     if any(name in LEAKS for name in raised):
         return f"{own}; clear the warnings first."
-    if edge.is_significant:
-        return f"{own}; judge it by break-even cost and by year."
-    return f"{own}; nothing here pays for trading."
+    if edge.sign < 1:
+        return f"{own}; no evidence that trading it pays."
+    if not edge.holm < LEVEL:
+        return f"{own}; among so many tests the edge may be chance."
+    return f"{own}; judge it by break-even cost and by year."

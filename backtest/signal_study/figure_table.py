@@ -13,13 +13,11 @@ from backtest.signal_study.measures import Measure, StudyData, measure
 from backtest.statistics.significance import (
     Interval,
     TDistribution,
-    bootstrap_null,
     holm,
     mean_interval,
     newey_west_error,
     newey_west_lags,
     newey_west_null,
-    student_95,
 )
 from newsfolio.shared.arrays import FloatArray
 
@@ -48,10 +46,7 @@ def _row(figure: Measure) -> dict[str, float]:
             lags = newey_west_lags(n, figure.overlap)
             error, null = newey_west_error(series, lags), newey_west_null(n, lags)
             periods = min(n, float(series.var(ddof=1)) / error**2) if error > 0 else NAN
-            # The bootstrap's variance is biased downwards when blocks are few.
-            block = max(n ** (1 / 3), 2.0 * figure.overlap)
-            wider = bootstrap_null(n, block).critical_value / student_95()
-            drawn = Interval(*(value + wider * (end - value) for end in mean_interval(series, mean_block=block)))
+            drawn = mean_interval(series, mean_block=max(n ** (1 / 3), 2.0 * figure.overlap))
     half_width, t = null.critical_value * error, value / error if error > 0 else NAN
     return {
         "value": value,

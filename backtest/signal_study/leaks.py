@@ -9,13 +9,15 @@ early        the innovation goes with the next session's return, less with its o
              decay: sessions +2 and +3 together keep `KEPT` of session +1 at a half-life of one session, more at longer
              ones. A real edge of exactly one session with no response in its own is the same data as a leak, and a
              leak smaller than the response of the signal's own session the same as a real edge of one session: the
-             first raises the alarm, the second does not.
+             first raises the alarm, the second does not. A signal that goes against its own session is a bet on
+             reversal, and no leak: news known early has nothing to do with the session before it.
 overnight,   most of the next session's response falls between close and open: news of the evening counted to the
 timestamps   session before it. `timestamps` where the rest of the news is in its own session, as it should be.
 back-fill    innovations are large before large moves: more than after them, at least half as much as with them, and
              with a sharp fall from the first to the second session. Clustering of volatility is symmetric in time,
              reports on past moves raise "after", and the volatility that news leaves behind decays no faster at first
-             than later; items dated or added once the move was known break all three.
+             than later; items dated or added once the move was known break all three. So do previews of announcements
+             whose date is known, where they are as many as the news itself: these raise the alarm though honest.
 
 Thresholds are on t-values scaled so that 1.96 is the 95 % critical value at that number of sessions. How often each
 alarm is raised, on leaks and on honest signals: benchmarks/README.md (`benchmarks/leaks.py`).
@@ -148,7 +150,7 @@ def _lagged(values: FloatArray, returns: FloatArray, lags: range) -> list[FloatA
 def leak_alarms(found: Response) -> Iterator[tuple[str, str]]:
     """Yield the leaks that the response shows, by name, each with a sentence that says why and what to check."""
     same, following, later = found.same, found.following, found.later
-    if following.t >= CLEAR and found.rises.t >= LIKELY and found.fades.t >= LIKELY:
+    if following.t >= CLEAR and found.rises.t >= LIKELY and found.fades.t >= LIKELY and same.t > -CLEAR:
         yield (
             "early",
             f"What is new in the signal goes with the next session's return (IC {following.mean:+.3f}, t = "
@@ -183,7 +185,8 @@ def leak_alarms(found: Response) -> Iterator[tuple[str, str]]:
             "back-fill",
             f"The news is heavier before large moves (IC of sizes {found.size_following.mean:+.3f} with the next "
             f"session, t = {found.size_following.t:.1f}) than after them ({found.size_before.mean:+.3f}): items may "
-            "have been added or dated once the move was known. Ask the vendor when each row was first available.",
+            "have been added or dated once the move was known, or announce an event to come. Ask the vendor when each "
+            "row was first available.",
         )
 
 

@@ -81,7 +81,7 @@ class Study:
 
     @property
     def lead(self) -> tuple[str, str, str]:
-        """Verdict, meaning, and what speaks for and against them; each fits a line of a hundred columns."""
+        """Verdict, meaning, and what speaks for and against them."""
         raised = f"Warnings: {', '.join(self.alarms)}." if self.alarms else "No warnings."
         tests = self.tests
         return self.verdict, self.meaning, f"{raised} {tests.adjusted} of {tests.tested} tests hold after adjustment."
@@ -218,6 +218,7 @@ def _evidence(values: FloatArray, data: StudyData, figures: pd.DataFrame, delaye
             high=row["high"],
             p=row["p"],
             periods=row["periods"],
+            holm=row["holm"],
         )
 
     first = "rank IC", held_for(data.main, 1)

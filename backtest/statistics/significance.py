@@ -102,6 +102,18 @@ def bootstrap_null(n: int, mean_block: float) -> TDistribution:
     return TDistribution(1.0 / b, float((1.0 - 2.0 * b + 2.0 * b * b * -np.expm1(-1.0 / b)) ** -0.5))
 
 
+def percentile_levels(level: float, n: int, mean_block: float) -> tuple[float, float]:
+    """Return the levels at which the bootstrap distribution of n values, in such blocks, bounds an interval.
+
+    The percentiles of a short sample lie too close together: of 20 returns without skill 15 % would lie outside those
+    of 95 %. They are moved out as far as `bootstrap_null` is wider than a normal distribution (the expanded percentile
+    interval of T. Hesterberg, "What teachers should know about the bootstrap", American Statistician 69(4), 2015).
+    """
+    null = bootstrap_null(n, mean_block)
+    tail = float(ndtr(-null.scale * stdtrit(null.dof, (1.0 + level) / 2.0)))
+    return tail, 1.0 - tail
+
+
 def newey_west_error(series: pd.Series, lags: int | None = None) -> float:
     """Standard error of the mean of a serially correlated series; NaN below two values.
 
@@ -171,20 +183,20 @@ def sharpe_ratio(returns: pd.Series, sessions_per_year: int) -> float:
 
 
 def sharpe_interval(returns: pd.Series, sessions_per_year: int, *, level: float = 0.95, seed: int = 0) -> Interval:
-    """Percentile interval of the annualised Sharpe ratio under the stationary bootstrap, blocks of n^(1/3)."""
+    """Expanded percentile interval of the annualised Sharpe ratio under the stationary bootstrap, blocks of n^(1/3)."""
     values = returns.to_numpy(dtype=np.float64)
     if len(values) < FEWEST_RETURNS or not values.std() > ROUNDING * abs(values.mean()):
         return Interval(float("nan"), float("nan"))
-    ratios = _drawn_ratios(values, len(values) ** (1 / 3), seed) * np.sqrt(sessions_per_year)
-    tail = (1.0 - level) / 2.0
-    low, high = np.quantile(ratios[np.isfinite(ratios)], [tail, 1.0 - tail])
+    block = len(values) ** (1 / 3)
+    ratios = _drawn_ratios(values, block, seed) * np.sqrt(sessions_per_year)
+    low, high = np.quantile(ratios[np.isfinite(ratios)], percentile_levels(level, len(values), block))
     return Interval(float(low), float(high))
 
 
 def mean_interval(
     series: pd.Series, *, mean_block: float | None = None, level: float = 0.95, seed: int = 0
 ) -> Interval:
-    """Percentile interval of the mean of a serially correlated series under the stationary bootstrap.
+    """Expanded percentile interval of the mean of a serially correlated series under the stationary bootstrap.
 
     mean_block: in values; n^(1/3) by default, and at least the overlap of the values. NaN below ten.
     """
@@ -193,9 +205,9 @@ def mean_interval(
     if n < FEWEST_RETURNS:
         return Interval(float("nan"), float("nan"))
     block = max(n ** (1 / 3) if mean_block is None else mean_block, 1.0)
-    tail = (1.0 - level) / 2.0
     mean = values.mean()
-    low, high = np.quantile(mean + _drawn_sums(values - mean, block, seed) / n, [tail, 1.0 - tail])
+    drawn = mean + _drawn_sums(values - mean, block, seed) / n
+    low, high = np.quantile(drawn, percentile_levels(level, n, block))
     return Interval(float(low), float(high))
 
 

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from allocation.errors import SourceError
 from backtest.sweeps.trials import Setting, Trial
-from newsfolio.shared.ray import cause_of, first_line, ray_cluster
+from newsfolio.shared.errors import first_line
+from newsfolio.shared.ray import cause_of, ray_cluster
 
 
 def made_on_ray(work: Callable[[Setting], Trial], settings: Sequence[Setting], address: str) -> Iterator[Trial]:

@@ -15,6 +15,7 @@ from allocation.live.cli.hooks import NewsReader, NewsSignal
 from newsfolio import __version__
 from newsfolio.command.check import check
 from newsfolio.command.demo import demo
+from newsfolio.command.risk import risk
 from newsfolio.shared.errors import NewsfolioError
 from newsfolio.shared.text_table import printable
 
@@ -98,6 +99,7 @@ def _model_found(model: str) -> str:
 allocation.live.cli.app.register(app, NewsReader(_news_signal, _news_found, _model_found))
 app.command()(demo)
 app.command()(check)
+app.command()(risk)
 
 
 class _Note(logging.Formatter):

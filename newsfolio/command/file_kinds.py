@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from newsfolio.shared.errors import NewsfolioError
+from newsfolio.shared.errors import NewsfolioError, first_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,7 +133,7 @@ def _columns(path: Path) -> tuple[str, ...]:
             return tuple(row) if isinstance(row, dict) else ()
         return csv_format(path, []).columns
     except (ValueError, OSError) as problem:
-        reason = str(problem).strip().partition("\n")[0] or type(problem).__name__
+        reason = first_line(problem)
         raise NewsfolioError(f"{path}: cannot be read as {path.suffix[1:]}: {reason}") from problem
 
 

@@ -19,3 +19,8 @@ def check_settings(settings: object, rules: Iterable[tuple[str, bool, str]], err
     for name, holds, needed in rules:
         if not holds:
             raise error(f"{name} is {getattr(settings, name)}: it must be {needed}")
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, without the advice that libraries add below it; else its kind."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -5,6 +5,8 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from newsfolio.shared.errors import first_line
+
 ANSWER_SECONDS = 10.0
 
 
@@ -41,11 +43,6 @@ def ray_cluster(address: str, error: type[ValueError]) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
-
-
-def first_line(error: BaseException) -> str:
-    """Return what an error says, without the advice that Ray adds below it."""
-    return str(error).strip().partition("\n")[0]
 
 
 def cause_of(error: BaseException) -> BaseException:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from newsfolio.shared.atomic import write_whole
 from newsfolio.shared.csv_format import csv_format
-from newsfolio.shared.errors import NewsfolioError
+from newsfolio.shared.errors import NewsfolioError, first_line
 
 WHOLE = "_scored.json"  # in a folder of Parquet parts that `newsfolio score --ray` has finished
 WORDS = {"asset": str, "ticker": str, "text": str, "label": str}  # 0005 and TRUE are tickers, 2014 can be a headline
@@ -102,8 +102,7 @@ def check_ending(path: Path, known: Sequence[str] | dict[str, Any], error: type[
 
 def cannot_read(path: Path, problem: Exception, error: type[NewsfolioError]) -> NewsfolioError:
     """Return `error` for a content that a reader refused, with the first line of its reason."""
-    reason = str(problem).strip().partition("\n")[0] or type(problem).__name__
-    return error(f"{path}: cannot be read as {path.suffix[1:]}: {reason}")
+    return error(f"{path}: cannot be read as {path.suffix[1:]}: {first_line(problem)}")
 
 
 def need_columns(table: pd.DataFrame, columns: tuple[str, ...], where: str, error: type[NewsfolioError]) -> None:

@@ -1,10 +1,18 @@
 """`newsfolio evaluate`: how good a classifier is on labelled texts, and what to compare it with."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nlp.evaluation.assessment import Assessment
+    from nlp.evaluation.baselines import WordList
+    from nlp.model.ensemble import Classifier
 
 
 def evaluate(
@@ -33,13 +41,10 @@ def evaluate(
     """
     from nlp.corpora.formats import read_corpus
     from nlp.errors import ModelError
-    from nlp.evaluation.assessment import assess
-    from nlp.evaluation.baselines import read_word_list, unseen_baselines
-    from nlp.evaluation.evaluate import left_out, readable_rows
-    from nlp.evaluation.page import write_evaluation
+    from nlp.evaluation.baselines import read_word_list
+    from nlp.evaluation.output.page import write_evaluation
     from nlp.labels import LABEL_MAP, TONE, parse_label_map
     from nlp.model.ensemble import load_classifier
-    from nlp.model.inference import text_notes
     from nlp.training.model_card import corpus_digest
 
     classifiers = {name: load_classifier(name, task=task) for name in (model, against) if name is not None}
@@ -54,27 +59,8 @@ def evaluate(
     labelled = read_corpus(test, text=texts_of, label_map=known).rows
     training = None if train is None else read_corpus(train, text=texts_of, label_map=known).rows
     words = None if word_list is None else read_word_list(word_list)
-    texts = list(labelled["text"])
-    fitted, notes = unseen_baselines(training, labelled, words, names, multi_label=several)
-    baselines = {name: baseline.predict_proba(texts) for name, baseline in fitted.items()}
-    with text_notes(apart=True) as noted:
-        scored = {name: classifier.predict_proba(texts, progress=True) for name, classifier in classifiers.items()}
-    noted.say(unreadable=False)  # the page says that
-    read = readable_rows(*scored.values())
-    if not read.all():
-        labelled, notes = labelled[read], [*notes, left_out(read)]
-        scored, baselines = ({name: rows[read] for name, rows in each.items()} for each in (scored, baselines))
-    others = {} if against is None else {against: scored[against]}
-    found = assess(
-        model,
-        scored[model],
-        labelled,
-        names=names,
-        multi_label=several,
-        against=others,
-        baselines=baselines,
-        notes=notes,
-    )
+    others = () if against is None else (against,)  # which may be the very same model
+    found, labelled = _assessed(model, others, classifiers, labelled, training, words)
     facts = {
         "test": str(test),
         "train": str(train or ""),
@@ -89,3 +75,41 @@ def evaluate(
         typer.echo(json.dumps(found.to_dict() | {"facts": facts, "page": page}, allow_nan=False))
     else:
         typer.echo(f"{found}\n\nwritten to {page}" if page else str(found))
+
+
+def _assessed(
+    model: str,
+    others: tuple[str, ...],
+    classifiers: Mapping[str, "Classifier"],
+    labelled: "pd.DataFrame",
+    training: "pd.DataFrame | None",
+    words: "WordList | None",
+) -> "tuple[Assessment, pd.DataFrame]":
+    """Assess a classifier against others and the baselines, and return the texts that all can read."""
+    from nlp.evaluation.assessment import assess
+    from nlp.evaluation.baselines import unseen_baselines
+    from nlp.evaluation.evaluate import left_out, readable_rows
+    from nlp.model.inference import text_notes
+
+    names, several = classifiers[model].labels, classifiers[model].multi_label
+    texts = list(labelled["text"])
+    fitted, notes = unseen_baselines(training, labelled, words, names, multi_label=several)
+    baselines = {name: baseline.predict_proba(texts) for name, baseline in fitted.items()}
+    with text_notes(apart=True) as noted:
+        scored = {name: classifier.predict_proba(texts, progress=True) for name, classifier in classifiers.items()}
+    noted.say(unreadable=False)  # the page says that
+    read = readable_rows(*scored.values())
+    if not read.all():
+        labelled, notes = labelled[read], [*notes, left_out(read)]
+        scored, baselines = ({name: rows[read] for name, rows in each.items()} for each in (scored, baselines))
+    found = assess(
+        model,
+        scored[model],
+        labelled,
+        names=names,
+        multi_label=several,
+        against={name: scored[name] for name in others},
+        baselines=baselines,
+        notes=notes,
+    )
+    return found, labelled

@@ -1,5 +1,6 @@
 """`newsfolio score`: probabilities for every headline."""
 
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,7 +10,12 @@ import typer
 
 def score(
     news: Annotated[Path, typer.Argument(help="Headlines: CSV, Parquet or JSONL with a time, a ticker and a text.")],
-    model: Annotated[str, typer.Option(help="A folder that a classifier was saved in, or one on the hub.")],
+    model: Annotated[
+        list[str],
+        typer.Option(
+            help="A folder that a classifier was saved in, or one on the hub; may be repeated, for several tasks."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Where to write the headlines with probabilities; with --ray a folder.")],
     timezone: Annotated[str | None, typer.Option(help="Zone of publication times that name none.")] = None,
     midnight: Annotated[
@@ -27,7 +33,8 @@ def score(
 ) -> None:
     """Add the columns negative, neutral, positive and score to headlines, of any number.
 
-    A model of another task adds a column per label, and `label`, the likeliest.
+    A model of another task adds a column per label, and `label`, the likeliest, or of several labels per text those of
+    0.5 or more. Among several models these columns begin with the task: topic_label.
 
     A text that was scored before is looked up. A run that was killed goes on where it was.
     """
@@ -35,21 +42,23 @@ def score(
     from nlp.scoring import store as score_store
     from nlp.scoring.ray.driver import score_on_ray
     from nlp.scoring.ray.worker import Scorer
-    from nlp.scoring.stream.score_file import score_file
+    from nlp.scoring.stream.score_file import score_file_by
     from nlp.texts.columns import parse_columns
 
     if no_store and store is not None:
         raise typer.BadParameter("--store and --no-store exclude each other")
+    if len(model) > 1 and (ray is not None or task is not None):
+        raise typer.BadParameter("--ray and --task are for one --model")
     if ray is not None:  # workers are in other folders
-        model, store = _absolute(model), store and store.absolute()
-    load = partial(load_classifier, model, dtype=dtype, task=task)
+        model, store = [_absolute(each) for each in model], store and store.absolute()
+    loads = [partial(load_classifier, each, dtype=dtype, task=task) for each in model]
     opened = score_store.no_store if no_store else partial(score_store.open_store, store)
     named = parse_columns(columns)
     if ray is not None:
         report = score_on_ray(
             news,
             out,
-            Scorer(load, opened),
+            Scorer(loads[0], opened),
             address=ray,
             timezone=timezone,
             midnight=midnight,
@@ -57,10 +66,14 @@ def score(
             progress=True,
         )
     else:
-        classifier = load()
-        with opened(score_store.store_key(classifier), len(classifier.labels)) as scores:
-            report = score_file(
-                news, out, classifier, store=scores, timezone=timezone, midnight=midnight, columns=named, progress=True
+        classifiers = [load() for load in loads]
+        with ExitStack() as stores:
+            models = [
+                (each, stores.enter_context(opened(score_store.store_key(each), len(each.labels))))
+                for each in classifiers
+            ]
+            report = score_file_by(
+                models, news, out, timezone=timezone, midnight=midnight, columns=named, progress=True
             )
     typer.echo(f"{report}; written to {out}")
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from newsfolio.shared.errors import first_line
 from nlp.corpora.labelled import has_text, named_columns
 from nlp.errors import CorpusError
 from nlp.labels import LABELS
@@ -57,7 +58,7 @@ def read_fiqa_json(path: Path) -> pd.DataFrame:
     try:
         entries = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique)
     except (ValueError, RecursionError, OSError) as error:
-        raise CorpusError(f"{path}: cannot be read as JSON: {str(error).partition(chr(10))[0]}") from error
+        raise CorpusError(f"{path}: cannot be read as JSON: {first_line(error)}") from error
     if not isinstance(entries, dict):
         raise CorpusError(f"{path}: is no object of id -> sentence and info, as FiQA's first task is: use .jsonl")
     opinions = []

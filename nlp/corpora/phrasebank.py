@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
+from newsfolio.shared.errors import first_line
 from nlp.errors import CorpusError
 from nlp.labels import LABELS
 
@@ -50,7 +51,7 @@ def phrasebank_rows(source: str | Path) -> pd.DataFrame:
             with zipfile.ZipFile(path) as archive:
                 files = _unpacked(archive, path)
         except _UNREADABLE as error:
-            raise CorpusError(f"{path}: cannot be read as zip: {str(error).partition(chr(10))[0]}") from error
+            raise CorpusError(f"{path}: cannot be read as zip: {first_line(error)}") from error
     elif path.is_dir():
         found = {name: [*path.glob(name), *path.glob(f"*/{name}")] for name in FILES.values()}
         _need_each_once({name: len(paths) for name, paths in found.items()}, path)

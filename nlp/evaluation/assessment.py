@@ -76,7 +76,7 @@ class Assessment:
 
     def __str__(self) -> str:
         """Everything as tables for people."""
-        from nlp.evaluation.tables import as_text
+        from nlp.evaluation.output.tables import as_text
 
         return as_text(self)
 

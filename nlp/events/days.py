@@ -16,8 +16,11 @@ MONTH = event_words()["MONTH"]
 WEEKDAY = event_words()["WEEKDAY"]
 YEAR = r"(?:20\d\d|19\d\d)"
 MARKET = r"[- ]?(?:(?:the|mkts?|markets?|today's|tomorrow's) )*"
-AFTER = rf"\b(?:after|post|@){MARKET}(?:bell|close[sd]?|hours|market)\b|\bat (?:the )?close\b|(?-i:\bAMC\b)|\btonight\b"
-BEFORE = rf"\b(?:before|pre|b4|at){MARKET}(?:bell|open(?:s|ing)?|market)\b|(?-i:\bBMO\b)|\bthis morning\b"
+AFTER = (
+    rf"\b(?:after|post|@){MARKET}(?:(?:closing )?bell|close[sd]?|hours|market)\b|\bat (?:the )?close\b"
+    r"|(?-i:\bAMC\b)|\btonight\b"
+)
+BEFORE = rf"\b(?:before|pre|b4){MARKET}(?:bell|open(?:s|ing)?|market)\b|(?-i:\bBMO\b)|\bthis morning\b"
 TODAY = r"today|tonight|this (?:morning|afternoon|evening)"
 TOMORROW = "tomorrow|tmrw|tmr"
 COUNT = r"\d{1,2}|two|three|four|five|six"
@@ -32,16 +35,19 @@ _TO_COME = re.compile(
 )
 _GONE = re.compile(
     r"\b(?:(?<!be )(?:reported|posted|announced|released|unveiled|launched|filed|sued)|according to|was|were|fell|rose"
-    r"|jumped|dropped|yesterday|beats?|missed|misses|topped|tops|recap|transcript|back on|sa(?:id|ys)(?: \S+)? on"
+    r"|jumped|dropped|yesterday(?!['’])|ago|(?:better|worse)-than-expected|beats|beat (?:by|on)|missed|misses|topped"
+    r"|tops|oozed|recap|transcript|back on|sa(?:id|ys)(?: \S+)? on|since (?:\S+ ){1,4}on"
     r"|after (?:(?:its|their|the|q[1-4]|\S+ quarter|strong|weak)\s+)*(?:earnings|results)"
-    rf"|(?:last|past) (?:night|week|{WEEKDAY}))\b",
+    rf"|(?:last|past) (?:night|week|{WEEKDAY})|closed (?:on )?{WEEKDAY})\b",
     re.IGNORECASE,
 )
 _ANCHOR = re.compile(
-    r"\b(?:earnings|results|reports?|reporting|due|scheduled|slated|expected|call|eps|vote|meeting|event|hearing"
-    r"|deadline)\b",
-    re.IGNORECASE,
+    r"\b(?:earnings|results|reports?|reporting|due|scheduled|slated|expected|eps|deadline)\b", re.IGNORECASE
 )
+_CLOCK = re.compile(
+    r"\b(1[0-2]|[1-9])(?::([0-5]\d))?\s*([ap])\.?m\.?(?:\s*([ECMP])[SD]?T)?(?!\w|\s+(?-i:[A-Z]{3,4}\b))", re.IGNORECASE
+)
+_TRADE = re.compile(r"\b(?:earnings|results|eps|reports?|reporting|q[1-4])\b", re.IGNORECASE)
 _OF_DAY = re.compile(f"(?P<after>{AFTER})|(?P<before>{BEFORE})", re.IGNORECASE)
 _WRITTEN = re.compile(
     r"(?P<ended>\b(?:end(?:ed|ing|s)|through|as of|since|for the (?:\S+ )?(?:months?|quarter|year)|dated|record)"
@@ -51,14 +57,19 @@ _WRITTEN = re.compile(
     # What follows makes it the expiry of an option, or an amount.
     r"(?P<other>\s*(?:\$?\d+(?:\.\d+)?\s*)?(?:calls?|puts?|[cp]\b)|%|\s*(?:pct|percent|bln|mln|mi?llion|billion)\b"
     rf"|[.:]\d)?(?:(?:,\s*|\s+)(?P<y2>{YEAR})\b)?"
-    rf"|\b(?P<d3>\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?(?P<m3>{MONTH})\b\.?(?:,?\s+(?P<y3>{YEAR})\b)?"
+    rf"|\b(?P<d3>\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?(?P<m3>{MONTH})\b\.?(?:,?\s+(?P<y3>{YEAR})\b|(?!\.?,?\s+\d))"
     r"|(?:^|[\s(:])(?P<first>\d{1,2})(?:/(?P<second>\d{1,2})(?:/(?P<y4>\d{4}|\d\d))?"
     r"|\.(?P<dotted>\d{1,2})\.(?P<y5>\d{4}))(?=$|[\s),.;:!/-]))",
     re.IGNORECASE,
 )
-_DATED = re.compile(r"\b(?:on|eps|earnings|results|reports?|due|date|by|until|for|effective)[\s:(]*$", re.IGNORECASE)
+# Numbers with a slash are a date behind one of these.
+_DATED = re.compile(
+    r"\b(?:on|eps|earnings|results|reports?|reporting|due|date|by|until|for|to|effective|payable|close|open"
+    rf"|week(?: of)?|{WEEKDAY})[\s:(,]*$",
+    re.IGNORECASE,
+)
 _COUNTED = re.compile(
-    rf"\b(?P<today>{TODAY})\b|\b(?P<tomorrow>{TOMORROW})\b"
+    rf"(?<!tech )(?<!usa )\b(?P<today>{TODAY})\b|\b(?P<tomorrow>{TOMORROW})\b"
     r"|\b(?P<which>(?:this|next|last|past|every|each|late|black|cyber|good)\s+)?"
     rf"(?P<weekday>{WEEKDAY})(?:'s|’s|s)?\b(?!\s+(?:Times|Telegraph|Night|Journal|Post))"
     rf"|\b(?P<week>next week)\b|\bin (?P<count>{COUNT}) (?P<unit>days?|weeks?)\b",
@@ -86,16 +97,33 @@ def named_day(text: str, today: date, *, day_first: bool, opened: bool) -> tuple
     """
     if not _TO_COME.search(text) or _GONE.search(text):
         return None
-    part = _OF_DAY.search(text)
+    part = _part_of_day(text)
     try:
         day = _written_day(text, today, day_first) or _counted_day(text, today)
     except _ImpossibleDateError:
         return None
     if day is None and part is not None:
-        day = today + ONE_DAY if part["before"] and opened else today
+        day = today + ONE_DAY if part == "before" and opened else today
     if day is None or not today <= day <= today + FURTHEST:
         return None
-    return day, part is not None and part["after"] is not None
+    return day, part == "after" or (not day_first and _late(text))
+
+
+def _part_of_day(text: str) -> str | None:
+    """Whether a text says `before` the open or `after` the close; AMC and BMO are also names of companies."""
+    for found in _OF_DAY.finditer(text):
+        if found[0] not in ("AMC", "BMO") or _TRADE.search(text):
+            return found.lastgroup
+    return None
+
+
+def _late(text: str) -> bool:
+    """Whether a text names a time from four in the afternoon on, New York's when it names no zone of America."""
+    for hour, minute, half, zone in _CLOCK.findall(text):
+        clock = int(hour) % 12 + 12 * (half.lower() == "p") + "ECMP".index((zone or "E").upper())
+        if (clock, int(minute or 0)) >= (16, 0):
+            return True
+    return False
 
 
 def _written_day(text: str, today: date, day_first: bool) -> date | None:
@@ -106,9 +134,9 @@ def _written_day(text: str, today: date, day_first: bool) -> date | None:
         year = found["y1"] or found["y2"] or found["y3"] or found["y4"] or found["y5"]
         if found["first"]:
             pair = (int(found["first"]), int(found["second"] or found["dotted"]))
-            fraction = year is None and pair[0] < pair[1] <= 4 and not _DATED.search(text, 0, found.start() + 1)
             month, day = pair[::-1] if day_first else pair
-            if fraction or month > 12 or day > 31:  # 1/2 of something, or a score
+            bare = year is None and not _DATED.search(text, 0, found.start("first"))
+            if bare or month > 12 or day > 31:  # 1/2 of something, or a score
                 continue
         else:
             month = int(found["m1"]) if found["iso"] else _month(found["m2"] or found["m3"])
@@ -143,6 +171,8 @@ def _counted_day(text: str, today: date) -> date | None:
             first, last = found.span()
             distance = min((max(first - end, start - last) for start, end in anchors), default=0)
             named.append((distance, first, today + ahead * ONE_DAY))
+    if len({day for _, _, day in named}) > 2:  # a calendar of many companies
+        return None
     return min(named)[2] if named else None
 
 

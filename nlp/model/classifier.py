@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from newsfolio.shared.arrays import BoolArray, FloatArray
 from nlp.corpora.labelled import embedded_corpus
@@ -24,7 +23,6 @@ from nlp.model.files import (
     absent_weights,
     checked_source,
     checked_temperature,
-    first_line,
     load_tokenizer,
     quiet_transformers,
     reading,
@@ -35,7 +33,7 @@ from nlp.model.files import (
 from nlp.model.forward.encoders import Encoder
 from nlp.model.forward.engines import Engine, calibrate, engine_for
 from nlp.model.forward.int8 import quantize_encoder
-from nlp.model.forward.precision import chosen_precision, known_dtype
+from nlp.model.forward.precision import chosen_precision, known_device, known_dtype
 from nlp.model.inference import (
     TOKENS_PER_BATCH,
     TextNotes,
@@ -45,6 +43,7 @@ from nlp.model.inference import (
     text_notes,
     tokenize,
 )
+from nlp.model.outputs import column_labels, label_order, sigmoid, softmax
 from nlp.model.unknown_words import UNREADABLE, TokenizedTexts, unknown_ids, unknown_shares
 from nlp.provenance import TRAINED_ON, TRAINED_UNTIL, TrainingTexts
 from nlp.texts.compared_amounts import with_directions
@@ -120,7 +119,7 @@ class TextClassifier:
         """
         from transformers import AutoModelForSequenceClassification
 
-        where, device, dtype = checked_source(source), _device(device), known_dtype(dtype)
+        where, device, dtype = checked_source(source), known_device(device), known_dtype(dtype)
         with reading(source, "a classifier"):
             model, report = AutoModelForSequenceClassification.from_pretrained(
                 where, ignore_mismatched_sizes=True, **SAFE_LOADING
@@ -270,47 +269,3 @@ class SentimentClassifier(TextClassifier):
 def classifier_of(task: str) -> type[TextClassifier]:
     """Return the class of a task's classifiers."""
     return SentimentClassifier if task == TONE else TextClassifier
-
-
-def column_labels(config: Any) -> tuple[str, ...]:
-    """Return the labels of a model's columns, in their order."""
-    return tuple(str(label) for _, label in sorted((int(column), label) for column, label in config.id2label.items()))
-
-
-def label_order(config: Any) -> list[int]:
-    """Return the model's columns of negative, neutral and positive.
-
-    Raises:
-        ModelError: the config does not name exactly these three labels.
-    """
-    names = {int(column): str(label).strip().lower() for column, label in (config.id2label or {}).items()}
-    if sorted(names.values()) != sorted(LABELS):
-        raise ModelError(
-            f"the model's labels are {', '.join(names.values()) or 'missing'}, needed are {', '.join(LABELS)}: "
-            "set id2label in its config.json to these names, in the order of its columns"
-        )
-    return [column for label in LABELS for column, name in names.items() if name == label]
-
-
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Row-wise softmax, computed in float64 so that rows sum to 1 within float32."""
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), dtype=np.float32)
-
-
-def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probability of each label by itself, computed in float64."""
-    return np.asarray(expit(logits.astype(np.float64)), dtype=np.float32)
-
-
-def _device(device: str) -> str:
-    import torch
-
-    if device == "auto":
-        found = "mps" if torch.backends.mps.is_available() else "cpu"
-        return "cuda" if torch.cuda.is_available() else found
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"device {device!r} cannot be used: {first_line(error)}: use auto, cpu, cuda, mps") from error
-    return device

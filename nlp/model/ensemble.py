@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from newsfolio.shared.arrays import FloatArray
 from nlp.errors import ModelError
 from nlp.labels import LABELS, TONE
-from nlp.model.classifier import TextClassifier, classifier_of, label_order
+from nlp.model.classifier import TextClassifier, classifier_of
 from nlp.model.files import checked_temperature, saved_metadata, whole_folder
 from nlp.model.inference import TOKENS_PER_BATCH, text_notes
+from nlp.model.outputs import label_order
 from nlp.provenance import TrainingTexts, joined
 
 SIDECAR = "ensemble.json"  # its presence is what makes a folder an ensemble

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from newsfolio.shared.errors import first_line
 from nlp.errors import ModelError
 from nlp.labels import TONE
 from nlp.provenance import TrainingTexts, saved_texts
@@ -236,8 +237,3 @@ def check_destination(folder: Path) -> None:
             return
     if folder.exists():
         raise ModelError(f"{folder}: holds other files: name a new folder")
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's message."""
-    return str(error).strip().partition("\n")[0]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from newsfolio.shared.tables import need_columns
 from nlp.errors import NewsError, NlpError
 from nlp.evaluation.metrics import YES
-from nlp.labels import LABELS, joined
+from nlp.labels import LABELS, TONE, joined
 from nlp.model.inference import checked_texts, text_notes
 from nlp.provenance import attach_provenance
 from nlp.scoring.store import ScoreStore, store_key
@@ -54,6 +54,11 @@ def labels_of(classifier: "Classifier") -> tuple[str, ...]:
     return getattr(classifier, "labels", LABELS)
 
 
+def task_of(classifier: "Classifier") -> str:
+    """What its labels are about; tone where it does not say."""
+    return getattr(classifier, "task", TONE)
+
+
 def has_several_labels(classifier: "Classifier") -> bool:
     """Whether a text may have several of its labels; not where it does not say."""
     return bool(getattr(classifier, "multi_label", False))
@@ -65,15 +70,20 @@ def with_scores(
     labels: tuple[str, ...] = LABELS,
     *,
     multi_label: bool = False,
+    task: str = "",
 ) -> pd.DataFrame:
     """Return the rows with the columns that `score_headlines` adds.
+
+    task: what the columns of another task than tone begin with, followed by "_".
 
     Raises:
         NewsError: labels of another task than tone are the names of columns of the headlines.
     """
     columns = {label: probabilities[:, code] for code, label in enumerate(labels)}
     if labels != LABELS:
-        taken = [name for name in (*labels, "label") if name in headlines.columns]
+        before = f"{task}_" if task else ""
+        columns = {f"{before}{label}": values for label, values in columns.items()}
+        taken = [name for name in (*columns, f"{before}label") if name in headlines.columns]
         if taken:
             raise NewsError(f"the headlines have a column {taken[0]}, which the scores need: rename or drop it")
         words = np.array(labels, dtype=object)
@@ -82,7 +92,7 @@ def with_scores(
         else:
             cells = words[probabilities.argmax(axis=1)]
         cells[np.isnan(probabilities).any(axis=1)] = None
-        return headlines.assign(**columns, label=cells)
+        return headlines.assign(**columns, **{f"{before}label": cells})
     score = probabilities[:, 2].astype(np.float64) - probabilities[:, 0]
     return headlines.assign(**columns, score=score)
 

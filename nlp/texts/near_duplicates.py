@@ -6,12 +6,15 @@ as 0, no punctuation. Words and not characters, because financial news is made o
 one template ("net profit rose to EUR 0 mn from EUR 0 mn") share most character 3-grams, so components of character
 neighbours grow into one giant group. A text of one or two words is a single gram, so it is near its exact
 repeats only: of two texts that short, one other word is another message. A text without any word is its own gram.
+
+Chinese, Japanese and Thai have no blanks between words: there each pair of adjacent characters is a word, so that a
+gram is four characters.
 """
 
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import count
+from itertools import count, pairwise
 from typing import Any
 
 import numpy as np
@@ -34,6 +37,7 @@ PAIRS_AT_ONCE = 200_000
 
 _URL = re.compile(r"https?://\S+")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_UNSPACED = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
 _BETWEEN = re.compile(r"\W+")
 
 
@@ -78,7 +82,13 @@ def _keys(texts: Sequence[str]) -> list[str]:
     for row, text in enumerate(texts):
         if not isinstance(text, str):
             raise CorpusError(f"row {row + 1}: the text is {text!r}: drop rows without a text first")
-    return [normalised(text) or text.strip() for text in texts]
+    return [_UNSPACED.sub(_pairs, normalised(text)) or text.strip() for text in texts]
+
+
+def _pairs(run: re.Match[str]) -> str:
+    """Each two adjacent characters of a run, between blanks."""
+    characters = run[0]
+    return f" {' '.join(map(''.join, pairwise(characters))) or characters} "
 
 
 def _grams(keys: Sequence[str]) -> sparse.csr_array:

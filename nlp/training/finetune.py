@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from newsfolio.shared.tables import need_columns
 from nlp.errors import CorpusError, ModelError
+from nlp.evaluation.metrics import YES
 from nlp.labels import LABELS, TONE, has_several, label_codes, label_matrix, label_set, need_all_labels
 from nlp.model.classifier import TextClassifier, classifier_of
 from nlp.model.files import texts_of_base
@@ -124,14 +125,7 @@ def finetune(
     classifier = classifier_of(task)(
         model, tokenizer, task=task, dtype="float32", reads_amounts=config.reads_amounts, training=provenance
     )
-    probabilities = classifier.predict_proba(held_texts)
-    read = np.asarray(np.isfinite(probabilities).all(axis=1))  # of the others predict_proba has said how many they are
-    probabilities, held = probabilities[read], held[read]
-    classifier.temperature = fit_temperature(
-        probabilities, valid["label"][read], names=labels.names, multi_label=labels.several
-    )
-    guess = (probabilities >= 0.5).astype(np.int64) if labels.several else probabilities.argmax(axis=1)
-    figures = headline_figures(held, guess, len(labels.names))
+    figures = _calibrated(classifier, valid, held, labels)
     return classifier, FinetuneReport(
         config=config,
         train_rows=len(train),
@@ -189,6 +183,18 @@ def _augmented(train: pd.DataFrame, held: list[str], config: FinetuneConfig) -> 
     if not config.augmented_copies:
         return train
     return augment(train, AugmentConfig(copies=config.augmented_copies, seed=config.seed), held_out=held)
+
+
+def _calibrated(
+    classifier: TextClassifier, valid: pd.DataFrame, truth: NDArray[np.int64], labels: "_Labels"
+) -> dict[str, float]:
+    """Set the temperature that fits the held-out texts, and return the figures on them."""
+    probabilities = classifier.predict_proba(list(valid["text"]))
+    read = np.asarray(np.isfinite(probabilities).all(axis=1))  # of the others predict_proba has said how many they are
+    probabilities, cells = probabilities[read], valid["label"][read]
+    classifier.temperature = fit_temperature(probabilities, cells, names=labels.names, multi_label=labels.several)
+    guess = (probabilities >= YES).astype(np.int64) if labels.several else probabilities.argmax(axis=1)
+    return headline_figures(truth[read], guess, len(labels.names))
 
 
 class _Labels(NamedTuple):

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from newsfolio.shared.errors import first_line
 from nlp.errors import ModelError
-from nlp.model.files import first_line, quiet_transformers
+from nlp.model.files import quiet_transformers
 from nlp.training.recipe import FinetuneConfig
 from nlp.training.targets import Targets
 from nlp.training.techniques.adversarial import adversarial_step

@@ -4,7 +4,6 @@ from datetime import datetime
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Connection
 
 from allocation.errors import AllocationError
 from allocation.live.broker import Account
@@ -97,27 +96,24 @@ def _shares(ledger: Ledger, asset: str) -> float:
 
 
 def _record(ledger: Ledger, made: list[AccountEvent]) -> None:
+    """Write events; on paper the book follows at once."""
     with ledger.transaction() as connection:
         broker, _ = journal.account_opened(connection)
         write_events(connection, made, _now())
-        if broker == PAPER:
-            _move_book(connection, made)
-
-
-def _move_book(connection: Connection, made: list[AccountEvent]) -> None:
-    """On paper the book follows at once; the marks of a renamed asset go with it."""
-    book = read_book(connection)
-    positions = book.positions
-    for event in made:
-        if event.kind == events.RENAME and event.reason is not None and event.asset in positions.index:
-            there = positions["shares"].get(event.reason, 0.0)
-            renamed = positions.rename(index={event.asset: event.reason})
-            positions = renamed[~renamed.index.duplicated(keep="last")].copy()
-            positions.loc[event.reason, "shares"] = there - event.shares
-        if event.kind == events.CLOSE:
-            positions = positions.drop(index=event.asset)
-    cash = book.cash + sum(event.cash for event in made)
-    write_book(connection, made[0].kind, PaperAccount(book.session, cash, positions))
+        if broker != PAPER:
+            return
+        book = read_book(connection)
+        positions = book.positions
+        for event in made:
+            if event.kind == events.RENAME and event.reason is not None and event.asset in positions.index:
+                there = positions["shares"].get(event.reason, 0.0)
+                renamed = positions.rename(index={event.asset: event.reason})  # its marks go with it
+                positions = renamed[~renamed.index.duplicated(keep="last")].copy()
+                positions.loc[event.reason, "shares"] = there - event.shares
+            if event.kind == events.CLOSE:
+                positions = positions.drop(index=event.asset)
+        cash = book.cash + sum(event.cash for event in made)
+        write_book(connection, made[0].kind, PaperAccount(book.session, cash, positions))
 
 
 def _check_money(amount: float) -> None:

@@ -113,17 +113,18 @@ class AlpacaBroker:
 
     def terms(self, assets: Sequence[str]) -> dict[str, AssetTerms]:
         """Ask about each asset: unknown, inactive, not tradable now, in fractions, short."""
-        return {asset: self._terms(asset) for asset in assets}
-
-    def _terms(self, asset: str) -> AssetTerms:
-        try:
-            answer = self._one("GET", f"/v2/assets/{urllib.parse.quote(asset, safe='')}")
-        except _NotFoundError:
-            return AssetTerms("Alpaca does not know it")
-        if answer.text("status") != "active":
-            return AssetTerms("is no longer listed at Alpaca")
-        refusal = None if answer.flag("tradable") else "is halted or not traded at Alpaca"
-        return AssetTerms(refusal, answer.flag("fractionable"), answer.flag("shortable"))
+        found = {}
+        for asset in assets:
+            try:
+                answer = self._one("GET", f"/v2/assets/{urllib.parse.quote(asset, safe='')}")
+            except _NotFoundError:
+                found[asset] = AssetTerms("Alpaca does not know it")
+                continue
+            refusal = None if answer.flag("tradable") else "is halted or not traded at Alpaca"
+            if answer.text("status") != "active":
+                refusal = "is no longer listed at Alpaca"
+            found[asset] = AssetTerms(refusal, answer.flag("fractionable"), answer.flag("shortable"))
+        return found
 
     def clock(self) -> pd.Timestamp | None:
         """Return Alpaca's time."""
@@ -143,34 +144,28 @@ class AlpacaBroker:
 
     def _ask(self, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
         """One request, repeated where the answer was lost or put off; a repeated order is the same order."""
-        reason = ""
+        headers = {"APCA-API-KEY-ID": self.key, "APCA-API-SECRET-KEY": self.secret, "Content-Type": "application/json"}
+        data, asked, reason = None if body is None else json.dumps(body).encode(), f"{method} {path.split('?')[0]}", ""
         for attempt in range(TRIES):
+            wait = None
             try:
-                return self._once(method, path, body)
-            except _AgainError as error:
-                reason, wait = str(error), error.wait
+                return json.loads(web.send(self.url + path, data, headers, method, self.timeout))
+            except urllib.error.HTTPError as error:
+                if error.code != 429 and error.code < 500:
+                    raise self._refusal(error, asked) from None
+                after = error.headers.get("Retry-After", "")
+                reason, wait = f"HTTP {error.code}", float(after) if after.isdecimal() else None
+            except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
+                reason = type(error).__name__
             if attempt + 1 < TRIES:
                 time.sleep(min(MOST_WAIT, self.pause * 2.0**attempt if wait is None else wait))
-        raise NoAnswerError(f"Alpaca did not answer {method} {path.split('?')[0]} in {TRIES} tries: {reason}")
-
-    def _once(self, method: str, path: str, body: Mapping[str, str] | None) -> Any:
-        headers = {"APCA-API-KEY-ID": self.key, "APCA-API-SECRET-KEY": self.secret, "Content-Type": "application/json"}
-        data = None if body is None else json.dumps(body).encode()
-        try:
-            return json.loads(web.send(self.url + path, data, headers, method, self.timeout))
-        except urllib.error.HTTPError as error:
-            raise self._refusal(error, f"{method} {path.split('?')[0]}") from None
-        except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
-            raise _AgainError(f"{type(error).__name__}") from None
+        raise NoAnswerError(f"Alpaca did not answer {asked} in {TRIES} tries: {reason}")
 
     def _refusal(self, error: urllib.error.HTTPError, asked: str) -> Exception:
         try:
             reason = self._clean(str(json.loads(error.read())["message"]))[:200]
         except (ValueError, KeyError, TypeError, OSError, http.client.HTTPException, RecursionError):
             reason = "no reason given"
-        if error.code == 429 or error.code >= 500:
-            after = error.headers.get("Retry-After", "")
-            return _AgainError(f"HTTP {error.code}", float(after) if after.isdecimal() else None)
         if error.code == 404:
             return _NotFoundError(f"Alpaca: {asked}: {reason}")
         if error.code == 401 or (error.code == 403 and "order" not in asked):
@@ -191,14 +186,6 @@ def broker_named(name: str) -> AlpacaBroker | None:
     if name != "paper":
         raise BrokerError(f"broker {name!r} is not known: use paper or alpaca")
     return None
-
-
-class _AgainError(Exception):
-    """No answer, or one that says to come back; wait: seconds, where it says how many."""
-
-    def __init__(self, reason: str, wait: float | None = None) -> None:
-        super().__init__(reason)
-        self.wait = wait
 
 
 def _state(answer: Answer, client_id: str) -> OrderState:

@@ -126,7 +126,9 @@ def broker(night: "Night") -> str:
             waiting = journal.unended_orders(connection)
             expected = event_holdings(connection)[1]
     if theirs is not None and abs(theirs - ours) > SKEW:
-        raise BrokerError(f"its clock says {theirs:%Y-%m-%d %H:%M:%S} UTC, ours {ours:%H:%M:%S}: set this machine's")
+        raise BrokerError(
+            f"its clock says {theirs:%Y-%m-%d %H:%M:%S} UTC, ours {ours:%Y-%m-%d %H:%M:%S}: set this machine's"
+        )
     if not waiting:  # else the next run asks what became of them
         for _, reason in unreconciled(expected, account):
             raise BrokerError(f"its shares are not the ledger's: {reason}: see [reconcile] in RUNBOOK.md")

@@ -37,8 +37,10 @@ def use_settings(context: typer.Context, path: Path | None) -> Path | None:
         if key in taken:
             raise SourceError(f"{where}: {key} is set twice: keep one")
         taken[key] = _checked(value, known[key], f"{where}: {written}", context)
-        if key in PLACES:
-            taken[key] = _beside(path, key, str(taken[key]))
+        place = str(taken[key])  # a URL, Yahoo's tickers or a model's name is no path
+        if key in PLACES and "://" not in place and not place.startswith("yahoo:"):
+            beside = path.parent / place
+            taken[key] = place if key == "model" and not beside.exists() else str(beside)
     context.default_map = {str(mine[key].name): value for key, value in taken.items() if key in mine}
     return path
 
@@ -95,11 +97,3 @@ def _checked(value: object, option: Any, where: str, context: typer.Context) -> 
     except typer.BadParameter as error:
         raise SourceError(f"{where}: {error.message}") from error
     return plain
-
-
-def _beside(file: Path, key: str, place: str) -> str:
-    """A relative path starts at the settings file's folder; a URL, Yahoo's tickers or a model's name is none."""
-    beside = file.parent / place
-    if "://" in place or place.startswith("yahoo:") or (key == "model" and not beside.exists()):
-        return place
-    return str(beside)

@@ -76,7 +76,11 @@ def read_ledger(url: str) -> Iterator[Ledger]:
     _check_file(file, where)
     with _engine(place, "BEGIN") as engine, _database_errors(where), engine.connect() as connection:
         ledger = Ledger(connection, where)
-        _check_current(ledger)
+        with ledger.transaction():
+            version, newest = _version(connection), _script().get_current_head()
+        _check_known(version, where)
+        if version != newest:
+            raise LedgerError(f"{where}: is of version {version}, not {newest}: `newsfolio rebalance` brings it there")
         yield ledger
 
 
@@ -85,16 +89,6 @@ def _check_file(file: Path | None, where: str) -> None:
     if file is not None and not (file.is_file() and file.stat().st_size):
         found = "is empty" if file.is_file() else "no such ledger"
         raise LedgerError(f"{where}: {found}: {RESTORE}")
-
-
-def _check_current(ledger: Ledger) -> None:
-    with ledger.transaction() as connection:
-        version, newest = _version(connection), _script().get_current_head()
-    _check_known(version, ledger.where)
-    if version != newest:
-        raise LedgerError(
-            f"{ledger.where}: is of version {version}, not {newest}: `newsfolio rebalance` brings it there"
-        )
 
 
 @contextmanager

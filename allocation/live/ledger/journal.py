@@ -246,24 +246,23 @@ def write_state(connection: Connection, state: OrderState, now: datetime) -> boo
             reason=state.reason,
         )
     )  # fmt: skip
-    known = before or OrderState(state.client_id, "accepted")
-    if state.filled != known.filled and state.price is not None:
-        _write_fill(connection, known, state, now)
-    return True
-
-
-def _write_fill(connection: Connection, before: OrderState, after: OrderState, now: datetime) -> None:
-    """The shares that came since, at the price that brings the average of all to what the broker states."""
-    shares = after.filled - before.filled
-    paid = after.filled * (after.price or 0.0) - before.filled * (before.price or 0.0)
-    fills = tables.fills
-    number = connection.scalar(select(func.count()).select_from(fills).where(fills.c.client_id == after.client_id))
-    connection.execute(
-        insert(fills).values(
-            client_id=after.client_id, number=number, at=now, shares=shares, price=paid / shares,
-            cost=after.cost - before.cost,
+    known, fills = before or OrderState(state.client_id, "accepted"), tables.fills
+    shares = state.filled - known.filled
+    if shares and state.price is not None:
+        # The shares that came since, at the price that brings the average of all to what the broker states.
+        paid = state.filled * state.price - known.filled * (known.price or 0.0)
+        number = connection.scalar(select(func.count()).select_from(fills).where(fills.c.client_id == state.client_id))
+        connection.execute(
+            insert(fills).values(
+                client_id=state.client_id,
+                number=number,
+                at=now,
+                shares=shares,
+                price=paid / shares,
+                cost=state.cost - known.cost,
+            )
         )
-    )  # fmt: skip
+    return True
 
 
 def write_valuation(connection: Connection, valuation: Valuation, now: datetime) -> None:

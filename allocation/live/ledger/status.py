@@ -113,7 +113,10 @@ def status(ledger: Ledger, calendar: str = "XNYS", now: pd.Timestamp | None = No
     run = None if row is None else (pd.Timestamp(row.session), row.outcome or "not ended", row.reason)
     wrong = []
     if run is not None and run[1] != "done":
-        wrong.append(f"the last run {_ended(*run[1:])}")
+        outcome = "ended with unfilled orders" if run[1] == "unfilled" else run[1]
+        reason = run[2] or "has not ended: it is at work, or was killed"
+        said = reason if run[2] is None or reason.startswith(outcome) else f"{outcome}: {reason}"
+        wrong.append(f"the last run {said}")
     if valuation is None or valuation.session < hours.session:
         wrong.append(f"no run has finished for {hours.session:%Y-%m-%d}, which closed at {hours.close:%H:%M} UTC")
     over = [order for order in pending if order.session < hours.session]  # and so the session it was for has closed
@@ -134,13 +137,6 @@ def _missed(last: pd.Timestamp | None, until: pd.Timestamp, every: str, calendar
     sessions = sessions[(sessions > last) & (sessions <= until)]
     dates = rebalance_dates(sessions, every, calendar) if len(sessions) else sessions  # type: ignore[arg-type]
     return f"{dates[0]:%Y-%m-%d}" if len(dates) else ""
-
-
-def _ended(outcome: str, reason: str | None) -> str:
-    if reason is None:
-        return "has not ended: it is at work, or was killed"
-    said = "ended with unfilled orders" if outcome == "unfilled" else outcome
-    return reason if reason.startswith(said) else f"{said}: {reason}"
 
 
 def _worth(valuation: journal.Valuation, targets: pd.Series) -> list[str]:

@@ -38,11 +38,12 @@ def report_failure(hook: str | None, metrics: Path | None = None) -> Iterator[No
         yield
     except Exception as error:
         reason = printable_line(reason_of(error))
+        held = isinstance(error, (GuardStopError, UnfilledOrdersError))
         if metrics is not None:
             _if_it_can_be(lambda: write_failure(metrics, began))
         if hook is not None:
-            notify(hook, reason, _exit_code(error))
-        if isinstance(error, (GuardStopError, UnfilledOrdersError)):
+            notify(hook, reason, STOPPED if held else 2 if isinstance(error, typer.BadParameter) else 1)
+        if held:
             typer.echo(reason, err=True)
             raise typer.Exit(STOPPED) from None
         if redacted(str(error)) != str(error):
@@ -56,7 +57,15 @@ def record_failure(ledger: str, session: pd.Timestamp, wait: float) -> Iterator[
     try:
         yield
     except Exception as error:
-        _note(ledger, session, wait, reason_of(error))
+        now = clock.utc_now().tz_localize(None).to_pydatetime()
+        try:
+            with read_ledger(ledger):
+                pass  # a step has made it: a failure alone makes none
+            with open_ledger(ledger, wait=wait) as opened, opened.transaction() as connection:
+                run = journal.start_run(connection, session, now)
+                journal.finish_run(connection, run, "failed", reason_of(error), now)
+        except LedgerError as fault:
+            log_event("failure not in the ledger", {"why": str(fault)})
         raise
 
 
@@ -79,24 +88,3 @@ def _if_it_can_be(write: Callable[[], Path]) -> None:
         write()
     except (OSError, ValueError, AllocationError) as error:
         log.warning("the metrics could not be written: %s", error)
-
-
-def _note(url: str, session: pd.Timestamp, wait: float, reason: str) -> None:
-    now = clock.utc_now().tz_localize(None).to_pydatetime()
-    try:
-        with read_ledger(url):
-            pass  # a step has made it: a failure alone makes none
-        with open_ledger(url, wait=wait) as ledger, ledger.transaction() as connection:
-            journal.finish_run(connection, journal.start_run(connection, session, now), "failed", reason, now)
-    except LedgerError as error:
-        log_event("failure not in the ledger", {"why": str(error)})
-
-
-def _exit_code(error: Exception) -> int:
-    return (
-        STOPPED
-        if isinstance(error, (GuardStopError, UnfilledOrdersError))
-        else 2
-        if isinstance(error, typer.BadParameter)
-        else 1
-    )

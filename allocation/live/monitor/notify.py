@@ -32,9 +32,19 @@ def notify(target: str, reason: str, exit_code: int) -> None:
     said = f"newsfolio: {printable_line(reason)}"
     is_webhook = target.startswith(("https://", "http://"))
     try:
-        _post(target, said, exit_code) if is_webhook else _run(target, said)
+        if is_webhook:
+            body = json.dumps({"text": said, "exit_code": exit_code}).encode()
+            web.send(target, body, {"Content-Type": "application/json"}, "POST", WEBHOOK_SECONDS)
+        else:
+            _run(target, said)
     except (OSError, ValueError, IndexError, http.client.HTTPException, subprocess.SubprocessError) as error:
-        log.warning("%s was not notified of the failure: %s", _name(target, is_webhook), _why(error))
+        why = str(error) if type(error) is ValueError else type(error).__name__
+        if isinstance(error, subprocess.CalledProcessError):
+            why = f"it ended with exit code {error.returncode}"
+        name = urllib.parse.urlsplit(target).hostname or "the webhook"
+        if not is_webhook:
+            name = (target.split() or ["the command"])[0]
+        log.warning("%s was not notified of the failure: %s", name, why)
 
 
 def _run(command: str, said: str) -> None:
@@ -42,20 +52,3 @@ def _run(command: str, said: str) -> None:
     none = subprocess.DEVNULL
     arguments = [*shlex.split(command), said]
     subprocess.run(arguments, check=True, timeout=COMMAND_SECONDS, stdin=none, stdout=none, stderr=none)  # noqa: S603
-
-
-def _post(url: str, said: str, exit_code: int) -> None:
-    body = json.dumps({"text": said, "exit_code": exit_code}).encode()
-    web.send(url, body, {"Content-Type": "application/json"}, "POST", WEBHOOK_SECONDS)
-
-
-def _name(target: str, is_webhook: bool) -> str:
-    if is_webhook:
-        return urllib.parse.urlsplit(target).hostname or "the webhook"
-    return (target.split() or ["the command"])[0]
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, subprocess.CalledProcessError):
-        return f"it ended with exit code {error.returncode}"
-    return str(error) if type(error) is ValueError else type(error).__name__

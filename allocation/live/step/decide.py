@@ -127,7 +127,9 @@ def _findings(step: Step, frames: Frames, account: Account, nav: float, made: De
         found.append(("clock", f"the last decision was made at {decided}, which is yet to come"))
     theirs = step.broker.clock()
     if theirs is not None and abs(theirs - step.now) > SKEW:
-        found.append(("clock", f"the broker's clock says {theirs:%Y-%m-%d %H:%M:%S} UTC, ours {step.now:%H:%M:%S}"))
+        found.append(
+            ("clock", f"the broker's clock says {theirs:%Y-%m-%d %H:%M:%S} UTC, ours {step.now:%Y-%m-%d %H:%M:%S}")
+        )
     if made is None and not step.broker.simulated and step.now >= hours.next_open:
         found.append(("late", f"{hours.next_session:%Y-%m-%d} opened at {hours.next_open:%H:%M} UTC"))
     found += [("working", f"order {client} is working") for client in account.working if client not in ours]

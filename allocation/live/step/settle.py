@@ -26,6 +26,7 @@ def catch_up(step: Step, frames: Frames) -> None:
 
 
 def _fill_on_paper(step: Step, frames: Frames, broker: PaperBroker) -> None:
+    """Follow splits and dividends, then fill what was decided last at the open of the session after it."""
     corrected = corrected_prices(broker.book(), frames.closes)
     if corrected:
         step.check([("revised-prices", f"past prices of {named(corrected)}")])

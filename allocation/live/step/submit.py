@@ -22,7 +22,9 @@ def send(step: Step, decision: Decision) -> Sent:
     """
     orders = _orders(step)
     latest = {order.asset: (order, state) for order, state in orders}
-    waiting = [each for each in latest.values() if _is_to_be_sent(*each)]
+    waiting = [
+        (order, state) for order, state in latest.values() if state is None or (state.ended and _is_short(order, state))
+    ]
     if step.ledger.dry or step.broker.simulated or not waiting:
         return orders
     account = step.broker.account()
@@ -53,10 +55,6 @@ def _orders(step: Step) -> Sent:
     with step.ledger.transaction() as connection:
         orders = journal.read_basket(connection, step.session) or []
         return [(order, journal.read_state(connection, order.client_id)) for order in orders]
-
-
-def _is_to_be_sent(order: Order, state: OrderState | None) -> bool:
-    return state is None or (state.ended and _is_short(order, state))
 
 
 def _is_short(order: Order, state: OrderState) -> bool:

@@ -4,7 +4,7 @@ All are fractions of NAV. Numbers per asset are one number for all, a table by t
 passed at each rebalancing. Limits on the number and the size of positions are in `cardinality`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import cvxpy as cp
@@ -16,6 +16,10 @@ from allocation.frames import named
 from allocation.optimizer.model.soft import Named as Named
 from allocation.optimizer.model.soft import Soft as Soft
 from allocation.optimizer.model.symbols import SUM_TOLERANCE, PerAsset, Symbols, not_negative
+
+MOST_WEIGHT, MOST_TURNOVER, MOST_LEVERAGE = 3.0, 10.0, 20.0  # of NAV: a larger number is meant in percent
+MOST_VOLATILITY = 0.1  # of a session, 159 % a year: a larger number is meant a year
+SESSIONS = 252  # a year
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class MaxWeight:
 
     def __post_init__(self) -> None:
         """A limit of zero or less leaves no portfolio at all."""
+        _need_number(self.limit, "MaxWeight", MOST_WEIGHT)
         if not self.limit > 0:
             raise OptimizationError(f"MaxWeight({self.limit:g}) allows no position: pass a limit > 0")
 
@@ -64,6 +69,7 @@ class MinCash:
 
     def __post_init__(self) -> None:
         """NaN would only fail inside the solver."""
+        _need_number(self.fraction, "MinCash", MOST_WEIGHT)
         if not np.isfinite(self.fraction):
             raise OptimizationError(f"MinCash({self.fraction}) is not a fraction of NAV: pass a number below 1")
 
@@ -96,7 +102,7 @@ class MaxLeverage:
 
     def __post_init__(self) -> None:
         """Must be finite and not negative."""
-        _need_limit(self.limit, "leverage")
+        _need_limit(self.limit, "leverage", MOST_LEVERAGE)
 
     def __call__(self, s: Symbols) -> list[cp.Constraint]:
         """sum |w| <= limit."""
@@ -170,7 +176,7 @@ class MaxTurnover:
 
     def __post_init__(self) -> None:
         """Must be finite and not negative."""
-        _need_limit(self.limit, "turnover")
+        _need_limit(self.limit, "turnover", MOST_TURNOVER)
 
     def __call__(self, s: Symbols) -> list[cp.Constraint]:
         """sum |trade| <= limit."""
@@ -278,6 +284,30 @@ def _need_order(least: float, most: float, what: str) -> None:
         raise OptimizationError(f"the bounds of {what} cross: at least {least:g} and at most {most:g}")
 
 
-def _need_limit(limit: float, what: str) -> None:
+def _need_number(value: float, what: str, most: float = np.inf) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        raise OptimizationError(f"{what} is {value!r}: pass a number such as 0.2")
+    if most < value < np.inf:
+        raise OptimizationError(
+            f"{what} is {value:g}, {value:.0%} of NAV: pass a fraction, {value / 100:g} for {value:g} %"
+        )
+
+
+def _need_limit(limit: float, what: str, most: float = np.inf) -> None:
+    _need_number(limit, f"the limit of {what}", most)
     if not (np.isfinite(limit) and limit >= 0):
         raise OptimizationError(f"the limit of {what} is {limit}: pass a finite number >= 0")
+
+
+def need_session_limits(rules: Iterable[object]) -> None:
+    """Raise OptimizationError where a limit of volatility was meant a year; for returns that are fractions.
+
+    The rules themselves take any unit of returns, which only who makes the returns knows.
+    """
+    for rule in rules:
+        if isinstance(rule, (MaxVolatility, MaxTrackingError)) and rule.limit > MOST_VOLATILITY:
+            a_year = rule.limit if rule.limit < 1 else rule.limit / 100
+            raise OptimizationError(
+                f"{type(rule).__name__}: {rule.limit:g} per session is {rule.limit * SESSIONS**0.5:.0%} a year: for "
+                f"{a_year:.0%} a year pass {a_year:g} / {SESSIONS} ** 0.5, {a_year / SESSIONS**0.5:.4f}"
+            )

@@ -64,25 +64,20 @@ def softened(rules: Sequence[cp.Constraint]) -> Softened:
     Raises:
         OptimizationError: a rule is neither an equality, an inequality nor a second-order cone.
     """
-    loose = [_loosened(rule) for rule in rules]
-    slacks = [slack for _, some in loose for slack in some]
+    rows: list[cp.Constraint] = []
+    slacks: list[cp.Variable] = []
+    for rule in rules:
+        slacks.append(slack := cp.Variable(rule.args[0].shape if isinstance(rule, cp.SOC) else rule.shape))
+        if isinstance(rule, cp.constraints.Inequality):
+            row = rule.expr <= slack
+        elif isinstance(rule, (cp.constraints.Equality, cp.constraints.Zero)):
+            slacks.append(under := cp.Variable(rule.shape))
+            row = rule.expr == slack - under
+        elif isinstance(rule, cp.SOC):
+            row = cp.SOC(rule.args[0] + slack, rule.args[1], axis=rule.axis)
+        else:
+            kind = type(rule).__name__
+            raise OptimizationError(f"a rule of the kind {kind} cannot be soft: write it as an inequality")
+        rows.append(row.set_label(rule.label) if rule.label else row)
     violation = sum(map(cp.sum, slacks), start=cp.Constant(0.0))
-    return Softened([row for row, _ in loose], [slack >= 0 for slack in slacks], violation)
-
-
-def _loosened(rule: cp.Constraint) -> tuple[cp.Constraint, list[cp.Variable]]:
-    soft, slacks = _with_slacks(rule)
-    return (soft.set_label(rule.label) if rule.label else soft), slacks
-
-
-def _with_slacks(rule: cp.Constraint) -> tuple[cp.Constraint, list[cp.Variable]]:
-    if isinstance(rule, cp.constraints.Inequality):
-        slack = cp.Variable(rule.shape)
-        return rule.expr <= slack, [slack]
-    if isinstance(rule, (cp.constraints.Equality, cp.constraints.Zero)):
-        over, under = cp.Variable(rule.shape), cp.Variable(rule.shape)
-        return rule.expr == over - under, [over, under]
-    if isinstance(rule, cp.SOC):
-        slack = cp.Variable(rule.args[0].shape)
-        return cp.SOC(rule.args[0] + slack, rule.args[1], axis=rule.axis), [slack]
-    raise OptimizationError(f"a rule of the kind {type(rule).__name__} cannot be soft: write it as an inequality")
+    return Softened(rows, [slack >= 0 for slack in slacks], violation)

@@ -33,9 +33,7 @@ class Inputs:
     named: dict[str, cp.Parameter] = field(default_factory=dict)
     never_negative: set[str] = field(default_factory=set)
     sum_to_one: set[str] = field(default_factory=set)
-    bounds: list[tuple[str | FloatArray, str | FloatArray]] = field(
-        default_factory=list
-    )  # numbers, or the name of them
+    bounds: list[tuple[str | FloatArray, str | FloatArray]] = field(default_factory=list)  # numbers, or their name
 
     def parameter(
         self, shape: int | tuple[int, ...] | tuple[()], compute: Compute, *, nonneg: bool = False
@@ -137,11 +135,22 @@ class Symbols:
         """Return one number per asset, in order: constants, or a parameter where `numbers` is a name."""
         if isinstance(numbers, str):
             return self.inputs.by_name(numbers)
-        if isinstance(numbers, (Mapping, pd.Series)):
-            return self._from_table(dict(numbers), what)
-        if not np.isfinite(numbers):
-            raise OptimizationError(f"{what} is {numbers}: pass a finite number")
-        return np.full(len(self.assets), float(numbers))
+        if not isinstance(numbers, (Mapping, pd.Series)):
+            if not np.isfinite(numbers):
+                raise OptimizationError(f"{what} is {numbers}: pass a finite number")
+            return np.full(len(self.assets), float(numbers))
+        table = dict(numbers)
+        unknown = sorted(set(table) - self.inputs.universe)
+        if unknown:
+            raise OptimizationError(f"{what} names {named(unknown)} without a price column: correct the ticker")
+        missing = [asset for asset in self.assets if asset not in table]
+        if missing:
+            raise OptimizationError(f"{what} of {named(missing)} is missing: pass a number for each asset")
+        vector = np.array([float(table[asset]) for asset in self.assets])
+        if not np.isfinite(vector).all():
+            at = int(np.flatnonzero(~np.isfinite(vector))[0])
+            raise OptimizationError(f"{what} of {self.assets[at]} is {vector[at]}: pass a finite number")
+        return vector
 
     def bounds(self, least: PerAsset, most: PerAsset) -> tuple[np.ndarray | cp.Parameter, np.ndarray | cp.Parameter]:
         """Return a lower and an upper bound per asset; that they do not cross is checked at each rebalancing."""
@@ -181,19 +190,6 @@ class Symbols:
         if asset not in self.assets:
             raise OptimizationError(f"{asset} is not in the program: it has {named(self.assets)}")
         return self.weights[self.assets.index(asset)]
-
-    def _from_table(self, table: Mapping[str, float], what: str) -> FloatArray:
-        unknown = sorted(set(table) - self.inputs.universe)
-        if unknown:
-            raise OptimizationError(f"{what} names {named(unknown)} without a price column: correct the ticker")
-        missing = [asset for asset in self.assets if asset not in table]
-        if missing:
-            raise OptimizationError(f"{what} of {named(missing)} is missing: pass a number for each asset")
-        vector = np.array([float(table[asset]) for asset in self.assets])
-        if not np.isfinite(vector).all():
-            at = int(np.flatnonzero(~np.isfinite(vector))[0])
-            raise OptimizationError(f"{what} of {self.assets[at]} is {vector[at]}: pass a finite number")
-        return vector
 
 
 Objective = Callable[[Symbols], cp.Expression]

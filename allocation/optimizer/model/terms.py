@@ -18,30 +18,11 @@ import numpy as np
 import pandas as pd
 
 from allocation.errors import OptimizationError
-from allocation.optimizer.model.constraints import LongOnly, MaxWeight, MinCash, benchmark_table
-from allocation.optimizer.model.symbols import LOADINGS, SPECIFIC, Constraint, Objective, PerAsset, Symbols
-
-__all__ = [
-    "CVaR",
-    "CardinalityPenalty",
-    "Constraint",
-    "ExpectedReturn",
-    "LongOnly",
-    "MaxWeight",
-    "MinCash",
-    "NetUtility",
-    "Objective",
-    "PerAsset",
-    "Ridge",
-    "Symbols",
-    "TrackingVariance",
-    "Variance",
-    "WorstCaseReturn",
-    "WorstCaseRisk",
-]  # fmt: skip
+from allocation.optimizer.model.constraints import benchmark_table
+from allocation.optimizer.model.symbols import LOADINGS, SPECIFIC, Objective, PerAsset, Symbols
 
 
-def need_positive(value: float, what: str) -> None:
+def refuse_negative(value: float, what: str) -> None:
     """Raise OptimizationError where a setting is not a finite number of at least zero."""
     if not (np.isfinite(value) and value >= 0):
         raise OptimizationError(f"{what} is {value}: pass a finite number >= 0")
@@ -64,7 +45,7 @@ class Variance:
 
     def __post_init__(self) -> None:
         """A negative aversion would seek risk."""
-        need_positive(self.aversion, "risk aversion")
+        refuse_negative(self.aversion, "risk aversion")
 
     def __call__(self, s: Symbols) -> cp.Expression:
         """-aversion × w'Sigma w."""
@@ -80,7 +61,7 @@ class TrackingVariance:
 
     def __post_init__(self) -> None:
         """A benchmark sums to 1."""
-        need_positive(self.aversion, "tracking aversion")
+        refuse_negative(self.aversion, "tracking aversion")
         benchmark_table(self.benchmark)
 
     def __call__(self, s: Symbols) -> cp.Expression:
@@ -117,8 +98,8 @@ class WorstCaseRisk:
 
     def __post_init__(self) -> None:
         """Neither may be negative."""
-        need_positive(self.error, "covariance error")
-        need_positive(self.aversion, "risk aversion")
+        refuse_negative(self.error, "covariance error")
+        refuse_negative(self.aversion, "risk aversion")
 
     def __call__(self, s: Symbols) -> cp.Expression:
         """-aversion × error × (sigma'|w|)²."""
@@ -136,7 +117,7 @@ class CardinalityPenalty:
 
     def __post_init__(self) -> None:
         """A negative penalty is not concave."""
-        need_positive(self.price, "price")
+        refuse_negative(self.price, "price")
 
     def __call__(self, s: Symbols) -> cp.Expression:
         """-price × sum |w|."""
@@ -151,7 +132,7 @@ class Ridge:
 
     def __post_init__(self) -> None:
         """A negative penalty is not concave."""
-        need_positive(self.price, "price")
+        refuse_negative(self.price, "price")
 
     def __call__(self, s: Symbols) -> cp.Expression:
         """-price × sum w²."""
@@ -171,7 +152,7 @@ class CVaR:
 
     def __post_init__(self) -> None:
         """The level is a share of the sessions."""
-        need_positive(self.aversion, "aversion to tail losses")
+        refuse_negative(self.aversion, "aversion to tail losses")
         if not 0 <= self.level < 1:
             raise OptimizationError(
                 f"level is {self.level}: pass the share of sessions that are not in the tail, in [0, 1)"

@@ -8,8 +8,6 @@ Method: M. Hintermüller, K. Ito and K. Kunisch, "The primal-dual active set str
 SIAM J. Optimization 13, 2002.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from scipy.linalg import lapack
 
@@ -119,12 +117,19 @@ class _Search:
             raise np.linalg.LinAlgError
         own = total(program.r * guess.slope)[free]
         right = -(program.q[free] + own + loadings @ (program.v.T @ guess.fixed))
+        # How the active coupling constraints grow with each weight, and what the weights that do not move leave of
+        # their limits; the epigraph variables move along with their weights.
         held = np.flatnonzero(active)
-        normals = self._normals(guess, held)[:, free]
+        normals, limit = self.rows[held], program.coupling_limit[held] - self.rows[held] @ guess.fixed
+        if self.couples_t:
+            normals = normals + np.add.reduce(self.of_t[held] * guess.slope, axis=1)
+            still = guess.t - guess.slope * (guess.w - guess.fixed)
+            limit = limit - program.coupling_t[held] @ still.reshape(-1)
+        normals = normals[:, free]
         both = lapack.dpotrs(factor, np.concatenate([right[None], normals]).T, lower=1)[0]
         if len(held):
             moved = normals @ both
-            y = self._multipliers(held, moved[:, 1:], moved[:, 0] - self._left(guess, held))
+            y = self._multipliers(held, moved[:, 1:], moved[:, 0] - limit)
             self.w[free] = both[:, 0] - both[:, 1:] @ y[held]
             self.y = np.where(self.is_equality, y, np.maximum(y, 0.0))
         else:
@@ -151,27 +156,20 @@ class _Search:
         self.y[row] += multipliers[enough.argmax()]
         return True
 
-    def _normals(self, guess: Candidate, held: IndexArray) -> FloatArray:
-        """How the active coupling constraints grow with each weight, its epigraph variables moving along."""
-        normals = self.rows[held]
-        return normals + np.add.reduce(self.of_t[held] * guess.slope, axis=1) if self.couples_t else normals
-
-    def _left(self, guess: Candidate, held: IndexArray) -> FloatArray:
-        """What the weights that do not move leave of the active constraints' limits."""
-        left = self.program.coupling_limit[held] - self.rows[held] @ guess.fixed
-        if not self.couples_t:
-            return left
-        still = guess.t - guess.slope * (guess.w - guess.fixed)
-        return left - self.program.coupling_t[held] @ still.reshape(-1)
-
     def _multipliers(self, held: IndexArray, schur: FloatArray, excess: FloatArray) -> FloatArray:
         """The multipliers at which the constraints hold; one that free weights cannot move keeps its multiplier."""
         y = self.y.copy()
         size = np.sqrt(schur.diagonal())
         lower, failed = lapack.dpotrf(schur / (size[:, None] * size), lower=1)
         if failed or not lower.diagonal().min() ** 2 > DEPENDENT:
-            order = sorted(range(len(held)), key=lambda at: (held[at] >= self.program.n_equal, -self.y[held[at]]))
-            kept = _independent(schur, order)
+            kept: list[int] = []  # the rows that are no combination of earlier ones, in this order
+            for at in sorted(range(len(held)), key=lambda at: (held[at] >= self.program.n_equal, -self.y[held[at]])):
+                left = schur[at, at]
+                if kept and left > 0.0:
+                    left -= schur[at, kept] @ np.linalg.solve(schur[np.ix_(kept, kept)], schur[kept, at])
+                if left > DEPENDENT * schur[at, at]:
+                    kept.append(at)
+            kept.sort()
             others = np.setdiff1d(np.arange(len(held)), kept)
             excess = excess - schur[:, others] @ y[held[others]]
             held, schur, excess = held[kept], schur[np.ix_(kept, kept)], excess[kept]
@@ -187,15 +185,3 @@ class _Search:
             return None  # a constraint that is almost a combination of others, but not quite
         z = self.costs.multipliers(self.w, -self._slope(), self._cost())
         return Optimum(self.w, t, self.y, z, steps)
-
-
-def _independent(schur: FloatArray, order: Sequence[int]) -> list[int]:
-    """The rows, taken in this order, that are no combination of earlier ones."""
-    kept: list[int] = []
-    for at in order:
-        left = schur[at, at]
-        if kept and left > 0.0:
-            left -= schur[at, kept] @ np.linalg.solve(schur[np.ix_(kept, kept)], schur[kept, at])
-        if left > DEPENDENT * schur[at, at]:
-            kept.append(at)
-    return sorted(kept)

@@ -139,32 +139,34 @@ def _piqp(forms: SolverForms, data: ConeData) -> Solution | None:
     (equal, equal_pattern), (other, other_pattern) = forms.equalities, forms.inequalities
     entries, split = small.a.entries, small.n_zero
     solver.setup(
-        P=_csc(small.p.entries, small.p.pattern), c=small.q, A=_csc(entries[equal], equal_pattern), b=small.b[:split],
-        G=_csc(entries[other], other_pattern), h_u=small.b[split:],
-    )  # fmt: skip
+        P=_csc(small.p.entries, small.p.pattern),
+        c=small.q,
+        A=_csc(entries[equal], equal_pattern),
+        b=small.b[:split],
+        G=_csc(entries[other], other_pattern),
+        h_u=small.b[split:],
+    )
     status, found = str(solver.solve()), solver.result
     x, z = forms.elimination.restore(data, found.x, np.concatenate([found.y, found.z_u]))
     solution = Solution(status.rpartition(".")[2], x, z, "PIQP", found.info.iter, residuals(data, x, z))
-    refined = _refined(forms.form, data, solution) if np.isfinite(solution.residuals.worst) else None
-    return refined or solution
+    form = forms.form
+    if form is None or not np.isfinite(solution.residuals.worst):
+        return solution
+    program = form.program(data)
+    costs, w, y = PiecewiseLinearCost.read(program), x[form.weights], z[form.coupling_row]
+    optimum = None if costs is None else refine_active_set(program, costs, w, y, MAX_REFINEMENTS)
+    refined = _restored(form, data, optimum, solution.solver)
+    if refined is None or not refined.residuals.worst <= EXACT:
+        return solution
+    return replace(refined, iterations=solution.iterations + refined.iterations)
 
 
 def _csc(entries: FloatArray, pattern: Pattern) -> csc_matrix:
     return csc_matrix((entries, pattern.rows.astype(np.intc), pattern.pointers), pattern.shape)
 
 
-def _refined(form: PortfolioForm | None, data: ConeData, near: Solution) -> Solution | None:
-    costs = PiecewiseLinearCost.read(program := form.program(data)) if form is not None else None
-    if form is None or costs is None:
-        return None
-    w, y = near.x[form.weights], near.z[form.coupling_row]
-    found = _restored(form, data, refine_active_set(program, costs, w, y, MAX_REFINEMENTS), near.solver)
-    if found is None or not found.residuals.worst <= EXACT:
-        return None
-    return replace(found, iterations=near.iterations + found.iterations)
-
-
 def _clarabel(forms: SolverForms, data: ConeData) -> Solution | None:
+    """Clarabel's optimum, or its certificate that there is none."""
     import clarabel  # type: ignore[import-untyped]
 
     small, settings = forms.elimination.reduce(data), clarabel.DefaultSettings()
@@ -172,23 +174,17 @@ def _clarabel(forms: SolverForms, data: ConeData) -> Solution | None:
     settings.tol_gap_abs = CLARABEL_SETTINGS["tol_gap_abs"]
     settings.tol_gap_rel = CLARABEL_SETTINGS["tol_gap_rel"]
     settings.tol_feas = CLARABEL_SETTINGS["tol_feas"]
-    cones = _cones(forms.cone_program, small.n_zero)
+    dims = forms.cone_program.cones
+    cones: list[object] = [clarabel.ZeroConeT(small.n_zero)] if small.n_zero else []
+    cones += [clarabel.NonnegativeConeT(dims.nonneg)] if dims.nonneg else []
+    cones += [clarabel.SecondOrderConeT(size) for size in dims.soc]
+    cones += [clarabel.PSDTriangleConeT(size) for size in dims.psd]
+    cones += [clarabel.ExponentialConeT()] * dims.exp
+    cones += [clarabel.PowerConeT(power) for power in dims.p3d]
     found = clarabel.DefaultSolver(small.p.csc, small.q, small.a.csc, small.b, cones, settings).solve()
     x, z = forms.elimination.restore(data, np.asarray(found.x), np.asarray(found.z))
     status = CERTIFICATES.get(str(found.status), OPTIMAL if str(found.status) == "Solved" else str(found.status))
     return Solution(status, x, z, "CLARABEL", found.iterations, residuals(data, x, z))
-
-
-def _cones(cone_program: ParametrisedConeProgram, n_zero: int) -> list[object]:
-    import clarabel
-
-    dims = cone_program.cones
-    kinds: list[object] = [clarabel.ZeroConeT(n_zero)] if n_zero else []
-    kinds += [clarabel.NonnegativeConeT(dims.nonneg)] if dims.nonneg else []
-    kinds += [clarabel.SecondOrderConeT(size) for size in dims.soc]
-    kinds += [clarabel.PSDTriangleConeT(size) for size in dims.psd]
-    kinds += [clarabel.ExponentialConeT()] * dims.exp
-    return kinds + [clarabel.PowerConeT(power) for power in dims.p3d]
 
 
 SOLVERS: dict[str, Solver] = {"active set": _active_set, "PIQP": _piqp, "CLARABEL": _clarabel}

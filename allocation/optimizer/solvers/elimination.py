@@ -68,11 +68,8 @@ class Elimination:
         self.row, self.column = np.cumsum(keeps_row) - 1, np.cumsum(keeps_column) - 1
         self.weights = self.column[is_weight]
         self.n_zero = cone_program.n_zero - len(self.gone.rows)
-        self._index_constraints(cone_program.a_pattern, keeps_row, is_weight)
-        self._index_squares(cone_program.p_pattern, keeps_column)
-
-    def _index_constraints(self, pattern: Pattern, keeps_row: BoolArray, is_weight: BoolArray) -> None:
-        """Where the entries of the smaller A, and the definitions' coefficients of weights, are among those of A."""
+        # Where the entries of the smaller A, and the definitions' coefficients of weights, are among those of A.
+        pattern = cone_program.a_pattern
         kept = self.kept_entries = np.flatnonzero(keeps_row[pattern.rows])
         shape = len(self.kept_rows), len(self.kept_columns)
         self.a_pattern = Pattern(self.row[pattern.rows[kept]], self.column[pattern.columns[kept]], shape)
@@ -81,9 +78,8 @@ class Elimination:
         self.loading_at = np.flatnonzero(~keeps_row[pattern.rows] & is_weight[pattern.columns])
         weight = np.cumsum(is_weight) - 1
         self.loading_place = definition[pattern.rows[self.loading_at]], weight[pattern.columns[self.loading_at]]
-
-    def _index_squares(self, pattern: Pattern, keeps_column: BoolArray) -> None:
-        """The upper triangle of the smaller P: what is kept of it, and what the definitions add at weights."""
+        # The upper triangle of the smaller P: what is kept of it, and what the definitions add at weights.
+        pattern = cone_program.p_pattern
         square = np.full(len(keeps_column), len(pattern.columns))  # one past the end reads as zero
         diagonal = pattern.rows == pattern.columns
         square[pattern.columns[diagonal]] = np.flatnonzero(diagonal)

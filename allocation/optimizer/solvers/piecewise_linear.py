@@ -63,12 +63,14 @@ class PiecewiseLinearCost:
         kink = _merged(np.where(swapped, starts[1] - starts[0], starts[0] - starts[1]) / (high - low + absent))
         sorted_kinks = np.where(absent > 0.0, np.inf, kink)
         order = np.argsort(sorted_kinks, axis=0, kind="stable") if len(kink) > 1 else None
-        lower, upper = _bounds(rows)
+        of_bounds = rows.bounds(rows.a)
+        with np.errstate(all="ignore"):  # a row that is not needed has a coefficient of zero
+            bound = rows.bounds(rows.h) / of_bounds
         return cls(
             per_asset=rows,
             unit=unit,
-            lower=lower,
-            upper=upper,
+            lower=np.where(of_bounds < 0, bound, -np.inf).max(axis=0, initial=-np.inf),
+            upper=np.where(of_bounds > 0, bound, np.inf).min(axis=0, initial=np.inf),
             kink=kink,
             level=np.where(swapped, starts[1], starts[0]) + low * kink,
             low=low,
@@ -148,11 +150,3 @@ def _merged(kinks: FloatArray) -> FloatArray:
     merged = np.empty_like(kinks)
     np.put_along_axis(merged, order, rising, axis=0)
     return merged
-
-
-def _bounds(rows: PerAssetRows) -> tuple[FloatArray, FloatArray]:
-    a = rows.bounds(rows.a)
-    with np.errstate(all="ignore"):  # a row that is not needed has a coefficient of zero
-        bound = rows.bounds(rows.h) / a
-    lower = np.where(a < 0, bound, -np.inf).max(axis=0, initial=-np.inf)
-    return lower, np.where(a > 0, bound, np.inf).min(axis=0, initial=np.inf)

@@ -122,11 +122,7 @@ class _Reader:
         is_quadratic[self.cone_program.p_pattern.columns] = True
         if is_quadratic[self.is_epigraph].any():
             return None
-        self._sort_rows()
-        return self._form() if len(self.coupling_row) <= MAX_COUPLING and self._assign_weights() else None
-
-    def _sort_rows(self) -> None:
-        """Per-asset constraints are inequalities on one variable, or on one weight and one epigraph variable."""
+        # Per-asset constraints are inequalities on one variable, or on one weight and one epigraph variable.
         n_zero, n_rows = self.cone_program.n_zero, self.n_rows
         in_row = np.bincount(self.rows, minlength=n_rows)
         of_weights = np.bincount(self.rows[self.is_weight[self.columns]], minlength=n_rows)
@@ -136,6 +132,7 @@ class _Reader:
         self.asset_row = np.flatnonzero(per_asset)
         self.coupling_row = np.flatnonzero(~per_asset & ~is_definition)
         self.n_equal = int((self.coupling_row < n_zero).sum())
+        return self._form() if len(self.coupling_row) <= MAX_COUPLING and self._assign_weights() else None
 
     def _assign_weights(self) -> bool:
         """Find the variables of each per-asset row, and the weight that each epigraph variable belongs to."""
@@ -202,12 +199,10 @@ class _Reader:
         row = np.empty(len(self.asset_row), dtype=np.intp)
         row[with_epigraph] = rank * depth + line[self.epigraph_of[with_epigraph]]
         row[bounds] = sides * depth + _rank(self.weight_of[bounds])
+        positions = (self.asset_row, self.n_rows), (self.at_weight, self.nothing), (self.at_epigraph, self.nothing)
         limit, a, b = (
-            _table(values, row, self.weight_of, self.n_weights, nothing, sides * depth)
-            for values, nothing in (
-                (self.asset_row, self.n_rows), (self.at_weight, self.nothing), (self.at_epigraph, self.nothing),
-            )
-        )  # fmt: skip
+            _table(values, row, self.weight_of, self.n_weights, nothing, sides * depth) for values, nothing in positions
+        )
         return limit, a, b[: sides * depth].reshape(sides, depth, self.n_weights)
 
     def _entries(self, rows: IndexArray, place: IndexArray, width: int) -> IndexArray:

@@ -72,6 +72,7 @@ class _Scale:
         return round(BOTTOM - (BOTTOM - TOP) * (value - self.low) / (self.high - self.low), 1)
 
     def ticks(self, form: Form) -> list[Tick]:
+        """Marks at round values, some five of them."""
         least = (self.high - self.low) / TICKS
         power = 10.0 ** math.floor(math.log10(least))
         step = next(factor * power for factor in (1.0, 2.0, 5.0, 10.0) if factor * power >= least)
@@ -82,20 +83,17 @@ class _Scale:
 
 def pictures(study: "Study") -> list[Picture]:
     """Return all pictures of a study that have anything to show."""
-    return [
-        picture
-        for picture in (
-            _dots(study, "horizons", "rank IC", study.entry, "Rank IC by sessions held", IC),
-            _dots(study, "decay", "single session", "", "Decay: rank IC with single sessions", IC),
-            _sums(study),
-            _dots(study, "quantiles", "quantile return", f"{study.entry}, 1 session, quantile",
-                  "Returns of quantiles over one session, basis points", BASIS),
-            _events(study),
-            _dots(study, "years", "year", "", "Rank IC by year", IC),
-            _dots(study, "sectors", "sector", "", "Rank IC by sector", IC),
-        )
-        if picture is not None
-    ]  # fmt: skip
+    of_quantiles, title = f"{study.entry}, 1 session, quantile", "Returns of quantiles over one session, basis points"
+    drawn = (
+        _dots(study, "horizons", "rank IC", study.entry, "Rank IC by sessions held", IC),
+        _dots(study, "decay", "single session", "", "Decay: rank IC with single sessions", IC),
+        _sums(study),
+        _dots(study, "quantiles", "quantile return", of_quantiles, title, BASIS),
+        _events(study),
+        _dots(study, "years", "year", "", "Rank IC by year", IC),
+        _dots(study, "sectors", "sector", "", "Rank IC by sector", IC),
+    )
+    return [picture for picture in drawn if picture is not None]
 
 
 def _dots(study: "Study", key: str, section: str, start: str, title: str, form: Form) -> Picture | None:

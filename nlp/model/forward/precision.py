@@ -1,9 +1,10 @@
-"""The precision a classifier computes in: the one requested, or the fastest on its device."""
+"""The device and the precision that a classifier computes with: those requested, or the fastest that there are."""
 
 import time
 from functools import cache
 from typing import Any
 
+from newsfolio.shared.errors import first_line
 from nlp.errors import ModelError
 from nlp.model.forward.encoders import is_known
 from nlp.model.forward.int8 import int8_runs
@@ -16,6 +17,20 @@ def known_dtype(dtype: str) -> str:
     if dtype not in DTYPES:
         raise ModelError(f"dtype {dtype!r} is not known: use {', '.join(DTYPES)}")
     return dtype
+
+
+def known_device(device: str) -> str:
+    """Return where to compute: "auto" takes CUDA, then MPS, then the CPU; ModelError where it cannot be used."""
+    import torch
+
+    if device == "auto":
+        found = "mps" if torch.backends.mps.is_available() else "cpu"
+        return "cuda" if torch.cuda.is_available() else found
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"device {device!r} cannot be used: {first_line(error)}: use auto, cpu, cuda, mps") from error
+    return device
 
 
 def chosen_precision(dtype: str, model: Any) -> str:

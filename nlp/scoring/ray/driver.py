@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from newsfolio.shared.ray import cause_of, first_line, ray_cluster
+from newsfolio.shared.errors import first_line
+from newsfolio.shared.ray import cause_of, ray_cluster
 from nlp.errors import NlpError
 from nlp.labels import LABELS
 from nlp.provenance import TrainingTexts

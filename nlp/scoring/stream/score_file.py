@@ -1,7 +1,8 @@
 """A file of news -> the same file with probabilities, however large, and resumed where it was killed."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +15,15 @@ from nlp.errors import ModelError
 from nlp.labels import LABELS
 from nlp.model.inference import text_notes
 from nlp.model.unknown_words import unreadable_note
-from nlp.provenance import attach_provenance
-from nlp.scoring.score import check_store, has_several_labels, labels_of, score_with_store, with_scores
+from nlp.provenance import attach_provenance, joined
+from nlp.scoring.score import (
+    check_store,
+    has_several_labels,
+    labels_of,
+    score_with_store,
+    task_of,
+    with_scores,
+)
 from nlp.scoring.store import ScoreStore, store_key
 from nlp.scoring.stream.clean import NewsCount, NewsTable, inspect_news, news_parts
 from nlp.scoring.stream.read import PartedTable
@@ -61,6 +69,8 @@ def score_file(
 ) -> ScoreReport:
     """Write the rows of `news` that `read_headlines` keeps, in their order, with the columns of score_headlines.
 
+    For several classifiers at once see `score_file_by`.
+
     CSV, Parquet and JSON lines are read and written part by part (see `inspect_table` and `news_parts` for what differs
     from a table in memory); timezone, midnight and columns as there. Each text is computed once. `out` appears whole at
     the end or not at all; killed before, a run with the same store starts the writing anew and computes only what is
@@ -73,27 +83,60 @@ def score_file(
         NlpError: `out` cannot be written.
         ModelError: the classifier cannot read most of the texts.
     """
+    return score_file_by(
+        [(classifier, store)], news, out, timezone=timezone, midnight=midnight, columns=columns, progress=progress
+    )
+
+
+def score_file_by(
+    models: Sequence[tuple["Classifier", ScoreStore | None]],
+    news: str | Path,
+    out: str | Path,
+    *,
+    timezone: str | None = None,
+    midnight: Midnight = "auto",
+    columns: Mapping[str, str] | None = None,
+    progress: bool = False,
+) -> ScoreReport:
+    """Do what `score_file` does with several classifiers, each with its store, in one reading of the news.
+
+    Where there are several, the columns of another task than tone begin with its name: topic_label, topic_ipo. In the
+    report `computed` counts the texts of each classifier, `unreadable` the rows that any of them cannot read.
+
+    Raises:
+        ModelError: no classifier, two of one task, or one cannot read most of the texts.
+        NewsError, StoreError, NlpError: as score_file.
+    """
+    tasks = [task_of(classifier) for classifier, _ in models]
+    twice = [task for task in tasks if tasks.count(task) > 1]
+    if twice or not tasks:
+        raise ModelError(
+            f"two models are of {twice[0]}: name one, or join them as an ensemble" if twice else "no model"
+        )
     table = inspect_news(news, timezone=timezone, midnight=midnight, columns=columns)
-    if store is not None:
-        check_store(store, classifier)
-        return _scored_file(table, Path(out), classifier, store, progress)
-    with (
-        scratch_folder(Path(out)) as folder,
-        ScoreStore(folder / "scores", store_key(classifier), len(labels_of(classifier))) as own,
-    ):
-        return _scored_file(table, Path(out), classifier, own, progress)
+    for classifier, store in models:
+        if store is not None:
+            check_store(store, classifier)
+    with scratch_folder(Path(out)) as folder, ExitStack() as opened:
+        stored = []
+        for number, (classifier, store) in enumerate(models):
+            if store is None:
+                path = folder / f"scores-{number}"
+                store = opened.enter_context(ScoreStore(path, store_key(classifier), len(labels_of(classifier))))
+            stored.append((classifier, store))
+        return _scored_file(table, Path(out), stored, progress)
 
 
 def _scored_file(
-    news: NewsTable, out: Path, classifier: "Classifier", store: ScoreStore, progress: bool
+    news: NewsTable, out: Path, models: Sequence[tuple["Classifier", ScoreStore]], progress: bool
 ) -> ScoreReport:
     from tqdm import tqdm
 
     table, tally = news.table, Tally(NewsCount())
-    shown = None if progress else True
-    with text_notes(apart=True) as notes, tqdm(total=table.rows, unit="row", desc="scoring", disable=shown) as bar:
+    shown, rows = None if progress else True, len(models) * table.rows
+    with text_notes(apart=True) as notes, tqdm(total=rows, unit="row", desc="scoring", disable=shown) as bar:
         parts = news_parts(news, tally.count)
-        write_parts(_scored_parts(parts, classifier, store, tally, bar.update, table.path), out, table.types)
+        write_parts(_scored_parts(parts, models, tally, bar.update, table.path), out, table.types)
     notes.say(unreadable=False)  # the report counts rows
     return tally.report(table)
 
@@ -133,25 +176,34 @@ class Tally:
 
 def _scored_parts(
     parts: Iterator[pd.DataFrame],
-    classifier: "Classifier",
-    store: ScoreStore,
+    models: Sequence[tuple["Classifier", ScoreStore]],
     tally: Tally,
     advance: Callable[[int], object],
     source: Path,
 ) -> Iterator[pd.DataFrame]:
-    shown, tone = 0, labels_of(classifier) == LABELS
+    shown, tone = 0, any(labels_of(classifier) == LABELS for classifier, _ in models)
+    training = models[0][0].training if len(models) == 1 else joined([classifier.training for classifier, _ in models])
     for part in parts:
         # rows dropped have been dealt with as well, and of a story of several assets all rows but one
         skipped = tally.count.rows - shown - len(part)
-        batch = score_with_store(part["text"].to_numpy(dtype=object).tolist(), classifier, store, advance)
-        advance(skipped)
-        shown = tally.count.rows
-        scored = with_scores(
-            part, batch.probabilities, labels_of(classifier), multi_label=has_several_labels(classifier)
-        )
-        scored = attach_provenance(scored, classifier.training)
-        tally.computed += batch.computed
-        tally.total = tally.total + float(scored["score"].sum()) if tone and tally.total is not None else None
-        tally.unreadable += int(np.isnan(batch.probabilities).any(axis=1).sum())
-        yield scored
+        shown, texts, scored = tally.count.rows, part["text"].to_numpy(dtype=object).tolist(), part
+        unreadable = np.zeros(len(part), dtype=bool)
+        for classifier, store in models:
+            batch = score_with_store(texts, classifier, store, advance)
+            advance(skipped)
+            scored = with_scores(
+                scored,
+                batch.probabilities,
+                labels_of(classifier),
+                multi_label=has_several_labels(classifier),
+                task="" if len(models) == 1 else task_of(classifier),
+            )
+            tally.computed += batch.computed
+            unreadable |= np.isnan(batch.probabilities).any(axis=1)
+        if tone and tally.total is not None:  # of the rows that the report counts as scored
+            tally.total += float(scored["score"].mask(unreadable).sum())
+        else:
+            tally.total = None
+        tally.unreadable += int(unreadable.sum())
+        yield attach_provenance(scored, training)
     tally.refuse_unreadable(source)  # while `out` is not there yet

@@ -4,6 +4,8 @@ import sqlite3
 
 import pandas as pd
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import Date, Double, Numeric, String, create_engine
 from support import random_prices
 
@@ -123,6 +125,20 @@ def test_no_secret_is_shown(url):
     assert "hunter2" not in str(told.value)
     with pytest.raises(SourceError, match="a database: only prices kept in a cache have versions") as told:
         load_prices(url, as_of="2021-01-01")
+
+
+@given(letters=st.text("@:/#%?[] x", min_size=1, max_size=8))
+@example(letters="@")
+@example(letters="#")
+@example(letters="a@b#c")
+@settings(deadline=None, max_examples=50)
+def test_no_part_of_a_password_is_shown_whatever_is_in_it(letters):
+    with pytest.raises(SourceError) as raised:
+        load_prices(f"nonsense://user:HIDE{letters}SECRET@host/name#bars")
+    assert "HIDE" not in str(raised.value)
+    assert "SECRET" not in str(raised.value)
+    if {"@", "#"} & set(letters):
+        assert "@ is %40 and # is %23" in str(raised.value)
 
 
 def test_what_was_written_as_a_file_can_be_kept_in_a_database(tmp_path):

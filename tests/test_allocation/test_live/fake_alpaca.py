@@ -49,7 +49,7 @@ class Exchange:
         """Fill this share of what is left of every working order, at the prices there are."""
         for order in self.orders.values():
             left = float(order["qty"]) - float(order["filled_qty"])
-            if order["status"] not in ("accepted", "partially_filled") or not left:
+            if order["status"] not in ("accepted", "partially_filled") or not left * share:
                 continue
             shares, price = left * share, self.prices[order["symbol"]]
             sign = 1.0 if order["side"] == "buy" else -1.0

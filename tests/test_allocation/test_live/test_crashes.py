@@ -112,7 +112,7 @@ def test_random_instants_on_sqlite(files, tmp_path):
 
 @pytest.mark.slow
 def test_boundaries_and_instants_on_postgresql(databases):
-    assert killed_at_boundaries(databases, stride=9) >= 30
+    assert killed_at_boundaries(databases, stride=6) >= 40
     assert killed_at_random(databases, kills=20, seed=3) == 20
 
 

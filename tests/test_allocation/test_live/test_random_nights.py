@@ -276,10 +276,10 @@ class BrokerNights(Nights):
                 order["status"] = "expired"
         self.share = 1.0
         self.exchange.prices = self.closes.to_dict()
+        self.exchange.now = (self.day.tz_localize("UTC") + NIGHT).isoformat()
 
     def step(self, allowed):
         now = self.day.tz_localize("UTC") + NIGHT
-        self.exchange.now = now.isoformat()
         bars = Bars(self.bars.close.loc[: self.day], self.bars.open.loc[: self.day])
         chosen = Settings(WHOLE, replace(EASY, allowed=allowed), costs=Costs.of(0.0005))
         with open_ledger(self.ledger) as ledger:
@@ -337,6 +337,7 @@ class BrokerNights(Nights):
     @rule(part=st.floats(0.01, 0.5))
     def paid_out(self, part):
         amount = part * self.exchange.cash
+        self.reasons.add("account")  # orders that were sized with it may leave the account in debt
         self.act(withdraw, amount)
         self.exchange.cash -= amount
 

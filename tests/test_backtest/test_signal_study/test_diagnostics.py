@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from test_backtest.planted import frames, quick
 
-from backtest.signal_study.diagnostics import SMALL, Evidence, ICSummary, alarms, undecided, verdict
+from backtest.signal_study.diagnostics import SMALL, Evidence, ICSummary, alarms, meaning, undecided, verdict
+from backtest.signal_study.leaks import MeanTest, Response
 
 
 def reading(mean, t, chance=(-0.02, 0.02), high=0.02):
@@ -28,7 +29,8 @@ HONEST = Evidence(reading(0.05, 4.0), reading(0.04, 4.0), reading(0.04, 4.0), "n
         ({"delayed": reading(0.01, 2.1)}, []),
         ({"delayed": reading(0.03, 1.9)}, []),
         ({"delayed": None}, []),
-        ({"tradable": reading(0.2, 9.0)}, ["haste", "too good"]),
+        ({"tradable": reading(0.2, 9.0, high=0.24)}, ["haste", "too good"]),
+        ({"tradable": reading(0.2, 2.2, high=0.38)}, ["haste"]),  # as far from nothing as from too good: chance
         ({"tradable": reading(0.04, 4.0, (-0.05, 0.05))}, ["chance"]),
         ({"stale": 0.03}, ["stale"]),
     ],
@@ -39,7 +41,7 @@ def test_each_alarm_rings_where_it_should_and_nowhere_else(change, rings):
         found = dataclasses.replace(found, delayed=reading(0.01, 0.5))
     rung = alarms(found)
     assert list(rung) == rings
-    assert ("warning" in verdict(found, rung)) == (bool(rings) and found.tradable.is_significant)
+    assert ("warning" in verdict(found, rung)) == (bool(rings) and found.tradable.sign > 0)
 
 
 EXPLAINS = dataclasses.replace(HONEST, this_close=reading(0.001, 0.1), tradable=reading(0.0, 0.0))
@@ -100,3 +102,65 @@ def test_a_short_sample_says_that_it_is_too_short():
     found = quick(signal, prices)
     assert "explains" not in found.alarms
     assert any("too few to tell whether it goes with the next" in note for note in found.notes)
+
+
+EARLY = Response(MeanTest(0.0, 0.1), MeanTest(0.05, 5.0), MeanTest(0.0, 0.1), MeanTest(0.05, 4.0), MeanTest(0.04, 3.0))
+
+
+def evidence(**change):
+    edge = ICSummary(0.05, 4.0, (-0.02, 0.02), 0.07, 0.0001, 400.0, 0.003)
+    return dataclasses.replace(Evidence(edge, edge, edge, "next open", 0.0), **change)
+
+
+NONE = ICSummary(0.0, 0.1, (-0.02, 0.02), 0.01, 0.92, 400.0, 1.0)
+FEW = ICSummary(0.08, 2.1, (-0.02, 0.02), 0.18, 0.07, 9.0, 1.0)
+WEAK = ICSummary(0.03, 2.4, (-0.02, 0.02), 0.05, 0.017, 400.0, 0.4)
+WRONG = ICSummary(-0.05, -4.0, (-0.02, 0.02), -0.02, 0.0001, 400.0, 0.003)
+NOTHING = ICSummary(np.nan, np.nan, (np.nan, np.nan))
+SENTENCES = {
+    "A clear edge: rank IC +0.0500 (t = 4.0, p < .001, 400 periods) at the next open.": {},
+    "A weak edge: rank IC +0.0300 (t = 2.4, p = 0.017, 400 periods) at the next open.": {"tradable": WEAK},
+    "No detectable edge: rank IC +0.0000 (t = 0.1, p = 0.920, 400 periods) at the next open.": {"tradable": NONE},
+    "No detectable edge: rank IC +0.0800 (t = 2.1, p = 0.070, 9 periods) at the next open.": {"tradable": FEW},
+    "The signal points the wrong way: rank IC -0.0500 (t = -4.0, p < .001, 400 periods) at the next open.": {
+        "tradable": WRONG
+    },
+    "An edge with a warning of a leak: rank IC +0.0500 (t = 4.0, p < .001, 400 periods) at the next open.": {
+        "response": EARLY
+    },
+    "An edge with a warning: rank IC +0.0500 (t = 4.0, p < .001, 400 periods) at the next open.": {"stale": 0.04},
+    "Nothing can be said: all alike.": {"tradable": NOTHING, "reason": "all alike"},
+}
+GOES = "goes with its own session (rank IC +0.0500, t = 4.0)"
+NO_RESPONSE = "does not detectably go with its own session (rank IC +0.0000, t = 0.1)"
+FEW_SESSIONS = "does not detectably go with its own session (rank IC +0.0800, t = 2.1)"
+JUDGE = "judge it by break-even cost and by year."
+MEANINGS = {
+    f"{GOES}; {JUDGE}": {},
+    f"{NO_RESPONSE}; {JUDGE}": {"same_session": NONE},
+    f"{FEW_SESSIONS}; {JUDGE}": {"same_session": FEW},
+    f"goes against its own session (rank IC -0.0500, t = -4.0); {JUDGE}": {"same_session": WRONG},
+    f"{GOES}; among so many tests the edge may be chance.": {"tradable": WEAK},
+    f"{GOES}; no evidence that trading it pays.": {"tradable": NONE, "this_close": NONE},
+    f"{GOES}; clear the warnings first.": {"response": EARLY},
+    "Give a signal that differs between assets, on three or more assets with prices.": {"tradable": NOTHING},
+}
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_each_verdict_is_given_where_it_holds_and_nowhere_else(sentence):
+    given = {said: verdict(found, alarms(found)) for said, found in ((s, evidence(**c)) for s, c in SENTENCES.items())}
+    assert [said for said, verdict_ in given.items() if verdict_ == sentence] == [sentence]
+
+
+@pytest.mark.parametrize("sentence", MEANINGS)
+def test_each_meaning_is_given_where_it_holds_and_nowhere_else(sentence):
+    given = {said: meaning(found, alarms(found)) for said, found in ((s, evidence(**c)) for s, c in MEANINGS.items())}
+    assert [said for said, meant in given.items() if meant.removeprefix("It ") == sentence] == [sentence]
+
+
+@pytest.mark.parametrize("n", [8, 12])
+def test_few_sessions_of_noise_seldom_have_an_edge_or_point_the_wrong_way(n):
+    """A t-value of 2 is no evidence there: of such studies it gave 11 % an edge, a leak or the wrong direction each."""
+    said = [quick(*frames(seed, n), horizons=(1,)).verdict for seed in range(60)]
+    assert sum(not each.startswith(("No detectable edge", "Nothing can be said")) for each in said) <= 6

@@ -9,7 +9,6 @@ from test_backtest.planted import quick
 
 from allocation import Bars
 from backtest import MarketConfig, simulate_market
-from backtest.signal_study.diagnostics import Evidence, ICSummary, alarms, meaning, undecided, verdict
 from backtest.signal_study.leaks import MeanTest, Response, leak_alarms, response, unlike_news
 from backtest.signal_study.measures import study_data
 
@@ -59,7 +58,7 @@ def test_the_verdict_on_the_early_score_is_that_of_a_leak():
     assert "clear the warnings" in found.meaning
     honest = quick(signal, bars)
     assert "early" not in honest.alarms
-    assert honest.verdict.startswith("No edge to trade")
+    assert honest.verdict.startswith("No detectable edge")
     assert "clear the warnings" not in honest.meaning
 
 
@@ -152,23 +151,19 @@ def test_an_edge_without_its_own_session_that_fades_is_noted_and_no_alarm():
     assert unlike_news(Response()) is None
 
 
-def evidence(**change):
-    edge = ICSummary(0.05, 4.0, (-0.02, 0.02), 0.07, 0.0001, 400.0)
-    return dataclasses.replace(Evidence(edge, edge, edge, "next open", 0.0), **change)
-
-
-def test_verdict_and_meaning_say_leak_where_there_is_one_and_nowhere_else():
-    honest, leak = evidence(), evidence(response=EARLY)
-    assert verdict(honest, alarms(honest)) == (
-        "An edge that stands: rank IC +0.0500 (t = 4.0, p < .001, 400 periods) at the next open."
-    )
-    assert "break-even" in meaning(honest, alarms(honest))
-    assert "warning of a leak" in verdict(leak, alarms(leak))
-    assert "clear the warnings" in meaning(leak, alarms(leak))
-    none = evidence(tradable=ICSummary(0.0, 0.1, (-0.02, 0.02), 0.01), same_session=ICSummary(0.0, 0.1, (-0.02, 0.02)))
-    assert "nothing here pays for trading" in meaning(none, {})
-    assert "does not detectably go with its own session" in meaning(none, {})
-    assert "detectably" not in meaning(honest, {})
-    stale = evidence(stale=0.04)
-    assert verdict(stale, alarms(stale)).startswith("An edge with a warning")
-    assert not list(undecided(honest))
+def test_a_bet_on_reversal_is_no_leak():
+    """It goes with the next session and against its own; a leak knows nothing of its own session."""
+    random = np.random.default_rng(3)
+    noise = random.standard_normal((500, 30))
+    for row in range(1, 500):
+        noise[row] -= 0.06 * noise[row - 1]
+    index, names = pd.bdate_range("2021-01-04", periods=500, name="date"), [f"S{n:02d}" for n in range(30)]
+    signal = pd.DataFrame(-noise + random.standard_normal(noise.shape), index, names)
+    close = pd.DataFrame(50.0 * np.cumprod(1.0 + 0.01 * noise, axis=0), index, names)
+    found = quick(signal / signal.abs().max().max(), Bars(close, close.shift(1, fill_value=50.0)), horizons=(1,))
+    assert found.value("rank IC", "next open, 1 session") > 0.02
+    assert "early" not in found.alarms
+    assert "goes against its own session" in found.meaning
+    contrary = dataclasses.replace(EARLY, same=of(-0.05, -2.6))
+    assert not list(leak_alarms(contrary))
+    assert [name for name, _ in leak_alarms(dataclasses.replace(EARLY, same=of(-0.05, -2.4)))] == ["early"]

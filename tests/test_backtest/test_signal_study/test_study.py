@@ -192,7 +192,7 @@ def test_news_that_only_explains_rings():
     found = quick(signal, prices)
     assert list(found.alarms) == ["explains"]
     assert "The news explains more than it predicts" in " ".join(str(found).split())
-    assert found.verdict.startswith("No edge to trade")
+    assert found.verdict.startswith("No detectable edge")
 
 
 def test_an_edge_that_is_gone_by_the_next_open_rings():
@@ -341,7 +341,7 @@ def test_few_names_short_samples_and_silence_are_not_an_error():
     prices = random_prices(1, 30)
     for signal in (random_signal(1, prices), random_signal(1, prices)[["AAA"]], random_signal(1, prices) * np.nan):
         found = quick(signal, prices)
-        assert found.verdict.startswith(("No edge", "An edge", "The signal points", "Nothing can be said"))
+        assert found.verdict.startswith(("No detectable edge", "An edge", "The signal points", "Nothing can be said"))
         json_text(found.to_dict())
 
 

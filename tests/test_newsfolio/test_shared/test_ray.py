@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from newsfolio.shared.ray import cause_of, first_line, ray_cluster
+from newsfolio.shared.errors import first_line
+from newsfolio.shared.ray import cause_of, ray_cluster
 
 
 class OwnError(ValueError):

@@ -13,7 +13,7 @@ from nlp.evaluation.assessment import assess, part_name, part_names, worst_mista
 from nlp.evaluation.breakdown import breakdowns
 from nlp.evaluation.compare import compare
 from nlp.evaluation.evaluate import evaluate_probabilities
-from nlp.evaluation.tables import LONGEST_NAME, WIDTH, ends, number, p_value
+from nlp.evaluation.output.tables import LONGEST_NAME, WIDTH, ends, number, p_value
 from nlp.labels import LABELS
 from nlp.texts.near_duplicates import duplicate_groups
 

@@ -11,7 +11,7 @@ from nlp.errors import CorpusError
 from nlp.evaluation.assessment import assess
 from nlp.evaluation.compare import compare
 from nlp.evaluation.multi_label import evaluate_multi_label
-from nlp.evaluation.page import evaluation_html
+from nlp.evaluation.output.page import evaluation_html
 from nlp.labels import joined
 from nlp.model.temperature import fit_temperature
 

@@ -15,9 +15,10 @@ from safetensors.torch import load_file, save_file
 
 from nlp.errors import ModelError, NlpError
 from nlp.labels import LABELS
-from nlp.model.classifier import SentimentClassifier, label_order, softmax
+from nlp.model.classifier import SentimentClassifier
 from nlp.model.files import checked_source, embedded_encoder
 from nlp.model.forward.int8 import int8_runs
+from nlp.model.outputs import label_order, softmax
 
 TEXTS = [
     "Profit rises", "loss said to the shares of net loss", "", "sales in the net", "5 %", "to 日, of 🚀 to",

@@ -9,8 +9,9 @@ import torch
 
 from nlp.errors import ModelError, NlpError
 from nlp.labels import LABELS
-from nlp.model.classifier import SentimentClassifier, softmax
+from nlp.model.classifier import SentimentClassifier
 from nlp.model.ensemble import SIDECAR, SentimentEnsemble, load_classifier
+from nlp.model.outputs import softmax
 
 TEXTS = ["profit rises", "loss said to the shares", "", "sales in the net", "profit rises"]
 

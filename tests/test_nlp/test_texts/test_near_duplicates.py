@@ -235,3 +235,23 @@ def test_a_random_split_of_the_phrasebank_leaks_and_ours_does_not(real_data):
     apart = duplicate_groups([*train["text"], *valid["text"]])
     assert not set(apart[: len(train)]) & set(apart[len(train) :])
     assert np.bincount(groups).max() < 0.02 * len(bank)  # no group swallows the corpus
+
+
+def test_where_words_have_no_blanks_pairs_of_characters_are_words():
+    texts = [
+        "北向资金净卖额达20亿元。",
+        "北向资金净卖额达30亿元。",
+        "西水股份：拟与三家公司设立三家合伙企业认购天安财险26.63亿股增发股",
+        "前年と比較して来客数が減少している。",
+        "来客数が減少している。",
+        "求人数が増えている。",
+        "利",
+        "利 ",
+    ]
+    assert duplicate_groups(texts).tolist() == [0, 0, 1, 2, 2, 3, 4, 4]
+
+
+@given(st.lists(st.text(st.characters(codec="latin-1")), max_size=8))
+def test_a_run_of_such_characters_moves_no_other_text(texts):
+    alone = duplicate_groups(texts)
+    assert duplicate_groups([*texts, "掌趣科技遭股东大宗交易减持"])[:-1].tolist() == alone.tolist()

@@ -229,6 +229,22 @@ def test_the_command_trains_measures_and_scores(run, caplog):
     assert list(table.columns) == ["text", *LABELS, "label"]
     for _, row in table.iterrows():
         assert row["label"] == "|".join(label for label in LABELS if row[label] >= 0.5)
+    tone = run("score news.csv --model base --out tone.parquet --no-store")[1]
+    code, out, err = run("score news.csv --model base --model m --out both.parquet --store s.sqlite")
+    assert code == 0, err
+    assert "4 texts computed" not in out  # the second model's scores are in the store
+    assert out.split(";")[0] == tone.split(";")[0]
+    expected = table.drop(columns="text").add_prefix("topic_")
+    expected = pd.concat([pd.read_parquet("tone.parquet"), expected], axis=1)
+    pd.testing.assert_frame_equal(pd.read_parquet("both.parquet"), expected, check_exact=True)
+    for words, message in (
+        ("--model m --model m", "error: two models are of topic: name one, or join them as an ensemble"),
+        ("--model m --model base --task topic", "--ray and --task are for one --model"),
+    ):
+        code, _, err = run(f"score news.csv {words} --out never.csv --no-store")
+        assert code
+        assert message in err
+    assert not Path("never.csv").exists()
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_a_broker_that_disagrees_is_a_fault(command, whole, alpaca, at):
     assert "its shares are not the ledger's: AAA: the broker has 7, the ledger 0" in command(check)[1]
     alpaca.positions.clear()
     alpaca.now = "2022-11-19T15:09:00Z"
-    assert "its clock says 2022-11-19 15:09:00 UTC, ours 15:00:00" in command(check)[1]
+    assert "its clock says 2022-11-19 15:09:00 UTC, ours 2022-11-19 15:00:00" in command(check)[1]
     alpaca.trouble.extend([(401, {}, "{}")])
     assert "refuses the keys (401)" in command(check)[1]
 

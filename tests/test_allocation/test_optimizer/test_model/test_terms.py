@@ -105,10 +105,10 @@ def test_a_cash_floor_that_is_no_number_is_refused():
 
 
 def test_the_example_of_the_docstring_works():
-    """The very lines that `allocation.terms` shows, executed."""
+    """The very lines that the module shows, executed."""
     lines = [line for line in terms.__doc__.splitlines() if line.startswith("    ")]
     assert len(lines) == 2
-    names = vars(terms).copy()
+    names = {"LongOnly": LongOnly, "MaxWeight": MaxWeight}
     exec(textwrap.dedent("\n".join(lines)), names)  # noqa: S102 - our own docstring
     assert_weights(weights(names["objective"], names["constraints"], MU * 9), 0.1, 0.0)
     found = weights(names["objective"], names["constraints"][:1] + names["constraints"][2:], MU * 9)

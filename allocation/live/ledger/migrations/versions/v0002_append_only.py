@@ -20,21 +20,15 @@ def upgrade() -> None:
 
 def append_only(table: str) -> None:
     """Let the database refuse to change or delete rows of a table."""
-    for statement in _postgres(table) if op.get_bind().dialect.name == "postgresql" else _sqlite(table):
-        op.execute(statement)
-
-
-def _sqlite(table: str) -> list[str]:
-    return [
-        f"CREATE TRIGGER {table}_no_{act.lower()} BEFORE {act} ON {table} "
-        f"BEGIN SELECT RAISE(ABORT, '{table} is only added to'); END"
-        for act in ("UPDATE", "DELETE")
-    ]
-
-
-def _postgres(table: str) -> list[str]:
-    return [
-        f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} "
-        "FOR EACH ROW EXECUTE FUNCTION newsfolio_refuse()",
-        f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} EXECUTE FUNCTION newsfolio_refuse()",
-    ]
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(
+            f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} "
+            "FOR EACH ROW EXECUTE FUNCTION newsfolio_refuse()"
+        )
+        op.execute(f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} EXECUTE FUNCTION newsfolio_refuse()")
+        return
+    for act in ("UPDATE", "DELETE"):
+        op.execute(
+            f"CREATE TRIGGER {table}_no_{act.lower()} BEFORE {act} ON {table} "
+            f"BEGIN SELECT RAISE(ABORT, '{table} is only added to'); END"
+        )

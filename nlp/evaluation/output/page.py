@@ -7,10 +7,10 @@ from newsfolio.shared.atomic import write_text
 from newsfolio.shared.page import render_page
 from nlp.errors import NlpError
 from nlp.evaluation.assessment import Assessment
-from nlp.evaluation.charts import ConfusionPicture, confusion_picture, reliability_picture
 from nlp.evaluation.evaluate import Evaluation
 from nlp.evaluation.multi_label import MultiLabelEvaluation
-from nlp.evaluation.tables import (
+from nlp.evaluation.output.charts import ConfusionPicture, confusion_picture, reliability_picture
+from nlp.evaluation.output.tables import (
     all_notes,
     bins_table,
     calibration_words,
@@ -76,7 +76,7 @@ def evaluation_html(found: Assessment, *, facts: Mapping[str, str] | None = None
         "notes": all_notes(found),
         "facts": dict(facts or {}),
     }
-    return render_page("nlp.evaluation", "evaluation.html.jinja", content, style="evaluation.css")
+    return render_page("nlp.evaluation.output", "evaluation.html.jinja", content, style="evaluation.css")
 
 
 def _confusion(evaluation: Evaluation | MultiLabelEvaluation) -> ConfusionPicture | None:

@@ -9,8 +9,8 @@ import pytest
 
 from nlp.errors import NlpError
 from nlp.evaluation.assessment import assess
-from nlp.evaluation.charts import confusion_picture, reliability_picture
-from nlp.evaluation.page import evaluation_html, write_evaluation
+from nlp.evaluation.output.charts import confusion_picture, reliability_picture
+from nlp.evaluation.output.page import evaluation_html, write_evaluation
 from nlp.labels import LABELS
 
 HOSTILE = """<script>alert("1")</script><img src=x onerror=alert(1)> & 'x' </td></table>"""

@@ -1,0 +1,1 @@
+"""An assessment for people: tables, pictures, the page."""
