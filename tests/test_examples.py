@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from simulated_bars import simulated
 
 from allocation import Bars
 from allocation.policies.strategy_file import load_policy
@@ -33,6 +34,7 @@ def test_every_example_is_run_here():
         "quickstart",
         "reproduce_study",
         "reuters",
+        "risk_warning",
         "signal_study",
         "stocknet",
         "strategy",
@@ -287,3 +289,34 @@ def test_text_tasks(tiny_model, real_data, tmp_path, capsys):
     assert re.search(r"^fomc, .*linear SVM", printed, re.MULTILINE | re.DOTALL)
     assert re.search(r"^reuters, .*micro-F1", printed, re.MULTILINE | re.DOTALL)
     assert (tmp_path / "out" / "reuters" / "model.safetensors").is_file()
+
+
+def test_risk_warning_on_years_made_up(tmp_path, capsys):
+    bars, _ = simulated(31, 620, 3)
+    sessions = pd.bdate_range("2007-01-02", periods=620)
+    marks = {name: part.set_axis(sessions, axis=0) for name, part in vars(bars).items() if part is not None}
+    table = (
+        pd.DataFrame({name: part.stack() for name, part in marks.items()}).rename_axis(["date", "asset"]).reset_index()
+    )
+    (tmp_path / "market").mkdir()
+    table.to_parquet(tmp_path / "market" / "djia30_prices_2006.parquet")
+    random = np.random.default_rng(0)
+    pd.DataFrame(
+        {
+            "published": (sessions[random.integers(0, 620, 900)] + pd.Timedelta(hours=17)).tz_localize("UTC"),
+            "asset": random.choice(list(bars.close.columns), 900),
+            "text": [f"{word} of {number}" for number, word in enumerate(random.choice(["gain", "loss"], 900))],
+        }
+    ).to_parquet(tmp_path / "market" / "reuters_company_news.parquet")
+    words = pd.DataFrame({"word": ["gain", "loss"], "category": ["positive", "negative"]})
+    words.to_csv(tmp_path / "loughran_mcdonald_2014.csv", index=False)
+    example("risk_warning").main(tmp_path, tmp_path / "out", closes=("2008-09-15",), placebos=1)
+    printed = capsys.readouterr().out
+    assert "# known at the close of 2008-09-15" in printed
+    assert "HAR's QLIKE" in printed
+    assert (tmp_path / "out" / "risk_warning.html").is_file()
+
+
+def test_risk_warning_says_which_file_is_missing(tmp_path):
+    with pytest.raises(SystemExit, match="lacks market/djia30_prices_2006.parquet.*: point NEWSFOLIO_DATA"):
+        example("risk_warning").main(tmp_path, tmp_path / "out")

@@ -164,7 +164,8 @@ class Decision:
         """What loosening the limit a little adds to utility per unit, and what tightening it costs.
 
         They differ where the optimum is degenerate: several rules then share what holds the weights, and no single
-        multiplier is the price. Each takes two further solves. Infinite where a tighter limit cannot be met.
+        multiplier is the price. Each takes three further solves. Infinite where a tighter limit cannot be met, NaN
+        where no solver can tell.
 
         Raises:
             OptimizationError: nothing was optimised.

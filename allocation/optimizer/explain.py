@@ -6,14 +6,16 @@ import cvxpy as cp
 import numpy as np
 import pandas as pd
 
+from allocation.errors import OptimizationError
 from allocation.optimizer.decision import Decision, Explanation, ShadowPrice, binding_from, directional
 from allocation.optimizer.model.symbols import EXPECTED_RETURN
 from allocation.optimizer.program import OBJECTIVE_SCALE, Program
-from allocation.optimizer.solvers.cascade import CLARABEL_SETTINGS, Solution
+from allocation.optimizer.solvers.cascade import OPTIMAL, Solution, SolverForms, solve
+from allocation.optimizer.solvers.cone_program import ParametrisedConeProgram
 from newsfolio.shared.arrays import FloatArray
 
 LINEAR = cp.constraints.Inequality | cp.constraints.Equality | cp.constraints.Zero
-STEP = 1e-5  # of a limit, for its one-sided prices
+STEP, LIMIT = 1e-5, "change of a limit"  # of a limit, for its one-sided prices; its name among the numbers
 Slopes = Callable[[cp.Expression], tuple[float, float]]
 
 
@@ -36,7 +38,7 @@ def explain_decision(
 
     def one_sided(price: ShadowPrice) -> tuple[float, float]:
         program.load(values, solution)
-        return _one_sided(program, price, size)
+        return _one_sided(program, values, price)
 
     return Decision(
         weights=weights,
@@ -62,13 +64,9 @@ def _prices(program: Program, name: str, least: float) -> list[ShadowPrice]:
         if not (duals > least).any():
             continue
         # The asset whose weight alone a row limits; None where it limits several.
-        assets: list[str | None] = [None] * len(duals)
-        gradient = rule.expr.grad.get(program.symbols.weights) if isinstance(rule, LINEAR) else None
-        if gradient is not None:
-            dense = gradient.toarray() if hasattr(gradient, "toarray") else np.asarray(gradient)
-            table = np.abs(dense.reshape(len(program.spec.assets), len(duals))) > 0
-            alone = zip(table.argmax(axis=0), table.sum(axis=0) == 1, strict=True)
-            assets = [program.spec.assets[at] if one else None for at, one in alone]
+        table = _gradient(program, rule, len(duals)) > 0
+        alone = zip(table.argmax(axis=0), table.sum(axis=0) == 1, strict=True)
+        assets = [program.spec.assets[at] if one else None for at, one in alone]
         for row in np.flatnonzero(duals > least).tolist():
             if assets[row] in outside:
                 continue
@@ -78,33 +76,54 @@ def _prices(program: Program, name: str, least: float) -> list[ShadowPrice]:
     return found
 
 
-def _one_sided(program: Program, price: ShadowPrice, size: float) -> tuple[float, float]:
+def _gradient(program: Program, rule: cp.Constraint, n_rows: int) -> FloatArray:
+    """How fast each row of a rule changes with each weight, in size (assets × rows); 0 where that is not known."""
+    gradient = rule.expr.grad.get(program.symbols.weights) if isinstance(rule, LINEAR) else None
+    if gradient is None:
+        return np.zeros((len(program.spec.assets), n_rows))
+    dense = gradient.toarray() if hasattr(gradient, "toarray") else np.asarray(gradient)
+    return np.asarray(np.abs(dense.reshape(len(program.spec.assets), n_rows)))
+
+
+def _one_sided(program: Program, values: Mapping[str, FloatArray], price: ShadowPrice) -> tuple[float, float]:
     """Differences of the best utility, at a limit a little looser and a little tighter."""
     which, row = price.row
     rule = program.enforced[price.rule][which]
-    sides = [np.abs(np.atleast_1d(part.value)).ravel() for part in rule.args[: 1 if isinstance(rule, cp.SOC) else 2]]
-    step = STEP * (max(float(np.resize(side, row + 1)[row]) for side in sides) or 1.0)
-    objective = cp.Maximize(program.problem.objective.args[0] / (OBJECTIVE_SCALE * size))
+    is_cone = isinstance(rule, cp.SOC)
+    limit = cp.Parameter(rule.args[0].shape if is_cone else rule.shape)
+    if is_cone:
+        moved: cp.Constraint = cp.SOC(rule.args[0] + limit, rule.args[1], axis=rule.axis)
+    else:
+        moved = rule.expr <= limit if isinstance(rule, cp.constraints.Inequality) else rule.expr == limit
+    # A limit of 0 has no size of its own: what a weight of 1 adds to its row has.
+    sides = [np.abs(np.atleast_1d(part.value)).ravel() for part in rule.args[: 1 if is_cone else 2]]
+    sizes = [float(np.resize(side, row + 1)[row]) for side in sides]
+    step = STEP * (max(*sizes, float(_gradient(program, rule, limit.size)[:, row].max())) or 1.0)
+    rules = [moved if other is rule else other for other in program.problem.constraints]
+    problem = cp.Problem(program.problem.objective, rules)
+    for variable in problem.variables():  # cvxpy compiles a sum of the largest from where they stand, which may fail
+        variable.value = None
+    compiled = ParametrisedConeProgram(problem, {**program.inputs.computes, limit: lambda named: named[LIMIT]})
+    forms = SolverForms(compiled, compiled.columns_of(program.symbols.weights))
 
     def best(change: float) -> float:
-        """The best utility with the limit moved by `change`; -infinity where nothing satisfies the rules then."""
-        change_of_row = np.zeros(rule.args[0].shape if isinstance(rule, cp.SOC) else rule.shape)
-        change_of_row.reshape(-1)[row] = change
-        if isinstance(rule, cp.SOC):
-            moved: cp.Constraint = cp.SOC(rule.args[0] + change_of_row, rule.args[1], axis=rule.axis)
-        elif isinstance(rule, cp.constraints.Inequality):
-            moved = rule.expr <= change_of_row
-        else:
-            moved = rule.expr == change_of_row
-        rules = [moved if other is rule else other for other in program.problem.constraints]
-        problem = cp.Problem(objective, rules)
-        problem.solve(solver=cp.CLARABEL, **CLARABEL_SETTINGS)
-        return float(problem.value) if problem.status in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE) else -np.inf
+        """The best utility with the limit moved by `change`; -infinity where nothing satisfies the rules then.
+
+        NaN where no solver tells: a limit tighter than can be met is so by next to nothing.
+        """
+        by_row = np.zeros(limit.size)
+        by_row[row] = change
+        data = compiled.apply({**values, LIMIT: by_row.reshape(limit.shape)})
+        try:
+            found = solve(forms, data)
+        except OptimizationError:
+            return np.nan
+        return found.utility(data) / OBJECTIVE_SCALE if found.status == OPTIMAL else -np.inf
 
     here, above, below = best(0.0), best(step), best(-step)
     if not isinstance(rule, cp.constraints.Inequality | cp.SOC) and below > above:  # an equality is loosened downwards
         above, below = below, above
-    return (above - here) / step * size, (here - below) / step * size
+    return (above - here) / step, (here - below) / step
 
 
 def multiplier(rule: cp.Constraint) -> FloatArray:

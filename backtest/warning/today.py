@@ -11,10 +11,10 @@ import pandas as pd
 
 from allocation.frames import Bars
 from allocation.risk.news_volatility import NewsVolatility
-from backtest.warning.alarms import alarms_at
+from backtest.warning.alarms import YEAR, alarms_at
 from backtest.warning.outcomes import WarningEvent, log_returns, probabilities, usual_volatility
 from newsfolio.shared.arrays import FloatArray
-from newsfolio.shared.text_table import text_table
+from newsfolio.shared.text_table import printable, text_table
 
 ANNUAL = np.sqrt(252.0)
 MOST_HEADLINES = 3
@@ -99,10 +99,14 @@ def _rows(table: pd.DataFrame) -> list[tuple[str, ...]]:
             *(f"{row[name]:.1%}" for name in ("volatility", "usual")),
             *(f"{row[name]:.2%}" for name in ("probability", "base_rate")),
             "ALARM" if row["alarm"] else "",
-            row["why"] if len(row["why"]) <= WIDE else f"{row['why'][: WIDE - 1]}…",
+            _cut(printable(row["why"])),
         )
         for asset, row in table.iterrows()
     ]
+
+
+def _cut(words: str) -> str:
+    return words if len(words) <= WIDE else f"{words[: WIDE - 1]}…"
 
 
 def alarm_rows(alarms: pd.DataFrame) -> list[tuple[str, ...]]:
@@ -155,6 +159,12 @@ def risk_today(
         if short
         else []
     )
+    spent = raised.tail(YEAR).sum() >= alarms_per_year
+    if spent.any():
+        notes.append(
+            f"{int(spent.sum())} of {path.shape[1]} assets had their {alarms_per_year:g} alarms in the last {YEAR} "
+            "sessions: no more is raised for them now"
+        )
     if not np.isfinite(table["probability"]).any():
         notes.append("no probability is known yet: it needs some 400 sessions of prices, and events among them")
     return RiskToday(

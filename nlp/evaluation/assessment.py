@@ -9,9 +9,10 @@ import pandas as pd
 
 from newsfolio.shared.tables import need_columns
 from nlp.errors import CorpusError
+from nlp.evaluation.bootstrap import plain_figures
 from nlp.evaluation.breakdown import breakdowns
 from nlp.evaluation.compare import Comparison, compare
-from nlp.evaluation.evaluate import Evaluation, Probabilities, evaluate_probabilities, plain_figures
+from nlp.evaluation.evaluate import Evaluation, Probabilities, evaluate_probabilities
 from nlp.evaluation.metrics import YES, checked_codes, checked_matrix, guesses
 from nlp.evaluation.multi_label import MultiLabelEvaluation, evaluate_multi_label
 from nlp.labels import LABELS, joined

@@ -5,7 +5,8 @@ groups' sums, and groups with equal sums are drawn together: where these are cou
 for a million texts than for a thousand, and they do not depend on the order of rows.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,8 @@ from numpy.typing import ArrayLike
 
 from newsfolio.shared.arrays import FloatArray, IntArray
 from nlp.errors import CorpusError
+
+Figures = Mapping[str, FloatArray]  # by name: of the rows, or of each draw (first axis)
 
 DRAWS = 1000
 SIDES = (0.025, 0.975)
@@ -87,6 +90,29 @@ def interval_of(draws: FloatArray) -> Interval:
     """The same of one figure (draws), as plain numbers."""
     low, high = interval(draws)
     return Interval(float(low), float(high))
+
+
+def headline_of(value: Figures, drawn: Figures, names: Iterable[str]) -> dict[str, Any]:
+    """Return figures of the whole, and the interval of each under name_interval, as an evaluation has them."""
+    plain: dict[str, Any] = {name: float(value[name]) for name in names}
+    return plain | {f"{name}_interval": interval_of(drawn[name]) for name in plain}
+
+
+def per_label_table(value: Figures, drawn: Figures, names: Iterable[str], labels: Sequence[str]) -> pd.DataFrame:
+    """Return figures of each label (labels × figures), each with the ends of its interval (…_low, …_high)."""
+    columns: dict[str, FloatArray] = {}
+    for name in names:
+        low, high = interval(drawn[name])
+        columns |= {name: value[name], f"{name}_low": low, f"{name}_high": high}
+    return pd.DataFrame(columns, index=pd.Index(labels, name="label"))
+
+
+def plain_figures(row: pd.Series, names: Iterable[str]) -> dict[str, Any]:
+    """Return figures of one row of a table, each with its interval (…_low, …_high), as plain values for JSON."""
+    plain: dict[str, Any] = {}
+    for name in names:
+        plain |= {name: float(row[name]), f"{name}_interval": [float(row[f"{name}_low"]), float(row[f"{name}_high"])]}
+    return plain
 
 
 def _times(counts: IntArray, random: np.random.Generator) -> FloatArray:

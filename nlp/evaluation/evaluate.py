@@ -11,7 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 from newsfolio.shared.arrays import BoolArray, FloatArray
 from newsfolio.shared.tables import need_columns
 from nlp.errors import CorpusError
-from nlp.evaluation.bootstrap import Interval, group_codes, in_grains, interval, interval_of, resampled_sums
+from nlp.evaluation.bootstrap import (
+    Interval,
+    group_codes,
+    headline_of,
+    in_grains,
+    per_label_table,
+    plain_figures,
+    resampled_sums,
+)
 from nlp.evaluation.calibration import (
     CalibrationNull,
     calibration_error,
@@ -122,14 +130,6 @@ class Evaluation:
         return "\n".join(lines)
 
 
-def plain_figures(row: pd.Series, names: Sequence[str]) -> dict[str, Any]:
-    """Return figures of one row of a table, each with its interval (…_low, …_high), as plain values for JSON."""
-    plain: dict[str, Any] = {}
-    for name in names:
-        plain |= {name: float(row[name]), f"{name}_interval": [float(row[f"{name}_low"]), float(row[f"{name}_high"])]}
-    return plain
-
-
 def evaluate(classifier: Predictor, labelled: pd.DataFrame, *, seed: int = 0) -> Evaluation | MultiLabelEvaluation:
     """Score the rows of `labelled` (text, label: see read_labelled) and compare; near-duplicates count as a group.
 
@@ -201,20 +201,15 @@ def evaluate_probabilities(
     errors = in_grains(squared_errors(probabilities, truth))
     sums = np.column_stack([confusion_cells(truth, guess, n_labels), errors, gaps_by_bin(probabilities, truth)])
     value, drawn = (_figures(each, n_labels**2) for each in (sums.sum(axis=0), resampled_sums(sums, groups, seed)))
-    headline: dict[str, Any] = {name: float(value[name]) for name in NAMES}
-    headline |= {f"{name}_interval": interval_of(drawn[name]) for name in NAMES}
+    headline = headline_of(value, drawn, NAMES)
     headline["ece_interval"] = _error_interval(drawn["ece"], headline["ece"])
     confusion, clusters = confusion_of(truth, guess, n_labels), int(group_codes(groups, len(truth)).max()) + 1
-    per_class = pd.DataFrame(index=pd.Index(names, name="label"))
-    for name in PER_CLASS:
-        low, high = interval(drawn[name])
-        per_class = per_class.assign(**{name: value[name], f"{name}_low": low, f"{name}_high": high})
     return Evaluation(
         n=len(truth),
         groups=clusters,
         **headline,
         ece_if_calibrated=error_if_calibrated(probabilities, groups, seed=seed),
-        per_class=per_class.assign(support=confusion.sum(axis=1)),
+        per_class=per_label_table(value, drawn, PER_CLASS, names).assign(support=confusion.sum(axis=1)),
         confusion=pd.DataFrame(confusion, index=list(names), columns=list(names)),
         reliability=reliability_curve(probabilities, truth, groups=groups),
         confidence=confidence_histogram(probabilities, truth),

@@ -9,7 +9,15 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from newsfolio.shared.arrays import FloatArray
-from nlp.evaluation.bootstrap import Interval, group_codes, in_grains, interval, interval_of, resampled_sums
+from nlp.evaluation.bootstrap import (
+    Interval,
+    group_codes,
+    headline_of,
+    in_grains,
+    per_label_table,
+    plain_figures,
+    resampled_sums,
+)
 from nlp.evaluation.metrics import YES, Scores, checked_matrix, figures_of_counts, label_counts
 
 NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "micro_f1": "micro-F1", "brier": "Brier"}
@@ -55,13 +63,10 @@ class MultiLabelEvaluation:
         flat: dict[str, Any] = {"n": self.n, "groups": self.groups, "multi_label": True}
         for name, (value, ends) in self.headline.items():
             flat |= {name: value, f"{name}_interval": list(ends)}
-        per_label: dict[str, Any] = {}
-        for label, row in self.per_class.iterrows():
-            plain: dict[str, Any] = {"support": int(row["support"]), "guessed": int(row["guessed"])}
-            for name in PER_LABEL:
-                ends_of = [float(row[f"{name}_low"]), float(row[f"{name}_high"])]
-                plain |= {name: float(row[name]), f"{name}_interval": ends_of}
-            per_label[str(label)] = plain
+        per_label = {
+            str(label): {"support": int(row["support"]), "guessed": int(row["guessed"])} | plain_figures(row, PER_LABEL)
+            for label, row in self.per_class.iterrows()
+        }
         return flat | {"f1": self.f1, "per_class": per_label, "notes": list(self.notes)}
 
     def __str__(self) -> str:
@@ -95,21 +100,11 @@ def evaluate_multi_label(
     right, counts = (guess == truth).all(axis=1), label_counts(truth, guess).reshape(len(truth), -1)
     sums = np.column_stack([np.ones(len(truth)), right, errors, counts])
     value, drawn = (_figures(each, occurs) for each in (sums.sum(axis=0), resampled_sums(sums, groups, seed)))
-    per_class = pd.DataFrame(index=pd.Index(names, name="label"))
-    for name in PER_LABEL:
-        low, high = interval(drawn[name])
-        per_class = per_class.assign(**{name: value[name], f"{name}_low": low, f"{name}_high": high})
+    per_class = per_label_table(value, drawn, PER_LABEL, names)
     return MultiLabelEvaluation(
         n=len(truth),
         groups=int(group_codes(groups, len(truth)).max()) + 1,
-        accuracy=float(value["accuracy"]),
-        accuracy_interval=interval_of(drawn["accuracy"]),
-        macro_f1=float(value["macro_f1"]),
-        macro_f1_interval=interval_of(drawn["macro_f1"]),
-        micro_f1=float(value["micro_f1"]),
-        micro_f1_interval=interval_of(drawn["micro_f1"]),
-        brier=float(value["brier"]),
-        brier_interval=interval_of(drawn["brier"]),
+        **headline_of(value, drawn, NAMES),
         per_class=per_class.assign(support=truth.sum(axis=0), guessed=guess.sum(axis=0)),
         notes=tuple(_notes(truth, guess, names)),
     )
@@ -124,13 +119,13 @@ def _figures(sums: FloatArray, occurs: NDArray[np.bool_]) -> dict[str, FloatArra
 def _notes(truth: NDArray[np.bool_], guess: NDArray[np.bool_], names: Sequence[str]) -> list[str]:
     texts, guessed = truth.sum(axis=0).tolist(), guess.sum(axis=0).tolist()
     absent = [label for label, count in zip(names, texts, strict=True) if not count]
-    silent = [label for label, of, by in zip(names, texts, guessed, strict=True) if of and not by]
+    unguessed = [label for label, of, by in zip(names, texts, guessed, strict=True) if of and not by]
     without = int((~guess.any(axis=1)).sum())
     notes = []
     if absent:
         notes.append(f"No text is {_named(absent)}: the macro-F1 is that of the other labels.")
-    if silent:
-        notes.append(f"No guess is {_named(silent)}: precision is undefined there and given as 0.")
+    if unguessed:
+        notes.append(f"No guess is {_named(unguessed)}: precision is undefined there and given as 0.")
     if without:
         notes.append(f"{without:,} texts get no label, as none has a probability of {YES:g}.")
     return notes

@@ -18,6 +18,7 @@ from nlp.labels import LABELS, TONE, divided
 from nlp.provenance import times_of
 
 OF_TONE = "The label is the tone of a text towards the company it is about, not a forecast of a return."
+MOST_COLUMNS = 8  # labels side by side; of more each is a row
 LONGEST = 300  # characters of any one value that came from outside
 
 LIMITS = (
@@ -171,14 +172,21 @@ def _data(facts: CardFacts) -> str:
     if period:
         published = f"The training texts were published from {period[0]} to {period[1]}."
     names = list(facts.evaluation.per_class.index)
+    columns = names if len(names) <= MOST_COLUMNS else []
+    corpora = [*(("training", corpus) for corpus in facts.training), ("evaluation", facts.evaluated_on)]
     rows = []
-    for use, corpus in [*(("training", corpus) for corpus in facts.training), ("evaluation", facts.evaluated_on)]:
+    for use, corpus in corpora:
         dates = f"{corpus.first_date} to {corpus.last_date}" if corpus.first_date and corpus.last_date else "not known"
-        counts = (f"{count:,}" for count in (corpus.rows, *(corpus.counts.get(label, 0) for label in names)))
+        counts = (f"{count:,}" for count in (corpus.rows, *(corpus.counts.get(label, 0) for label in columns)))
         others = (escaped(corpus.licence), escaped(dates), f"`{_hexadecimal(corpus.digest)}`")
         rows.append((use, escaped(corpus.name), *counts, *others))
-    header = ("use", "corpus", "texts", *map(escaped, names), "licence", "published", "SHA-256")
-    return f"## Data\n\n{_table(header, rows)}\n\nSplit: {escaped(facts.split)}. {published}"
+    header = ("use", "corpus", "texts", *map(escaped, columns), "licence", "published", "SHA-256")
+    tables = [_table(header, rows)]
+    if not columns:
+        uses = [f"{use}: {escaped(corpus.name)}" for use, corpus in corpora]
+        per_label = [(escaped(name), *(f"{corpus.counts.get(name, 0):,}" for _, corpus in corpora)) for name in names]
+        tables.append(_table(("texts of", *uses), per_label))
+    return "\n\n".join(["## Data", *tables, f"Split: {escaped(facts.split)}. {published}"])
 
 
 def _figures(facts: CardFacts) -> str:

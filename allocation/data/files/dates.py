@@ -17,15 +17,18 @@ ORDERS = {  # how a column of text may be written, besides ISO 8601
     "year/month/day": (r"\d{4}(?P<sign>[./])\d{1,2}(?P=sign)\d{1,2}", "%Y{0}%m{0}%d"),
     "day month year": (r"\d{1,2}(?P<sign>[ -])[A-Za-z]{3,9}(?P=sign)\d{4}", "%d{0}%b{0}%Y"),
     "day month yy": (r"\d{1,2}(?P<sign>[ -])[A-Za-z]{3,9}(?P=sign)\d{2}", "%d{0}%b{0}%y"),
+    "month day year": (r"[A-Za-z]{3,9}(?P<sign> )\d{1,2}(?P=sign)\d{4}", "%b{0}%d{0}%Y"),
     "month day, year": (r"[A-Za-z]{3,9}(?P<sign> )\d{1,2},(?P=sign)\d{4}", "%b{0}%d,{0}%Y"),
 }
 CLOCK = r"(?:[ T]\d{1,2}:\d{2}(?::\d{2})?(?: ?[AaPp][Mm])?)?"
 ISO = re.compile(r"\d{4}-\d{1,2}-\d{1,2}(?:[ T].*)?|\d{8}")
+WEEKDAY = r"^(?:Mon|Tue|Tues|Wed|Thu|Thurs|Fri|Sat|Sun)(?:day|sday|nesday|rsday|urday)?,? "
 OFFSET = re.compile(r"(?:Z|[+-]\d{2}:?\d{2}| ?UTC| ?GMT)$")
 EXCEL_EPOCH = pd.Timestamp("1899-12-30")  # serial 61 is 1 March 1900 in both Excel and the calendar
 EXCEL = (20_000, 80_000)  # 1954 to 2119
 YYYYMMDD = (19_000_101, 21_001_231)
-EPOCHS = {"s": (3e8, 5e9), "ms": (3e11, 5e12)}  # 1979 to 2128
+EPOCHS = {"s": (3e8, 5e9), "ms": (3e11, 5e12), "us": (3e14, 5e15), "ns": (3e17, 5e18)}  # 1979 to 2128
+UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 ZONES = ("UTC", "America/New_York", "Europe/London", "Europe/Berlin", "Asia/Tokyo", "Asia/Hong_Kong", "Asia/Kolkata")
 DATED = [ISO, *(re.compile(pattern) for pattern, _ in ORDERS.values())]
 
@@ -91,13 +94,14 @@ def _from_numbers(dates: pd.Series, notes: list[str]) -> pd.Series:
         return EXCEL_EPOCH + pd.to_timedelta(dates, unit="D")
     for unit, span in EPOCHS.items():
         if within(span):
-            notes.append(f"dates are epoch {'seconds' if unit == 's' else 'milliseconds'}")
+            notes.append(f"dates are epoch {UNITS[unit]}")
             return pd.to_datetime(dates, unit=unit, utc=True)  # type: ignore[call-overload, no-any-return]
     return nothing
 
 
 def _from_text(dates: pd.Series, where: str, notes: list[str]) -> pd.Series:
     """The one way of writing dates that fits most rows, and all of them where the file is right."""
+    dates = dates.str.replace(WEEKDAY, "", regex=True)
     known = dates[dates.notna() & (dates != "")]
     digits = known.str.fullmatch(r"\d+(\.0)?")
     if len(known) and digits.all() and not known.str.fullmatch(r"\d{8}|\d{4}").all():
@@ -112,7 +116,9 @@ def _from_text(dates: pd.Series, where: str, notes: list[str]) -> pd.Series:
         return pd.Series(pd.NaT, index=dates.index)
     fewest = min(int(found.isna().sum()) for found in readings.values())
     best = {name: found for name, found in readings.items() if found.isna().sum() == fewest}
-    best = _in_order(best) if len(best) > 1 else best
+    sorted_rows = {n: f for n, f in best.items() if f.is_monotonic_increasing or f.is_monotonic_decreasing}
+    if len(best) > 1 and len(sorted_rows) == 1:  # one reading alone has the rows in order
+        best = sorted_rows
     if len(best) > 1:
         (name, one), (other, two) = list(best.items())[:2]
         row = int(np.argmax(one.notna() & two.notna() & (one != two)))
@@ -126,6 +132,7 @@ def _from_text(dates: pd.Series, where: str, notes: list[str]) -> pd.Series:
 
 def _iso(dates: pd.Series, where: str) -> pd.Series:
     """ISO 8601; with offsets of one exchange over daylight saving, the clock as it is written."""
+    dates = dates.str.replace(r" ?(?:UTC|GMT)$", "Z", regex=True)
     offsets = dates.str.extract(f"({OFFSET.pattern})")[0].dropna()
     if offsets.empty or (len(offsets.unique()) == 1 and len(offsets) == dates.notna().sum()):
         return pd.to_datetime(dates, errors="coerce", format="ISO8601")
@@ -148,16 +155,6 @@ def _ordered(dates: pd.Series, name: str) -> pd.Series | None:
     if "%b" in form and long_month.any():
         found = found.fillna(pd.to_datetime(text, format=form.replace("%b", "%B"), errors="coerce"))
     return found
-
-
-def _in_order(readings: dict[str, pd.Series]) -> dict[str, pd.Series]:
-    """Where one reading alone has the rows in order, that one; with dots, the day comes first."""
-    ordered = {
-        name: found
-        for name, found in readings.items()
-        if found.is_monotonic_increasing or found.is_monotonic_decreasing
-    }
-    return ordered if len(ordered) == 1 else readings
 
 
 def _days(moments: pd.DatetimeIndex, where: str, notes: list[str]) -> pd.DatetimeIndex:

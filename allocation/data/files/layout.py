@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from allocation.data.bars import bars_from_fields, bars_from_long
-from allocation.data.files.dates import parse_dates
+from allocation.data.files.dates import looks_like_a_date, parse_dates
 from allocation.data.files.numbers import parse_numbers
-from allocation.data.files.raw import TICKER_WORDS, Label, day_column, plain
+from allocation.data.files.raw import DAY_WORDS, TICKER_WORDS, Label, day_column, plain
 from allocation.data.files.wide import dated, read_values
 from allocation.errors import SourceError
 from allocation.frames import Bars, check_prices, named
@@ -19,19 +19,44 @@ from allocation.frames import Bars, check_prices, named
 log = logging.getLogger(__name__)
 
 FIELDS = {  # a heading without case and signs -> what it is
-    **dict.fromkeys(("close", "closeprice", "closingprice", "closelast", "last", "lastprice", "price"), "close"),
     **dict.fromkeys(
-        ("adjclose", "adjustedclose", "closeadj", "closeadjusted", "adjcloseprice", "adjustedcloseprice"), "adj_close"
+        ("close", "closeprice", "closingprice", "closelast", "last", "lastprice", "price", "pxlast", "prc", "settle"),
+        "close",
     ),
-    **dict.fromkeys(("open", "openprice", "openingprice"), "open"),
-    **dict.fromkeys(("high", "highprice", "dayhigh"), "high"),
-    **dict.fromkeys(("low", "lowprice", "daylow"), "low"),
-    **dict.fromkeys(("volume", "vol", "volumes", "sharesvolume"), "volume"),
+    **dict.fromkeys(
+        (
+            *("adjclose", "adjustedclose", "closeadj", "closeadjusted", "adjcloseprice", "adjustedcloseprice"),
+            *("adjprice", "adjustedprice"),
+        ),
+        "adj_close",
+    ),
+    **dict.fromkeys(("open", "openprice", "openingprice", "pxopen"), "open"),
+    **dict.fromkeys(("high", "highprice", "dayhigh", "pxhigh"), "high"),
+    **dict.fromkeys(("low", "lowprice", "daylow", "pxlow"), "low"),
+    **dict.fromkeys(("volume", "vol", "volumes", "sharesvolume", "pxvolume"), "volume"),
 }
+QUANTMOD = {"adjusted": "adj_close"}  # next to a ticker; alone it may be anything
 MARKS = ("open", "high", "low")
 USED = ("close", "adj_close", *MARKS, "volume")
 BARS = ("open", "high", "low", "volume")  # next to a close, they make a table of one asset's bars
-FIELD = r"adj(?:usted)?[ _.]?close|close|open|high|low|volume"
+FIELD = r"adj(?:usted)?[ _.]?close|adjusted|close|open|high|low|volume|vol"
+QUOTES = {"bid", "ask", "mid", "bidprice", "askprice", "midprice"}
+BESIDE = {  # what vendors write next to a close, of which nothing is used
+    *(
+        "change",
+        "changepercent",
+        "pctchange",
+        "percentchange",
+        "return",
+        "returns",
+        "ret",
+        "marketcap",
+        "pe",
+        "peratio",
+    ),
+    *("totalvolume", "vwap", "tradecount", "transactions", "trades", "turnover", "currency", "exchange", "weekday"),
+    *("dividends", "dividend", "stocksplits", "splitfactor", "capitalgains", "openinterest", *DAY_WORDS),
+}
 FLAT = (rf"(?P<field>{FIELD})[ _.|:/-]+(?P<ticker>.+)", rf"(?P<ticker>.+?)[ _.|:/-]+(?P<field>{FIELD})")
 
 
@@ -66,8 +91,10 @@ def understand(table: pd.DataFrame, where: str, asset: str | None, notes: list[s
         raise SourceError(f"{where}: is empty")
     day = day_column(table)
     others = [label for label in table.columns if label != day]
-    ticker = next((label for label in others if plain(label) in TICKER_WORDS), None)
+    words = {plain(label): label for label in reversed(others)}
+    ticker = next((words[word] for word in TICKER_WORDS if word in words), None)
     fields = _fields([label for label in others if label != ticker], where)
+    _refuse_other_tables(others, fields, where)
     pairs = _pairs(others, where)
     if pairs:
         form, bars = "fields by assets", _by_pairs(table, day, pairs, where, notes)
@@ -80,7 +107,9 @@ def understand(table: pd.DataFrame, where: str, asset: str | None, notes: list[s
                 f"one asset, called {name} after the file: rename the file, or pass --asset, to call it otherwise"
             )
         form, asset = "one asset's bars", None
-        _say_left_out(others, fields, notes)
+        said = {*fields.values(), *(label for label in others if plain(label) in ("dividends", "stocksplits"))}
+        left = [str(label) for label in others if label not in said]
+        notes += [f"not read: {named(left)}"] if left else []
         frame = dated(table[[day, *(fields[f] for f in USED if f in fields)]], where, notes)
         wide = {f: frame[[fields[f]]].set_axis([name], axis=1) for f in USED if f in fields}
         bars = _bars(wide, where, notes)
@@ -89,6 +118,19 @@ def understand(table: pd.DataFrame, where: str, asset: str | None, notes: list[s
     if asset is not None:
         raise SourceError(f"{where}: names its assets itself ({named(bars.close.columns)}): leave asset out")
     return PriceFile(form, bars, tuple(notes))
+
+
+def _refuse_other_tables(labels: Sequence[Label], fields: dict[str, Label], where: str) -> None:
+    """Raise where columns are neither assets nor fields next to a close, and would be taken for assets."""
+    if sum(looks_like_a_date(label) for label in labels if isinstance(label, str)) > len(labels) / 2:
+        raise SourceError(f"{where}: its dates are headings: turn rows and columns, so that each row is a session")
+    names = {plain(label) for label in labels}
+    if set(MARKS) <= set(fields) and not {"close", "adj_close"} & set(fields):
+        raise SourceError(f"{where}: has {named(map(str, fields.values()))} and no close: add a column close")
+    if names & {"bid", "bidprice"} and names <= QUOTES | BESIDE | set(FIELDS):
+        raise SourceError(
+            f"{where}: has {named(map(str, labels))}, which are quotes: name one of them close, leave out the rest"
+        )
 
 
 def _fields(labels: Sequence[Label], where: str) -> dict[str, Label]:
@@ -108,24 +150,24 @@ def _is_one_asset(fields: dict[str, Label], others: Sequence[Label], where: str)
     """Whether the columns are those of one asset; LOW and OPEN without a close are tickers."""
     if not {"close", "adj_close"} & set(fields):
         return False
-    if len(others) == len(fields) or set(BARS) & set(fields):
+    if set(BARS) & set(fields):
         return True
-    strange = [str(label) for label in others if label not in fields.values()]
+    strange = [str(label) for label in others if label not in fields.values() and plain(label) not in BESIDE]
+    if not strange:
+        return True
     raise SourceError(
         f"{where}: has {named(map(str, fields.values()))} and {named(strange)}: name a column ticker if rows are of "
         "several assets, or keep either one asset's prices or one column per asset"
     )
 
 
-def _say_left_out(others: Sequence[Label], fields: dict[str, Label], notes: list[str]) -> None:
-    known = {*fields.values(), *(label for label in others if plain(label) in ("dividends", "stocksplits"))}
-    left = [str(label) for label in others if label not in known]
-    if left:
-        notes.append(f"not read: {named(left)}")
-
-
 def _long(table: pd.DataFrame, columns: dict[str, Label], where: str, notes: list[str]) -> Bars:
     used = {name: label for name, label in columns.items() if name in ("date", "ticker", *USED)}
+    money: Sequence[object] = next(
+        (table[label].dropna().unique().tolist() for label in table.columns if plain(label) == "currency"), []
+    )
+    if len(money) > 1:
+        raise SourceError(f"{where}: has prices in several currencies ({named(money)}): write all in one")
     rows = table[list(used.values())].set_axis(list(used), axis=1)
     rows = rows.assign(ticker=rows["ticker"].astype(object).where(rows["ticker"].notna(), None))
     values = [name for name in used if name in USED]
@@ -157,10 +199,17 @@ def _pairs(labels: Sequence[Label], where: str) -> dict[tuple[str, str], Label]:
         return _unique({(FIELDS.get(plain(x[levels[0]]), ""), x[levels[1]]): x for x in tuples}, tuples, where)
     for pattern in FLAT:
         matches = [re.fullmatch(pattern, str(label), re.IGNORECASE) for label in labels]
-        if labels and all(matches) and not any(plain(label) in FIELDS for label in labels):
-            found = [(FIELDS[plain(m["field"])], m["ticker"]) for m in matches if m]
+        if not labels or any(plain(label) in FIELDS for label in labels):
+            continue
+        if all(matches):
+            found = [((FIELDS | QUANTMOD)[plain(m["field"])], m["ticker"]) for m in matches if m]
             if {"close", "adj_close"} & {field for field, _ in found}:
                 return _unique(dict(zip(found, labels, strict=True)), labels, where)
+        bare = [str(label) for label, match in zip(labels, matches, strict=True) if match is None]
+        beside = [m for m in matches if m]
+        if bare and beside and {m["ticker"] for m in beside} <= set(bare):  # AAPL, and AAPL Volume next to it
+            known: dict[tuple[str, str], Label] = {("close", name): name for name in bare}
+            return known | {((FIELDS | QUANTMOD)[plain(m["field"])], m["ticker"]): m.string for m in beside}
     return {}
 
 

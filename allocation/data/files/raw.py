@@ -20,7 +20,19 @@ from newsfolio.shared.tables import READERS, cannot_read, check_readable
 Label = str | tuple[str, ...]  # a column's heading, of one row or several
 
 CSV = (".csv", ".tsv")
-DAY_WORDS = ("date", "tradedate", "tradingdate", "tradingday", "pricedate", "datetime", "timestamp", "time", "day")
+DAY_WORDS = (
+    "date",
+    "tradedate",
+    "tradingdate",
+    "tradingday",
+    "pricedate",
+    "dates",
+    "datetime",
+    "timestamp",
+    "windowstart",
+    "time",
+    "day",
+)
 TICKER_WORDS = ("ticker", "symbol", "asset", "stock", "tic", "ric", "instrument", "name", "tickers", "symbols")
 HEADS = {"", "price", "attributes", "index", *DAY_WORDS, *TICKER_WORDS}  # what a further heading row begins with
 TUPLE = re.compile(r"\(\s*['\"].*['\"]\s*,.*\)")
@@ -156,7 +168,7 @@ def without_row_numbers(table: pd.DataFrame, where: str, notes: list[str]) -> pd
             kept[number] = False
         elif (
             nameless
-            and number == 0
+            and not any(kept[:number])
             and table.shape[1] > 2
             and _counts(values)
             and any(plain(other) in DAY_WORDS for other in table.columns)

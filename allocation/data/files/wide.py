@@ -28,7 +28,11 @@ def read_values(path: Path, notes: list[str]) -> pd.DataFrame:
 def dated(table: pd.DataFrame, where: str, notes: list[str]) -> pd.DataFrame:
     """Return a table of dates and numbers as a frame of floats indexed by date, in order."""
     if table.shape[1] < 2:
-        raise SourceError(f"{where}: has no columns besides its dates" if table.shape[1] else f"{where}: is empty")
+        raise SourceError(
+            f"{where}: has no columns besides its dates: separate cells by commas"
+            if table.shape[1]
+            else f"{where}: is empty"
+        )
     day = day_column(table)
     dates = parse_dates(table[day], where, notes)
     frame = parse_numbers(table.drop(columns=[day]), where, notes).set_axis(dates, axis=0)

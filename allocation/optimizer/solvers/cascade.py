@@ -80,6 +80,10 @@ class Solution:
     iterations: int
     residuals: Residuals
 
+    def utility(self, data: ConeData) -> float:
+        """What was maximised, but for a constant."""
+        return -float(self.x @ (data.p @ self.x) / 2 + data.q @ self.x)
+
 
 Solver = Callable[[SolverForms, ConeData], "Solution | None"]
 

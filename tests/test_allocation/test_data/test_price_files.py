@@ -89,7 +89,33 @@ KINDS = {
                         "close_adj", "ADJCLOSE", "Adj Close**", "5. adjusted close", "adjClose")
     },
     "an adjusted close alone": Kind("Date,Adj Close\n2021-03-01,10\n2021-03-02,11\n2021-03-15,12\n", ONE, said=NAMED),
+    "a change next to a close": Kind("Date,Close,Change %\n2021-03-01,10,1%\n2021-03-02,11,1%\n2021-03-15,12,1%\n", ONE,
+                                     said="not read: Change %"),
+    "a weekday next to a date": Kind("Date,Day,Close\n2021-03-01,Mon,10\n2021-03-02,Tue,11\n2021-03-15,Mon,12\n", ONE),
+    "a time of day next to a date": Kind(
+        "Date,Time,Close\n2021-03-01,16:00,10\n2021-03-02,16:00,11\n2021-03-15,16:00,12\n", ONE
+    ),
+    "CoinGecko": Kind(
+        "snapped_at,price,market_cap,total_volume\n2021-03-01 00:00:00 UTC,10,1e9,5\n2021-03-02 00:00:00 UTC,11,1e9,5\n"
+        "2021-03-15 00:00:00 UTC,12,1e9,5\n", ONE, said="not read: market_cap, total_volume",
+    ),
+    "Bloomberg": Kind("Dates,PX_LAST,PX_OPEN\n03/01/2021,10,9\n03/02/2021,11,10\n03/15/2021,12,11\n", ONE, OPENS),
     # Long rows
+    "a name next to a ticker": Kind(
+        "Date,Name,Ticker,Close\n2021-03-01,Apple,AAPL,10\n2021-03-02,Apple,AAPL,11\n2021-03-15,Apple,AAPL,12\n", ONE
+    ),
+    "CRSP": Kind(
+        "PERMNO,date,TICKER,PRC,RET\n14593,03/01/2021,AAPL,10,C\n14593,03/02/2021,AAPL,11,0.1\n"
+        "14593,03/15/2021,AAPL,12,0.1\n", ONE,
+    ),
+    "Polygon, nanoseconds": Kind(
+        "ticker,volume,open,close,window_start\nAAPL,1,9,10,1614574800000000000\nAAPL,1,10,11,1614661200000000000\n"
+        "AAPL,1,11,12,1615780800000000000\n", ONE, OPENS, said="epoch nanoseconds",
+    ),
+    "CryptoDataDownload, under its link": Kind(
+        "https://www.example.com\nUnix,Date,Symbol,Open,Close,Volume BTC\n1615766400000,2021-03-15,AAPL,11,12,3\n"
+        "1614643200000,2021-03-02,AAPL,10,11,3\n1614556800000,2021-03-01,AAPL,9,10,3\n", ONE, OPENS,
+    ),
     "Ticker": Kind("Date,Ticker,Close\n2021-03-01,AAPL,10\n2021-03-02,AAPL,11\n2021-03-15,AAPL,12\n", ONE),
     "Symbol, and opens": Kind(
         "Symbol,Date,Open,Close\nAAPL,2021-03-01,9,10\nAAPL,2021-03-02,10,11\nAAPL,2021-03-15,11,12\n", ONE, OPENS
@@ -127,6 +153,19 @@ KINDS = {
     "flat headings, the ticker first": Kind(
         "Date,AAPL Close,AAPL Open\n2021-03-01,10,9\n2021-03-02,11,10\n2021-03-15,12,11\n", ONE, OPENS
     ),
+    "Bloomberg, several": Kind(
+        "Security,AAPL,MSFT\nDates,PX_LAST,PX_LAST\n2021-03-01,10,20\n2021-03-02,11,21\n2021-03-15,12,22\n", TWO
+    ),
+    "quantmod": Kind(
+        '"Index","AAPL.Open","AAPL.Close","AAPL.Volume","AAPL.Adjusted"\n2021-03-01,36,40,5,10\n2021-03-02,40,44,5,11\n'
+        "2021-03-15,11,12,5,12\n", ONE, OPENS,
+    ),
+    "volumes next to closes": Kind(
+        "Date,AAPL,AAPL Vol,MSFT,MSFT Vol\n2021-03-01,10,5,20,5\n2021-03-02,11,5,21,5\n2021-03-15,12,5,22,5\n", TWO
+    ),
+    "row indices saved twice": Kind(
+        ",Unnamed: 0,Date,AAPL\n0,0,2021-03-01,10\n1,1,2021-03-02,11\n2,2,2021-03-15,12\n", ONE, said="row numbers"
+    ),
     "tuples as headings": Kind(
         "Date,\"('Close', 'AAPL')\",\"('Open', 'AAPL')\"\n2021-03-01,10,9\n2021-03-02,11,10\n2021-03-15,12,11\n",
         ONE, OPENS,
@@ -143,6 +182,10 @@ KINDS = {
     ),
     "names of months": Kind(wide(days=["01-Mar-2021", "02-Mar-2021", "15-Mar-2021"]), TWO),
     "names of months first": Kind(wide(days=['"Mar 01, 2021"', '"Mar 02, 2021"', '"Mar 15, 2021"']), TWO),
+    "names of months first, no comma": Kind(wide(days=["Mar 01 2021", "Mar 02 2021", "Mar 15 2021"]), TWO),
+    "names of weekdays": Kind(
+        wide(days=['"Monday, March 1, 2021"', '"Tuesday, March 2, 2021"', '"Monday, March 15, 2021"']), TWO
+    ),
     "a time of day": Kind(wide(days=[f"{day} 16:00:00" for day in DAYS]), TWO, said="times of day are left out"),
     "midnights of New York in UTC": Kind(
         wide(days=["2021-03-01T05:00:00Z", "2021-03-02T05:00:00Z", "2021-03-15T04:00:00Z"]), TWO,
@@ -219,6 +262,13 @@ REFUSED = {
     "a line that is no row": (wide() + "Source: a bank,,\n", "row 4: 'Source: a bank' is not a date: .* or leave out"),
     "one column": ("date\n2021-03-01\n2021-03-02\n", "has no columns besides its dates"),
     "letters of another script": ("date,A\nяю,1\n", "row 1: 'яю' is not a date"),
+    "dates as headings": ("Ticker,2021-03-01,2021-03-02\nAAPL,10,11\n", "dates are headings: turn rows and columns"),
+    "no close": ("Date,Open,High,Low\n2021-03-01,1,2,1\n", "has Open, High, Low and no close: add a column close"),
+    "quotes": ("Date,Bid,Ask\n2021-03-01,1,2\n", "has Bid, Ask, which are quotes: name one of them close"),
+    "currencies in a column": (
+        "Date,Ticker,Currency,Close\n2021-03-01,A,USD,1\n2021-03-01,B,EUR,1\n", "several currencies .USD, EUR.: write"
+    ),
+    "cells apart by blanks": ("Date  AAPL\n2021-03-01  10\n", "no columns besides its dates: separate cells by commas"),
     "a column twice": ("date,AAA, AAA\n2021-03-01,1,2\n", "the column AAA twice: keep one"),
     "values without a heading": ("date,A,\n2021-03-01,1,5\n2021-03-02,1,7\n", "column 3 has values and no heading"),
     "UTC evenings": (wide(days=["2021-03-01T21:30:00Z", "2021-03-02T21:30:00Z", "2021-03-15T20:30:00Z"]),

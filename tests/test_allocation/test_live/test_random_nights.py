@@ -276,6 +276,9 @@ class BrokerNights(Nights):
                 order["status"] = "expired"
         self.share = 1.0
         self.exchange.prices = self.closes.to_dict()
+        held = sum(count * self.closes[asset] for asset, count in self.exchange.positions.items())
+        if -0.1 * (self.exchange.cash + held) < self.exchange.cash < 0.0:
+            self.reasons.add("account")  # they opened at other prices than they were sized with
         self.exchange.now = (self.day.tz_localize("UTC") + NIGHT).isoformat()
 
     def step(self, allowed):
@@ -315,6 +318,9 @@ class BrokerNights(Nights):
         if self.exchange.positions.get(asset):
             self.exchange.positions[asset] *= ratio
             self.reasons.add("reconcile")
+        for order in self.exchange.orders.values():
+            if order["symbol"] == asset and order["status"] == "accepted":
+                order["status"] = "canceled"
 
     @rule(which=HELD)
     def renamed(self, which):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from test_allocation.problems import problem
 
 from allocation import (
+    CVaR,
     ExpectedReturn,
     GroupBounds,
     ImpactCost,
@@ -18,6 +19,7 @@ from allocation import (
     MaxWeight,
     MeanVariance,
     MinCash,
+    MinReturn,
     Named,
     NetExposure,
     NetUtility,
@@ -212,6 +214,23 @@ def test_a_limit_that_cannot_be_tighter_costs_without_bound():
     _, decision = decided(case, rules=(LongOnly(), MinCash(0.5), NetExposure(0.5, 1.0)))
     (price,) = [price for price in decision.prices if price.rule == "MinCash(fraction=0.5)"]
     assert decision.one_sided(price)[1] == np.inf
+
+
+@pytest.mark.parametrize("unit", [1e-8, 1.0, 1e6])
+def test_a_price_lies_between_its_two_sides_whatever_the_unit_and_where_a_limit_is_zero(unit):
+    """Weights at zero are so but for a solver's noise, whose size must not become the step."""
+    case = problem(2)
+    risk = RiskModel(case.risk.factors * unit, case.risk.specific * unit**2)
+    scenarios = pd.DataFrame(unit * 0.01 * np.random.default_rng(0).standard_normal((30, 8)), columns=ASSETS)
+    terms = (ExpectedReturn(), Variance(5.0 / unit), CVaR(scenarios, 0.9, 0.1))
+    rules = (LongOnly(), MaxVolatility(0.006 * unit), MinReturn(1e-4 * unit))
+    decision = MeanVariance(ASSETS, terms, rules).decide(case.mu * unit, risk, case.held)
+    asked = [price for price in decision.prices if price.rule == "LongOnly()"][:2] + list(decision.prices)[-1:]
+    assert len(asked) == 3
+    for price in asked:
+        loosening, tightening = decision.one_sided(price)
+        assert loosening == pytest.approx(price.price, rel=0.02)
+        assert tightening == pytest.approx(price.price, rel=0.02)
 
 
 @pytest.mark.parametrize("unit", [1e-8, 1e-4, 1.0, 1e4])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from nlp.errors import CorpusError
 from nlp.evaluation.evaluate import evaluate_probabilities
+from nlp.evaluation.multi_label import evaluate_multi_label
 from nlp.labels import LABELS
 from nlp.training.model_card import CardFacts, corpus_digest, corpus_facts, escaped, model_card, training_period
 
@@ -141,3 +142,17 @@ def test_harmless_text_stays_as_it_is(text):
 
 def test_long_text_is_cut():
     assert escaped("x" * 1000) == "x" * 299 + "…"
+
+
+def test_many_labels_are_rows_and_texts_with_several_count_once():
+    names = tuple(f"topic{n}" for n in range(9))
+    rows = pd.DataFrame({"text": ["a", "b"], "label": ["topic0|topic3", "topic0"]})
+    figures = evaluate_multi_label(np.full((2, 9), 0.2, dtype=np.float32), rows["label"], names=names)
+    corpus = corpus_facts(rows, name="wire", names=names, multi_label=True)
+    assert (corpus.rows, corpus.counts["topic0"], corpus.counts["topic3"]) == (2, 2, 1)
+    card = model_card(facts(task="topic", training=(corpus,), evaluated_on=corpus, evaluation=figures))
+    assert "| use | corpus | texts | licence |" in card
+    assert "| training | wire | 2 | not stated |" in card
+    assert "| texts of | training: wire | evaluation: wire |" in card
+    assert "| topic0 | 2 | 2 |" in card
+    assert "Labels of topic, several per text: topic0, topic1" in card
