@@ -53,8 +53,10 @@ def parse_dates(dates: pd.Series, where: str, notes: list[str] | None = None) ->
     parsed = _moments(dates, where, said)
     bad = np.flatnonzero(parsed.isna())
     if len(bad):
+        given = dates.iloc[bad[0]]
+        shown = "''" if pd.isna(given) else repr(given) if isinstance(given, str) else str(given)
         raise SourceError(
-            f"{where}: row {bad[0] + 1}: {dates.iloc[bad[0]]!r} is not a date: {REMEDY}, or leave out what is no row "
+            f"{where}: row {bad[0] + 1}: {shown} is not a date: {REMEDY}, or leave out what is no row "
             f"of prices ({len(bad)} such rows)"
         )
     return _days(pd.DatetimeIndex(parsed), where, said).rename("date")
