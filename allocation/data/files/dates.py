@@ -54,7 +54,7 @@ def parse_dates(dates: pd.Series, where: str, notes: list[str] | None = None) ->
     bad = np.flatnonzero(parsed.isna())
     if len(bad):
         given = dates.iloc[bad[0]]
-        shown = "''" if pd.isna(given) else repr(given) if isinstance(given, str) else str(given)
+        shown = repr(given) if isinstance(given, str) else str(given)
         raise SourceError(
             f"{where}: row {bad[0] + 1}: {shown} is not a date: {REMEDY}, or leave out what is no row "
             f"of prices ({len(bad)} such rows)"
