@@ -360,9 +360,10 @@ def test_a_few_random_nights(machine):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("machine", [PaperNights, BrokerNights])
-def test_random_nights(machine):
+def test_random_nights(machine, record_property):
     for name in COUNTS:
         COUNTS[name] = 0
-    run_state_machine_as_test(machine, settings=settings(HOW, max_examples=25, stateful_step_count=20))
+    run_state_machine_as_test(machine, settings=settings(HOW, max_examples=30, stateful_step_count=20))
+    record_property("counts", dict(COUNTS))
     assert COUNTS["nights"] >= 200
     assert min(COUNTS["kills"], COUNTS["twice"], COUNTS["missed"]) >= 20
