@@ -60,7 +60,7 @@ def _prices(path: Path, found: "PriceFile", settings: CheckSettings) -> FileRepo
         f"moves are real, pass {allow}"
     )
     notes = [*found.notes, *(note for note in (met.note, ends, frozen_note(close)) if note is not None)]
-    if (close.max(axis=None) <= 1) and close.shape[1] > 1:
+    if close.max().max() <= 1 and close.shape[1] > 1:
         notes.append("all values lie between 0 and 1: if this is a signal, it has no negative value")
     options = (
         f"--calendar {met.calendar}" if met.calendar != "XNYS" else "",
