@@ -72,11 +72,15 @@ class WarningStudy:
     @property
     def lead(self) -> tuple[str, str, str]:
         """What the forecast, the news and the alarms were worth, a sentence each."""
-        har, ewma = self.losses.mean(HAR), self.losses.mean(EWMA60)
-        forecast = (
-            f"HAR's QLIKE over the next {self.event.horizon} sessions is {1.0 - har / ewma:.1%} below that of EWMA 60."
+        return self._forecast_words(), self._news_words(), self._alarm_words()
+
+    def _forecast_words(self) -> str:
+        gain, t = 1.0 - self.losses.mean(HAR) / self.losses.mean(EWMA60), self.against[EWMA60].t
+        where, chance = "below" if gain > 0 else "above", "" if self.tests[EWMA60] < LEVEL else ": no more than chance"
+        return (
+            f"HAR's QLIKE over the next {self.event.horizon} sessions is {abs(gain):.1%} {where} that of EWMA 60 "
+            f"(t {t:.1f}){chance}."
         )
-        return forecast, self._news_words(), self._alarm_words()
 
     def _news_words(self) -> str:
         if not self.has_news:
@@ -91,9 +95,10 @@ class WarningStudy:
         mine, prices = self.alarms[NEWS], self.alarms["prices"]
         if not mine.alarms:
             return "No alarm was raised: there is nothing to judge."
+        low, high = mine.precision_interval
         words = (
-            f"At {mine.per_asset_year:.1f} alarms an asset and year {mine.precision:.1%} were right, against a base "
-            f"rate of {mine.base_rate:.1%}"
+            f"At {mine.per_asset_year:.1f} alarms an asset and year {mine.precision:.1%} were right (95 % {low:.1%} to "
+            f"{high:.1%}), against a base rate of {mine.base_rate:.1%}"
         )
         return f"{words}; prices alone: {prices.precision:.1%}." if self.has_news else f"{words}."
 

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from allocation.errors import AllocationError
-from backtest.cli.prices import AllowJump, Asset, Assets, Calendar, End, PriceChoice, Start, read_prices
+from backtest.cli.prices import (
+    AllowJump,
+    Asset,
+    Assets,
+    Calendar,
+    Delistings,
+    End,
+    PriceChoice,
+    Start,
+    read_prices,
+    with_payouts,
+)
 from newsfolio.shared.text_table import json_text
 
 if TYPE_CHECKING:
@@ -59,6 +70,7 @@ def risk(
     end: End = None,
     assets: Assets = None,
     asset: Asset = None,
+    delistings: Delistings = None,
     allow_jump: AllowJump = None,
     calendar: Calendar = "XNYS",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
@@ -73,20 +85,26 @@ def risk(
     if notify is not None and out is None:
         raise AllocationError("--notify tells of changes: give --out, where the state of before is kept")
     event = WarningEvent(kind, horizon, sigmas)  # type: ignore[arg-type]
-    choice = PriceChoice(start=start, end=end, assets=assets, asset=asset, allow_jump=tuple(allow_jump or ()))
+    choice = PriceChoice(
+        start=start,
+        end=end,
+        assets=assets,
+        asset=asset,
+        allow_jump=tuple(allow_jump or ()),
+        delistings=delistings,
+    )
     chosen = read_prices(prices, choice, Path(prices).name)
+    bars = with_payouts(chosen.bars, chosen.events, paid=False)
     for note in chosen.notes:
         log.warning("%s: %s", Path(prices).name, note)
-    volatility, headlines = _model(
-        chosen.bars, NewsChoice(news=news, model=model, events=events, calendar=calendar), event
-    )
+    volatility, headlines = _model(bars, NewsChoice(news=news, model=model, events=events, calendar=calendar), event)
     found = None
     if study:
-        rivals = {} if vix is None else {"vix": _vix(vix, chosen.bars)}
+        rivals = {} if vix is None else {"vix": _vix(vix, bars)}
         found = judge_warnings(
-            chosen.bars, model=volatility, event=event, rivals=rivals, alarms_per_year=alarms, placebos=placebos
+            bars, model=volatility, event=event, rivals=rivals, alarms_per_year=alarms, placebos=placebos
         )
-    today = risk_today(chosen.bars, volatility, event, alarms_per_year=alarms, headlines=headlines)
+    today = risk_today(bars, volatility, event, alarms_per_year=alarms, headlines=headlines)
     before = None if out is None else _state(out)
     if out is not None:
         _write(out, today, found, Path(prices).stem)
