@@ -9,9 +9,9 @@ target every forecast, ours too, is scaled by the asset's past ratio of range va
 so that no method wins by its unit. t is Diebold and Mariano's of HAR against each rival (Newey-West, 9 lags; losses
 averaged over the assets of a session first): negative where HAR is better.
 
-Then a book of equal weights that is scaled to a volatility (10 % a year; the ETFs 5 %), asked daily and traded where its
-exposure is further from the target than a band: how far its volatility over 22 sessions varies, and its turnover. And
-what a walk costs: the forecast of 500 assets, asked weekly for 2,500 sessions.
+Then a book of equal weights that is scaled to a volatility (10 % a year; the ETFs 5 %), asked daily and traded where
+its exposure is further from the target than a band: how far its volatility over 22 sessions varies, and its turnover.
+Then what a walk costs: the forecast of 500 assets, asked weekly for 2,500 sessions.
 
     python -P benchmarks/volatility.py [qlike | book | walk]
 """
@@ -25,7 +25,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from allocation import Bars, GarchVolatility, HarVolatility, LedoitWolf, RiskEstimator, ScaledRisk, View, range_variance
+from allocation import (
+    EWMA,
+    Bars,
+    GarchVolatility,
+    HarVolatility,
+    LedoitWolf,
+    RiskEstimator,
+    ScaledRisk,
+    View,
+    range_variance,
+)
 from allocation.forecast.newey_west import newey_west_variance
 from allocation.risk.scaled import risk_of
 from backtest import run
