@@ -382,7 +382,8 @@ def test_a_few_random_nights(machine):
 def test_random_nights(machine, record_property):
     for name in COUNTS:
         COUNTS[name] = 0
-    run_state_machine_as_test(machine, settings=settings(HOW, max_examples=40, stateful_step_count=20))
+    run_state_machine_as_test(machine, settings=settings(HOW, max_examples=60, stateful_step_count=20))
     record_property("counts", dict(COUNTS))
     assert COUNTS["nights"] >= 200
-    assert min(COUNTS["kills"], COUNTS["twice"], COUNTS["missed"]) >= 20
+    assert min(COUNTS["kills"], COUNTS["twice"]) >= 20
+    assert COUNTS["missed"] >= 10
