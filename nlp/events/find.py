@@ -83,8 +83,9 @@ def _by_rule(rule: Rule, cells: pa.Array, texts: pd.Series, taken: dict[str, np.
     place = np.flatnonzero(matched)
     if rule.unless and len(place):
         place = place[~matching(cells.take(pa.array(place)), rule.unless)]
-    taken[rule.event][place] = True
     search = re.compile(rule.pattern, re.IGNORECASE | re.ASCII).search
-    spans = [search(texts[row]).span() for row in place]  # type: ignore[union-attr]  # RE2 has found it
-    starts, ends = (np.array(each, dtype=np.int64) for each in (zip(*spans, strict=True) if spans else ((), ())))
+    spans = {row: found.span() for row in place if (found := search(texts[row]))}  # RE2 alone folds Unicode's case
+    place = np.array(list(spans), dtype=np.int64)
+    taken[rule.event][place] = True
+    starts, ends = np.array(list(spans.values()), dtype=np.int64).reshape(-1, 2).T
     return pd.DataFrame({"code": place, "event": rule.event, "start": starts, "end": ends, "rule": rule.name})
