@@ -26,6 +26,9 @@ from backtest.result.files import load_result as load_result
 from backtest.result.files import save_result as save_result
 from backtest.result.result import Result as Result
 from backtest.result.result import comparison as comparison
+from backtest.signal_study.event_study import KindStudies as KindStudies
+from backtest.signal_study.event_study import KindStudy as KindStudy
+from backtest.signal_study.event_study import event_kinds_study as event_kinds_study
 from backtest.signal_study.event_study import news_events as news_events
 from backtest.signal_study.forward_returns import forward_returns as forward_returns
 from backtest.signal_study.information_coefficient import InformationCoefficient as InformationCoefficient

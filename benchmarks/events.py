@@ -1,10 +1,10 @@
-"""Events of headlines: how fast the rules are, and how often they are right on headlines labelled by hand.
+"""Events of headlines: how fast the rules are, and how often they are right on headlines labelled one by one.
 
     NEWSFOLIO_DATA=... OMP_NUM_THREADS=1 python -P benchmarks/events.py
 
-The labels are those of tests/test_nlp/test_events. Parts 1 to 5 were drawn one after the other, each by the rules as
-they were then, and shaped the rules afterwards: what is printed here is how the present rules do on all of them, which
-is better than they will do on new headlines. docs/events.md has the figures of the last parts before they were used.
+The labels are those of tests/test_nlp/test_events. Most of them shaped the rules: what is printed here is how the
+present rules do on all of them, which is better than they will do on new headlines. docs/events.md has the figures of
+headlines that the rules had not met.
 """
 
 import math

@@ -1,108 +1,46 @@
 """How often the alarms on leaks are raised: on simulated leaks, on simulated honest signals, and on real news.
 
-    python benchmarks/leaks.py [--studies 40] [--kind "one session early"]
-    python benchmarks/leaks.py --whole 100
+    python benchmarks/leaks.py [--studies 200] [--kind "one session early"]
+    python benchmarks/leaks.py --grid --studies 40
     NEWSFOLIO_DATA=/folder/with/the/data python benchmarks/leaks.py --real
 
-Simulated: five strengths × three sizes, so many studies each. The strength is the IC of what is leaked or planted: of
-the next session's return in an early score, of the gap in one that is counted an evening early, of a real edge. For
-back-filled news it is the share of sessions whose move is large enough for items to be added before it. Returns have
-fat tails, a common factor, and a gap at the open that makes up 10 to 50 % of a session's move. `--whole` runs whole
-studies of honest signals and counts every alarm but `explains`, which is no false alarm. `--real` takes tweets and
-headlines scored by a word list, as they are and with their dates spoiled.
+The first prints, at 500 sessions × 50 assets and a strength of 0.03, the share of studies with an alarm on a leak, for
+the kinds that thresholds were chosen on and for those kept apart (`leak_kinds`), and then that of whole studies with
+any alarm but `explains`, which is no false alarm, and with each verdict. `--grid`: five strengths × three sizes. The
+strength is the IC of what is leaked or planted: of the next session's return in an early score, of the gap in one that
+is counted an evening early, of a real edge. For back-filled news it is the share of sessions whose move is large enough
+for items to be added before it (0.10 in the first table). `--real` takes tweets and headlines scored by a word list, as
+they are and with their dates spoiled.
 """
 
 import argparse
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from leak_kinds import HELD_OUT, HELD_OUT_LEAKS, HONEST, LEAKS, World, chosen_on, fat, held_out
 
 from allocation import Bars
 from allocation.data.load import bars_from_long
 from backtest.signal_study.leaks import leak_alarms, response
 from backtest.signal_study.measures import study_data
 from backtest.signal_study.study import study
-from newsfolio.shared.arrays import FloatArray
 
 SIZES = ((250, 20), (500, 50), (750, 100))
 STRENGTHS = (0.01, 0.02, 0.03, 0.06, 0.10)
-SAME, KEEP = 0.10, 0.5 ** (1 / 3)  # IC of news with its own session; what a tone keeps of itself each session
-TAILS = 4.0
+ALL_LEAKS = LEAKS | HELD_OUT_LEAKS
+KINDS = (*LEAKS, *HONEST, *HELD_OUT_LEAKS, *HELD_OUT)
+WITHOUT_STRENGTH = ("no edge", "clustered volatility")
+WHOLE = (
+    ("no edge", 0.0),
+    *((kind, ic) for kind in ("reaction only", "edge and reaction", "edge, no reaction") for ic in (0.03, 0.06)),
+    *((kind, 0.03) for kind in ("momentum of 20 sessions, no edge", "3 % of the cells, no edge", "reversal, edge")),
+    *((kind, 0.03) for kind in ("half-life 20, no reaction", "drift after news, half-life 5")),
+)
 Spoiler = Callable[[pd.DataFrame, Bars], pd.DataFrame]
-
-
-@dataclass
-class World:
-    """Standard news and returns (sessions × assets) in units of an asset's volatility, before they become prices."""
-
-    signal: FloatArray
-    returns: FloatArray
-    night: FloatArray
-
-
-def later(values: FloatArray, lag: int = 1) -> FloatArray:
-    return np.vstack([np.zeros((lag, values.shape[1])), values[:-lag]])
-
-
-def fading(news: FloatArray, keep: float = KEEP) -> FloatArray:
-    tone, state = np.zeros_like(news), np.zeros(news.shape[1])
-    for row, new in enumerate(news):
-        state = keep * state + new
-        tone[row] = state
-    return tone / tone.std()
-
-
-def fat(random: np.random.Generator, shape: tuple[int, int]) -> FloatArray:
-    return random.standard_t(TAILS, shape) / np.sqrt(TAILS / (TAILS - 2.0))
-
-
-def made(kind: str, ic: float, shape: tuple[int, int], random: np.random.Generator) -> World:
-    """One world of a kind; the first row of honest signals is known at its close, as it should be."""
-    news, noise, nothing = random.standard_normal(shape), fat(random, shape), np.zeros(shape)
-    tone = fading(news)
-    match kind:
-        case "no edge":
-            return World(news, noise, nothing)
-        case "reaction only":
-            return World(tone, ic * news + noise, nothing)
-        case "edge and reaction":
-            return World(tone, SAME * news + ic * later(tone) + noise, nothing)
-        case "one-session edge and reaction":
-            return World(news, SAME * news + ic * later(news) + noise, nothing)
-        case "edge, no reaction":
-            return World(tone, ic * later(tone) + noise, nothing)
-        case "edge, no reaction, half-life 1":
-            tone = fading(news, 0.5)
-            return World(tone, ic * later(tone) + noise, nothing)
-        case "one session early":
-            return World(np.roll(news, -1, axis=0), ic * news + noise, nothing)
-        case "one session early, fading":
-            return World(np.roll(tone, -1, axis=0), ic / np.sqrt(1.0 - KEEP**2) * news + noise, nothing)
-        case "in the gap":
-            return World(news, noise, ic * later(news))
-        case "a third hours early":
-            evening = random.standard_normal(shape)
-            mixed = np.sqrt(2 / 3) * news + np.sqrt(1 / 3) * evening
-            effect = ic * np.sqrt(3.0)
-            return World(mixed, effect * news + noise, effect * later(evening))
-    clustered, signal = volatile(random, news, noise)
-    if kind == "back-filled":
-        large = np.abs(clustered) > np.quantile(np.abs(clustered), 1.0 - ic, axis=0)
-        added = np.roll(large, -1, axis=0) & (random.random(shape) < 0.5)
-        signal = np.where(np.isnan(signal) & added, random.standard_normal(shape), signal)
-    return World(signal, clustered, nothing)
-
-
-def volatile(random: np.random.Generator, news: FloatArray, noise: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Returns whose volatility jumps with some news and fades slowly; a signal where there is news."""
-    shocks = random.random(news.shape) < 0.05
-    state = fading(shocks.astype(float), 0.7) * fading(shocks.astype(float), 0.7).std()
-    return np.exp(0.35 * state) * noise, np.where(shocks | (random.random(news.shape) < 0.2), news, np.nan)
 
 
 def frames(world: World, random: np.random.Generator) -> tuple[pd.DataFrame, Bars]:
@@ -126,48 +64,60 @@ def frames(world: World, random: np.random.Generator) -> tuple[pd.DataFrame, Bar
     return signal, Bars(closes, opens)
 
 
-LEAKS = {
-    "one session early": "early", "one session early, fading": "early", "in the gap": "overnight",
-    "a third hours early": "timestamps", "back-filled": "back-fill",
-}  # fmt: skip
-HONEST = ("no edge", "reaction only", "edge and reaction", "one-session edge and reaction", "edge, no reaction",
-          "edge, no reaction, half-life 1", "clustered volatility")  # fmt: skip
-
-
 def raised(signal: pd.DataFrame, bars: Bars) -> list[str]:
     values, data = study_data(signal, bars, None, (1,))
     return [name for name, _ in leak_alarms(response(values, data))]
 
 
-def simulated(studies: int, kinds: list[str]) -> None:
-    print(f"{'kind':<32}{'size':>9}  any alarm (its own), by strength {STRENGTHS}; {studies} studies each", flush=True)
+def world_of(kind: str, ic: float, size: tuple[int, int], seed: list[int]) -> tuple[pd.DataFrame, Bars]:
+    random = np.random.default_rng(seed)
+    make = held_out if kind in (*HELD_OUT_LEAKS, *HELD_OUT) else chosen_on
+    return frames(make(kind, ic, size, random), random)
+
+
+def shares(kind: str, ic: float, number: int, studies: int) -> tuple[float, float]:
+    """Share of studies with any alarm on a leak, and with that which is meant."""
+    count: Counter[str] = Counter()
+    for seed in range(studies):
+        names = raised(*world_of(kind, ic, SIZES[number], [seed, number, KINDS.index(kind), int(1000 * ic)]))
+        count.update(["any"] if names else [], own=ALL_LEAKS.get(kind) in names)
+    return count["any"] / studies, count["own"] / studies
+
+
+def one_size(studies: int, kinds: list[str], ic: float = 0.03) -> None:
+    print(f"alarms on leaks, 500 × 50, strength {ic}, {studies} studies each: any (that which is meant)", flush=True)
+    for kind in kinds:
+        found, own = shares(kind, 0.10 if kind == "back-filled" else ic, 1, studies)
+        apart = "kept apart" if kind in (*HELD_OUT_LEAKS, *HELD_OUT) else ""
+        print(f"{kind:<40}{found:>7.1%}{f'  ({own:.1%})' if kind in ALL_LEAKS else '':<11}{apart}", flush=True)
+
+
+def grid(studies: int, kinds: list[str]) -> None:
+    print(f"{'kind':<40}{'size':>9}  any alarm (its own), by strength {STRENGTHS}; {studies} studies each", flush=True)
     for kind in kinds:
         for number, size in enumerate(SIZES):
             cells = []
-            for ic in STRENGTHS if kind not in ("no edge", "clustered volatility") else STRENGTHS[:1]:
-                count: Counter[str] = Counter()
-                for seed in range(studies):
-                    random = np.random.default_rng([seed, number, (*LEAKS, *HONEST).index(kind), int(1000 * ic)])
-                    names = raised(*frames(made(kind, ic, size, random), random))
-                    count.update(["any"] if names else [], own=LEAKS.get(kind) in names)
-                own = f" ({count['own'] / studies:.0%})" if kind in LEAKS else ""
-                cells.append(f"{count['any'] / studies:.0%}{own}")
-            print(f"{kind:<32}{size[0]:>5} × {size[1]:<4}{'  '.join(cells)}", flush=True)
+            for ic in STRENGTHS if kind not in WITHOUT_STRENGTH else STRENGTHS[:1]:
+                found, own = shares(kind, ic, number, studies)
+                cells.append(f"{found:.0%}" + (f" ({own:.0%})" if kind in ALL_LEAKS else ""))
+            print(f"{kind:<40}{size[0]:>5} × {size[1]:<4}{'  '.join(cells)}", flush=True)
 
 
 def whole(studies: int, size: tuple[int, int] = SIZES[1]) -> None:
     """Every alarm of whole studies; three placebos of each kind, which is fewer than `chance` would need."""
-    print(f"whole studies, {size[0]} × {size[1]}, {studies} each: share with any alarm but explains")
-    for kind in ("no edge", "reaction only", "edge and reaction", "edge, no reaction"):
-        for ic in (0.03, 0.06) if kind != "no edge" else (0.0,):
-            count: Counter[str] = Counter()
-            for seed in range(studies):
-                random = np.random.default_rng([seed, 99])
-                found = study(*frames(made(kind, ic, size, random), random), horizons=(1,), shuffles=3)
-                names = [name for name in found.alarms if name != "explains"]
-                count.update(["any"] if names else [], **dict.fromkeys(names, 1))
-            shares = ", ".join(f"{name} {number / studies:.1%}" for name, number in count.items()) or "none"
-            print(f"{kind:<32} strength {ic:.2f}: {shares}", flush=True)
+    print(f"whole studies, {size[0]} × {size[1]}, {studies} each: any alarm but explains; verdicts", flush=True)
+    for kind, ic in WHOLE:
+        alarms: Counter[str] = Counter()
+        verdicts: Counter[str] = Counter()
+        for seed in range(studies):
+            found = study(*world_of(kind, ic, size, [seed, 99]), horizons=(1,), shuffles=3)
+            names = [name for name in found.alarms if name != "explains"]
+            alarms.update(["any"] if names else [], **dict.fromkeys(names, 1))
+            verdicts.update([found.verdict.partition(":")[0].lower()])
+        cells = (
+            ", ".join(f"{name} {number / studies:.1%}" for name, number in each.items()) for each in (alarms, verdicts)
+        )
+        print(f"{kind:<40}{ic:.2f}  {'; '.join(cell or 'none' for cell in cells)}", flush=True)
 
 
 def real(data: Path) -> None:
@@ -238,17 +188,19 @@ def reuters(data: Path) -> tuple[pd.DataFrame, Bars]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--studies", type=int, default=40)
-    parser.add_argument("--kind", choices=(*LEAKS, *HONEST), action="append")
-    parser.add_argument("--whole", type=int)
+    parser.add_argument("--studies", type=int, default=200)
+    parser.add_argument("--kind", choices=KINDS, action="append")
+    parser.add_argument("--grid", action="store_true")
     parser.add_argument("--real", action="store_true")
     options = parser.parse_args()
     if options.real:
         real(Path(os.environ.get("NEWSFOLIO_DATA", ".")))
-    elif options.whole:
-        whole(options.whole)
+    elif options.grid:
+        grid(options.studies, options.kind or [*LEAKS, *HONEST])
     else:
-        simulated(options.studies, options.kind or [*LEAKS, *HONEST])
+        one_size(options.studies, options.kind or list(KINDS))
+        if not options.kind:
+            whole(options.studies)
 
 
 if __name__ == "__main__":

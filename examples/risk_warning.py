@@ -26,7 +26,16 @@ import pandas as pd
 from allocation import Bars, HarVolatility, NewsVolatility, frame_digest
 from allocation.data.load import bars_from_long
 from backtest import RiskToday, WarningEvent, index_volatility, judge_warnings, risk_today, write_warnings
-from nlp import SentimentClassifier, assign_session, news_features, read_headlines, read_word_list, score_headlines
+from nlp import (
+    SentimentClassifier,
+    assign_session,
+    due_feature,
+    find_events,
+    news_features,
+    read_headlines,
+    read_word_list,
+    score_headlines,
+)
 from nlp.scoring.score import with_scores
 
 PRICES, NEWS = "market/djia30_prices_2006.parquet", "market/reuters_company_news.parquet"
@@ -72,7 +81,11 @@ def until(bars: Bars, close: str) -> Bars:
 
 
 def features(bars: Bars, news: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    return news_features(news, pd.DatetimeIndex(bars.close.index), bars.close.columns)
+    """What is unusual in number or tone, and what is due, as far as a headline named the day."""
+    sessions, assets = pd.DatetimeIndex(bars.close.index), bars.close.columns
+    due = find_events(news).dropna(subset="due").assign(known=lambda rows: rows["published"])
+    due = {"due": due_feature(due, sessions, assets, EVENT.horizon)} if len(due) else {}
+    return news_features(news, sessions, assets) | due
 
 
 def today(bars: Bars, news: pd.DataFrame) -> RiskToday:

@@ -30,7 +30,11 @@ def bars_from_long(table: pd.DataFrame, where: str = "prices") -> Bars:
         raise SourceError(f"{where}: has no column {named(missing)}; it has {named(table.columns)}")
     keys = _keys(table, where)
     named_columns = [column for column in COLUMNS if column in table.columns]
-    return bars_from_fields({name: _widen(table[name], keys, f"{where}: {name}") for name in named_columns}, where)
+    wide = {}
+    for name in named_columns:
+        numbers = _numbers(table[name], f"{where}: {name}").set_axis(keys)
+        wide[name] = numbers.unstack().sort_index().rename_axis(index="date", columns=None)
+    return bars_from_fields(wide, where)
 
 
 def bars_from_fields(fields: dict[str, pd.DataFrame], where: str) -> Bars:
@@ -98,12 +102,6 @@ def _keys(table: pd.DataFrame, where: str) -> pd.MultiIndex:
         day, ticker = keys[keys.duplicated()][0]
         raise SourceError(f"{where}: has {ticker} on {str(day)[:10]} twice: keep one row per ticker and date")
     return keys
-
-
-def _widen(values: pd.Series, keys: pd.MultiIndex, name: str) -> pd.DataFrame:
-    wide = _numbers(values, name).set_axis(keys).unstack().sort_index()
-    wide.index.name, wide.columns.name = "date", None
-    return wide
 
 
 def _numbers(values: pd.Series, name: str) -> pd.Series:

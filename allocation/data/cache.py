@@ -7,7 +7,7 @@ requests as on any other day, with longer answers.
 """
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -108,25 +108,19 @@ def fetch_missing(folder: Path, tickers: Sequence[str], span: Span, vendor: Vend
     before = _kept(folder, tickers)
     lacking = _lacking(before, span)
     answers = [answer for missing, asked in lacking.items() for answer in _ask(vendor, asked, missing)]
-    _tell_of_silence(vendor, {ticker for asked in lacking.values() for ticker in asked}, answers, before, span)
+    answered = {answer.ticker for answer in answers}
+    silent = sorted(ticker for asked in lacking.values() for ticker in asked if ticker not in answered)
+    unknown = [ticker for ticker in silent if before[ticker].known is None]
+    if unknown or (silent and len(silent) == len(before)):  # of a ticker that is kept, nothing new is no failure
+        days = f"from {span[0]:%Y-%m-%d} to {span[1]:%Y-%m-%d}"
+        raise SourceError(f"{vendor.name} has no prices of {named(unknown or silent)} {days}: {RETRY}")
+    if silent:
+        log.warning("%s gave nothing of %s: what was kept before is used", vendor.name, named(silent))
     answers = [_followed_up(vendor, answer, before[answer.ticker], span) for answer in answers]
     if answers:
         with opened(folder) as connection:
             for answer in answers:
                 keep(connection, *_entry(vendor, answer, before[answer.ticker]))
-
-
-def _tell_of_silence(
-    vendor: Vendor, asked: Collection[str], answers: Sequence[Answer], before: Mapping[str, Kept], span: Span
-) -> None:
-    """Nothing at all, or nothing of a ticker that is not kept, is a failure; nothing new of a kept one is not."""
-    silent = sorted(set(asked) - {answer.ticker for answer in answers})
-    unknown = [ticker for ticker in silent if before[ticker].known is None]
-    if unknown or (silent and len(silent) == len(before)):
-        lacking = f"{named(unknown or silent)} from {span[0]:%Y-%m-%d} to {span[1]:%Y-%m-%d}"
-        raise SourceError(f"{vendor.name} has no prices of {lacking}: {RETRY}")
-    if silent:
-        log.warning("%s gave nothing of %s: what was kept before is used", vendor.name, named(silent))
 
 
 def _kept(folder: Path, tickers: Sequence[str]) -> dict[str, Kept]:
@@ -184,19 +178,16 @@ def _followed_up(vendor: Vendor, answer: Answer, kept: Kept, span: Span) -> Answ
     if known is None or not len(kept.contradicted(answer)):
         return answer
     if answer.span != _all_of(known, span):
-        answer = _asked_again(vendor, answer.ticker, _all_of(known, span))
+        again = _ask(vendor, [answer.ticker], _all_of(known, span))
+        if not again:
+            what = f"the history of {answer.ticker}"
+            raise SourceError(f"{vendor.name} rewrote {what} and then did not give it: try again later")
+        answer = again[0]
     log.warning(
         "%s rewrote %d past prices of %s (%s): they are kept as a new version, the old one is still read with as_of",
         vendor.name, len(kept.contradicted(answer)), answer.ticker, _cause(answer, known.settled),
     )  # fmt: skip
     return answer
-
-
-def _asked_again(vendor: Vendor, ticker: str, span: Span) -> Answer:
-    answers = _ask(vendor, [ticker], span)
-    if not answers:
-        raise SourceError(f"{vendor.name} rewrote the history of {ticker} and then did not give it: try again later")
-    return answers[0]
 
 
 def _cause(answer: Answer, after: pd.Timestamp) -> str:

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Sequence
 from datetime import date, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -65,18 +66,14 @@ def load_prices(
     if not isinstance(source, (str, Path)):
         return _from_yahoo(source, first, last, Path(cache) if cache else None, as_of)
     if as_of is not None:
-        raise SourceError(f"{_plainly(source)}: only prices kept in a cache have versions: leave as_of out")
+        shown = "a database" if "://" in str(source) else str(source)  # a URL may hold a password
+        raise SourceError(f"{shown}: only prices kept in a cache have versions: leave as_of out")
     bars, where = (
         _from_database(source, first, last, asset)
         if "://" in str(source)
         else (_from_file(Path(source), asset), source)
     )
     return _between(bars, first, last, where=str(where))
-
-
-def _plainly(source: str | Path) -> str:
-    """A source as a message may show it: a URL may hold a password."""
-    return "a database" if "://" in str(source) else str(source)
 
 
 def _day(day: str | pd.Timestamp | None, which: str) -> pd.Timestamp | None:
@@ -173,7 +170,9 @@ def _rows(
     from allocation.data.cache import Vendor, fetch_missing, kept_prices  # loads SQLAlchemy
 
     if as_of is None:
-        fetch_missing(cache, tickers, span, Vendor("Yahoo Finance", POLICY, _client(), _download))
+        fetch_missing(
+            cache, tickers, span, Vendor("Yahoo Finance", POLICY, f"yfinance {version('yfinance')}", _download)
+        )
     return kept_prices(cache, tickers, span, None if as_of is None else moment_of(as_of, "as_of"))
 
 
@@ -200,12 +199,6 @@ def _tell_of_late_bars(close: pd.DataFrame, last: pd.Timestamp) -> None:
 
 
 # Yahoo Finance, through yfinance
-
-
-def _client() -> str:
-    from importlib.metadata import version
-
-    return f"yfinance {version('yfinance')}"
 
 
 def _download(tickers: Sequence[str], first: pd.Timestamp, last: pd.Timestamp) -> pd.DataFrame:

@@ -10,7 +10,6 @@ from sqlalchemy import (
     URL,
     Column,
     Connection,
-    Engine,
     Executable,
     MetaData,
     Numeric,
@@ -92,19 +91,15 @@ def _reading(place: TableAddress) -> Iterator[Connection]:
     engine = make_engine(place.url, SourceError)
     try:
         with told(str(place), REMEDY, SourceError):
-            _only_read(engine, place.url.get_backend_name())
+            # A query is the user's own text; it must not be able to write, nor hold the night up.
+            if place.url.get_backend_name() == "sqlite":
+                whole_transactions(engine, "BEGIN", ("query_only = ON",))
+            elif place.url.get_backend_name() == "postgresql":
+                event.listen(engine, "begin", _patient_reader)
             with engine.connect() as connection, connection.begin():
                 yield connection
     finally:
         engine.dispose()
-
-
-def _only_read(engine: Engine, backend: str) -> None:
-    """A query is the user's own text; it must not be able to write, nor hold the night up."""
-    if backend == "sqlite":
-        whole_transactions(engine, "BEGIN", ("query_only = ON",))
-    elif backend == "postgresql":
-        event.listen(engine, "begin", _patient_reader)
 
 
 def _patient_reader(connection: Connection) -> None:

@@ -99,19 +99,15 @@ def opened(folder: Path) -> Iterator[Connection]:
     whole_transactions(engine, "BEGIN IMMEDIATE", ("foreign_keys = ON",))
     try:
         with told(str(path), REMEDY, SourceError), engine.connect() as connection, connection.begin():
-            _prepare(connection, path)
+            version = connection.exec_driver_sql("PRAGMA user_version").scalar()
+            if version not in (0, VERSION):
+                raise SourceError(f"{path}: is of version {version}, which a newer newsfolio wrote: upgrade newsfolio")
+            if version == 0:
+                metadata.create_all(connection)
+                connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
             yield connection
     finally:
         engine.dispose()
-
-
-def _prepare(connection: Connection, path: Path) -> None:
-    version = connection.exec_driver_sql("PRAGMA user_version").scalar()
-    if version not in (0, VERSION):
-        raise SourceError(f"{path}: is of version {version}, which a newer newsfolio wrote: upgrade newsfolio")
-    if version == 0:
-        metadata.create_all(connection)
-        connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
 
 
 def known_dates(connection: Connection, tickers: Sequence[str], as_of: datetime | None = None) -> dict[str, Known]:

@@ -123,20 +123,24 @@ def _delisted(path: Path, bars: "Bars") -> "Events":
     return Events(delistings={name: Delisting(day, value) for name, day, value in rows if name in bars.close.columns})
 
 
-def with_payouts(bars: "Bars", events: "Events") -> "Bars":
+def with_payouts(bars: "Bars", events: "Events", *, paid: bool = True) -> "Bars":
     """Return the bars with what holders of delisted assets received as the price of the session after, and none later.
 
-    A price is never 0: where nothing was paid it is a billionth of the last.
+    A price is never 0: where nothing was paid it is a billionth of the last. Not `paid`: no price after the delisting.
     """
     import numpy as np
     import pandas as pd
 
-    paid = np.full(bars.close.shape, np.nan)
+    price = np.full(bars.close.shape, np.nan)
     gone = np.zeros(bars.close.shape, dtype=bool)
-    for row, prices in events.exits(bars.close).items():
-        for column, price in prices.items():
-            paid[row, column] = max(price, NOTHING * bars.close.iloc[:row, column].dropna().iloc[-1])
+    for row, received in events.exits(bars.close).items():
+        for column, value in received.items():
             gone[row:, column] = True
-    payouts = pd.DataFrame(paid, bars.close.index, bars.close.columns)
-    frames = {"close": bars.close} | ({} if bars.open is None else {"open": bars.open})
-    return replace(bars, **{name: frame.mask(gone, payouts) for name, frame in frames.items()})
+            if paid and not np.isnan(value):  # there was a price before
+                price[row, column] = max(value, NOTHING * bars.close.iloc[:row, column].dropna().iloc[-1])
+    payouts = pd.DataFrame(price, bars.close.index, bars.close.columns)
+    others = {"high": bars.high, "low": bars.low, "volume": bars.volume}
+    frames = {"close": bars.close.mask(gone, payouts)}
+    frames |= {} if bars.open is None else {"open": bars.open.mask(gone, payouts)}
+    frames |= {name: frame.mask(gone) for name, frame in others.items() if frame is not None}
+    return replace(bars, **frames)

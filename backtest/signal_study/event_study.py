@@ -1,6 +1,8 @@
-"""Cumulative abnormal returns around strong news."""
+"""Cumulative abnormal returns around strong news, and around dated events of any kind with their placebo."""
 
+import logging
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -9,10 +11,15 @@ from numpy.typing import NDArray
 from allocation.errors import AllocationError
 from backtest.signal_study.row_correlation import row_means
 from backtest.statistics.significance import student_95
-from newsfolio.shared.arrays import FloatArray
+from newsfolio.shared.arrays import BoolArray, FloatArray
+from newsfolio.shared.tables import need_columns
+from newsfolio.shared.text_table import text_table
+
+log = logging.getLogger(__name__)
 
 BEFORE, AFTER = 5, 10
 WINDOWS = (slice(0, BEFORE), slice(BEFORE, BEFORE + 1), slice(BEFORE + 1, None))
+USUAL, FEWEST = 60, 30  # sessions over which the usual size of an abnormal return is taken, and how many must be known
 SHARE = 0.05  # of all innovations: what counts as strong on either side
 
 
@@ -152,3 +159,96 @@ def news_events(signal: pd.DataFrame, returns: pd.DataFrame, share: float = SHAR
     abnormal = abnormal_returns(known)
     good, bad = strong_news(signal.to_numpy(dtype=np.float64), share)
     return event_study("good news", good, abnormal), event_study("bad news", bad, abnormal)
+
+
+@dataclass(frozen=True)
+class KindStudy:
+    """What happens around the events of one kind, and around as many random sessions of the same assets (placebo).
+
+    returns: abnormal returns. volatility: size of the abnormal return of each session relative to its mean over the 60
+    sessions before, less 1, so that 0.5 is half as much again as usual; both cumulative, as in every `EventStudy`.
+    """
+
+    kind: str
+    returns: EventStudy
+    volatility: EventStudy
+    placebo_returns: EventStudy
+    placebo_volatility: EventStudy
+
+
+@dataclass(frozen=True)
+class KindStudies:
+    """The studies of all kinds; prints itself."""
+
+    kinds: tuple[KindStudy, ...]
+
+    def __str__(self) -> str:
+        """One line a kind: session 0 and what follows, with standard errors, the placebo behind each."""
+        rows = [["kind", "events", "return of session 0, %", "placebo", "sessions 1 to 10, %", "placebo",
+                 "volatility of session 0", "placebo"]]  # fmt: skip
+        for kind in self.kinds:
+            pairs = [(kind.returns, kind.placebo_returns, place, 100.0) for place in (1, 2)]
+            pairs.append((kind.volatility, kind.placebo_volatility, 1, 1.0))
+            cells = [_figure(each, place, scale) for *both, place, scale in pairs for each in both]
+            rows.append([kind.kind, f"{kind.returns.events:,}", *cells])
+        return text_table(rows)
+
+
+def _figure(study: EventStudy, window: int, scale: float) -> str:
+    return f"{scale * study.windows[window]:+.2f} ± {scale * study.window_errors[window]:.2f}"
+
+
+def event_kinds_study(
+    events: pd.DataFrame, returns: pd.DataFrame, *, on: Literal["known", "due"] = "known", seed: int = 0
+) -> KindStudies:
+    """Return, for each kind of event, returns and volatility around it, with a placebo.
+
+    events: rows with asset, event (its kind) and the sessions known and due, as `newsfolio events` writes them; an
+    asset has at most one event of a kind in a session. returns (sessions × assets): of each session itself. on: `known`
+    is the session at whose close the headline is known, so that session 0 holds what happened before it was published
+    as well; `due` is the one that was announced, rows without one left out. Events of other sessions or assets are
+    counted in the log. seed: of the placebo, random sessions in which an asset has no event of that kind. This
+    describes the past: the placebo knows which sessions had no event.
+
+    Raises:
+        AllocationError: a column is missing, or no event lies in the sessions and assets of the returns.
+    """
+    need_columns(events, ("asset", "event", on), "events", AllocationError)
+    dated = events[events[on].notna()]
+    row = returns.index.get_indexer(pd.DatetimeIndex(dated[on]).as_unit(pd.DatetimeIndex(returns.index).unit))
+    column = returns.columns.get_indexer(pd.Index(dated["asset"]))
+    inside = (row >= 0) & (column >= 0)
+    if not inside.any():
+        raise AllocationError(
+            f"none of {len(dated):,} events lies in the sessions and assets of the returns: name the assets alike"
+        )
+    if not inside.all():
+        log.warning("%d of %d events are of other sessions or assets", int((~inside).sum()), len(dated))
+    abnormal = abnormal_returns(returns.to_numpy(dtype=np.float64))
+    unusual = _unusual(abnormal)
+    random = np.random.default_rng(seed)
+    studies = []
+    for kind in sorted(dated["event"][inside].unique()):
+        of_kind = inside & (dated["event"] == kind).to_numpy()
+        happened = np.zeros(returns.shape, dtype=bool)
+        happened[row[of_kind], column[of_kind]] = True
+        placebo = _placebo(happened, np.isfinite(abnormal), random)
+        of_each = [event_study(kind, where, what) for where in (happened, placebo) for what in (abnormal, unusual)]
+        studies.append(KindStudy(kind, of_each[0], of_each[1], of_each[2], of_each[3]))
+    return KindStudies(tuple(studies))
+
+
+def _unusual(abnormal: FloatArray) -> FloatArray:
+    """Size of each abnormal return relative to the mean size of the sessions before, less 1."""
+    size = pd.DataFrame(np.abs(abnormal))
+    usual = size.rolling(USUAL, min_periods=FEWEST).mean().shift(1)
+    return np.asarray((size / usual.where(usual > 0) - 1.0).to_numpy())
+
+
+def _placebo(happened: BoolArray, known: BoolArray, random: np.random.Generator) -> BoolArray:
+    """As many sessions of each asset, chosen at random among those without an event."""
+    chosen = np.zeros_like(happened)
+    for asset, often in enumerate(happened.sum(axis=0)):
+        free = np.flatnonzero(known[:, asset] & ~happened[:, asset])
+        chosen[random.choice(free, min(int(often), len(free)), replace=False), asset] = True
+    return chosen

@@ -72,11 +72,15 @@ class WarningStudy:
     @property
     def lead(self) -> tuple[str, str, str]:
         """What the forecast, the news and the alarms were worth, a sentence each."""
-        har, ewma = self.losses.mean(HAR), self.losses.mean(EWMA60)
-        forecast = (
-            f"HAR's QLIKE over the next {self.event.horizon} sessions is {1.0 - har / ewma:.1%} below that of EWMA 60."
+        return self._forecast_words(), self._news_words(), self._alarm_words()
+
+    def _forecast_words(self) -> str:
+        gain, t = 1.0 - self.losses.mean(HAR) / self.losses.mean(EWMA60), self.against[EWMA60].t
+        where, chance = "below" if gain > 0 else "above", "" if self.tests[EWMA60] < LEVEL else ": no more than chance"
+        return (
+            f"HAR's QLIKE over the next {self.event.horizon} sessions is {abs(gain):.1%} {where} that of EWMA 60 "
+            f"(t {t:.1f}){chance}."
         )
-        return forecast, self._news_words(), self._alarm_words()
 
     def _news_words(self) -> str:
         if not self.has_news:
@@ -91,9 +95,10 @@ class WarningStudy:
         mine, prices = self.alarms[NEWS], self.alarms["prices"]
         if not mine.alarms:
             return "No alarm was raised: there is nothing to judge."
+        low, high = mine.precision_interval
         words = (
-            f"At {mine.per_asset_year:.1f} alarms an asset and year {mine.precision:.1%} were right, against a base "
-            f"rate of {mine.base_rate:.1%}"
+            f"At {mine.per_asset_year:.1f} alarms an asset and year {mine.precision:.1%} were right (95 % {low:.1%} to "
+            f"{high:.1%}), against a base rate of {mine.base_rate:.1%}"
         )
         return f"{words}; prices alone: {prices.precision:.1%}." if self.has_news else f"{words}."
 
@@ -116,6 +121,7 @@ class WarningStudy:
         return [
             (f"Forecasts on {self.losses.n:,} cells (t > 0: HAR is better; p after Holm)", self._forecast_rows()),
             ("News in the forecast", self._news_rows()),
+            *([("Coefficients of the news", self._coefficient_rows())] if len(self.coefficients.columns) else []),
             ("Probabilities", self._probability_rows()),
             (f"Alarms, at most {self.alarms_per_year:g} an asset and year, with 95 % intervals", self._alarm_rows()),
         ]
@@ -139,11 +145,15 @@ class WarningStudy:
         for kind, gains in self.placebo_gains.items():
             spread = (f"{each:+.2%}" for each in (np.mean(gains), min(gains), max(gains)))
             rows.append((f"placebo: {kind}", *spread, "", ""))
+        return rows
+
+    def _coefficient_rows(self) -> list[tuple[str, ...]]:
+        """What a standard deviation of each feature adds to the log variance, where it is used at all."""
+        rows: list[tuple[str, ...]] = [("", "mean where used", "used, of time")]
         for name in self.coefficients.columns:
-            used = self.coefficients[name]
-            share = (used != 0.0).mean()
-            mean = used[used != 0.0].mean() if share else 0.0
-            rows.append((name, f"{mean:+.3f}" if share else "0", f"used {share:.0%} of time", "", "", ""))
+            used = self.coefficients[name][self.coefficients[name] != 0.0]
+            share = len(used) / len(self.coefficients)
+            rows.append((name, f"{used.mean():+.3f}" if len(used) else "0", f"{share:.0%}"))
         return rows
 
     def _probability_rows(self) -> list[tuple[str, ...]]:

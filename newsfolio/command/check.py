@@ -9,15 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from newsfolio.command.file_kinds import (
-    NEWS,
-    PRICES,
-    SCORED,
-    SIGNAL,
-    CheckSettings,
-    FileReport,
-    describe_file,
-)
+from newsfolio.command.file_kinds import describe_file
+from newsfolio.command.file_report import NEWS, PRICES, SCORED, SIGNAL, CheckSettings, FileReport
 from newsfolio.shared.errors import NewsfolioError
 
 if TYPE_CHECKING:

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from allocation.errors import AllocationError
-from backtest.cli.prices import AllowJump, Asset, Assets, Calendar, End, PriceChoice, Start, read_prices
+from backtest.cli.prices import (
+    AllowJump,
+    Asset,
+    Assets,
+    Calendar,
+    Delistings,
+    End,
+    PriceChoice,
+    Start,
+    read_prices,
+    with_payouts,
+)
 from newsfolio.shared.text_table import json_text
 
 if TYPE_CHECKING:
@@ -42,7 +53,9 @@ def risk(
     prices: Annotated[str, typer.Argument(help="Prices: long with date, ticker, open, high, low, close; or closes.")],
     news: Annotated[Path | None, typer.Option(help="Headlines: published, asset, text; score where known.")] = None,
     model: Annotated[str | None, typer.Option(help="Folder of the classifier that scores the headlines.")] = None,
-    events: Annotated[Path | None, typer.Option(help="What is due: a table of asset, known (UTC) and due.")] = None,
+    events: Annotated[
+        Path | None, typer.Option(help="What is due: asset, known (UTC), due; else read in the news.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for risk.html, risk.json, state.json and risk.prom.")] = None,
     study: Annotated[bool, typer.Option("--study", help="Judge forecasts and alarms on the history.")] = False,
     kind: Annotated[str, typer.Option(help="What is warned of: move, drawdown or 'high volatility'.")] = "move",
@@ -57,6 +70,7 @@ def risk(
     end: End = None,
     assets: Assets = None,
     asset: Asset = None,
+    delistings: Delistings = None,
     allow_jump: AllowJump = None,
     calendar: Calendar = "XNYS",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
@@ -71,20 +85,26 @@ def risk(
     if notify is not None and out is None:
         raise AllocationError("--notify tells of changes: give --out, where the state of before is kept")
     event = WarningEvent(kind, horizon, sigmas)  # type: ignore[arg-type]
-    choice = PriceChoice(start=start, end=end, assets=assets, asset=asset, allow_jump=tuple(allow_jump or ()))
+    choice = PriceChoice(
+        start=start,
+        end=end,
+        assets=assets,
+        asset=asset,
+        allow_jump=tuple(allow_jump or ()),
+        delistings=delistings,
+    )
     chosen = read_prices(prices, choice, Path(prices).name)
+    bars = with_payouts(chosen.bars, chosen.events, paid=False)
     for note in chosen.notes:
         log.warning("%s: %s", Path(prices).name, note)
-    volatility, headlines = _model(
-        chosen.bars, NewsChoice(news=news, model=model, events=events, calendar=calendar), event
-    )
+    volatility, headlines = _model(bars, NewsChoice(news=news, model=model, events=events, calendar=calendar), event)
     found = None
     if study:
-        rivals = {} if vix is None else {"vix": _vix(vix, chosen.bars)}
+        rivals = {} if vix is None else {"vix": _vix(vix, bars)}
         found = judge_warnings(
-            chosen.bars, model=volatility, event=event, rivals=rivals, alarms_per_year=alarms, placebos=placebos
+            bars, model=volatility, event=event, rivals=rivals, alarms_per_year=alarms, placebos=placebos
         )
-    today = risk_today(chosen.bars, volatility, event, alarms_per_year=alarms, headlines=headlines)
+    today = risk_today(bars, volatility, event, alarms_per_year=alarms, headlines=headlines)
     before = None if out is None else _state(out)
     if out is not None:
         _write(out, today, found, Path(prices).stem)
@@ -102,7 +122,7 @@ def _model(bars: "Bars", choice: NewsChoice, event: "WarningEvent") -> "tuple[Ne
 
     from allocation.risk.news_volatility import NewsVolatility
     from allocation.risk.volatility import HarVolatility
-    from nlp import assign_session
+    from nlp import assign_session, find_events
     from nlp.signals.features import due_feature, news_features, read_due_events
 
     sessions, features, headlines = pd.DatetimeIndex(bars.close.index), dict[str, pd.DataFrame](), None
@@ -113,11 +133,12 @@ def _model(bars: "Bars", choice: NewsChoice, event: "WarningEvent") -> "tuple[Ne
         headlines = scored.assign(session=session.as_unit(sessions.unit))
     elif choice.model is not None:
         raise AllocationError("--model scores headlines: give --news as well")
-    if choice.events is not None:
-        due = due_feature(
-            read_due_events(choice.events), sessions, bars.close.columns, event.horizon, calendar=choice.calendar
-        )
-        features["due"] = due
+    due = None if choice.events is None else read_due_events(choice.events)
+    if due is None and headlines is not None:
+        found = find_events(headlines, calendar=choice.calendar)
+        due = found.loc[found["due"].notna()].assign(known=lambda rows: rows["published"])
+    if due is not None and len(due):
+        features["due"] = due_feature(due, sessions, bars.close.columns, event.horizon, calendar=choice.calendar)
     if not features:
         log.warning("neither news nor events are given: the forecast is of prices alone")
     return NewsVolatility(HarVolatility(horizon=event.horizon), features), headlines

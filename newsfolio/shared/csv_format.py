@@ -82,6 +82,7 @@ def _separator(lines: Sequence[str], header: dict[str, int]) -> str:
     """
 
     def table(separator: str) -> int:
+        """How many columns the rows have with this separator; 0 where they are no table."""
         try:
             widths = [len(row) for row in csv.reader(lines, delimiter=separator) if row]
         except csv.Error:

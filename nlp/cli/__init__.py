@@ -1,1 +1,1 @@
-"""`newsfolio finetune`, `evaluate`, `score`, `signal` and `events`."""
+"""`newsfolio finetune`, `evaluate`, `score`, `signal`, `events` and `explain`."""

@@ -95,11 +95,18 @@ def due_feature(
 
 
 def read_due_events(path: str | Path) -> pd.DataFrame:
-    """Read rows of asset, known and due from CSV or Parquet.
+    """Read rows of asset, known and due from CSV or Parquet; rows that are due at no date are left out.
+
+    In the output of `newsfolio events`, which has a column published, an event is known when its headline was.
 
     Raises:
-        NewsError: the file cannot be read or a column is missing.
+        NewsError: the file cannot be read, a column is missing, or nothing is due at any date.
     """
     table, where = read_table(path, NewsError, words=("asset",))
+    if "published" in table.columns:
+        table = table.assign(known=table["published"])
     need_columns(table, ("asset", "known", "due"), where, NewsError)
-    return table[["asset", "known", "due"]]
+    due = table.loc[table["due"].notna(), ["asset", "known", "due"]]
+    if due.empty:
+        raise NewsError(f"{where}: none of {len(table)} events is due at a date: leave --events out")
+    return due

@@ -12,6 +12,7 @@ from newsfolio.shared.tables import need_columns, read_table
 from nlp.errors import NewsError
 
 TICKER = re.compile(r"[A-Z0-9^$][A-Z0-9.\-=:/^]*")
+WHOLE = re.compile(r"^(\d+)\.0$")  # a ticker that a spreadsheet took for a number
 COMPANY_FORMS = {"INC", "LTD", "CORP", "CO", "PLC", "LLC", "LP", "SA", "AG", "NV", "SE"}  # Apple, Inc. is one asset
 
 Aliases = Mapping[str, str] | str | Path | pd.DataFrame
@@ -66,8 +67,8 @@ def asset_names(value: Any) -> tuple[str, ...] | None:
 def _tickers(text: str) -> tuple[str, ...]:
     listed = text[1:-1] if text[:1] == "[" and text[-1:] == "]" else text  # a list that was written as text
     parts = [part.strip().strip("'\"").strip() for part in re.split(r"[,;|]", listed)]
-    names = tuple(dict.fromkeys(part for part in parts if part))
+    names = tuple(dict.fromkeys(WHOLE.sub(r"\1", part) for part in parts if part))
     several = len(parts) > 1 and all(TICKER.fullmatch(name) for name in names)
     if (several and not any(name.rstrip(".") in COMPANY_FORMS for name in names)) or listed is not text:
         return names
-    return (text,) if text else ()
+    return (WHOLE.sub(r"\1", text),) if text else ()

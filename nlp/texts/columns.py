@@ -1,6 +1,6 @@
 """Which column of a file of news holds what: names that people use for published, asset and text."""
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from newsfolio.shared.tables import plain_name
 from nlp.errors import NewsError
@@ -63,6 +63,20 @@ def understand_columns(columns: Iterable[Hashable], given: Mapping[str, str] | N
             )
         renamed |= dict.fromkeys(found, role)
     return renamed
+
+
+def need_news_columns(columns: Iterable[Hashable], needed: Sequence[str], where: str) -> None:
+    """Raise NewsError where a column is missing, naming those that are there and how to say which is which."""
+    names = [str(column) for column in columns]
+    missing = [role for role in needed if role not in names]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise NewsError(f"{where}: has the column {twice[0]} twice: drop or rename one")
+    if missing:
+        raise NewsError(
+            f"{where}: has no column {', '.join(missing)} (it has {', '.join(names) or 'none'}): name the column that "
+            f"holds it (--columns {','.join(f'{role}=NAME' for role in missing)}), or add it"
+        )
 
 
 def renaming_note(renamed: Mapping[str, str]) -> str:

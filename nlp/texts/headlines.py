@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa  # type: ignore[import-untyped]  # pandas has loaded it already
+import pyarrow.compute as pc  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from newsfolio.shared.arrays import BoolArray, IntArray
-from newsfolio.shared.tables import need_columns, read_table
+from newsfolio.shared.tables import read_table
 from nlp.errors import NewsError
 from nlp.texts.aliases import Aliases, asset_names, read_aliases
-from nlp.texts.columns import WORDS, renaming_note, understand_columns
+from nlp.texts.columns import WORDS, need_news_columns, renaming_note, understand_columns
+from nlp.texts.date_order import DateOrder, named_order
 from nlp.texts.times import (
     ClockCounts,
     Midnight,
@@ -30,6 +33,7 @@ log = logging.getLogger(__name__)
 COLUMNS = ("published", "asset", "text")
 WORDED = re.compile(r"[^\W_]")  # any letter or digit
 ZERO_WIDTH = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
+ODD_NUMBER = 0x9E3779B97F4A7C15 - 2**64  # times which 64 bits wrap around without loss
 SHOWN = 60  # characters of a text in a message
 
 
@@ -61,7 +65,7 @@ class HeadlineReport:
         """Two lines: what was kept, and what was dropped or changed."""
         several = f"; {self.added:,} rows added for further assets of a story" if self.added else ""
         return (
-            f"{self.where}: {self.kept:,} of {self.given:,} rows kept, {self.assets:,} assets, "
+            f"{self.where}: {self.kept:,} of {self.given + self.added:,} rows kept, {self.assets:,} assets, "
             f"{self.first:%Y-%m-%d} to {self.last:%Y-%m-%d}\n"
             f"dropped: {self.without_text:,} without text, {self.without_asset:,} without asset, "
             f"{self.repeats:,} exact repeats; {self.renamed:,} renamed by alias; "
@@ -123,16 +127,20 @@ def headlines_with_report(
         NewsError: as `read_headlines`.
     """
     table, where = read_table(source, NewsError, words=(*WORDS, *(columns or {}).values()))
+    columns, order = named_order(columns)
     table = _understood(table, columns, where)
-    need_columns(table, COLUMNS if text_needed else COLUMNS[:2], where, NewsError)
+    need_news_columns(table.columns, COLUMNS if text_needed else COLUMNS[:2], where)
     if table.empty:
         raise NewsError(f"{where}: holds no news rows")
     check_timezone(timezone, where)
     table = table.reset_index(drop=True)
+    seen = DateOrder()
+    seen.add(table["published"])
+    order = seen.decided(order, where)
     known = known_flags(table["time_known"], len(table)) if "time_known" in table.columns else np.ones(len(table), bool)
-    written, counts = written_times(table["published"]), ClockCounts()
+    written, counts = written_times(table["published"], order), ClockCounts()
     counts.add(written, timezone, ~known)
-    how = time_format(counts, midnight)
+    how = time_format(counts, midnight, order)
     if how.midnights:
         log.warning("%s: %s", where, how)
     published, timed = publication_times(table["published"], written, how, timezone, where)
@@ -200,7 +208,7 @@ def clean_rows(
     with_text = "text" in rows.columns
     worded = worded_rows(rows["text"]) if with_text else np.ones(len(rows), bool)
     lines = multiline_texts(rows["text"], where, first_row) if with_text else 0
-    names, code, count = _named(rows["asset"], aliases, where, first_row)
+    names, code, count = named_assets(rows["asset"], aliases, where, first_row)
     used = worded & (count > 0)
     kept = rows if used.all() else rows[used]  # a copy of a million texts takes half a second
     place = np.repeat(np.arange(len(kept)), count[used])
@@ -214,7 +222,12 @@ def clean_rows(
     asset = pd.Series(tickers, index=kept.index, dtype=object)
     renamed = asset.isin(list(aliases)) if aliases else np.zeros(len(asset), bool)
     kept = kept.assign(asset=asset.map(lambda name: aliases.get(name, name)) if aliases else asset)
-    kept = kept.astype({"asset": str} | ({"text": str} if with_text else {}))
+    try:
+        kept = kept.astype({"asset": str} | ({"text": str} if with_text else {}))
+    except UnicodeEncodeError as cause:
+        raise NewsError(
+            f"{where}: {cause.object!r} holds half a character (a lone surrogate): decode it again"
+        ) from cause
     dropped = DroppedRows(
         without_text=int((~worded).sum()),
         without_asset=int((worded & (count == 0)).sum()),
@@ -225,7 +238,7 @@ def clean_rows(
     return kept, dropped
 
 
-def _named(
+def named_assets(
     assets: pd.Series, aliases: Mapping[str, str], where: str, first_row: int
 ) -> tuple[list[tuple[str, ...]], IntArray, IntArray]:
     """Return the tickers of each distinct cell, the number of each row's cell, and how many tickers it names."""
@@ -281,18 +294,27 @@ def multiline_texts(texts: pd.Series, where: str, first_row: int = 1) -> int:
 
 def repeats(rows: pd.DataFrame) -> BoolArray:
     """Return whether each row repeats published, asset and text of an earlier one (see `repeat_keys`)."""
-    suspect = rows.duplicated(["published", "asset"], keep=False).to_numpy(dtype=bool)  # few, as a rule
     found = np.zeros(len(rows), dtype=bool)
-    if suspect.any():
-        keys = rows.loc[suspect, ["published", "asset"]].assign(text=repeat_keys(rows["text"][suspect]))
-        found[suspect] = keys.duplicated()
+    # First by numbers that repeats have in common, as few other rows do: a mixture of time and asset, then the length.
+    mixed = rows["published"].astype("int64").to_numpy() * ODD_NUMBER + pd.factorize(rows["asset"])[0]
+    suspect = np.flatnonzero(pd.Series(mixed).duplicated(keep=False))
+    if len(suspect):
+        texts = repeat_keys(rows["text"].iloc[suspect])
+        mixed = mixed[suspect] * ODD_NUMBER + texts.str.len().to_numpy(dtype=np.int64)
+        alike = pd.Series(mixed).duplicated(keep=False).to_numpy()
+        keys = rows[["published", "asset"]].iloc[suspect[alike]].assign(text=texts[alike])
+        found[suspect[alike]] = keys.duplicated()
     return found
 
 
-def repeat_keys(texts: pd.Series) -> NDArray[np.object_]:
+def repeat_keys(texts: pd.Series) -> pd.Series:
     """Return texts as they are compared: any run of blanks is one, none at the ends, and no invisible marks."""
-    plain = (text if text.isascii() else text.translate(ZERO_WIDTH) for text in texts.astype(object).to_numpy())
-    return np.array([" ".join(text.split()) for text in plain], dtype=object)
+    odd = np.flatnonzero(pc.match_substring_regex(pa.array(texts), "[^ -~]|  |^ | $"))  # the others are their own key
+    keys = texts.astype(str)
+    if len(odd):
+        keys = keys.copy()
+        keys.iloc[odd] = pd.Index([" ".join(text.translate(ZERO_WIDTH).split()) for text in texts.iloc[odd]])
+    return keys
 
 
 def known_flags(

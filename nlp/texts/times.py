@@ -16,6 +16,7 @@ import pandas as pd
 
 from newsfolio.shared.arrays import BoolArray, IntArray
 from nlp.errors import NewsError
+from nlp.texts.date_order import as_iso
 
 DATE = r"(?:\d{4}-\d{1,2}-\d{1,2}|\d{4}/\d{1,2}/\d{1,2}|\d{8})"
 OFFSET = r"(?:Z|[+-]\d{2}(?::?\d{2})?)"
@@ -103,10 +104,12 @@ class TimeFormat:
     """How all rows of a column are read, whichever part they stand in.
 
     zoned: some rows name a zone, so that a time without one is refused. midnight_zone: midnights there are dates.
+    order: dmy or mdy, of dates such as 31/12/2018.
     """
 
     zoned: bool
     midnight_zone: str | None
+    order: str | None
     times: int
     midnights: int
 
@@ -120,7 +123,7 @@ class TimeFormat:
         )
 
 
-def time_format(counts: ClockCounts, midnight: Midnight = "auto") -> TimeFormat:
+def time_format(counts: ClockCounts, midnight: Midnight = "auto", order: str | None = None) -> TimeFormat:
     """Decide from the counts of a whole column whether its midnights are dates without a time.
 
     They are where all times are midnight in one zone, or where midnight has more than ten times the rows that other
@@ -135,6 +138,7 @@ def time_format(counts: ClockCounts, midnight: Midnight = "auto") -> TimeFormat:
     return TimeFormat(
         zoned=counts.zoned,
         midnight_zone=zone,
+        order=order,
         times=counts.times,
         midnights=0 if zone is None else counts.midnights(zone),
     )
@@ -154,10 +158,11 @@ def _midnight_zone(counts: ClockCounts, *, forced: bool) -> str | None:
     return fullest if counts.midnights(fullest) > UNUSUAL * usual else None
 
 
-def written_times(published: pd.Series, *, zoned: bool = False) -> WrittenTimes:
+def written_times(published: pd.Series, order: str | None = None, *, zoned: bool = False) -> WrittenTimes:
     """Read times as they are written. zoned: rows without a zone are unreadable, as others of the column have one.
 
-    ISO 8601, also with UTC or GMT behind it; RFC 2822; seconds, milliseconds, ... since 1970; dates.
+    ISO 8601, also with UTC or GMT behind it; RFC 2822; seconds, milliseconds, ... since 1970; dates; in an order of day
+    and month (`date_order`) also 31/12/2018, with or without a time.
     """
     rows = len(published)
     nothing, everything = np.zeros(rows, bool), np.ones(rows, bool)
@@ -167,7 +172,7 @@ def written_times(published: pd.Series, *, zoned: bool = False) -> WrittenTimes:
             return WrittenTimes(published.dt.tz_convert("UTC"), nothing, everything, _at_midnight(clock))
         read = published.mask(pd.Series(zoned, index=published.index)).dt.tz_localize("UTC") if zoned else published
         return WrittenTimes(read, nothing, nothing, _at_midnight(published))
-    text = _iso_text(published)
+    text = _iso_text(published, order)
     if isinstance(text.dtype, pd.DatetimeTZDtype):
         return WrittenTimes(text, nothing, everything, _at_midnight(text.dt.tz_localize(None)))
     # pandas would read a month, a year or a date with an offset as its first midnight: known too early.
@@ -189,9 +194,11 @@ def _at_midnight(clock: pd.Series) -> BoolArray:
     return np.asarray(clock == clock.dt.normalize(), dtype=bool)
 
 
-def _iso_text(published: pd.Series) -> pd.Series:
+def _iso_text(published: pd.Series, order: str | None) -> pd.Series:
     """Times as ISO 8601 text, or as instants where all rows count seconds since 1970; others stay as they are."""
     text = published.astype(str).where(published.notna()).str.strip()
+    if order is not None:
+        text = as_iso(text, order)
     if text.str.match(rf"{DATE}[T ].*\d$|{DATE}$|{DATE}[T ].*Z$", na=False).all():
         return text
     text = text.str.replace(r"\s*(?:UTC|GMT)$", "Z", regex=True)
@@ -238,7 +245,7 @@ def publication_times(
     is_utc = isinstance(instants.dtype, pd.DatetimeTZDtype)
     if how.midnight_zone == WRITTEN:
         disguised = written.midnight & ~dated
-        dates = _written_dates(published, instants, disguised)
+        dates = _written_dates(published, instants, disguised, how.order)
     else:
         disguised, dates = np.zeros(len(dated), bool), instants
     bare = dated | disguised
@@ -263,14 +270,14 @@ def publication_times(
     return instants, ~bare
 
 
-def _written_dates(published: pd.Series, instants: pd.Series, disguised: BoolArray) -> pd.Series:
+def _written_dates(published: pd.Series, instants: pd.Series, disguised: BoolArray, order: str | None) -> pd.Series:
     """Midnight UTC of the date that is written, where the time is `disguised` as a midnight of another zone."""
     if isinstance(published.dtype, pd.DatetimeTZDtype):
         clock: pd.Series = published.dt.tz_localize(None).dt.tz_localize("UTC")
         return clock
     if not isinstance(instants.dtype, pd.DatetimeTZDtype) or not disguised.any():
         return instants
-    text = _iso_text(published[disguised])
+    text = _iso_text(published[disguised], order)
     if isinstance(text.dtype, pd.DatetimeTZDtype):  # seconds since 1970 are written in UTC
         return instants
     dates = pd.Series(pd.NaT, index=instants.index, dtype=instants.dtype)

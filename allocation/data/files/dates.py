@@ -116,7 +116,9 @@ def _from_text(dates: pd.Series, where: str, notes: list[str]) -> pd.Series:
         return pd.Series(pd.NaT, index=dates.index)
     fewest = min(int(found.isna().sum()) for found in readings.values())
     best = {name: found for name, found in readings.items() if found.isna().sum() == fewest}
-    best = _in_order(best) if len(best) > 1 else best
+    sorted_rows = {n: f for n, f in best.items() if f.is_monotonic_increasing or f.is_monotonic_decreasing}
+    if len(best) > 1 and len(sorted_rows) == 1:  # one reading alone has the rows in order
+        best = sorted_rows
     if len(best) > 1:
         (name, one), (other, two) = list(best.items())[:2]
         row = int(np.argmax(one.notna() & two.notna() & (one != two)))
@@ -153,16 +155,6 @@ def _ordered(dates: pd.Series, name: str) -> pd.Series | None:
     if "%b" in form and long_month.any():
         found = found.fillna(pd.to_datetime(text, format=form.replace("%b", "%B"), errors="coerce"))
     return found
-
-
-def _in_order(readings: dict[str, pd.Series]) -> dict[str, pd.Series]:
-    """Where one reading alone has the rows in order, that one; with dots, the day comes first."""
-    ordered = {
-        name: found
-        for name, found in readings.items()
-        if found.is_monotonic_increasing or found.is_monotonic_decreasing
-    }
-    return ordered if len(ordered) == 1 else readings
 
 
 def _days(moments: pd.DatetimeIndex, where: str, notes: list[str]) -> pd.DatetimeIndex:

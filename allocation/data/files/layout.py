@@ -107,7 +107,9 @@ def understand(table: pd.DataFrame, where: str, asset: str | None, notes: list[s
                 f"one asset, called {name} after the file: rename the file, or pass --asset, to call it otherwise"
             )
         form, asset = "one asset's bars", None
-        _say_left_out(others, fields, notes)
+        said = {*fields.values(), *(label for label in others if plain(label) in ("dividends", "stocksplits"))}
+        left = [str(label) for label in others if label not in said]
+        notes += [f"not read: {named(left)}"] if left else []
         frame = dated(table[[day, *(fields[f] for f in USED if f in fields)]], where, notes)
         wide = {f: frame[[fields[f]]].set_axis([name], axis=1) for f in USED if f in fields}
         bars = _bars(wide, where, notes)
@@ -157,13 +159,6 @@ def _is_one_asset(fields: dict[str, Label], others: Sequence[Label], where: str)
         f"{where}: has {named(map(str, fields.values()))} and {named(strange)}: name a column ticker if rows are of "
         "several assets, or keep either one asset's prices or one column per asset"
     )
-
-
-def _say_left_out(others: Sequence[Label], fields: dict[str, Label], notes: list[str]) -> None:
-    known = {*fields.values(), *(label for label in others if plain(label) in ("dividends", "stocksplits"))}
-    left = [str(label) for label in others if label not in known]
-    if left:
-        notes.append(f"not read: {named(left)}")
 
 
 def _long(table: pd.DataFrame, columns: dict[str, Label], where: str, notes: list[str]) -> Bars:

@@ -29,34 +29,23 @@ def parse_numbers(table: pd.DataFrame, where: str, notes: list[str]) -> pd.DataF
         SourceError: 1,234 may be a thousand or a decimal throughout, or there are several currencies.
     """
     words = [name for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])]
-    texts = {name: _cleaned(table[name]) for name in words if _is_text(table[name])}
-    if not texts:
+    words = [name for name in words if table[name].dropna().map(lambda value: isinstance(value, str)).any()]
+    if not words:
         return table
+    texts = {}
+    for name in words:
+        stripped = table[name].astype(object).map(str, na_action="ignore").astype("str").str.strip()
+        texts[name] = stripped.mask(stripped.isin(NO_NUMBER)).str.replace(BLANKS, "", regex=True)
     cells = pd.concat(texts.values(), ignore_index=True).dropna()
-    _say_currency(cells, where, notes)
-    bare = {name: text.str.replace(CURRENCY, "", regex=True).str.strip() for name, text in texts.items()}
-    comma = _has_decimal_commas(pd.unique(pd.concat(bare.values(), ignore_index=True).dropna()), where, notes)
-    read = {name: _floats(bare[name], table[name], comma, f"{where}: {name}") for name in texts}
-    return table.assign(**{str(name): values for name, values in read.items()})
-
-
-def _is_text(values: pd.Series) -> bool:
-    return bool(values.dropna().map(lambda value: isinstance(value, str)).any())
-
-
-def _cleaned(values: pd.Series) -> pd.Series:
-    text = values.astype(object).where(values.notna(), None).map(lambda value: None if value is None else str(value))
-    stripped = text.astype("str").str.strip()
-    stripped = stripped.mask(stripped.isin(NO_NUMBER))
-    return stripped.str.replace(BLANKS, "", regex=True)
-
-
-def _say_currency(cells: pd.Series, where: str, notes: list[str]) -> None:
     signs = sorted(cells.str.extract(f"({CURRENCY.pattern})")[0].dropna().unique())
     if len(signs) > 1:
         raise SourceError(f"{where}: has prices in several currencies ({', '.join(signs)}): write all in one")
     if signs:
         notes.append(f"{signs[0]} is left out of numbers")
+    bare = {name: text.str.replace(CURRENCY, "", regex=True).str.strip() for name, text in texts.items()}
+    comma = _has_decimal_commas(pd.unique(pd.concat(bare.values(), ignore_index=True).dropna()), where, notes)
+    read = {name: _floats(bare[name], table[name], comma, f"{where}: {name}") for name in texts}
+    return table.assign(**{str(name): values for name, values in read.items()})
 
 
 def _has_decimal_commas(cells: Iterable[str], where: str, notes: list[str]) -> bool:

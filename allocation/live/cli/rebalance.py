@@ -96,13 +96,15 @@ class Night:
         """Return the session to decide for, and why there is nothing to do, if so.
 
         On a day that is no session, the last one has been decided already as a rule; where the ledger says that it
-        was missed, it is decided now.
+        was missed, it is decided now. A dry run may decide anew, and always does.
         """
         now, date, calendar = clock.utc_now(), self.schedule.date, self.schedule.calendar
         last = clock.last_closed(now, calendar).session
         day = clock.local_date(now, calendar) if date is None else day_of(date, "date")
         if clock.is_session(day, calendar):
             return last if date is None else day, ""
+        if date is None and self.target.dry_run:
+            return last, ""
         if date is None:
             try:
                 with read_ledger(self.target.ledger) as opened, opened.transaction() as connection:

@@ -110,6 +110,7 @@ def status(ledger: Ledger, calendar: str = "XNYS", now: pd.Timestamp | None = No
         row, decision = journal.last_run(connection), journal.last_decision(connection)
         valuation = journal.last_valuation(connection)
         pending = pending_orders(connection)
+        opened = connection.scalar(select(tables.portfolio.c.created))
     run = None if row is None else (pd.Timestamp(row.session), row.outcome or "not ended", row.reason)
     wrong = []
     if run is not None and run[1] != "done":
@@ -117,7 +118,8 @@ def status(ledger: Ledger, calendar: str = "XNYS", now: pd.Timestamp | None = No
         reason = run[2] or "has not ended: it is at work, or was killed"
         said = reason if run[2] is None or reason.startswith(outcome) else f"{outcome}: {reason}"
         wrong.append(f"the last run {said}")
-    if valuation is None or valuation.session < hours.session:
+    is_new = opened is not None and journal.seconds(opened) >= hours.close.timestamp()  # no run was due since
+    if (valuation is None and not is_new) or (valuation is not None and valuation.session < hours.session):
         wrong.append(f"no run has finished for {hours.session:%Y-%m-%d}, which closed at {hours.close:%H:%M} UTC")
     over = [order for order in pending if order.session < hours.session]  # and so the session it was for has closed
     if over:

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from newsfolio.shared.tables import need_columns
 from nlp.errors import NewsError
 from nlp.labels import LABELS
 from nlp.model.inference import checked_texts
 from nlp.scoring.stream.deduplicate import SeenRows
 from nlp.scoring.stream.read import PartedTable, inspect_table
-from nlp.texts.columns import WORDS, renaming_note, understand_columns
-from nlp.texts.headlines import clean_rows, known_flags, multiline_texts, repeat_keys, worded_rows
+from nlp.texts.columns import WORDS, need_news_columns, renaming_note, understand_columns
+from nlp.texts.date_order import DateOrder, named_order
+from nlp.texts.headlines import clean_rows, known_flags, multiline_texts, named_assets, repeat_keys, worded_rows
 from nlp.texts.times import (
     ClockCounts,
     Midnight,
@@ -27,6 +27,8 @@ from nlp.texts.times import (
 )
 
 log = logging.getLogger(__name__)
+
+WEIGHTS = ("novelty", "relevance")  # of the rows in a signal
 
 
 @dataclass
@@ -68,11 +70,15 @@ class NewsCount:
 
 @dataclass(frozen=True)
 class NewsTable:
-    """News to be read in parts, under newsfolio's own column names; `times` is None where rows are texts alone."""
+    """News to be read in parts, under newsfolio's own column names; `times` is None where rows are texts alone.
+
+    several: some story names several assets, so that all parts get a column relevance.
+    """
 
     table: PartedTable
     times: TimeFormat | None
     timezone: str | None
+    several: bool = False
 
 
 def inspect_news(
@@ -91,10 +97,11 @@ def inspect_news(
         NewsError: the news cannot be read, or `daily_signal` would refuse a row later.
     """
     table = inspect_table(path, NewsError, words=(*WORDS, *(columns or {}).values()))
+    columns, order = named_order(columns)
     table = _renamed(table, columns)
     dated = {"published", "asset"} & set(table.columns)
     needed = ("published", "asset", "text") if dated else ("text",)
-    need_columns(pd.DataFrame(columns=list(table.columns)), needed, str(table.path), NewsError)
+    need_news_columns(table.columns, needed, str(table.path))
     if not dated:
         log.warning("%s: has neither published nor asset: texts are scored, repeats of rows are kept", table.path)
     replaced = [name for name in (*LABELS, "score") if name in table.columns]
@@ -103,7 +110,7 @@ def inspect_news(
     if not table.rows:
         raise NewsError(f"{table.path}: holds no news rows")
     check_timezone(timezone, str(table.path))
-    return NewsTable(table, _decided_times(table, timezone, midnight) if dated else None, timezone)
+    return _inspected(table, timezone, midnight, order) if dated else NewsTable(table, None, timezone)
 
 
 def _renamed(table: PartedTable, columns: Mapping[str, str] | None) -> PartedTable:
@@ -131,18 +138,44 @@ def _renamed(table: PartedTable, columns: Mapping[str, str] | None) -> PartedTab
     )
 
 
-def _decided_times(table: PartedTable, timezone: str | None, midnight: Midnight) -> TimeFormat:
-    """Count how all rows are written, decide, and check each row by the decision."""
-    light = [name for name in ("published", "time_known") if name in table.columns]
-    counts = ClockCounts()
-    for part in table.parts(light):
-        counts.add(written_times(part["published"].reset_index(drop=True)), timezone, ~_flags(part, 1, table))
-    times, first = time_format(counts, midnight), 1
+def _inspected(table: PartedTable, timezone: str | None, midnight: Midnight, order: str | None) -> NewsTable:
+    """Count how all rows are written, decide, and check the times, assets and weights of all by the decision."""
+    where, first, several, doubtful = str(table.path), 1, False, dict[str, str]()
+    times = _decided_times(table, timezone, midnight, order)
+    news = NewsTable(table, times, timezone)
+    needed = [name for name in ("published", "asset", "time_known", *WEIGHTS) if name in table.columns]
+    for part in table.parts(needed):
+        _dated(part, news, first)
+        several |= bool((named_assets(part["asset"].astype(object), {}, where, first)[2] > 1).any())
+        for name in set(WEIGHTS) & set(needed) - set(doubtful):
+            weight = pd.to_numeric(part[name].astype(object), errors="coerce")
+            wrong = np.flatnonzero(part[name].notna() & ~weight.between(0, 1))
+            if len(wrong):
+                doubtful[name] = f"{part[name].iloc[wrong[0]]} in row {first + wrong[0]}"
+        first += len(part)
+    for name, shown in doubtful.items():
+        log.warning("%s: %s is no weight from 0 to 1 (%s): newsfolio signal will refuse it: divide or rename it",
+                    where, name, shown)  # fmt: skip
+    return replace(news, several=several and "relevance" not in table.columns)
+
+
+def _decided_times(table: PartedTable, timezone: str | None, midnight: Midnight, order: str | None) -> TimeFormat:
+    """Count how all rows are written: where days and months are in an order that they show, once more in this order."""
+    seen, light = DateOrder(), [name for name in ("published", "time_known") if name in table.columns]
+
+    def counted(order: str | None) -> ClockCounts:
+        counts = ClockCounts()
+        for part in table.parts(light):
+            seen.add(part["published"])
+            known = _flags(part, 1, table)
+            counts.add(written_times(part["published"].reset_index(drop=True), order), timezone, ~known)
+        return counts
+
+    counts = counted(order)
+    decided = seen.decided(order, str(table.path))
+    times = time_format(counts if decided == order else counted(decided), midnight, decided)
     if times.midnights:
         log.warning("%s: %s", table.path, times)
-    for part in table.parts(light):
-        _dated(part, NewsTable(table, times, timezone), first)
-        first += len(part)
     return times
 
 
@@ -165,7 +198,6 @@ def news_parts(news: NewsTable, count: NewsCount) -> Iterator[pd.DataFrame]:
     """
     table, seen, where = news.table, SeenRows(), str(news.table.path)
     words = ["asset", "text"] if news.times else ["text"]
-    several = news.times is not None and "relevance" not in table.columns and _names_several(table)
     for part in table.parts(table.columns):
         first = count.rows + 1
         part = part.reset_index(drop=True)
@@ -179,10 +211,10 @@ def news_parts(news: NewsTable, count: NewsCount) -> Iterator[pd.DataFrame]:
             fresh, added, empty = np.ones(len(worded), dtype=bool), 0, len(part) - len(worded)
         else:
             worded, dropped = clean_rows(_dated(part, news, first), {}, where, first)
-            if several and "relevance" not in worded.columns:
+            if news.several and "relevance" not in worded.columns:
                 worded = worded.assign(relevance=1.0)
             keys = worded[["published", "asset"]].assign(text=repeat_keys(worded["text"]))
-            fresh = seen.fresh(keys.astype({"text": str}))
+            fresh = seen.fresh(keys)
             added, empty = dropped.added, dropped.without_text + dropped.without_asset
         count.add(NewsCount(rows=len(part), empty=empty, repeats=len(worded) - int(fresh.sum()), added=added))
         if fresh.any():
@@ -191,20 +223,11 @@ def news_parts(news: NewsTable, count: NewsCount) -> Iterator[pd.DataFrame]:
         raise NewsError(f"{where}: no row has {'both a text and an asset' if news.times else 'a text'}")
 
 
-def _names_several(table: PartedTable) -> bool:
-    """Whether some story names several assets: then all parts have a column relevance."""
-    for part in table.parts(["asset"]):
-        cells = part["asset"].astype(object)
-        if any(not isinstance(cell, str) or "," in cell or ";" in cell or "|" in cell for cell in cells.dropna()):
-            return clean_rows(pd.DataFrame({"asset": cells.reset_index(drop=True)}), {}, str(table.path))[1].added > 0
-    return False
-
-
 def _dated(part: pd.DataFrame, news: NewsTable, first: int) -> pd.DataFrame:
     """Return the part with published in UTC and time_known, read as the whole column is."""
     assert news.times is not None  # noqa: S101 - texts alone have no times
     published = part["published"].reset_index(drop=True)
-    written = written_times(published, zoned=news.times.zoned)
+    written = written_times(published, news.times.order, zoned=news.times.zoned)
     times, timed = publication_times(published, written, news.times, news.timezone, str(news.table.path), first)
     if not pd.api.types.is_datetime64_any_dtype(published):
         times = times.dt.as_unit("ns")

@@ -158,7 +158,7 @@ class Tally:
     def report(self, table: PartedTable) -> ScoreReport:
         """What became of the rows; those that were dropped are said in the log."""
         count = self.count
-        if count.kept < count.rows:
+        if count.empty or count.repeats:
             log.warning("%s: %s", table.path, count.dropped())
         if self.unreadable:
             log.warning("%s: %s", table.path, unreadable_note(self.unreadable, count.kept, "rows"))

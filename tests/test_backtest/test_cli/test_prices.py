@@ -136,6 +136,11 @@ def test_a_delisting_is_the_last_return_of_a_study():
     np.testing.assert_array_equal(bars.close["A"], [10, 10, 10, 10, 6, np.nan])
     np.testing.assert_array_equal(bars.open["A"], [11, 11, 11, 11, 6, np.nan])
     np.testing.assert_array_equal(bars.close["B"], close["B"])  # it is yet to come
+    cut = with_payouts(Bars(close, high=close), events, paid=False)
+    for frame in (cut.close, cut.high):
+        np.testing.assert_array_equal(frame["A"], [10, 10, 10, 10, np.nan, np.nan])
+    before_all = with_payouts(Bars(close), Events(delistings={"A": Delisting(days[0] - days.freq, -0.4)}))
+    assert before_all.close["A"].isna().all()
     ruined = with_payouts(Bars(close), Events(delistings={"A": Delisting(days[3], -1.0)}))
     assert 0 < ruined.close["A"].iloc[4] < 1e-7
 

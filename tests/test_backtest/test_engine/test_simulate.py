@@ -387,3 +387,11 @@ def test_monthly_prices_are_annualised_as_months_and_it_is_said():
     )
     assert daily.sessions_per_year == 252
     assert not any("rows a year" in note for note in daily.notes)
+
+
+@pytest.mark.parametrize(("least", "said"), [(20_000.0, True), (1.0, False)])
+def test_orders_below_the_minimum_are_counted_where_there_are_any(least, said):
+    weights = PRICES * 0.0 + 0.2
+    weights.iloc[20:] += 0.01  # some ten thousand in each asset
+    notes = simulate(PRICES, weights.iloc[10::10], rules=Rules(minimum=least)).notes
+    assert any("orders not sent: worth less than the least value of an order" in note for note in notes) == said

@@ -22,6 +22,7 @@ from backtest.result.benchmark import compare_with_benchmark
 from backtest.result.cost_sensitivity import cost_sensitivity
 from backtest.result.result import Result
 from backtest.signal_study.information_coefficient import InformationCoefficient, Placebo
+from backtest.statistics.significance import deflated_sharpe
 from backtest.sweeps.sweep import Sweep
 
 HOSTILE = "<script>alert(1)</script>\u2028</SCRIPT><!--"
@@ -196,6 +197,18 @@ def test_the_evidence_says_how_many_were_tried(page: Page) -> None:
     assert any(text.endswith("no better than the median of the other") for text in page.texts)
     assert "Information ratio" in page.texts
     assert page.texts.count("theirs <b>bold</b> & co") >= 2
+
+
+def test_the_number_of_trials_is_deflated_by_where_it_is_known_and_said_to_be_missing_where_not() -> None:
+    book = random_result("x")
+    alone, tried = (dict(Report(results=[book], title="x", tried=number).evidence) for number in (None, 20))
+    assert alone["Settings tried"].startswith("not logged: had others been tried first")
+    assert "Deflated by that number" not in alone
+    assert tried["Settings tried"] == "20"
+    chance = deflated_sharpe(book.returns, 20)
+    assert tried["Deflated by that number"] == f"probability {chance:.0%} that the true Sharpe ratio is above 0"
+    assert deflated_sharpe(book.returns, 1) > chance
+    assert tried["True Sharpe ratio above 0"].endswith("if nothing else had been tried")
 
 
 def test_the_table_of_costs_says_what_is_left_at_each(page: Page) -> None:

@@ -277,6 +277,23 @@ def test_it_prints_what_it_says_first():
         assert any(line.startswith(title) for line in lines)
 
 
+def test_the_third_sentence_names_the_warnings_and_counts_the_tests_that_hold():
+    rings, silent = quick(*frames(2, n=250, same=0.01)), quick(*frames(2))
+    assert rings.lead[2].startswith("Warnings: explains. ")
+    assert silent.lead[2].startswith("No warnings. ")
+    for found in (rings, silent):
+        adjusted = found.figures["holm"].dropna()
+        assert found.lead[2].endswith(f" {(adjusted < 0.05).sum()} of {len(adjusted)} tests hold after adjustment.")
+    assert (rings.figures["holm"] < 0.05).any()
+
+
+def test_a_delay_is_judged_only_where_one_was_given():
+    signal, prices = frames(2)
+    note = "no delayed signal was given: whether the edge depends on haste is not judged"
+    assert note in quick(signal, prices).notes
+    assert note not in quick(signal, prices, delayed=signal.shift(1)).notes
+
+
 @pytest.mark.parametrize("full", [False, True])
 def test_it_fits_a_hundred_columns_whatever_the_names(full):
     signal, prices = frames(1, n=400, edge=0.003, same=0.005)

@@ -1,6 +1,9 @@
 """The study: figures against plain formulas, noise that is called nothing, and all that is promised to scripts."""
 
+import dataclasses
 import json
+import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -9,6 +12,7 @@ from simulated_bars import simulated
 
 from allocation import AllocationError, Bars, HarVolatility, NewsVolatility
 from backtest import WarningEvent, index_volatility, judge_warnings
+from backtest.statistics.significance import Interval
 from backtest.warning.scores import judge_probabilities, variance_losses
 from newsfolio.shared.text_table import json_text
 
@@ -41,6 +45,50 @@ def test_what_is_promised_to_scripts_is_there(found):
 def test_news_that_is_noise_is_called_nothing(found):
     assert "News adds nothing" in found.lead[1]
     assert abs(found.news.gain) < 0.02
+
+
+def sentences(found, **change):
+    return dataclasses.replace(found, **change).lead
+
+
+def test_the_forecast_is_said_to_be_better_worse_or_no_more_than_chance(found):
+    better, chance = found.lead[0], dataclasses.replace(found.against["ewma60"], t=0.4, p=0.7)
+    assert re.search(r"is \d+\.\d% below that of EWMA 60 \(t \d+\.\d\)\.$", better)
+    assert sentences(found, against={**found.against, "ewma60": chance})[0].endswith("(t 0.4): no more than chance.")
+    means = {"har": 0.5, "ewma60": 0.4}
+    worse = sentences(found, losses=SimpleNamespace(mean=means.get))[0]
+    assert "is 25.0% above that of EWMA 60" in worse
+    assert "below" not in worse
+
+
+def test_news_is_said_to_add_only_beyond_placebos_and_chance(found):
+    clear = dataclasses.replace(found.news, gain=0.05, t=4.0, p=0.0001)
+    placebos = {"moved in time": (0.0, 0.01)}
+    said = sentences(found, news=clear, placebo_gains=placebos, coefficients=found.coefficients + 1.0)[1]
+    assert said == "News adds to HAR: QLIKE +5.00%, t 4.0, placebos +0.50%."
+    for change in (
+        {"news": dataclasses.replace(clear, t=1.9)},
+        {"news": dataclasses.replace(clear, p=0.2)},
+        {"placebo_gains": {"moved in time": (0.0, 0.06)}},
+    ):
+        usual = {"news": clear, "placebo_gains": placebos, "coefficients": found.coefficients + 1.0}
+        assert sentences(found, **usual | change)[1].startswith("News adds nothing that its placebos or chance do not")
+    unused = sentences(found, news=clear, placebo_gains=placebos, coefficients=found.coefficients * 0.0)[1]
+    assert unused.startswith("News adds nothing: no feature had a coefficient")
+
+
+def test_alarms_are_judged_with_their_interval_where_there_were_any(found):
+    mine = dataclasses.replace(found.alarms["news"], precision=0.125, base_rate=0.11, per_asset_year=1.5)
+    mine = dataclasses.replace(mine, precision_interval=Interval(0.08, 0.17), alarms=20)
+    alarms = {**found.alarms, "news": mine}
+    bare = sentences(found, alarms=alarms, coefficients=found.coefficients * 0.0)[2]
+    assert bare == (
+        "At 1.5 alarms an asset and year 12.5% were right (95 % 8.0% to 17.0%), against a base rate of 11.0%."
+    )
+    assert "; prices alone: " in sentences(found, alarms=alarms, coefficients=found.coefficients + 1.0)[2]
+    none = {**found.alarms, "news": dataclasses.replace(mine, alarms=0)}
+    assert sentences(found, alarms=none)[2] == "No alarm was raised: there is nothing to judge."
+    assert "No alarm was raised" not in bare
 
 
 def test_it_prints_in_a_hundred_columns(found):

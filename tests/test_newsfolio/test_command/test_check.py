@@ -181,6 +181,22 @@ def test_text_fits_a_terminal_and_does_not_drive_it(folder, capsys):
         assert all(ord(letter) < 127 for letter in run(capsys, "check", *files, "--json")[1])
 
 
+def test_tokens_that_a_model_does_not_know_are_counted(folder, capsys, monkeypatch):
+    class Model:
+        def unknown_shares(self, texts):
+            return np.array([0.5 if text.startswith("1") else 0.0 for text in texts])
+
+    monkeypatch.setattr("nlp.load_classifier", lambda _: Model())
+    news(scored=False).to_csv("n.csv", index=False)
+    (report,) = found(capsys, "n.csv", "--model", "m")["files"]
+    assert report["details"]["unknown_tokens"] == pytest.approx(0.5 * 11 / 55)
+    assert report["problems"] == [
+        "20.0% of the texts get no score, as too many of their tokens are unknown to m: fine-tune a model that reads "
+        "their language (--base)"
+    ]
+    assert report["next"].startswith("newsfolio score n.csv --model m ")
+
+
 UNREADABLE = {
     "none.csv": (None, "no such file"),
     "x.xlsx": (b"PK", "the ending '.xlsx' is not known"),

@@ -1,6 +1,6 @@
-"""The rules beside headlines that people labelled; the labels are here, the texts are not part of the project.
+"""The rules beside headlines labelled one by one; the labels are here, the texts are not part of the project.
 
-labels.csv: file and row of the headline, the first digits of the SHA-256 of its text, part (1 to 5: when it was drawn),
+labels.csv: file and row of the headline, the first digits of the SHA-256 of its text, part (1 to 7: when it was drawn),
 random (drawn from all headlines rather than from those in which a rule found something), kinds, and the session of
 what is due. A headline shows a kind where it is about it, in the future, present or past; a due session is that of
 `due_session`.

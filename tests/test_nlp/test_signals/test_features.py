@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nlp import NewsError, calendar_sessions
+from nlp import NewsError, calendar_sessions, find_events
 from nlp.signals.features import due_feature, news_features, read_due_events
 
 SESSIONS = calendar_sessions("XNYS", pd.Timestamp("2021-01-04"), pd.Timestamp("2021-06-30"))
@@ -107,6 +107,25 @@ def test_a_file_of_events_needs_its_columns_and_times(tmp_path):
     path.write_text("asset,due\nAAA,2021-02-12\n")
     with pytest.raises(NewsError, match="known"):
         read_due_events(path)
+    path.write_text("asset,known,due\nAAA,2021-02-01,\n")
+    with pytest.raises(NewsError, match="none of 1 events is due at a date"):
+        read_due_events(path)
     path.write_text("asset,known,due\nAAA,soon,2021-02-12\n")
     with pytest.raises(NewsError, match="cannot be read"):
         due_feature(read_due_events(path), SESSIONS, ASSETS, 5)
+
+
+def test_events_that_were_found_in_headlines_are_known_when_these_were_published(tmp_path):
+    news = pd.DataFrame(
+        {
+            "published": pd.to_datetime(["2021-02-08 15:00", "2021-02-08 15:00"], utc=True),
+            "asset": ["AAA", "BBB"],
+            "text": ["AAA to report quarterly results on Friday", "BBB shares rise"],
+            "time_known": [True, True],
+        }
+    )
+    path = tmp_path / "events.parquet"
+    find_events(news).to_parquet(path)
+    found = due_feature(read_due_events(path), SESSIONS, ASSETS, 5)
+    assert [f"{day:%m-%d}" for day in found.index[found["AAA"] == 1.0]] == ["02-08", "02-09", "02-10", "02-11"]
+    assert found["BBB"].sum() == 0.0

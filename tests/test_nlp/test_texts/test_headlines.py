@@ -226,7 +226,10 @@ def test_a_time_that_cannot_be_read_is_named_with_its_row_and_the_form_to_use(va
 
 @pytest.mark.parametrize("missing", ["published", "asset", "text"])
 def test_a_missing_column_is_named_with_those_that_are_there(missing):
-    with pytest.raises(NewsError, match=rf"the frame: has no column {missing} \(it has .*\): rename or add it"):
+    with pytest.raises(
+        NewsError,
+        match=rf"the frame: has no column {missing} \(it has .*\): .*--columns {missing}=NAME",
+    ):
         read_headlines(news(["2014-03-07"]).drop(columns=missing))
 
 

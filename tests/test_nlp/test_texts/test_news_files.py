@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from newsfolio.shared.tables import read_table
+from newsfolio.shared.tables import read_table, write_table
 from nlp.errors import NewsError, NlpError
 from nlp.scoring.stream.score_file import score_file
 from nlp.texts.columns import parse_columns
@@ -25,6 +25,13 @@ class Stub:
 
     def predict_proba(self, texts, **_):
         return np.full((len(texts), 3), 1 / 3, dtype=np.float32)
+
+
+class NeverAsked(Stub):
+    """Must not be asked."""
+
+    def predict_proba(self, texts, **_):
+        raise AssertionError(texts)
 
 
 def frame(published, **columns):
@@ -147,6 +154,52 @@ def test_years_of_no_news_are_refused(written, tmp_path):
         score_file(tmp_path / "n.csv", tmp_path / "o.csv", Stub())
 
 
+# Dates with slashes
+
+ORDERED = {
+    "day first": (["13/04/2018", "03/04/2018"], ["2018-04-13", "2018-04-03"]),
+    "month first": (["04/13/2018", "04/03/2018"], ["2018-04-13", "2018-04-03"]),
+    "dots": (["13.04.2018", "3.4.2018"], ["2018-04-13", "2018-04-03"]),
+    "hyphens": (["03-04-2018", "13-04-2018"], ["2018-04-03", "2018-04-13"]),
+    "times": (["13/04/2018 15:30", "03/04/2018 9:05:07"], ["2018-04-13T15:30", "2018-04-03T09:05:07"]),
+    "a.m. and p.m.": (["4/13/2018 3:30 PM", "4/3/2018 12:05:07 am"], ["2018-04-13T15:30", "2018-04-03T00:05:07"]),
+    "a comma": (["4/13/2018, 3:30:00 PM", "4/3/2018, 9:30:00 AM"], ["2018-04-13T15:30", "2018-04-03T09:30"]),
+    "zones": (["13/04/2018 15:30 UTC", "03/04/2018 15:30+02:00"], ["2018-04-13T15:30", "2018-04-03T13:30"]),
+    "ISO among them": (["2018-04-13", "04/30/2018"], ["2018-04-13", "2018-04-30"]),
+}
+
+
+@pytest.mark.parametrize("kind", ORDERED)
+@pytest.mark.parametrize("part_rows", [1, 100])
+def test_dates_with_slashes_are_read_where_the_column_shows_their_order(kind, part_rows, tmp_path, monkeypatch):
+    monkeypatch.setattr("nlp.scoring.stream.read.PART_ROWS", part_rows)
+    written, meant = ORDERED[kind]
+    read = both_ways(frame(written), tmp_path, timezone="UTC")
+    assert read["published"].tolist() == [pd.Timestamp(each, tz="UTC") for each in meant]
+    assert read["time_known"].tolist() == ["T" in each for each in meant]
+
+
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [
+        (["03/04/2018", "05/04/2018"], "03/04/2018 may have the day or the month first"),
+        (["13/04/2018", "04/13/2018"], "13/04/2018 has the day first and 04/13/2018 the month"),
+    ],
+)
+def test_dates_in_an_order_that_nothing_shows_are_read_once_it_is_named(written, why, tmp_path):
+    rows = frame(["2018-01-02", *written]).rename(columns={"published": "date"})
+    rows.to_csv(tmp_path / "n.csv", index=False)
+    for read in (lambda: read_headlines(rows), lambda: score_file(tmp_path / "n.csv", tmp_path / "o.csv", Stub())):
+        with pytest.raises(NewsError, match=f"{why}: name the column and .*--columns published=NAME:dmy"):
+            read()
+    for order, day in {"dmy": "2018-04-03", "mdy": "2018-03-04"}.items():
+        one = frame(["2018-01-02", "03/04/2018"]).rename(columns={"published": "date"})
+        read = both_ways(one, tmp_path, columns=parse_columns(f"published=date:{order}"))
+        assert read["published"].tolist()[1] == pd.Timestamp(day, tz="UTC")
+    with pytest.raises(NewsError, match="row 2: published '13/04/2018' is not a time"):
+        read_headlines(frame(["2018-01-02", "13/04/2018"]), columns={"published": "published:mdy"})
+
+
 # Columns
 
 
@@ -198,17 +251,38 @@ def test_what_a_signal_will_need_is_said_before_scoring(tmp_path, caplog):
     assert "title" not in read_table(tmp_path / "o.csv", NlpError)[0]
 
 
-def test_every_time_is_checked_before_anything_is_scored(tmp_path):
-    class Never(Stub):
-        def predict_proba(self, texts, **_):
-            raise AssertionError(texts)
+def test_the_columns_that_are_there_are_listed_with_the_option_that_names_them(tmp_path):
+    rows = pd.DataFrame({"wann": ["2023-12-15T10:00:00Z"], "isin": ["A"], "body": ["up"]})
+    rows.to_csv(tmp_path / "n.csv", index=False)
+    with pytest.raises(NewsError, match=r"asset, text \(it has wann, isin, body\).*--columns published=NAME"):
+        read_headlines(tmp_path / "n.csv")
+    with pytest.raises(NewsError, match=r"has no column text \(it has wann, isin, body\).*--columns text=NAME"):
+        score_file(tmp_path / "n.csv", tmp_path / "o.csv", Stub())
 
+
+@pytest.mark.parametrize("ending", ["parquet", "jsonl"])
+def test_every_asset_is_checked_before_anything_is_scored(ending, tmp_path, monkeypatch):
+    monkeypatch.setattr("nlp.scoring.stream.read.PART_ROWS", 1)
+    rows = frame(["2023-12-15T10:00:00Z"] * 3, asset=[1.0, 2.0, 2.5] if ending == "parquet" else ["A", "B", True])
+    write_table(rows, tmp_path / f"n.{ending}")
+    with pytest.raises(NewsError, match="row 3: asset .* is not a ticker"):
+        score_file(tmp_path / f"n.{ending}", tmp_path / "o.csv", NeverAsked())
+
+
+def test_weights_that_a_signal_will_refuse_are_said_before_scoring(tmp_path, caplog):
+    frame(["2023-12-15T10:00:00Z"] * 2, relevance=[100, 85]).to_csv(tmp_path / "n.csv", index=False)
+    with caplog.at_level(logging.WARNING):
+        score_file(tmp_path / "n.csv", tmp_path / "o.csv", Stub())
+    assert "relevance is no weight from 0 to 1 (100 in row 1): newsfolio signal will refuse it" in caplog.text
+
+
+def test_every_time_is_checked_before_anything_is_scored(tmp_path):
     times = ["2023-12-15T10:00:00Z"] * 3 + ["soon"]
     frame(times).to_csv(tmp_path / "n.csv", index=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("nlp.scoring.stream.read.PART_ROWS", 1)
         with pytest.raises(NewsError, match="n.csv: row 4: published 'soon'"):
-            score_file(tmp_path / "n.csv", tmp_path / "o.csv", Never())
+            score_file(tmp_path / "n.csv", tmp_path / "o.csv", NeverAsked())
 
 
 # Tickers
@@ -219,6 +293,7 @@ def test_every_time_is_checked_before_anything_is_scored(tmp_path):
     [
         ([600519, None, 5], ["600519", "5"]),  # a gap makes floats of them
         (["NA", "TRUE", "000005", "1E5", "nan"], ["NA", "TRUE", "000005", "1E5", "nan"]),
+        (["600519.0", "5.0", "0700.HK", "600519.0,5.0"], ["600519", "5", "0700.HK", "600519", "5"]),  # a spreadsheet's
         ([" BRK.B ", "BRK B", "^GSPC", "EUR=X"], ["BRK.B", "BRK B", "^GSPC", "EUR=X"]),
         (["Apple, Inc.", "APPLE, INC."], ["Apple, Inc.", "APPLE, INC."]),
         ([["AAPL"], [], None, np.array(["MSFT"])], ["AAPL", "MSFT"]),
@@ -243,6 +318,7 @@ def test_lists_of_assets_are_rows_for_each_in_json_too(tmp_path):
     read, report = headlines_with_report(tmp_path / "n.jsonl")
     assert read["relevance"].tolist() == pytest.approx([0.2, 0.2, 0.2])
     assert (report.given, report.added, report.kept) == (1, 2, 3)
+    assert ": 3 of 3 rows kept" in str(report)
     score_file(tmp_path / "n.jsonl", tmp_path / "o.parquet", Stub())
     assert pd.read_parquet(tmp_path / "o.parquet")["asset"].tolist() == ["A", "B", "C"]
 

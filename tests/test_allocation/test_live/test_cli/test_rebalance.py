@@ -54,6 +54,12 @@ def test_a_dry_run_decides_anew_and_says_how_that_differs(command, folder):
     assert "had been decided\n" in command(f"{STEP} --date {DAY}")[1]
 
 
+def test_a_dry_run_decides_on_any_day(command, at):
+    at("2022-09-24 20:35")  # a Saturday
+    assert "is not a session" in command(STEP)[1]
+    assert command(f"{STEP} --dry-run")[1].startswith("2022-09-23 decided (dry run")
+
+
 def test_today_s_limits_hold_a_dry_run_of_what_was_decided(command):
     command(f"{STEP} --date {DAY}")
     code, _, err = command(f"{STEP} --date {DAY} --dry-run --max-weight 0.2")

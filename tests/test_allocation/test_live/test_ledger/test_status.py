@@ -35,6 +35,15 @@ def test_orders_that_wait_for_the_open_are_pending_and_nothing_is_wrong(broker, 
     assert "3 orders have not ended, though 2022-09-21 has closed" in later
 
 
+def test_an_account_that_was_opened_after_the_last_close_has_missed_nothing(tmp_path, monkeypatch):
+    sunday = pd.Timestamp("2022-09-25 12:00", tz="UTC")
+    monkeypatch.setattr("allocation.live.brokers.account.utc_now", lambda: sunday)
+    url = Desk(str(tmp_path / "book.sqlite")).url
+    with open_ledger(url) as ledger:
+        assert status(ledger, now=sunday).wrong == ()
+        assert "no run has finished for 2022-09-26" in status(ledger, now=at(pd.Timestamp("2022-09-26"))).wrong[0]
+
+
 def test_a_weekly_date_that_was_missed_is_said(tmp_path):
     desk = Desk(str(tmp_path / "book.sqlite"))
     desk.step(DAYS[0])

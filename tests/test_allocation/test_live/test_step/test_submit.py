@@ -30,7 +30,8 @@ def night(broker, exchange, tmp_path):
 
     def run(day=DAY, **changes):
         exchange.prices = BARS.close.loc[day].to_dict()
-        return alpaca_step(broker, exchange, tmp_path / "a.sqlite", day, EqualWeight(), **changes)
+        policy = changes.pop("policy", EqualWeight())
+        return alpaca_step(broker, exchange, tmp_path / "a.sqlite", day, policy, **changes)
 
     return run
 
@@ -97,6 +98,24 @@ def test_a_poison_order_keeps_no_other_from_being_sent(night, exchange):
     exchange.submit = take
     assert night().unfilled == ()
     assert len(exchange.orders) == 4
+
+
+def test_a_sell_that_is_refused_makes_no_debt(night, exchange):
+    """A margin account has buying power for the buys that the sell should have paid for; they wait all the same."""
+    night()
+    exchange.fill()
+    kept, take = exchange.cash, exchange.submit
+    exchange.submit = lambda body: (403, {"message": "no"}) if body["side"] == "sell" else take(body)
+
+    def halves(view):
+        return pd.Series({"AAA": 0.0, "BBB": 0.0, "CCC": 0.49, "DDD": 0.49})
+
+    report = night(NEXT, policy=halves)
+    assert report.counts == {"not sent": 2, "rejected": 2}
+    exchange.fill()
+    assert exchange.cash == kept >= 0.0
+    exchange.submit = take
+    assert night(NEXT, policy=halves).counts == {"accepted": 4, "rejected": 2}
 
 
 def test_an_order_whose_state_cannot_be_read_keeps_no_other_from_being_followed(night, exchange):
