@@ -268,7 +268,7 @@ def test_what_cannot_be_done_is_said_in_one_line(run, words, message):
 
 
 def test_a_head_begins_with_the_shares_of_the_labels(config):
-    model, tokenizer = load_base(config.base, 0, labels=("a", "b", "c"), shares=np.array([0.5, 0.1, 0.0]))
+    model = load_base(config.base, 0, labels=("a", "b", "c"), shares=np.array([0.5, 0.1, 0.0]))[0]
     np.testing.assert_allclose(torch.sigmoid(model.classifier.bias.detach()), [0.5, 0.1, 1e-4], rtol=1e-3)
     assert model.config.problem_type == "multi_label_classification"
     assert load_base(config.base, 0, labels=("a", "b", "c"))[0].classifier.bias.abs().max() == 0.0
