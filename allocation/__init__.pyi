@@ -82,6 +82,7 @@ from allocation.policies.profiles import target_volatility as target_volatility
 from allocation.policies.sentiment import EqualWeight as EqualWeight
 from allocation.policies.sentiment import Hold as Hold
 from allocation.policies.sentiment import SentimentPolicy as SentimentPolicy
+from allocation.policies.wrappers import CutRiskOnAlarm as CutRiskOnAlarm
 from allocation.policies.wrappers import OnDrift as OnDrift
 from allocation.policies.wrappers import Rolling as Rolling
 from allocation.policies.wrappers import WarmUp as WarmUp

@@ -1,4 +1,4 @@
-"""Events of headlines: how fast the rules are, and how often they are right on headlines labelled by hand.
+"""Events of headlines: how fast the rules are, and how often they are right on headlines labelled one by one.
 
     NEWSFOLIO_DATA=... OMP_NUM_THREADS=1 python -P benchmarks/events.py
 

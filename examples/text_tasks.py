@@ -46,8 +46,8 @@ TASKS = {
         text=("text", "body"),
         config=FinetuneConfig(epochs=3.0, batch_size=16, max_length=64),
     ),
-    "fomc": Task("fomc_stance.parquet", by_time="year", config=FinetuneConfig.small_corpus()),
-    "claims": Task("numclaim.parquet", config=FinetuneConfig.small_corpus()),
+    "fomc": Task("fomc_stance.parquet", by_time="year", config=FinetuneConfig.preset("small")),
+    "claims": Task("numclaim.parquet", config=FinetuneConfig.preset("small")),
 }
 
 

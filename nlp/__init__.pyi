@@ -35,6 +35,7 @@ from nlp.events.find import find_events as find_events
 from nlp.events.rules import EVENT_KINDS as EVENT_KINDS
 from nlp.events.signal import EventSignal as EventSignal
 from nlp.events.signal import event_signal as event_signal
+from nlp.explain.page import write_explanation as write_explanation
 from nlp.explain.words import Faithfulness as Faithfulness
 from nlp.explain.words import explain_scores as explain_scores
 from nlp.explain.words import faithfulness as faithfulness

@@ -1,12 +1,13 @@
 """Policies made of policies: trade only when weights have drifted, or see only the recent past."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
 from allocation.errors import AllocationError
-from allocation.view import Policy, View
+from allocation.frames import frame_digest
+from allocation.view import Policy, View, inputs_digest_of
 
 
 @dataclass(frozen=True)
@@ -62,3 +63,36 @@ class WarmUp:
         if len(view.prices) < self.sessions:
             return pd.Series(np.nan, index=view.held.index)
         return self.policy(view)
+
+
+@dataclass(frozen=True)
+class CutRiskOnAlarm:
+    """Give an asset only `share` of the weight that the policy wants, from an alarm on for `sessions` sessions.
+
+    alarms: True where one is raised (sessions × assets), row t known at the close of t; rows after now are not read.
+    What is cut stays in cash. An asset that the policy holds as it is (NaN) stays so. It costs turnover, and the return
+    of what was sold: alarms come in crises, after which prices have risen as well.
+    """
+
+    policy: Policy
+    alarms: pd.DataFrame = field(repr=False)
+    share: float = 0.5
+    sessions: int = 5
+
+    def __post_init__(self) -> None:
+        """Part of a weight, for some time."""
+        if not 0.0 <= self.share < 1.0 or self.sessions < 1:
+            raise AllocationError(
+                f"share is {self.share:g}, sessions {self.sessions}: give a part in [0, 1), and 1 or more"
+            )
+
+    def __call__(self, view: View) -> pd.Series:
+        """The policy's targets, smaller where there is an alarm."""
+        targets = self.policy(view)
+        recent = self.alarms.loc[: view.now].reindex(index=view.prices.index[-self.sessions :], columns=targets.index)
+        alarmed = recent.eq(True).any()
+        return targets.where(~alarmed, targets * self.share)
+
+    def inputs_digest(self, now: pd.Timestamp) -> str:
+        """Return the digest of the alarms as known at the close of `now`, and of what the policy reads."""
+        return frame_digest(self.alarms.loc[:now]) + inputs_digest_of(self.policy, now)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from allocation.errors import RiskError
-from allocation.frames import Bars, named
+from allocation.frames import Bars, frame_digest, named
 from allocation.risk.volatility import FEWEST, HarVolatility
 from newsfolio.shared.arrays import BoolArray, FloatArray
 
@@ -69,6 +69,10 @@ class NewsVolatility:
         """Return the coefficients by the session from which on they are used (refits × features)."""
         rows = {bars.close.index[start]: coefficients for start, _, coefficients, _ in self._fits(bars)}
         return pd.DataFrame.from_dict(rows, orient="index", columns=list(self.features))
+
+    def inputs_digest(self, now: pd.Timestamp) -> str:
+        """Return a digest of the features as known at the close of `now`."""
+        return "".join(name + frame_digest(frame.loc[:now]) for name, frame in sorted(self.features.items()))
 
     def _fits(self, bars: Bars) -> list[tuple[int, int, FloatArray, FloatArray]]:
         """First row, row after the last, coefficients, and the features of these rows in units of their spread."""

@@ -12,6 +12,7 @@ from allocation.errors import RiskError
 from allocation.frames import Bars, frame_digest, named
 from allocation.risk.covariance import LedoitWolf, RiskEstimator, RiskModel
 from allocation.risk.volatility import HarVolatility
+from allocation.view import inputs_digest_of
 
 VolatilityForecast = Callable[[Bars], pd.Series]  # bars up to now -> volatility of a session's return, by asset
 
@@ -67,8 +68,10 @@ class ScaledRisk:
         return row
 
     def inputs_digest(self, now: pd.Timestamp) -> str:
-        """Return the digest of volatilities made before, as known at the close of `now`; empty where there are none."""
-        return frame_digest(self.volatility.loc[:now]) if isinstance(self.volatility, pd.DataFrame) else ""
+        """Return the digest of what is read beyond bars, as known at the close of `now`; empty if nothing is."""
+        if isinstance(self.volatility, pd.DataFrame):
+            return frame_digest(self.volatility.loc[:now])
+        return inputs_digest_of(self.volatility, now)
 
 
 @runtime_checkable

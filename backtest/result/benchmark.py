@@ -8,6 +8,7 @@ import pandas as pd
 
 from allocation.errors import FrameError
 from allocation.forecast.newey_west import newey_west_variance
+from allocation.frames import check_prices
 from backtest.result import metrics
 from backtest.result.result import Result
 from backtest.statistics.significance import Interval, newey_west_lags, newey_west_t
@@ -134,9 +135,11 @@ def compare_with_benchmark(result: Result, benchmark: Result | pd.Series) -> Ben
     """Compare `result` with a benchmark: another Result, or a series of values (an index) by session.
 
     Raises:
-        FrameError: they share fewer than two sessions, or the benchmark lacks some of the portfolio's.
+        FrameError: they share fewer than two sessions, the benchmark lacks some of the portfolio's between its first
+            and its last, or its values are not numbers above 0 by session.
     """
-    other, name = (benchmark.nav, benchmark.name) if isinstance(benchmark, Result) else (benchmark, str(benchmark.name))
+    name = str(benchmark.name)
+    other = benchmark.nav if isinstance(benchmark, Result) else check_prices(benchmark.to_frame(name), name)[name]
     first, last = max(result.nav.index[0], other.index[0]), min(result.nav.index[-1], other.index[-1])
     mine, theirs = result.nav.loc[first:last], other.loc[first:last]
     absent = mine.index.difference(theirs.dropna().index)

@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from allocation.errors import AllocationError
 from backtest.statistics.significance import FEWEST_RETURNS, Interval, percentile_levels, stationary_bootstrap
 from newsfolio.shared.arrays import FloatArray
 
@@ -57,7 +58,12 @@ def value_at_risk(returns: FloatArray, tail: float = TAIL) -> FloatArray:
     Between two returns the quantile is interpolated linearly (R. Hyndman and Y. Fan, "Sample quantiles in statistical
     packages", American Statistician 50, 1996, type 7). quantstats (0.0.86) gives, with the opposite sign, the quantile
     of a normal distribution of the same mean and standard deviation, which fat tails exceed.
+
+    Raises:
+        AllocationError: the tail is no fraction.
     """
+    if not 0.0 < tail < 1.0:
+        raise AllocationError(f"tail is {tail:g}: give a fraction of sessions in (0, 1), 0.05 for 5 %")
     return np.asarray(-np.quantile(returns, tail, axis=-1))
 
 

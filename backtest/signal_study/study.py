@@ -210,6 +210,7 @@ def study(
 
 def _evidence(values: FloatArray, data: StudyData, figures: pd.DataFrame, delayed: ICSummary | None) -> Evidence:
     def summary(section: str, name: str) -> ICSummary:
+        """One figure as evidence."""
         row = figure_of(figures, section, name)
         return ICSummary(
             mean=row["value"],

@@ -109,6 +109,8 @@ def percentile_levels(level: float, n: int, mean_block: float) -> tuple[float, f
     of 95 %. They are moved out as far as `bootstrap_null` is wider than a normal distribution (the expanded percentile
     interval of T. Hesterberg, "What teachers should know about the bootstrap", American Statistician 69(4), 2015).
     """
+    if not 0.0 < level < 1.0:
+        raise AllocationError(f"level is {level:g}: give a fraction in (0, 1), 0.95 for 95 %")
     null = bootstrap_null(n, mean_block)
     tail = float(ndtr(-null.scale * stdtrit(null.dof, (1.0 + level) / 2.0)))
     return tail, 1.0 - tail
@@ -237,10 +239,12 @@ def deflated_sharpe(returns: pd.Series, trials: int, *, trial_spread: float | No
     Prado, "The deflated Sharpe ratio", Journal of Portfolio Management 40, 2014.
 
     Raises:
-        AllocationError: fewer than one trial.
+        AllocationError: fewer than one trial, or a negative spread.
     """
     if trials < 1:
         raise AllocationError(f"trials is {trials}: count every strategy that was tried, including this one")
+    if trial_spread is not None and not trial_spread >= 0.0:
+        raise AllocationError(f"trial_spread is {trial_spread:g}: give a standard deviation per session, 0 or more")
     n = int(returns.notna().sum())
     spread = 1.0 / np.sqrt(max(n - 1, 1)) if trial_spread is None else trial_spread
     expected_best = 0.0  # approximate mean of the largest of so many standard normal values

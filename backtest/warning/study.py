@@ -121,6 +121,7 @@ class WarningStudy:
         return [
             (f"Forecasts on {self.losses.n:,} cells (t > 0: HAR is better; p after Holm)", self._forecast_rows()),
             ("News in the forecast", self._news_rows()),
+            *([("Coefficients of the news", self._coefficient_rows())] if len(self.coefficients.columns) else []),
             ("Probabilities", self._probability_rows()),
             (f"Alarms, at most {self.alarms_per_year:g} an asset and year, with 95 % intervals", self._alarm_rows()),
         ]
@@ -144,11 +145,15 @@ class WarningStudy:
         for kind, gains in self.placebo_gains.items():
             spread = (f"{each:+.2%}" for each in (np.mean(gains), min(gains), max(gains)))
             rows.append((f"placebo: {kind}", *spread, "", ""))
+        return rows
+
+    def _coefficient_rows(self) -> list[tuple[str, ...]]:
+        """What a standard deviation of each feature adds to the log variance, where it is used at all."""
+        rows: list[tuple[str, ...]] = [("", "mean where used", "used, of time")]
         for name in self.coefficients.columns:
-            used = self.coefficients[name]
-            share = (used != 0.0).mean()
-            mean = used[used != 0.0].mean() if share else 0.0
-            rows.append((name, f"{mean:+.3f}" if share else "0", f"used {share:.0%} of time", "", "", ""))
+            used = self.coefficients[name][self.coefficients[name] != 0.0]
+            share = len(used) / len(self.coefficients)
+            rows.append((name, f"{used.mean():+.3f}" if len(used) else "0", f"{share:.0%}"))
         return rows
 
     def _probability_rows(self) -> list[tuple[str, ...]]:

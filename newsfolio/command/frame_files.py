@@ -1,6 +1,7 @@
 """Files of prices and of signals, as `newsfolio check` describes them."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,11 @@ from newsfolio.command.file_report import PRICES, SIGNAL, CheckSettings, FileRep
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from allocation import Bars
+    from allocation.data.files.layout import PriceFile
+    from allocation.data.jumps import Jump
+    from allocation.data.sessions import SessionCheck
 
 SIGNED = 0.05  # a share of negative values that no prices have
 
@@ -37,7 +43,7 @@ def describe_frame(path: Path, settings: CheckSettings) -> FileReport:
         return _signal(path, frame, tuple(notes))
 
 
-def _prices(path: Path, found: Any, settings: CheckSettings) -> FileReport:
+def _prices(path: Path, found: "PriceFile", settings: CheckSettings) -> FileReport:
     from allocation.data.jumps import find_jumps, frozen_note
     from allocation.data.sessions import check_sessions, ends_note
     from allocation.frames import named, sessions_of
@@ -48,15 +54,13 @@ def _prices(path: Path, found: Any, settings: CheckSettings) -> FileReport:
     other = met.fitting if settings.calendar is None else None
     met = check_sessions(close, other) if other is not None else met
     jumps, ends = find_jumps(bars), ends_note(close)
-    problems = [] if met.problem is None else [met.problem]
-    if jumps:
-        allow = " ".join(f"--allow-jump {shlex.quote(asset)}" for asset in dict.fromkeys(jump.asset for jump in jumps))
-        problems.append(
-            f"{len(jumps)} moves as at a split or a change of units: {named(jumps)}: use adjusted prices, or, where "
-            f"the moves are real, pass {allow}"
-        )
+    allow = " ".join(f"--allow-jump {shlex.quote(asset)}" for asset in dict.fromkeys(jump.asset for jump in jumps))
+    jumped = (
+        f"{len(jumps)} moves as at a split or a change of units: {named(jumps)}: use adjusted prices, or, where the "
+        f"moves are real, pass {allow}"
+    )
     notes = [*found.notes, *(note for note in (met.note, ends, frozen_note(close)) if note is not None)]
-    if (close.max(axis=None) <= 1) and close.shape[1] > 1:
+    if close.max().max() <= 1 and close.shape[1] > 1:
         notes.append("all values lie between 0 and 1: if this is a signal, it has no negative value")
     options = (
         f"--calendar {met.calendar}" if met.calendar != "XNYS" else "",
@@ -65,9 +69,6 @@ def _prices(path: Path, found: Any, settings: CheckSettings) -> FileReport:
         f"--end {ends.rpartition(' ')[2]}" if ends is not None and "--end" in ends else "",
     )
     command = ["newsfolio backtest STRATEGY.py --prices", shlex.quote(str(path)), *filter(None, options)]
-    gaps = int(close.isna().to_numpy().sum())
-    a_year = "" if met.a_year is None else f", {met.a_year} a year"
-    marks = [name for name in ("open", "high", "low", "volume") if getattr(bars, name) is not None]
     return FileReport(
         file=path,
         kind=PRICES,
@@ -76,29 +77,44 @@ def _prices(path: Path, found: Any, settings: CheckSettings) -> FileReport:
         first=sessions[0],
         last=sessions[-1],
         notes=tuple(notes),
-        problems=tuple(problems),
-        details={
-            "form": found.form,
-            "fields": ["close", *marks],
-            "rows_a_year": met.a_year,
-            "calendar": met.calendar,
-            "outside_calendar": len(met.outside),
-            "missing_sessions": met.missing,
-            "longest_gap": met.longest_gap,
-            "empty_cells": gaps,
-            "jumps": [
-                {"asset": j.asset, "date": f"{j.date:%Y-%m-%d}", "ratio": j.ratio, "split": j.split} for j in jumps
-            ],
-        },
-        lines=(
-            f"{found.form}: {', '.join(['close', *marks])}; {len(close):,} rows{a_year} from {sessions[0].date()} to "
-            f"{sessions[-1].date()}, {close.shape[1]:,} assets ({named(close.columns)})",
-            f"calendar {met.calendar}: {len(met.outside):,} rows are no sessions, {met.missing:,} sessions have no "
-            f"row, {gaps:,} of {close.size:,} cells are empty",
-            f"{len(jumps)} jumps as at a split",
-        ),
+        problems=(*([] if met.problem is None else [met.problem]), *([jumped] if jumps else [])),
+        details=_price_details(found, met, jumps),
+        lines=(*_price_lines(found, met), f"{len(jumps)} jumps as at a split"),
         next=f"{' '.join(command)} --out report",
         frame=close,
+    )
+
+
+def _fields(bars: "Bars") -> list[str]:
+    return ["close", *(name for name in ("open", "high", "low", "volume") if getattr(bars, name) is not None)]
+
+
+def _price_details(found: "PriceFile", met: "SessionCheck", jumps: "Sequence[Jump]") -> dict[str, Any]:
+    """The figures of a file of prices, as plain values."""
+    return {
+        "form": found.form,
+        "fields": _fields(found.bars),
+        "rows_a_year": met.a_year,
+        "calendar": met.calendar,
+        "outside_calendar": len(met.outside),
+        "missing_sessions": met.missing,
+        "longest_gap": met.longest_gap,
+        "empty_cells": int(found.bars.close.isna().to_numpy().sum()),
+        "jumps": [{"asset": j.asset, "date": f"{j.date:%Y-%m-%d}", "ratio": j.ratio, "split": j.split} for j in jumps],
+    }
+
+
+def _price_lines(found: "PriceFile", met: "SessionCheck") -> tuple[str, str]:
+    """The same for people: what the file holds, and how it meets the calendar."""
+    from allocation.frames import named, sessions_of
+
+    close, sessions = found.bars.close, sessions_of(found.bars.close)
+    a_year = "" if met.a_year is None else f", {met.a_year} a year"
+    return (
+        f"{found.form}: {', '.join(_fields(found.bars))}; {len(close):,} rows{a_year} from {sessions[0].date()} to "
+        f"{sessions[-1].date()}, {close.shape[1]:,} assets ({named(close.columns)})",
+        f"calendar {met.calendar}: {len(met.outside):,} rows are no sessions, {met.missing:,} sessions have no row, "
+        f"{int(close.isna().to_numpy().sum()):,} of {close.size:,} cells are empty",
     )
 
 

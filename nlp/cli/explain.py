@@ -14,7 +14,9 @@ STRONGEST = 8  # words of one text that are shown
 def explain(
     text: Annotated[str, typer.Argument(help="A text, or a file of texts: CSV, Parquet or JSONL with a column text.")],
     model: Annotated[str, typer.Option(help="A folder that a classifier was saved in, or one on the hub.")],
-    out: Annotated[Path | None, typer.Option(help="Where to write the effect of every word.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write the effect of every word: a table, or a page (.html).")
+    ] = None,
     label: Annotated[
         str | None, typer.Option(help="The label that is explained; else the tone, or the likeliest.")
     ] = None,
@@ -28,17 +30,20 @@ def explain(
     from newsfolio.shared.tables import write_table
     from newsfolio.shared.text_table import json_text
     from nlp.errors import NlpError
+    from nlp.explain.page import write_explanation
     from nlp.explain.words import explain_scores, faithfulness
     from nlp.model.ensemble import load_classifier
 
     texts = _texts(text, columns)
     classifier = load_classifier(model)
     found = explain_scores(texts, classifier, label=label, progress=True)
-    if out is not None:
-        write_table(found, out, NlpError)
     judged = None
     if len(texts) > 1 and label is None and found["effect"].notna().any():
         judged = faithfulness(texts, classifier, found)
+    if out is not None and out.suffix == ".html":
+        write_explanation(texts, found, out, model=model, note="" if judged is None else f"{judged}.")
+    elif out is not None:
+        write_table(found, out, NlpError)
     if as_json:
         figures = None if judged is None else vars(judged)
         words = found.astype(object).where(found.notna(), None).to_dict("records")

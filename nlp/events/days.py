@@ -3,8 +3,6 @@
 import re
 from datetime import date, timedelta
 
-from nlp.events.rules import event_words
-
 ONE_DAY = timedelta(days=1)
 PAST, AHEAD = timedelta(days=92), timedelta(days=273)  # a date without a year lies between these from its publication
 FURTHEST = timedelta(days=366)
@@ -12,8 +10,14 @@ MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
 
-MONTH = event_words()["MONTH"]
-WEEKDAY = event_words()["WEEKDAY"]
+MONTH = (
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
+    r"|nov(?:ember)?|dec(?:ember)?)"
+)
+WEEKDAY = (
+    r"(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day"
+    r"|(?-i:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|MON|TUES?|WED|THU(?:RS?)?|FRI)\b)"
+)
 YEAR = r"(?:20\d\d|19\d\d)"
 MARKET = r"[- ]?(?:(?:the|mkts?|markets?|today's|tomorrow's) )*"
 AFTER = (
@@ -139,14 +143,10 @@ def _written_day(text: str, today: date, day_first: bool) -> date | None:
             if bare or month > 12 or day > 31:  # 1/2 of something, or a score
                 continue
         else:
-            month = int(found["m1"]) if found["iso"] else _month(found["m2"] or found["m3"])
+            month = int(found["m1"]) if found["iso"] else MONTHS.index((found["m2"] or found["m3"])[:3].lower()) + 1
             day = int(found["d1"] or found["d2"] or found["d3"])
         return _date(None if year is None else int(year) + (2000 if len(year) == 2 else 0), month, day, today)
     return None
-
-
-def _month(name: str) -> int:
-    return MONTHS.index(name[:3].lower()) + 1
 
 
 def _date(year: int | None, month: int, day: int, today: date) -> date:

@@ -5,13 +5,13 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.compute as pc  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from newsfolio.shared.arrays import BoolArray, IntArray
+from newsfolio.shared.arrays import BoolArray
 from newsfolio.shared.calendars import ExchangeHours, exchange_hours
 from nlp.errors import NewsError
 from nlp.events.days import FURTHEST, HINT, named_day
+from nlp.events.rules import matching
 from nlp.signals.sessions import assign_session
 from nlp.texts.headlines import known_flags
 
@@ -50,7 +50,7 @@ def due_from(
 ) -> pd.DatetimeIndex:
     """As `due_session`, where the sessions that know the texts are known already."""
     due = np.full(len(known), np.datetime64("NaT"), dtype=known.to_numpy().dtype)
-    rows = _naming_a_day(texts)
+    rows = np.flatnonzero(matching(pa.array(texts, type=pa.large_string(), from_pandas=True).fill_null(""), HINT))
     if len(rows):
         hours = exchange_hours(calendar, known.min(), known.max() + FURTHEST, error=NewsError)
         instants, timed = published[rows], time_known[rows]
@@ -63,13 +63,6 @@ def due_from(
         ]
         due[rows] = _sessions(found, hours)
     return pd.DatetimeIndex(np.where(due >= known.to_numpy(), due, np.datetime64("NaT")), name="due")
-
-
-def _naming_a_day(texts: pd.Series) -> IntArray:
-    """Rows of the texts that can name a day at all."""
-    cells = pa.array(texts, type=pa.large_string(), from_pandas=True)
-    named = pc.match_substring_regex(cells, HINT, ignore_case=True).fill_null(False)
-    return np.flatnonzero(named.to_numpy(zero_copy_only=False))
 
 
 def _opened(hours: ExchangeHours, instants: pd.DatetimeIndex) -> BoolArray:

@@ -5,13 +5,12 @@ import re
 import numpy as np
 import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.compute as pc  # type: ignore[import-untyped]
 
 from newsfolio.shared.arrays import IntArray
 from newsfolio.shared.tables import need_columns
 from nlp.errors import NewsError
 from nlp.events.due import due_from
-from nlp.events.rules import EVENT_KINDS, Rule, event_rules
+from nlp.events.rules import EVENT_KINDS, Rule, event_rules, matching
 from nlp.signals.sessions import assign_session
 from nlp.texts.headlines import known_flags
 
@@ -78,18 +77,15 @@ def _of_texts(texts: pd.Series) -> pd.DataFrame:
 
 def _by_rule(rule: Rule, cells: pa.Array, texts: pd.Series, taken: dict[str, np.ndarray]) -> pd.DataFrame:
     """The texts in which one rule finds an event that no rule before it found."""
-    matched = _matching(cells, rule.pattern) & ~taken[rule.event]
+    matched = matching(cells, rule.pattern) & ~taken[rule.event]
     for kind in rule.before:
         matched &= ~taken[kind]
     place = np.flatnonzero(matched)
     if rule.unless and len(place):
-        place = place[~_matching(cells.take(pa.array(place)), rule.unless)]
-    taken[rule.event][place] = True
+        place = place[~matching(cells.take(pa.array(place)), rule.unless)]
     search = re.compile(rule.pattern, re.IGNORECASE | re.ASCII).search
-    spans = [search(texts[row]).span() for row in place]  # type: ignore[union-attr]  # RE2 has found it
-    starts, ends = (np.array(each, dtype=np.int64) for each in (zip(*spans, strict=True) if spans else ((), ())))
+    spans = {row: found.span() for row in place if (found := search(texts[row]))}  # RE2 alone folds Unicode's case
+    place = np.array(list(spans), dtype=np.int64)
+    taken[rule.event][place] = True
+    starts, ends = np.array(list(spans.values()), dtype=np.int64).reshape(-1, 2).T
     return pd.DataFrame({"code": place, "event": rule.event, "start": starts, "end": ends, "rule": rule.name})
-
-
-def _matching(cells: pa.Array, pattern: str) -> np.ndarray:
-    return np.asarray(pc.match_substring_regex(cells, pattern, ignore_case=True).to_numpy(zero_copy_only=False))

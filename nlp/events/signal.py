@@ -66,7 +66,9 @@ def event_signal(
 
     inside: dict[str, BoolArray] = {kind: (event == kind) & (known >= 0) for kind in EVENT_KINDS}
     # What was known before the first session can still fall due in one: it counts from the first on.
-    since = np.where(known >= 0, known, np.where(_before(events["known"], sessions), 0, len(sessions)))
+    since = np.where(
+        known >= 0, known, np.where(np.asarray(pd.DatetimeIndex(events["known"]) < sessions[0]), 0, len(sessions))
+    )
     dated = (due >= 0) & np.isin(event, due_kinds)
     ahead = pd.DataFrame(0.0, index=sessions, columns=assets)
     until = pd.DataFrame(np.nan, index=sessions, columns=assets)
@@ -93,7 +95,3 @@ def _check(events: pd.DataFrame, sessions: pd.DatetimeIndex, horizon: int, due_k
 def _places(dates: pd.Series, sessions: pd.DatetimeIndex) -> IntArray:
     """Position of each date among the sessions, -1 where it is none of them."""
     return sessions.get_indexer(pd.DatetimeIndex(dates).as_unit(sessions.unit)).astype(np.int64)
-
-
-def _before(dates: pd.Series, sessions: pd.DatetimeIndex) -> BoolArray:
-    return np.asarray(pd.DatetimeIndex(dates) < sessions[0])

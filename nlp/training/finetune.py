@@ -238,17 +238,17 @@ def _trained(train: pd.DataFrame, valid: pd.DataFrame, run: Run, labels: _Labels
     config, names = run.config, labels.names
     doubled = duplicate_batch if config.rdrop else nullcontext
     counts = row_weights(train)
+    shares = None
     if labels.several:
         wanted = binary_targets(train, names) * counts[:, None, None]
+        shares = wanted[..., 1].sum(axis=0, dtype=np.float64) / counts.sum(dtype=np.float64)
         towards, factors = binary_targets(valid, names), np.ones(len(names), dtype=np.float32)
     else:
         wanted = targets(train, soft=config.soft_targets, names=names) * counts[:, None]
         codes = label_codes(train["label"], known=names)
         factors = class_weights(codes, config.class_weight_power, counts, n_labels=len(names))
         towards = targets(valid, names=names)
-    model, tokenizer = load_base(
-        config.base, config.seed, dropout=config.dropout, labels=names, multi_label=labels.several
-    )
+    model, tokenizer = load_base(config.base, config.seed, dropout=config.dropout, labels=names, shares=shares)
     rows = rows_of(_token_ids(model, tokenizer, train, "training", config), wanted)
     held = rows_of(_token_ids(model, tokenizer, valid, "validation", config), towards)
     model = adapt(model, rank=config.lora_rank) if config.lora_rank else model

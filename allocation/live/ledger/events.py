@@ -7,7 +7,7 @@ from itertools import chain
 import pandas as pd
 from sqlalchemy import Connection, insert, select
 
-from allocation.live.ledger.tables import account_events, fills, orders
+from allocation.live.ledger.tables import account_events, baskets, fills, orders
 
 OPEN, DEPOSIT, WITHDRAW, SPLIT, RENAME, CLOSE, ADOPT = (
     "open", "deposit", "withdraw", "split", "rename", "close", "adopt",
@@ -38,12 +38,24 @@ def is_opened(connection: Connection) -> bool:
 
 
 def event_holdings(connection: Connection) -> tuple[float, pd.Series]:
-    """Return cash and shares by asset: the sum of all account events and fills."""
+    """Return cash and shares by asset: the sum of all account events and fills.
+
+    What filled after an asset was renamed, of an order under its old name, counts under the new one.
+    """
     changed = select(account_events.c.asset, account_events.c.shares, account_events.c.cash)
-    filled = select(orders.c.asset, fills.c.shares, -(fills.c.shares * fills.c.price + fills.c.cost).label("cash"))
-    filled = filled.join(orders, orders.c.client_id == fills.c.client_id)
+    paid = (fills.c.shares * fills.c.price + fills.c.cost).label("paid")
+    filled = (
+        select(orders.c.asset, fills.c.shares, paid, fills.c.at, baskets.c.sized)
+        .join(orders, orders.c.client_id == fills.c.client_id)
+        .join(baskets, baskets.c.session == orders.c.session)
+    )
+    renamed = renames(connection)
     cash, shares = 0.0, dict[str, float]()
-    for asset, count, money in chain(connection.execute(changed), connection.execute(filled)):
+    traded = (
+        (_name_at(renamed, asset, since=sized, until=at), count, -money)
+        for asset, count, money, at, sized in connection.execute(filled)
+    )
+    for asset, count, money in chain(connection.execute(changed), traded):
         cash += money
         if asset is not None:
             shares[asset] = shares.get(asset, 0.0) + count
@@ -52,12 +64,23 @@ def event_holdings(connection: Connection) -> tuple[float, pd.Series]:
 
 def renamed_since(connection: Connection, moment: datetime) -> dict[str, str]:
     """Return the new name of each asset that was renamed after a moment."""
-    rows = connection.execute(
-        select(account_events.c.asset, account_events.c.reason)
-        .where(account_events.c.kind == RENAME, account_events.c.reason.is_not(None), account_events.c.at >= moment)
-        .order_by(account_events.c.id)
-    )
     names: dict[str, str] = {}
-    for old, new in rows:
+    for old, new, at in renames(connection):
+        if at < moment:
+            continue
         names = {first: new if last == old else last for first, last in names.items()} | {old: new}
     return names
+
+
+def renames(connection: Connection) -> list[tuple[str, str, datetime]]:
+    """Return old name, new name and moment of each rename, in their order."""
+    events = account_events.c
+    named = select(events.asset, events.reason, events.at).where(events.kind == RENAME, events.reason.is_not(None))
+    return [(str(old), str(new), at) for old, new, at in connection.execute(named.order_by(events.id))]
+
+
+def _name_at(renamed: list[tuple[str, str, datetime]], asset: str, *, since: datetime, until: datetime) -> str:
+    """What an asset of `since` is called at `until`."""
+    for old, new, at in renamed:
+        asset = new if old == asset and since <= at <= until else asset
+    return asset

@@ -100,8 +100,10 @@ def test_a_few_boundaries_and_instants(files):
 
 
 @pytest.mark.slow
-def test_every_boundary_on_sqlite(files):
-    assert killed_at_boundaries(files, stride=1) >= 300
+def test_every_boundary_on_sqlite(files, record_property):
+    kills = killed_at_boundaries(files, stride=1)
+    record_property("kills", kills)
+    assert kills >= 300
 
 
 @pytest.mark.slow
@@ -111,8 +113,10 @@ def test_random_instants_on_sqlite(files, tmp_path):
 
 
 @pytest.mark.slow
-def test_boundaries_and_instants_on_postgresql(databases):
-    assert killed_at_boundaries(databases, stride=6) >= 40
+def test_boundaries_and_instants_on_postgresql(databases, record_property):
+    kills = killed_at_boundaries(databases, stride=6)
+    record_property("kills", kills)
+    assert kills >= 40
     assert killed_at_random(databases, kills=20, seed=3) == 20
 
 

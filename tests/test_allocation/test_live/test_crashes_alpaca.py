@@ -150,8 +150,10 @@ def test_a_few_boundaries_and_instants(open_account):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("place", [0, 1])
-def test_every_boundary(open_account, place):
-    assert killed_at_boundaries(open_account, place, stride=1) >= 60
+def test_every_boundary(open_account, place, record_property):
+    kills = killed_at_boundaries(open_account, place, stride=1)
+    record_property("kills", kills)
+    assert kills >= 60
 
 
 @pytest.mark.slow

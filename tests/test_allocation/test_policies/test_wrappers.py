@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from support import random_prices
 
-from allocation import AllocationError, EqualWeight
+from allocation import AllocationError, CutRiskOnAlarm, EqualWeight, Hold
 from backtest import OnDrift, Rolling, WarmUp, rebalance_dates, simulate, walk_forward
 
 PRICES = random_prices(1, 80)
@@ -50,3 +50,37 @@ def test_given_dates_mean_the_next_session():
 def test_settings_without_a_meaning_are_refused(wrong):
     with pytest.raises(AllocationError, match="give"):
         wrong()
+
+
+def alarms(rows) -> pd.DataFrame:
+    raised = pd.DataFrame(False, PRICES.index, PRICES.columns)
+    raised.iloc[rows, 1] = True
+    return raised
+
+
+def test_an_alarm_cuts_its_asset_for_some_sessions_and_no_other():
+    cut = CutRiskOnAlarm(EqualWeight(), alarms([20]), share=0.5, sessions=3)
+    weights = walk_forward(cut, PRICES, None, PRICES.index)
+    asset = PRICES.columns[1]
+    assert weights.index[weights[asset] < 0.2].tolist() == PRICES.index[20:23].tolist()
+    np.testing.assert_allclose(weights[asset].iloc[20:23], 0.125)
+    np.testing.assert_allclose(weights.drop(columns=asset), 0.25)
+
+
+def test_later_alarms_cut_nothing_and_what_is_held_stays_held():
+    before, after = (
+        walk_forward(CutRiskOnAlarm(EqualWeight(), alarms(rows)), PRICES, None, PRICES.index).iloc[:40]
+        for rows in ([20], [20, 41])
+    )
+    assert before.to_numpy().tobytes() == after.to_numpy().tobytes()
+    held = walk_forward(CutRiskOnAlarm(Hold(), alarms([20])), PRICES, None, PRICES.index)
+    assert held.iloc[1:].isna().all(axis=None)
+    one, other = (CutRiskOnAlarm(EqualWeight(), alarms(rows)) for rows in ([20], [20, 41]))
+    assert one.inputs_digest(PRICES.index[40]) == other.inputs_digest(PRICES.index[40])
+    assert one.inputs_digest(PRICES.index[41]) != other.inputs_digest(PRICES.index[41])
+
+
+@pytest.mark.parametrize("wrong", [{"share": 1.0}, {"share": -0.1}, {"sessions": 0}])
+def test_a_cut_that_is_none_is_refused(wrong):
+    with pytest.raises(AllocationError, match="give a part in"):
+        CutRiskOnAlarm(EqualWeight(), alarms([20]), **wrong)

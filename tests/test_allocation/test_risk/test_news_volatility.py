@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from simulated_bars import simulated
 
-from allocation import Bars, HarVolatility, NewsVolatility, RiskError
+from allocation import Bars, HarVolatility, NewsVolatility, RiskError, ScaledRisk
 
 N, ASSETS = 1300, 6
 BASE = HarVolatility(horizon=1)
@@ -81,3 +81,14 @@ def test_rows_that_are_no_sessions_of_the_prices_and_a_prior_of_nothing_are_refu
         NewsVolatility(BASE, {"news": extra.sort_index()}).path(BARS)
     with pytest.raises(RiskError, match="prior_sd is 0"):
         NewsVolatility(BASE, prior_sd=0)
+
+
+def test_it_scales_a_risk_model_whose_digest_covers_its_past_alone():
+    later = NEWS.copy()
+    later.iloc[-5:] = 3.0
+    one, other = (ScaledRisk(NewsVolatility(BASE, {"news": frame})) for frame in (NEWS, later))
+    before, now = NEWS.index[-10], NEWS.index[-1]
+    assert one.inputs_digest(before) == other.inputs_digest(before) != ""
+    assert one.inputs_digest(now) != other.inputs_digest(now)
+    risk = one.from_bars(BARS, BARS.close.columns)
+    np.testing.assert_allclose(risk.volatility(), NewsVolatility(BASE, {"news": NEWS})(BARS), rtol=1e-9)

@@ -7,8 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import random_prices
 
-from allocation import FrameError
-from backtest import Costs, Events, attribute, capacity, compare_with_benchmark, drawdown_table, simulate
+from allocation import AllocationError, FrameError
+from backtest import (
+    Costs,
+    Events,
+    attribute,
+    capacity,
+    compare_with_benchmark,
+    deflated_sharpe,
+    drawdown_table,
+    simulate,
+)
 from backtest.result import metrics
 
 YEAR = 252
@@ -256,3 +265,29 @@ def test_the_exchange_says_how_many_sessions_a_year_has():
     assert simulate(prices, weights, calendar="XSAU").sessions_per_year == 251
     assert simulate(prices, weights, calendar="24/7").sessions_per_year == 365
     assert simulate(prices, weights, calendar="XNYS", events=Events()).sessions_per_year == 252
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda book: book.sharpe_interval(95), "level is 95: give a fraction"),
+        (lambda book: book.sharpe_interval(0.0), "level is 0: give a fraction"),
+        (lambda book: compare_with_benchmark(book, book).interval("alpha", level=95), "level is 95: give a fraction"),
+        (lambda book: book.value_at_risk(5), "tail is 5: give a fraction of sessions"),
+        (lambda book: book.expected_shortfall(0.0), "tail is 0: give a fraction of sessions"),
+        (lambda book: deflated_sharpe(book.returns, 5, trial_spread=-0.1), "trial_spread is -0.1: give a standard dev"),
+        (
+            lambda book: compare_with_benchmark(book, book.nav.rename("x") * 0.0),
+            "x: 0 for x at 2021-01-11 is not",
+        ),
+        (lambda book: compare_with_benchmark(book, book.nav.rename("x").iloc[::-1]), "x is not sorted"),
+        (lambda book: compare_with_benchmark(book, book.nav.rename("x").tz_localize("UTC")), "x has a time zone"),
+        (lambda book: compare_with_benchmark(book, book.nav.rename("x").iloc[[0, 1, 1, 2]]), "x has 2021-01-12 twice"),
+        (lambda book: compare_with_benchmark(book, book.nav.rename("x").astype(str)), "x holds text, not numbers"),
+    ],
+)
+def test_what_is_no_level_no_tail_and_no_benchmark_is_refused(ask, message):
+    prices = random_prices(1, 60)
+    book = simulate(prices, (prices * 0.0 + 0.2).iloc[[5]])
+    with pytest.raises(AllocationError, match=message):
+        ask(book)

@@ -1,6 +1,7 @@
 """`newsfolio explain` shows the words of a text, and judges those of a file."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -38,6 +39,16 @@ def test_a_file_is_explained_and_judged(tiny_model, one_thread, tmp_path):
     assert "8 words of 2 texts written to" in out
     expected = explain_scores(TEXTS, SentimentClassifier.load(tiny_model))
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "words.parquet"), expected, check_dtype=False, atol=1e-6)
+
+
+def test_a_page_shades_the_words_and_trusts_no_text(tiny_model, one_thread, tmp_path):
+    pd.DataFrame({"text": [*TEXTS, "<script>alert('net')</script> profit"]}).to_csv(tmp_path / "news.csv", index=False)
+    ran(str(tmp_path / "news.csv"), "--model", str(tiny_model), "--out", str(tmp_path / "words.html"))
+    page = (tmp_path / "words.html").read_text()
+    assert "<script>alert" not in page
+    assert page.count('<p class="words">') == 3
+    assert re.search(r'<span class="(up|down)" style="--share: 70%" title="[+-]0\.\d+">', page)  # the strongest word
+    assert "3 texts: comprehensiveness" in page
 
 
 def test_words_and_figures_as_json(tiny_model, one_thread, tmp_path):

@@ -109,6 +109,20 @@ def test_no_headline_changes_what_is_found_in_another(alone, order):
     assert found_in(order) == [alone[text] for text in order]
 
 
+def test_letters_that_only_one_engine_folds_are_no_error():
+    strange = ["Acme \u017fues Widget", "Acme \u017fplits it\u017f \u017ftoc\u212a", "Acme\vto acquire\vWidget"]
+    assert 0 in find_events(headlines(["Acme to acquire W", *strange])).index
+
+
+@settings(max_examples=6)
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=60), min_size=1, max_size=30))
+def test_any_text_can_be_read(texts):
+    words = ["to report results on ", "10/", "sues ", "Q3 EPS $", "32 October "]
+    found = find_events(headlines([word + text for text in texts for word in words]))
+    assert ((found["start"] >= 0) & (found["end"] > found["start"]) & (found["end"] <= found["text"].str.len())).all()
+    assert (found["due"].isna() | (found["due"] >= found["known"])).all()
+
+
 def test_no_headline_no_event():
     found = find_events(headlines(list(TEXTS)).iloc[:0])
     assert list(found.columns) == list(COLUMNS)

@@ -1,4 +1,4 @@
-"""The rules beside headlines that people labelled; the labels are here, the texts are not part of the project.
+"""The rules beside headlines labelled one by one; the labels are here, the texts are not part of the project.
 
 labels.csv: file and row of the headline, the first digits of the SHA-256 of its text, part (1 to 7: when it was drawn),
 random (drawn from all headlines rather than from those in which a rule found something), kinds, and the session of

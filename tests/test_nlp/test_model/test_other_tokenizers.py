@@ -42,7 +42,8 @@ def multilingual(tmp_path_factory):
 
 @pytest.mark.parametrize("several", [False, True])
 def test_packed_scores_are_those_of_the_plain_forward_pass(multilingual, several, tmp_path):
-    model, tokenizer = load_base(str(multilingual), 0, labels=("a", "b", "c"), multi_label=several)
+    shares = np.array([0.5, 0.2, 0.1]) if several else None
+    model, tokenizer = load_base(str(multilingual), 0, labels=("a", "b", "c"), shares=shares)
     classifier = TextClassifier(model.eval(), tokenizer, task="topic", dtype="float32")
     with torch.no_grad():
         logits = torch.cat([model(**tokenizer(text, return_tensors="pt")).logits for text in TEXTS])

@@ -13,6 +13,7 @@ from newsfolio.command.app import main
 from nlp.errors import CorpusError, ModelError
 from nlp.model.classifier import TextClassifier
 from nlp.model.ensemble import SentimentEnsemble, TextEnsemble, load_classifier
+from nlp.training.base_model import load_base
 from nlp.training.finetune import finetune, refit
 from nlp.training.techniques.loss import bernoulli_loss, trainer_loss
 
@@ -264,3 +265,10 @@ def test_what_cannot_be_done_is_said_in_one_line(run, words, message):
     assert (code, out) == (1, "")
     assert message in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_a_head_begins_with_the_shares_of_the_labels(config):
+    model = load_base(config.base, 0, labels=("a", "b", "c"), shares=np.array([0.5, 0.1, 0.0]))[0]
+    np.testing.assert_allclose(torch.sigmoid(model.classifier.bias.detach()), [0.5, 0.1, 1e-4], rtol=1e-3)
+    assert model.config.problem_type == "multi_label_classification"
+    assert load_base(config.base, 0, labels=("a", "b", "c"))[0].classifier.bias.abs().max() == 0.0

@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from live_support import CASH, SESSIONS, Desk
+from fake_alpaca import KEYS, Exchange, serving
+from live_support import CASH, SESSIONS, Desk, alpaca_step, market
 
 from allocation import AllocationError, Bars
 from allocation.live import (
+    AlpacaBroker,
     LedgerError,
     close_position,
     deposit,
@@ -91,6 +93,28 @@ def test_a_new_ticker_goes_on_with_what_was_held_and_decided(desk, tmp_path):
             report.weights.rename({"NEW": "BBB"}).sort_index(), expected.weights.sort_index(), rtol=1e-9
         )
         held_by_events(desk)
+
+
+def test_what_fills_after_a_rename_counts_under_the_new_name(tmp_path, monkeypatch):
+    """At a broker an order may wait for the open while its asset is renamed."""
+    bars = market()
+    exchange = Exchange(prices=bars.close.loc[DAYS[0]].to_dict(), power=1e7)
+    monkeypatch.setattr("allocation.live.brokers.account.utc_now", lambda: pd.Timestamp("2022-09-20 23:00", tz="UTC"))
+    with serving(exchange) as url:
+        broker, path = AlpacaBroker(*KEYS, url, pause=0.01), str(tmp_path / "a.sqlite")
+        alpaca_step(broker, exchange, path, DAYS[0])
+        with open_ledger(path) as ledger:
+            assert rename_asset(ledger, "BBB", "NEW") == 0.0
+        exchange.fill()
+        exchange.positions["NEW"] = exchange.positions.pop("BBB")
+        close, opens = (frame.rename(columns={"BBB": "NEW"}) for frame in (bars.close, bars.open))
+        exchange.prices = close.loc[DAYS[1]].to_dict()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("live_support.market", lambda: Bars(close, opens))
+            assert alpaca_step(broker, exchange, path, DAYS[1]).allowed == ()  # nothing for [reconcile]
+        with open_ledger(path) as ledger, ledger.transaction() as connection:
+            held = event_holdings(connection)[1]
+    assert held[held != 0.0].to_dict() == pytest.approx(exchange.positions)
 
 
 def test_a_position_that_ended_is_closed_at_a_price(desk):

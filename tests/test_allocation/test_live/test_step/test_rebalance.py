@@ -93,7 +93,7 @@ def test_a_year_of_a_strategy_file_is_its_backtest(tmp_path):
     from allocation.policies.strategy_file import load_policy
     from backtest import simulate_market
 
-    strategy = Path(__file__).parents[3] / "examples" / "strategy.py"
+    strategy = Path(__file__).parents[4] / "examples" / "strategy.py"
     whole = simulate_market()
     end = 70 + 252
     bars, signal = Bars(whole.prices.iloc[:end], whole.opens.iloc[:end]), np.tanh(whole.tone).iloc[:end]

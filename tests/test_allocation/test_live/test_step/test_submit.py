@@ -104,8 +104,6 @@ def test_a_sell_that_is_refused_makes_no_debt(night, exchange):
     """A margin account has buying power for the buys that the sell should have paid for; they wait all the same."""
     night()
     exchange.fill()
-    for frame in (BARS.close, BARS.open):
-        assert frame.loc[NEXT].notna().all()
     kept, take = exchange.cash, exchange.submit
     exchange.submit = lambda body: (403, {"message": "no"}) if body["side"] == "sell" else take(body)
 
@@ -113,9 +111,7 @@ def test_a_sell_that_is_refused_makes_no_debt(night, exchange):
         return pd.Series({"AAA": 0.0, "BBB": 0.0, "CCC": 0.49, "DDD": 0.49})
 
     report = night(NEXT, policy=halves)
-    assert report.counts == {"filled": 0, "not sent": 2, "rejected": 2} or report.counts == {
-        "not sent": 2, "rejected": 2,
-    }  # fmt: skip
+    assert report.counts == {"not sent": 2, "rejected": 2}
     exchange.fill()
     assert exchange.cash == kept >= 0.0
     exchange.submit = take
