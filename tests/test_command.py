@@ -407,7 +407,7 @@ BAD = {
     "no file but a folder": ("study . prices.csv", None, "the ending '' is not known"),
     "empty signal file": (STUDY, text("signal.csv", ""), "signal.csv: cannot be read as csv"),
     "binary as Parquet": ("study signal.parquet prices.csv", text("signal.parquet", "x" * 99), "cannot be read as par"),
-    "signal of dates only": (STUDY, wide("signal", lambda frame: frame[[]]), "signal.csv: has no columns besides its dates"),
+    "signal of dates only": (STUDY, wide("signal", lambda frame: frame[[]]), "no columns besides its dates"),
     "unparsable dates": (STUDY, wide("signal", redated(4, "someday")), "signal.csv: row 5: 'someday' is not a date"),
     "unparsable price dates": (
         BACKTEST, long(lambda table: table.astype({"date": str}).replace({"date": {"2022-09-07": "07.09.2022"}})),
