@@ -1,7 +1,7 @@
 """What a cell names: one ticker or several; and other names of an asset -> the ticker that its prices go by."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from nlp.errors import NewsError
 
 TICKER = re.compile(r"[A-Z0-9^$][A-Z0-9.\-=:/^]*")
 WHOLE = re.compile(r"^(\d+)\.0$")  # a ticker that a spreadsheet took for a number
+VENDORS_MARKS = re.compile(r"^\$|^[A-Z]{2,8}:|\.(?:OQ|O|N|US)$| US(?: EQUITY)?$")  # Reuters' and Bloomberg's among them
 COMPANY_FORMS = {"INC", "LTD", "CORP", "CO", "PLC", "LLC", "LP", "SA", "AG", "NV", "SE"}  # Apple, Inc. is one asset
 
 Aliases = Mapping[str, str] | str | Path | pd.DataFrame
@@ -72,3 +73,16 @@ def _tickers(text: str) -> tuple[str, ...]:
     if (several and not any(name.rstrip(".") in COMPANY_FORMS for name in names)) or listed is not text:
         return names
     return (WHOLE.sub(r"\1", text),) if text else ()
+
+
+def one_asset_spelled(names: Iterable[str]) -> str:
+    """Return examples of names that differ in case, a dollar sign, an exchange or a suffix only.
+
+    AAPL, aapl, $AAPL, NASDAQ:AAPL, AAPL.O, AAPL US Equity; classes of shares (BRK.A, BRK.B) are not meant.
+    """
+    spelled: dict[str, list[str]] = {}
+    for name in sorted(names):
+        spelled.setdefault(VENDORS_MARKS.sub("", name.upper()), []).append(name)
+    several = [", ".join(each) for each in spelled.values() if len(each) > 1]
+    more = f" (and {len(several) - 3} more)" if len(several) > 3 else ""
+    return " or ".join(several[:3]) + more

@@ -8,10 +8,10 @@ from nlp.errors import NewsError
 MEANINGS = {
     "published": (
         "published", "publishedat", "publicationdate", "publicationtime", "pubdate", "date", "time", "createdat",
-        "datetime", "timestamp",
+        "datetime", "timestamp", "publishedutc", "timepublished", "timestamputc", "datetimeutc",
     ),
-    "asset": ("asset", "ticker", "symbol", "stock", "stocksymbol"),
-    "text": ("text", "headline", "title", "sentence", "articletitle"),
+    "asset": ("asset", "ticker", "symbol", "stock", "stocksymbol", "tickers", "symbols"),
+    "text": ("text", "headline", "title", "sentence", "articletitle", "headlines"),
 }  # fmt: skip
 WORDS = (*MEANINGS["asset"], *MEANINGS["text"])  # columns in which digits are no numbers
 ROLES = (*MEANINGS, "score", "time_known", "relevance", "novelty")

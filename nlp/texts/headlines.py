@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from newsfolio.shared.arrays import BoolArray, IntArray
 from newsfolio.shared.tables import read_table
 from nlp.errors import NewsError
-from nlp.texts.aliases import Aliases, asset_names, read_aliases
+from nlp.texts.aliases import Aliases, asset_names, one_asset_spelled, read_aliases
 from nlp.texts.columns import WORDS, need_news_columns, renaming_note, understand_columns
 from nlp.texts.date_order import DateOrder, named_order
 from nlp.texts.times import (
@@ -149,6 +149,10 @@ def headlines_with_report(
         read_aliases(aliases) if aliases is not None else {},
         where,
     )
+    if spellings := one_asset_spelled(rows["asset"].unique()):
+        log.warning(
+            "%s: %s may be one asset: keep one name (--aliases FILE, a table of alias and asset)", where, spellings
+        )
     fresh = ~repeats(rows) if "text" in rows.columns else np.ones(len(rows), bool)
     if not fresh.any():
         raise NewsError(f"{where}: no row has both a text and an asset")
@@ -280,7 +284,7 @@ def multiline_texts(texts: pd.Series, where: str, first_row: int = 1) -> int:
     """Count the texts with a line break, and show the first in the log: a stray quotation mark swallows rows so."""
     candidates = np.flatnonzero(_containing(texts, "\n"))
     broken = [int(row) for row in candidates if "\n" in texts.iloc[row].strip()]
-    if broken:
+    if broken and where.endswith((".csv", ".tsv")):  # the others need no quotation marks
         log.warning(
             "%s: %d texts hold line breaks, the first in row %d: %r: where they are not meant, a quotation mark is "
             "missing or too many",

@@ -21,6 +21,7 @@ from nlp.texts.date_order import as_iso
 DATE = r"(?:\d{4}-\d{1,2}-\d{1,2}|\d{4}/\d{1,2}/\d{1,2}|\d{8})"
 OFFSET = r"(?:Z|[+-]\d{2}(?::?\d{2})?)"
 EPOCH = r"\d{10}(?:\.\d*)?|\d{13}(?:\.0*)?|\d{16}(?:\.0*)?|\d{19}"  # seconds, or thousandths, ... of them, since 1970
+NAMED_ZONES = {"EST": "-05:00", "EDT": "-04:00"}  # of RFC 2822; other names stand for several zones
 RFC_2822 = r"(?:[A-Za-z]{3},\s*)?\d{1,2}\s+[A-Za-z]{3}\s+\d{4}\s+\d{1,2}:\d{2}"
 DAY = pd.Timedelta(hours=24)
 DAY_NS, HOUR_NS, QUARTER_NS = 24 * 3600 * 10**9, 3600 * 10**9, 900 * 10**9
@@ -161,8 +162,8 @@ def _midnight_zone(counts: ClockCounts, *, forced: bool) -> str | None:
 def written_times(published: pd.Series, order: str | None = None, *, zoned: bool = False) -> WrittenTimes:
     """Read times as they are written. zoned: rows without a zone are unreadable, as others of the column have one.
 
-    ISO 8601, also with UTC or GMT behind it; RFC 2822; seconds, milliseconds, ... since 1970; dates; in an order of day
-    and month (`date_order`) also 31/12/2018, with or without a time.
+    ISO 8601, also with UTC, GMT, EST or EDT behind it; RFC 2822; seconds, milliseconds, ... since 1970; dates; in an
+    order of day and month (`date_order`) also 31/12/2018, with or without a time.
     """
     rows = len(published)
     nothing, everything = np.zeros(rows, bool), np.ones(rows, bool)
@@ -202,6 +203,8 @@ def _iso_text(published: pd.Series, order: str | None) -> pd.Series:
     if text.str.match(rf"{DATE}[T ].*\d$|{DATE}$|{DATE}[T ].*Z$", na=False).all():
         return text
     text = text.str.replace(r"\s*(?:UTC|GMT)$", "Z", regex=True)
+    for zone, offset in NAMED_ZONES.items():
+        text = text.str.replace(rf"^(\d{{4}}.*\d)\s*{zone}$", rf"\1{offset}", regex=True)
     epoch = text.str.fullmatch(EPOCH, na=False)
     if epoch.any():
         since = _since_1970(text[epoch])

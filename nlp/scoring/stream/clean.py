@@ -103,7 +103,8 @@ def inspect_news(
     needed = ("published", "asset", "text") if dated else ("text",)
     need_news_columns(table.columns, needed, str(table.path))
     if not dated:
-        log.warning("%s: has neither published nor asset: texts are scored, repeats of rows are kept", table.path)
+        log.warning("%s: has neither published nor asset: texts are scored, repeats of rows are kept (newsfolio signal "
+                    "needs both: --columns published=NAME,asset=NAME)", table.path)  # fmt: skip
     replaced = [name for name in (*LABELS, "score") if name in table.columns]
     if replaced:
         log.warning("%s: its column %s is replaced", table.path, ", ".join(replaced))

@@ -127,6 +127,9 @@ FORMS = {
     "Fri, 15 Dec 2023 18:00:00 -0500": "2023-12-15T23:00:00+00:00",
     "Fri, 15 Dec 2023 18:00:00 EST": "2023-12-15T23:00:00+00:00",
     "15 Dec 2023 23:00:00 GMT": "2023-12-15T23:00:00+00:00",
+    "2023-12-15 18:00:00 EST": "2023-12-15T23:00:00+00:00",
+    "2023-07-15 19:00 EDT": "2023-07-15T23:00:00+00:00",
+    "20231215T230000Z": "2023-12-15T23:00:00+00:00",
 }
 
 
@@ -333,6 +336,17 @@ def test_what_is_no_ticker_is_refused(cell):
 def test_a_column_of_booleans_is_no_column_of_tickers():
     with pytest.raises(NewsError, match="row 1: asset True is not a ticker"):
         read_headlines(frame(["2023-12-15T10:00:00Z"], asset=[True]))
+
+
+def test_names_of_one_asset_in_several_spellings_are_said(caplog):
+    names = ["AAPL", "aapl", "$AAPL", "NASDAQ:AAPL", "AAPL.O", "AAPL US Equity", "BRK.A", "BRK.B", "O", "MSFT"]
+    with caplog.at_level(logging.WARNING):
+        read_headlines(frame(["2023-12-15T10:00:00Z"] * len(names), asset=names))
+    assert "$AAPL, AAPL, AAPL US Equity, AAPL.O, NASDAQ:AAPL, aapl may be one asset" in caplog.text
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        read_headlines(frame(["2023-12-15T10:00:00Z"] * 4, asset=["AAPL", "BRK.A", "BRK.B", "MSFT"]))
+    assert "one asset" not in caplog.text
 
 
 # Texts
