@@ -60,7 +60,7 @@ def write_warnings(today: RiskToday, path: str | Path, *, title: str, study: War
         "n_alarms": len(today.alarms),
         "tables": [] if study is None else [(name, rows[0], rows[1:]) for name, rows in study.tables()],
         "reliability": [] if study is None else _reliability(study),
-        "notes": [*today.notes, *(study.notes if study is not None else ())],
+        "notes": list(dict.fromkeys([*today.notes, *(study.notes if study is not None else ())])),
     }
     return write_text(render_page("backtest.warning", "warning.html.jinja", content, style="warning.css"), path)
 

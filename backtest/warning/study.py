@@ -1,6 +1,6 @@
 """judge_warnings(): what a risk forecast, and the news in it, were worth, beside rivals and placebos."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from textwrap import wrap
 
@@ -16,13 +16,14 @@ from backtest.statistics.significance import LEVEL, holm
 from backtest.warning.alarms import AlarmFigures, alarms_at, judge_alarms
 from backtest.warning.outcomes import KINDS, WarningEvent, log_returns, probabilities
 from backtest.warning.scores import Comparison, Losses, ProbabilityFigures, judge_probabilities, variance_losses
-from backtest.warning.today import alarm_table, risk_path
+from backtest.warning.today import NO_NEWS, alarm_table, risk_path
 from newsfolio.shared.arrays import BoolArray
 from newsfolio.shared.text_table import text_table
 
 FEWEST_SESSIONS = 400  # HAR, its level and a year of probabilities before the first that is judged
 STALE = 21  # sessions by which news is moved at least
 NEWS, HAR, EWMA60 = "news", "har", "ewma60"
+OTHERS_NEWS = "another asset's news"
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,19 @@ class WarningStudy:
         return bool((self.coefficients.to_numpy() != 0.0).any())
 
     @property
-    def lead(self) -> tuple[str, str, str]:
-        """What the forecast, the news and the alarms were worth, a sentence each."""
-        return self._forecast_words(), self._news_words(), self._alarm_words()
+    def news_given(self) -> bool:
+        """Whether there were features; without them all figures of news are those of prices alone, and not printed."""
+        return len(self.coefficients.columns) > 0
+
+    @property
+    def lead(self) -> tuple[str, ...]:
+        """What the forecast, the news (where some was given) and the alarms were worth, a sentence each."""
+        news = (self._news_words(),) if self.news_given else ()
+        return self._forecast_words(), *news, self._alarm_words()
+
+    def _shown(self, names: Iterable[str]) -> list[str]:
+        """The rows that are printed: without news none that is of news."""
+        return [name for name in names if self.news_given or name not in (NEWS, OTHERS_NEWS)]
 
     def _forecast_words(self) -> str:
         gain, t = 1.0 - self.losses.mean(HAR) / self.losses.mean(EWMA60), self.against[EWMA60].t
@@ -117,11 +128,11 @@ class WarningStudy:
         return "\n".join([*parts, "", *notes]).rstrip()
 
     def tables(self) -> list[tuple[str, list[tuple[str, ...]]]]:
-        """Return the tables, the header of each first."""
+        """Return the tables, the header of each first; those of news only where some was given."""
+        news = [("News in the forecast", self._news_rows()), ("Coefficients of the news", self._coefficient_rows())]
         return [
             (f"Forecasts on {self.losses.n:,} cells (t > 0: HAR is better; p after Holm)", self._forecast_rows()),
-            ("News in the forecast", self._news_rows()),
-            *([("Coefficients of the news", self._coefficient_rows())] if len(self.coefficients.columns) else []),
+            *(news if self.news_given else []),
             ("Probabilities", self._probability_rows()),
             (f"Alarms, at most {self.alarms_per_year:g} an asset and year, with 95 % intervals", self._alarm_rows()),
         ]
@@ -129,7 +140,7 @@ class WarningStudy:
     def _forecast_rows(self) -> list[tuple[str, ...]]:
         rows: list[tuple[str, ...]] = [("", "QLIKE", "of EWMA 60", "R2 of logs", "t", "p", "QLIKE, squared returns")]
         base, adjusted = self.losses.mean(EWMA60), self.tests
-        for name in self.losses.by:
+        for name in self._shown(self.losses.by):
             other = self.against.get(name)
             t, p = ("", "") if other is None else (f"{other.t:+.1f}", f"{adjusted[name]:.3f}")
             qlike = self.losses.mean(name)
@@ -159,7 +170,8 @@ class WarningStudy:
     def _probability_rows(self) -> list[tuple[str, ...]]:
         rows: list[tuple[str, ...]] = [("", "", "base rate", "Brier", "skill", "ECE", "AUROC", "avg precision")]
         for kind, by in self.probabilities.items():
-            for name, each in by.items():
+            for name in self._shown(by):
+                each = by[name]
                 figures = (each.base_rate, each.brier, each.brier_skill, each.ece, each.auroc, each.average_precision)
                 forms = (".2%", ".4f", ".1%", ".4f", ".3f", ".3f")
                 rows.append((kind, name, *(format(v, form) for v, form in zip(figures, forms, strict=True))))
@@ -169,7 +181,8 @@ class WarningStudy:
         rows: list[tuple[str, ...]] = [
             ("", "a year", "precision", "interval", "base", "lift", "recall", "lead", "usefulness")
         ]
-        for name, each in self.alarms.items():
+        for name in self._shown(self.alarms):
+            each = self.alarms[name]
             low, high = each.precision_interval
             rows.append((
                 name, f"{each.per_asset_year:.2f}", f"{each.precision:.1%}", f"{low:.1%} {high:.1%}",
@@ -304,7 +317,7 @@ def _placebos(
     if not news.features:
         return {}, forecasts[HAR]
     random, gains, path = np.random.default_rng(seed), dict[str, tuple[float, ...]](), forecasts[HAR]
-    for kind in ("moved in time", "another asset's news"):
+    for kind in ("moved in time", OTHERS_NEWS):
         found = []
         for _ in range(draws):
             shift = int(random.integers(STALE, max(len(bars.close) - STALE, STALE + 1)))
@@ -337,7 +350,7 @@ def _warnings(
         known = np.logical_and.reduce([np.isfinite(p) for p in values.values()])
         figures[kind] = {name: judge_probabilities(p, came, known) for name, p in values.items()}
     came, after = event.outcomes(bars.close)
-    paths = {NEWS: forecasts[NEWS], "prices": forecasts[HAR], "another asset's news": placebo}
+    paths = {NEWS: forecasts[NEWS], "prices": forecasts[HAR], OTHERS_NEWS: placebo}
     made = {name: probabilities(path, bars, event) for name, path in paths.items()}
     alarmed = {name: alarms_at(p, per_year, event.horizon) for name, p in made.items()}
     begun = _begun(made)
@@ -360,8 +373,8 @@ def _notes(bars: Bars, features: Mapping[str, pd.DataFrame], losses: Losses) -> 
     if bars.high is None or bars.low is None:
         notes.append("no highs and lows are known: forecasts and target are of closes alone, with far more noise")
     if not features:
-        notes.append("no news was given: the forecast with news is that of prices alone")
-    if bars.close.shape[1] < 2:
+        notes.append(NO_NEWS)
+    elif bars.close.shape[1] < 2:
         notes.append("one asset has no other's news: that placebo is its own news")
     if losses.n < 1000:
         notes.append(f"{losses.n} cells are few: read the intervals")
