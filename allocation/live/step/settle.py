@@ -6,7 +6,7 @@ from allocation.execution.sizing import Holdings, Order, size_orders
 from allocation.frames import named
 from allocation.live.broker import Account, OrderState
 from allocation.live.brokers.paper import PaperBroker, corrected_prices
-from allocation.live.errors import BrokerError, NoAnswerError
+from allocation.live.errors import BrokerError, GuardStopError, NoAnswerError
 from allocation.live.ledger import events, journal
 from allocation.live.ledger.events import AccountEvent
 from allocation.live.ledger.journal import Decision
@@ -14,6 +14,11 @@ from allocation.live.monitor.log import log_event
 from allocation.live.step import guards
 from allocation.live.step.context import Frames, Step
 from allocation.live.step.submit import MOST_UNANSWERED, record
+
+SPLIT_REMEDY = (
+    "Look up whether it was split since the last step, then repeat with --split TICKER=RATIO: 2 where one share became "
+    "two, 1 where it was not split"
+)
 
 
 def catch_up(step: Step, frames: Frames) -> None:
@@ -27,12 +32,12 @@ def catch_up(step: Step, frames: Frames) -> None:
 
 def _fill_on_paper(step: Step, frames: Frames, broker: PaperBroker) -> None:
     """Follow splits and dividends, then fill what was decided last at the open of the session after it."""
-    corrected = corrected_prices(broker.book(), frames.closes)
-    if corrected:
-        step.check([("revised-prices", f"past prices of {named(corrected)}")])
-    factor = broker.mark(frames.closes, corrected, step.stamp)
+    ratios = _corrected(step, frames, broker)
+    factor = broker.mark(frames.closes, ratios, step.stamp)
     step.notes.extend(
-        f"shares of {asset} × {by:.6g}: a split or dividend rewrote its prices" for asset, by in factor.items()
+        f"shares of {asset} × {by:.6g}: "
+        + ("as was stated" if asset in ratios else "a split or dividend rewrote its prices")
+        for asset, by in factor.items()
     )
     with step.ledger.transaction() as connection:
         last = journal.last_decision(connection)
@@ -48,6 +53,32 @@ def _fill_on_paper(step: Step, frames: Frames, broker: PaperBroker) -> None:
     if orders:
         filled = {"session": f"{frames.closes.index[row]:%Y-%m-%d}", "orders": len(orders)}
         log_event("orders filled on paper", filled)
+
+
+def _corrected(step: Step, frames: Frames, broker: PaperBroker) -> dict[str, float]:
+    """By asset whose past prices were corrected, the ratio of a split that was stated, or 1.
+
+    Raises:
+        GuardStopError: a correction was not allowed, or may hide a split that nobody stated.
+    """
+    corrected, stated = corrected_prices(broker.book(), frames.closes), step.settings.limits.splits
+    unstated = corrected[~corrected.index.isin(list(stated))]
+    unclear = unstated[unstated["unclear"].astype(bool)]
+    if len(unclear):
+        factors = ((asset, row["factor"], row["earlier"]) for asset, row in unclear.iterrows())
+        said = named(
+            f"{asset} (divided by {last:.6g}, the session before by {earlier:.6g})" for asset, last, earlier in factors
+        )
+        raise GuardStopError(
+            (("revised-prices", f"past prices of {said}: a correction that may hide a split"),), SPLIT_REMEDY
+        )
+    if len(unstated):
+        step.check([("revised-prices", f"past prices of {named(unstated.index)}")])
+        step.notes.append(f"shares of {named(unstated.index)} stay as they are: past prices were corrected")
+    unused = sorted(set(stated) - set(corrected.index))
+    if unused:
+        step.notes.append(f"the split of {named(unused)} that was stated was not needed: no past price was corrected")
+    return {str(asset): stated.get(str(asset), 1.0) for asset in corrected.index}
 
 
 def _sized_at_open(step: Step, frames: Frames, last: Decision, row: int) -> list[Order]:
