@@ -138,7 +138,9 @@ def risk_today(
     sessions before are named as evidence, the latest and most negative first.
     """
     path = model.path(bars)
-    probability, base = probabilities(path, bars, event), _base_rate(bars, event)
+    probability, came = probabilities(path, bars, event), event.outcomes(bars.close)[0]
+    known = np.isfinite(came)
+    base = float(came[known].mean()) if known.any() else float("nan")
     raised = alarms_at(probability, alarms_per_year, event.horizon)
     usual = usual_volatility(bars.close)
     table = pd.DataFrame(
@@ -175,12 +177,6 @@ def risk_today(
         base_rate=base,
         notes=tuple(notes),
     )
-
-
-def _base_rate(bars: Bars, event: WarningEvent) -> float:
-    came = event.outcomes(bars.close)[0]
-    known = np.isfinite(came)
-    return float(came[known].mean()) if known.any() else float("nan")
 
 
 @dataclass(frozen=True)
