@@ -57,8 +57,10 @@ def parse_dates(dates: pd.Series, where: str, notes: list[str] | None = None) ->
     parsed = _moments(dates, where, said)
     bad = np.flatnonzero(parsed.isna())
     if len(bad):
+        given = dates.iloc[bad[0]]
+        shown = repr(given) if isinstance(given, str) else str(given)
         raise (NoDatesError if len(bad) == len(dates) else SourceError)(
-            f"{where}: row {bad[0] + 1}: {str(dates.iloc[bad[0]])!r} is not a date: {REMEDY}, or leave out what is no "
+            f"{where}: row {bad[0] + 1}: {shown} is not a date: {REMEDY}, or leave out what is no "
             f"row of prices ({len(bad)} such rows)"
         )
     return _days(pd.DatetimeIndex(parsed), where, said).rename("date")
