@@ -154,31 +154,24 @@ def _date(year: int | None, month: int, day: int, today: date) -> date:
 def _counted_day(text: str, today: date) -> date | None:
     """Of the days that are counted from today (tomorrow, Thursday, next week), the one nearest to what is due."""
     anchors = [found.span() for found in _ANCHOR.finditer(text)]
-    named = []
+    named, weekday = [], today.weekday()
     for found in _COUNTED.finditer(text):
-        ahead = _days_ahead(found, today.weekday())
-        if ahead is not None:
-            first, last = found.span()
-            distance = min((max(first - end, start - last) for start, end in anchors), default=0)
-            named.append((distance, first, today + ahead * ONE_DAY))
+        which = (found["which"] or "").strip().lower()
+        if found["today"] or found["tomorrow"]:
+            ahead = 0 if found["today"] else 1
+        elif found["week"]:
+            ahead = 7 - weekday
+        elif found["count"]:
+            number = NUMBERS.get(found["count"].lower()) or int(found["count"])
+            ahead = number * (7 if found["unit"].lower().startswith("week") else 1)
+        elif which in NO_DAY:
+            continue
+        else:
+            ahead = (WEEKDAYS.index(found["weekday"][:3].lower()) - weekday) % 7
+            ahead += 7 if which == "next" and weekday + ahead < 7 else 0  # next Thursday is that of the next week
+        first, last = found.span()
+        distance = min((max(first - end, start - last) for start, end in anchors), default=0)
+        named.append((distance, first, today + ahead * ONE_DAY))
     if len({day for _, _, day in named}) > 2:  # a calendar of many companies
         return None
     return min(named)[2] if named else None
-
-
-def _days_ahead(found: re.Match[str], weekday: int) -> int | None:
-    """How many days lie between a text of that weekday and the day that a phrase means."""
-    if found["today"]:
-        return 0
-    if found["tomorrow"]:
-        return 1
-    if found["week"]:
-        return 7 - weekday
-    if found["count"]:
-        number = NUMBERS.get(found["count"].lower()) or int(found["count"])
-        return number * (7 if found["unit"].lower().startswith("week") else 1)
-    which = (found["which"] or "").strip().lower()
-    if which in NO_DAY:
-        return None
-    ahead = (WEEKDAYS.index(found["weekday"][:3].lower()) - weekday) % 7
-    return ahead + 7 if which == "next" and weekday + ahead < 7 else ahead  # next Thursday is that of the next week
