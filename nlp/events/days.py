@@ -121,7 +121,7 @@ def named_day(text: str, today: date, *, day_first: bool, opened: bool) -> tuple
 
 
 def _written_day(text: str, today: date, day_first: bool) -> date | None:
-    """The first date in numbers or with a month's name."""
+    """The first date in numbers or with a month's name; without a year that of the last three or next nine months."""
     for found in _WRITTEN.finditer(text):
         if found["ended"] or found["other"] or found["m2"] == "may":  # "may 5": the verb
             continue
@@ -135,20 +135,16 @@ def _written_day(text: str, today: date, day_first: bool) -> date | None:
         else:
             month = int(found["m1"]) if found["iso"] else MONTHS.index((found["m2"] or found["m3"])[:3].lower()) + 1
             day = int(found["d1"] or found["d2"] or found["d3"])
-        return _date(None if year is None else int(year) + (2000 if len(year) == 2 else 0), month, day, today)
+        near = (today.year - 1, today.year, today.year + 1)
+        for each in near if year is None else (int(year) + (2000 if len(year) == 2 else 0),):
+            try:
+                written = date(each, month, day)
+            except ValueError:  # 32 October, or 29 February of another year
+                continue
+            if year is not None or today - PAST <= written <= today + AHEAD:
+                return written
+        raise _ImpossibleDateError
     return None
-
-
-def _date(year: int | None, month: int, day: int, today: date) -> date:
-    """That date, without a year the one of the last three or the next nine months."""
-    for each in (today.year - 1, today.year, today.year + 1) if year is None else (year,):
-        try:
-            found = date(each, month, day)
-        except ValueError:  # 32 October, or 29 February of another year
-            continue
-        if year is not None or today - PAST <= found <= today + AHEAD:
-            return found
-    raise _ImpossibleDateError
 
 
 def _counted_day(text: str, today: date) -> date | None:

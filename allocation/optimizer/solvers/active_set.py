@@ -72,9 +72,15 @@ class _Search:
                 active[worst] |= excess[worst] > VIOLATED
             state = guess.free.tobytes(), guess.slope.tobytes(), guess.fixed.tobytes(), active.tobytes()
             if seen and state == seen[-1]:
-                if not self._raise_multiplier():
-                    return self._optimum(steps)
-                continue
+                if self._raise_multiplier():
+                    continue
+                t = self.costs.epigraph(self.w)
+                excess = self._excess(self.w, t)
+                held = excess[self.is_equality | (self.y > 0.0)]
+                if excess.max(initial=0.0) > INFEASIBLE or held.min(initial=0.0) < -INFEASIBLE:
+                    return None  # a constraint that is almost a combination of others, but not quite
+                z = self.costs.multipliers(self.w, -self._slope(), self._cost())
+                return Optimum(self.w, t, self.y, z, steps)
             if state in seen or np.count_nonzero(guess.free) > MAX_FREE:
                 return None  # it cycles, or is no small correction
             seen.append(state)
@@ -170,12 +176,3 @@ class _Search:
         if len(held):
             y[held] = lapack.dposv(schur, excess)[1].reshape(-1)
         return y
-
-    def _optimum(self, steps: int) -> Optimum | None:
-        t = self.costs.epigraph(self.w)
-        excess = self._excess(self.w, t)
-        held = excess[self.is_equality | (self.y > 0.0)]
-        if excess.max(initial=0.0) > INFEASIBLE or held.min(initial=0.0) < -INFEASIBLE:
-            return None  # a constraint that is almost a combination of others, but not quite
-        z = self.costs.multipliers(self.w, -self._slope(), self._cost())
-        return Optimum(self.w, t, self.y, z, steps)
