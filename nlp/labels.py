@@ -113,15 +113,19 @@ def label_codes(labels: pd.Series, where: str = "labels", *, known: Sequence[str
     codes = pd.Index(known).get_indexer(pd.Index(labels)).astype(np.int64)
     unknown = np.flatnonzero(codes < 0)
     if len(unknown):
+        wrong = str(pd.Index(labels)[unknown[0]])
         raise CorpusError(
-            f"{where}: row {unknown[0] + 1}: label {pd.Index(labels)[unknown[0]]!r} is none of {', '.join(known)}: "
-            "see read_labelled"
+            f"{where}: row {unknown[0] + 1}: label {wrong!r} is none of {', '.join(known)}: see read_labelled"
         )
     return codes
 
 
 def need_all_labels(codes: np.ndarray, names: Sequence[str]) -> None:
-    """Raise CorpusError where a label of `names` has no training text; codes: positions in `names`."""
-    missing = [label for code, label in enumerate(names) if code not in codes]
+    """Raise CorpusError where a label of `names` has no training text.
+
+    codes: the position in `names` of each text's label, or 0 and 1 for several labels (texts × names).
+    """
+    found = np.flatnonzero(codes.any(axis=0)) if codes.ndim == 2 else codes
+    missing = [label for code, label in enumerate(names) if code not in found]
     if missing:
         raise CorpusError(f"no training text is labelled {', '.join(missing)}: all of {', '.join(names)} are needed")

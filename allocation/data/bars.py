@@ -109,7 +109,7 @@ def _numbers(values: pd.Series, name: str) -> pd.Series:
     lost = np.flatnonzero(numbers.isna() & values.notna())
     if len(lost):
         raise FrameError(
-            f"{name}: row {lost[0] + 1}: {values.iloc[lost[0]]!r} is not a number: correct it, or leave it empty "
+            f"{name}: row {lost[0] + 1}: {str(values.iloc[lost[0]])!r} is not a number: correct it, or leave it empty "
             f"where nothing traded ({len(lost)} such rows)"
         )
     return numbers

@@ -117,6 +117,6 @@ def refuse_jumps(bars: Bars, where: str, allowed: Collection[str] = ()) -> Bars:
         assets = " ".join(f"--allow-jump {asset}" for asset in dict.fromkeys(jump.asset for jump in jumps))
         raise SourceError(
             f"{where}: not adjusted for a split, or in other units: {named(jumps)}: use adjusted prices (a column "
-            f"adj_close), or, where the moves are real, pass {assets}"
+            f"adj_close), correct a price in other units, or, where the moves are real, pass {assets}"
         )
     return bars

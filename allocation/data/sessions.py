@@ -12,6 +12,7 @@ from allocation.frames import named, sessions_of
 from allocation.schedule import rows_a_year
 from newsfolio.shared.calendars import CalendarError, exchange_hours
 
+ONE_DAY = pd.Timedelta(days=1)
 GAP = 5  # sessions in a row that are missing: a week
 LONG_GAP = 63  # a quarter: what lies on either side is not one history
 WEEKEND = 5  # Saturday, as pandas counts
@@ -25,14 +26,17 @@ OTHERS = (  # as "24/5" has all weekdays, it comes last
 class SessionCheck:
     """How the rows of a price table meet the sessions of a calendar.
 
-    a_year: rows a year where they lie further apart than sessions, else None. outside: rows that are no session;
-    only: the assets that have prices there, where others have none. missing: sessions between the first and the last
-    row that have no row; longest_gap: how many of them follow on one another at most, between the rows `gap_after` and
-    `gap_until`. fitting: a calendar that has all rows, and hardly more sessions, where the one asked for has not.
+    last: the last row; today: the last day that any zone has reached. a_year: rows a year where they lie further apart
+    than sessions, else None. outside: rows that are no session; only: the assets that have prices there, where others
+    have none. missing: sessions between the first and the last row that have no row; longest_gap: how many of them
+    follow on one another at most, between the rows `gap_after` and `gap_until`. fitting: a calendar that has all rows,
+    and hardly more sessions, where the one asked for has not.
     """
 
     calendar: str
     rows: int
+    last: pd.Timestamp
+    today: pd.Timestamp
     a_year: int | None
     outside: pd.DatetimeIndex
     only: tuple[str, ...]
@@ -45,6 +49,8 @@ class SessionCheck:
     @property
     def problem(self) -> str | None:
         """What has to be corrected before these rows can be traded on this calendar; None where nothing has."""
+        if self.last > self.today:
+            return f"its last row, {self.last.date()}, lies in the future: correct the dates"
         if self.a_year is not None:
             return None
         if self.fitting is not None:
@@ -59,7 +65,7 @@ class SessionCheck:
     @property
     def note(self) -> str | None:
         """What a reader of results should know, where nothing has to be corrected."""
-        if self.a_year is not None:
+        if self.a_year is not None or self.problem is not None:
             return None
         said = [self._outside()] if len(self.outside) else []
         said += [self._gap()] if self.longest_gap >= GAP else []
@@ -96,6 +102,8 @@ def check_sessions(closes: pd.DataFrame, calendar: str = "XNYS") -> SessionCheck
     return SessionCheck(
         calendar=calendar,
         rows=len(sessions),
+        last=sessions[-1],
+        today=pd.Timestamp.now("UTC").tz_localize(None) + ONE_DAY,
         a_year=a_year,
         outside=outside,
         only=() if priced.all() else tuple(str(asset) for asset in priced.index[priced]),
@@ -119,6 +127,18 @@ def _fitting(sessions: pd.DatetimeIndex, calendar: str, most: int) -> str | None
         if other != calendar and sessions.isin(all_days).all() and between.sum() - len(sessions) <= most:
             return other
     return None
+
+
+def unpriced_note(closes: pd.DataFrame, where: str) -> str | None:
+    """Return a line that counts assets without any price, None where there are none.
+
+    Raises:
+        SourceError: no asset has a price.
+    """
+    nothing = closes.columns[~closes.notna().any()]
+    if len(nothing) == closes.shape[1]:
+        raise SourceError(f"{where}: has no price: all of its {closes.size:,} cells are empty")
+    return f"{len(nothing)} of {closes.shape[1]} assets have no price: {named(nothing)}" if len(nothing) else None
 
 
 def ends_note(closes: pd.DataFrame) -> str | None:

@@ -72,21 +72,22 @@ def read_prices(source: str | Path, choice: PriceChoice, where: str) -> ChosenPr
     """
     from allocation.data.jumps import frozen_note, refuse_jumps
     from allocation.data.load import load_prices
-    from allocation.data.sessions import check_sessions, ends_note
+    from allocation.data.sessions import check_sessions, ends_note, unpriced_note
     from backtest.engine.corporate_actions import UNEVENTFUL
 
     bars = load_prices(source, start=choice.start, end=choice.end, asset=choice.asset)
     if choice.assets is not None:
         bars = _of_assets(bars, choice.assets, where)
+    unpriced = unpriced_note(bars.close, where)
     refuse_jumps(bars, where, choice.allow_jump or ())
     met = check_sessions(bars.close, choice.calendar or "XNYS")
     if choice.calendar is None and met.fitting is not None:
         met = check_sessions(bars.close, met.fitting)
-    if choice.calendar is not None and met.problem is not None:
+    if met.problem is not None and (choice.calendar is not None or met.last > met.today):
         raise SourceError(f"{where}: {met.problem}")
     events = UNEVENTFUL if choice.delistings is None else _delisted(choice.delistings, bars)
     ends = ends_note(bars.close.drop(columns=list(events.delistings)))
-    said = (met.note, ends, frozen_note(bars.close))
+    said = (unpriced, met.note, ends, frozen_note(bars.close))
     return ChosenPrices(bars, events, met, tuple(note for note in said if note is not None))
 
 

@@ -45,6 +45,7 @@ def write_warnings(today: RiskToday, path: str | Path, *, title: str, study: War
     sections = [("today", "Risk now"), ("timeline", "Risk and alarms over time"), ("alarms", "Alarms")]
     sections += [("study", "What it was worth")] if study is not None else []
     ordered = today.table.sort_values("probability", ascending=False)
+    bins = () if study is None else study.probabilities[study.event.kind]["news"].bins
     content = {
         "title": title,
         "span": f"At the close of {today.session.date()}; an alarm warns of {today.event}",
@@ -59,8 +60,8 @@ def write_warnings(today: RiskToday, path: str | Path, *, title: str, study: War
         "alarm_rows": _alarm_rows(today.alarms.tail(MOST_ALARMS)),
         "n_alarms": len(today.alarms),
         "tables": [] if study is None else [(name, rows[0], rows[1:]) for name, rows in study.tables()],
-        "reliability": [] if study is None else _reliability(study),
-        "notes": [*today.notes, *(study.notes if study is not None else ())],
+        "reliability": [(f"{mean:.2%}", f"{share:.2%}", f"{cells:,}") for mean, share, cells in bins],
+        "notes": list(dict.fromkeys([*today.notes, *(study.notes if study is not None else ())])),
     }
     return write_text(render_page("backtest.warning", "warning.html.jinja", content, style="warning.css"), path)
 
@@ -74,11 +75,6 @@ def _row(asset: str, row: pd.Series) -> tuple[str, ...]:
 def _alarm_rows(alarms: pd.DataFrame) -> list[tuple[str, ...]]:
     rows = zip(alarm_rows(alarms), alarms["volatility"], alarms["usual"], strict=True)
     return [(*row[:3], f"{volatility:.1%}", f"{usual:.1%}", row[3]) for row, volatility, usual in rows][::-1]
-
-
-def _reliability(study: WarningStudy) -> list[tuple[str, ...]]:
-    bins = study.probabilities[study.event.kind]["news"].bins
-    return [(f"{mean:.2%}", f"{share:.2%}", f"{cells:,}") for mean, share, cells in bins]
 
 
 def timeline(today: RiskToday) -> Timeline:

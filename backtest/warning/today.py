@@ -21,6 +21,7 @@ MOST_HEADLINES = 3
 RECENT = 5  # sessions whose headlines are evidence
 WIDE = 36  # letters of a reason in a table of text
 MOST_ALARMS = 10
+NO_NEWS = "no news was given, and no events: the forecast is that of prices alone"
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,9 @@ def risk_today(
     sessions before are named as evidence, the latest and most negative first.
     """
     path = model.path(bars)
-    probability, base = probabilities(path, bars, event), _base_rate(bars, event)
+    probability, came = probabilities(path, bars, event), event.outcomes(bars.close)[0]
+    known = np.isfinite(came)
+    base = float(came[known].mean()) if known.any() else float("nan")
     raised = alarms_at(probability, alarms_per_year, event.horizon)
     usual = usual_volatility(bars.close)
     table = pd.DataFrame(
@@ -154,11 +157,9 @@ def risk_today(
     alarms = alarm_table(raised, probability, path, bars, event)
     alarms["why"] = [evidence.why(*map(int, place)) for place in np.argwhere(raised.to_numpy())]
     short = int(path.iloc[-1].isna().sum())
-    notes = (
-        [f"{short} of {path.shape[1]} assets have no forecast: too few sessions, no price now, or no move"]
-        if short
-        else []
-    )
+    notes = [] if model.features else [NO_NEWS]
+    if short:
+        notes.append(f"{short} of {path.shape[1]} assets have no forecast: too few sessions, no price now, or no move")
     spent = raised.tail(YEAR).sum() >= alarms_per_year
     if spent.any():
         notes.append(
@@ -176,12 +177,6 @@ def risk_today(
         base_rate=base,
         notes=tuple(notes),
     )
-
-
-def _base_rate(bars: Bars, event: WarningEvent) -> float:
-    came = event.outcomes(bars.close)[0]
-    known = np.isfinite(came)
-    return float(came[known].mean()) if known.any() else float("nan")
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,7 @@
 
 import logging
 import sys
-from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -11,20 +10,14 @@ import allocation.data.cli
 import allocation.live.cli.app
 import backtest.cli.app
 import nlp.cli.app
-from allocation.live.cli.hooks import NewsReader, NewsSignal
 from newsfolio import __version__
 from newsfolio.command.check import check
 from newsfolio.command.demo import demo
+from newsfolio.command.news import NIGHTLY
 from newsfolio.command.risk import risk
 from newsfolio.shared.errors import NewsfolioError
 from newsfolio.shared.text_table import printable
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from allocation.live.cli.options import NewsFile
-
-ONE_DAY = timedelta(days=1)
 TRACEBACK = "--traceback"
 
 app = typer.Typer(
@@ -52,51 +45,7 @@ def newsfolio(
 nlp.cli.app.register(app)
 allocation.data.cli.register(app)
 backtest.cli.app.register(app)
-
-
-def _headlines(file: "NewsFile") -> "pd.DataFrame":
-    from nlp import read_headlines
-    from nlp.texts.columns import parse_columns
-
-    columns = parse_columns(file.columns)
-    return read_headlines(str(file.news), timezone=file.timezone, midnight=file.midnight, columns=columns)
-
-
-def _news_signal(file: "NewsFile", sessions: "pd.DatetimeIndex", calendar: str) -> NewsSignal:
-    """The signal of a news file; only texts that were never scored before are scored. Without a model it has scores."""
-    from nlp import daily_signal, load_classifier, score_headlines
-    from nlp.scoring.store import ScoreStore, default_path, store_key
-
-    headlines, fingerprint = _headlines(file), "scores of the news file"
-    if file.model is not None:
-        classifier = load_classifier(file.model)
-        fingerprint = classifier.fingerprint
-        with ScoreStore(default_path(), store_key(classifier)) as store:
-            headlines = score_headlines(headlines, classifier, store=store)
-    known = headlines["published"][headlines["published"] < (sessions[-1] + ONE_DAY).tz_localize("UTC")]
-    signal = daily_signal(headlines, sessions, calendar=calendar)
-    return NewsSignal(signal, known.max(), fingerprint)
-
-
-def _news_found(file: "NewsFile") -> str:
-    """What a news file holds, for a check: read as a night reads it, nothing scored."""
-    from newsfolio.shared.tables import need_columns
-    from nlp.errors import NewsError
-
-    headlines = _headlines(file)
-    if file.model is None:
-        need_columns(headlines, ("score",), str(file.news), NewsError)
-    assets, newest = headlines["asset"].nunique(), headlines["published"].max()
-    return f"{len(headlines):,} headlines of {assets} assets, the newest of {newest:%Y-%m-%d %H:%M} UTC"
-
-
-def _model_found(model: str) -> str:
-    from nlp import load_classifier
-
-    return f"{model}: fingerprint {load_classifier(model).fingerprint[:12]}"
-
-
-allocation.live.cli.app.register(app, NewsReader(_news_signal, _news_found, _model_found))
+allocation.live.cli.app.register(app, NIGHTLY)
 app.command()(demo)
 app.command()(check)
 app.command()(risk)

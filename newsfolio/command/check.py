@@ -178,13 +178,11 @@ def next_commands(reports: list[FileReport], meetings: list[Meeting]) -> list[st
     signal = shlex.quote(str(left.file)) if left.kind == SIGNAL else "signal.parquet"
     head, _, tail = right.next.partition(" --out")
     study = f"newsfolio study {signal} {shlex.quote(str(right.file))}"
-    same = [word for name in ("--asset", "--end") for word in _option(head, name)]
-    return [*commands, " ".join([study, *same]), f"{head} --signal {signal} --out{tail}"]
-
-
-def _option(command: str, name: str) -> list[str]:
-    words = shlex.split(command)
-    return [name, shlex.quote(words[words.index(name) + 1])] if name in words else []
+    words = shlex.split(head)
+    for name in ("--asset", "--end"):
+        if name in words:
+            study += f" {name} {shlex.quote(words[words.index(name) + 1])}"
+    return [*commands, study, f"{head} --signal {signal} --out{tail}"]
 
 
 def _lines(reports: list[FileReport], meetings: list[Meeting], following: list[str]) -> list[str]:

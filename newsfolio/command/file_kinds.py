@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 CORPORA = (".zip", ".txt", ".json")  # forms of published corpora
 MOST_TEXTS = 10_000  # read with a model
+MOST_NAMED = 8
+NEEDED = (
+    "news need published, asset and text; scored news published, asset and score; labelled texts text and label; "
+    "prices date and a column per asset, or date, ticker and close; signals date and a column per asset"
+)
 
 
 def describe_file(path: Path, settings: CheckSettings) -> FileReport:
@@ -26,12 +31,21 @@ def describe_file(path: Path, settings: CheckSettings) -> FileReport:
     Raises:
         NewsfolioError: no reader can read it.
     """
+    from allocation.data.files.dates import NoDatesError
+    from allocation.data.files.raw import DAY_WORDS
     from newsfolio.shared.tables import plain_name
 
-    columns = {plain_name(name) for name in _columns(path)}
+    names = _columns(path)
+    columns = {plain_name(name) for name in names}
     read = _reader(path, columns, settings.columns)
-    with _logged() as notes:
-        report = read(path, settings)
+    try:
+        with _logged() as notes:
+            report = read(path, settings)
+    except NoDatesError as error:
+        if columns & set(DAY_WORDS):
+            raise
+        has = ", ".join(list(names)[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
+        raise NewsfolioError(f"{path}: is of none of the kinds that newsfolio reads: it has {has}; {NEEDED}") from error
     said = [*(note.removeprefix(f"{path}: ").removeprefix(f"{path.name}: ") for note in notes), *report.notes]
     fresh = [note for note in dict.fromkeys(said) if not any(note in line for line in report.lines)]
     return replace(report, notes=tuple(fresh))

@@ -38,14 +38,14 @@ def describe_frame(path: Path, settings: CheckSettings) -> FileReport:
         frame = dated(table, str(path), notes)
         values = frame.to_numpy(dtype=float).ravel()
         known = values[~np.isnan(values)]
-        if not (np.abs(known) <= 1).all() and (known < 0).mean() < SIGNED:
+        if not len(frame) or (not (np.abs(known) <= 1).all() and (known < 0).mean() < SIGNED):
             raise
         return _signal(path, frame, tuple(notes))
 
 
 def _prices(path: Path, found: "PriceFile", settings: CheckSettings) -> FileReport:
     from allocation.data.jumps import find_jumps, frozen_note
-    from allocation.data.sessions import check_sessions, ends_note
+    from allocation.data.sessions import check_sessions, ends_note, unpriced_note
     from allocation.frames import named, sessions_of
 
     bars = found.bars
@@ -54,18 +54,22 @@ def _prices(path: Path, found: "PriceFile", settings: CheckSettings) -> FileRepo
     other = met.fitting if settings.calendar is None else None
     met = check_sessions(close, other) if other is not None else met
     jumps, ends = find_jumps(bars), ends_note(close)
-    allow = " ".join(f"--allow-jump {shlex.quote(asset)}" for asset in dict.fromkeys(jump.asset for jump in jumps))
-    jumped = (
-        f"{len(jumps)} moves as at a split or a change of units: {named(jumps)}: use adjusted prices, or, where the "
-        f"moves are real, pass {allow}"
-    )
-    notes = [*found.notes, *(note for note in (met.note, ends, frozen_note(close)) if note is not None)]
+    problems = [] if met.problem is None else [met.problem]
+    if jumps:
+        allow = " ".join(f"--allow-jump {shlex.quote(asset)}" for asset in dict.fromkeys(jump.asset for jump in jumps))
+        problems.append(
+            f"{len(jumps)} moves as at a split or a change of units: {named(jumps)}: use adjusted prices, or, where "
+            f"the moves are real, pass {allow}"
+        )
+    said = (unpriced_note(close, str(path)), met.note, ends, frozen_note(close))
+    notes = [*found.notes, *(note for note in said if note is not None)]
     if close.max().max() <= 1 and close.shape[1] > 1:
         notes.append("all values lie between 0 and 1: if this is a signal, it has no negative value")
     options = (
         f"--calendar {met.calendar}" if met.calendar != "XNYS" else "",
         "" if bars.open is not None else "--fill close",
         f"--asset {shlex.quote(settings.asset)}" if settings.asset else "",
+        f"--start {met.gap_until.date()}" if met.problem is not None and "--start" in met.problem else "",
         f"--end {ends.rpartition(' ')[2]}" if ends is not None and "--end" in ends else "",
     )
     command = ["newsfolio backtest STRATEGY.py --prices", shlex.quote(str(path)), *filter(None, options)]
@@ -77,7 +81,7 @@ def _prices(path: Path, found: "PriceFile", settings: CheckSettings) -> FileRepo
         first=sessions[0],
         last=sessions[-1],
         notes=tuple(notes),
-        problems=(*([] if met.problem is None else [met.problem]), *([jumped] if jumps else [])),
+        problems=tuple(problems),
         details=_price_details(found, met, jumps),
         lines=(*_price_lines(found, met), f"{len(jumps)} jumps as at a split"),
         next=f"{' '.join(command)} --out report",

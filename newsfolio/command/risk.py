@@ -21,6 +21,7 @@ from backtest.cli.prices import (
     read_prices,
     with_payouts,
 )
+from newsfolio.command.news import score_known
 from newsfolio.shared.text_table import json_text
 
 if TYPE_CHECKING:
@@ -122,12 +123,18 @@ def _model(bars: "Bars", choice: NewsChoice, event: "WarningEvent") -> "tuple[Ne
 
     from allocation.risk.news_volatility import NewsVolatility
     from allocation.risk.volatility import HarVolatility
-    from nlp import assign_session, find_events
+    from nlp import assign_session, find_events, read_headlines
     from nlp.signals.features import due_feature, news_features, read_due_events
 
     sessions, features, headlines = pd.DatetimeIndex(bars.close.index), dict[str, pd.DataFrame](), None
     if choice.news is not None:
-        scored = _scored(choice.news, choice.model)
+        scored = read_headlines(choice.news)
+        if choice.model is not None:
+            scored, _ = score_known(scored, choice.model, progress=True)
+        elif "score" not in scored.columns:
+            log.warning(
+                "%s: no scores and no --model: only the number of headlines is used, not their tone", choice.news.name
+            )
         features |= news_features(scored, sessions, bars.close.columns, calendar=choice.calendar)
         session = assign_session(scored["published"], choice.calendar, time_known=scored.get("time_known"))
         headlines = scored.assign(session=session.as_unit(sessions.unit))
@@ -139,23 +146,7 @@ def _model(bars: "Bars", choice: NewsChoice, event: "WarningEvent") -> "tuple[Ne
         due = found.loc[found["due"].notna()].assign(known=lambda rows: rows["published"])
     if due is not None and len(due):
         features["due"] = due_feature(due, sessions, bars.close.columns, event.horizon, calendar=choice.calendar)
-    if not features:
-        log.warning("neither news nor events are given: the forecast is of prices alone")
     return NewsVolatility(HarVolatility(horizon=event.horizon), features), headlines
-
-
-def _scored(news: Path, model: str | None) -> "pd.DataFrame":
-    from nlp import load_classifier, read_headlines, score_headlines
-    from nlp.scoring.store import ScoreStore, default_path, store_key
-
-    headlines = read_headlines(news)
-    if model is None:
-        if "score" not in headlines.columns:
-            log.warning("%s: no scores and no --model: only the number of headlines is used, not their tone", news.name)
-        return headlines
-    classifier = load_classifier(model)
-    with ScoreStore(default_path(), store_key(classifier)) as store:
-        return score_headlines(headlines, classifier, store=store, progress=True)
 
 
 def _vix(path: Path, bars: "Bars") -> "pd.DataFrame":
@@ -192,29 +183,22 @@ def _write(out: Path, today: "RiskToday", found: "WarningStudy | None", title: s
     write_warnings(today, out / "risk.html", title=f"Risk of {title}", study=found)
     figures = {"today": today.to_dict()} | ({} if found is None else {"study": found.to_dict()})
     write_text(json_text(figures, indent=2) + "\n", out / "risk.json")
-    write_text(_prometheus(today), out / METRICS)
-    state = {"session": f"{today.session:%Y-%m-%d}", "alarm": today.alarmed}
-    write_text(json_text(state, indent=2) + "\n", out / STATE)  # last: a run that failed before tells again
-
-
-def _prometheus(today: "RiskToday") -> str:
-    """Figures in Prometheus' text format; assets without a forecast are left out."""
-    seconds = today.session.timestamp()
-    lines = [
+    metrics = [  # in Prometheus' text format; assets without a forecast are left out
         "# HELP newsfolio_risk_session_timestamp_seconds The session whose close is known.",
         "# TYPE newsfolio_risk_session_timestamp_seconds gauge",
-        f"newsfolio_risk_session_timestamp_seconds {seconds!r}",
+        f"newsfolio_risk_session_timestamp_seconds {today.session.timestamp()!r}",
         "# HELP newsfolio_risk_alarms Assets with an alarm now.",
         "# TYPE newsfolio_risk_alarms gauge",
         f"newsfolio_risk_alarms {len(today.alarmed)}",
     ]
     for name, what in (("volatility", "Forecast volatility, a year's."), ("probability", "Probability of the event.")):
-        lines += [f"# HELP newsfolio_risk_{name} {what}", f"# TYPE newsfolio_risk_{name} gauge"]
-        values = today.table[name].dropna()
-        labels = [json.dumps(str(asset), ensure_ascii=False) for asset in values.index]
-        pairs = zip(labels, values.tolist(), strict=True)
-        lines += [f"newsfolio_risk_{name}{{asset={label}}} {value!r}" for label, value in pairs]
-    return "\n".join(lines) + "\n"
+        metrics += [f"# HELP newsfolio_risk_{name} {what}", f"# TYPE newsfolio_risk_{name} gauge"]
+        for asset, value in today.table[name].dropna().items():
+            label = json.dumps(str(asset), ensure_ascii=False)
+            metrics.append(f"newsfolio_risk_{name}{{asset={label}}} {float(value)!r}")
+    write_text("\n".join(metrics) + "\n", out / METRICS)
+    state = {"session": f"{today.session:%Y-%m-%d}", "alarm": today.alarmed}
+    write_text(json_text(state, indent=2) + "\n", out / STATE)  # last: a run that failed before tells again
 
 
 def _tell(target: str, before: list[str], today: "RiskToday") -> None:

@@ -163,12 +163,11 @@ def fit_word_weights(
 
     if multi_label:  # independent yes and no, so that a probability of 0.5 means what it says
         wanted = _matrix(labelled, names)
-        need_all_labels(np.flatnonzero(wanted.any(axis=0)), names)
         regression = OneVsRestClassifier(LogisticRegression(C=strength, max_iter=1000))
     else:
         wanted = label_codes(labelled["label"], known=names)  # so that the columns are in that order
-        need_all_labels(wanted, names)
         regression = LogisticRegression(C=strength, class_weight="balanced", max_iter=1000)
+    need_all_labels(wanted, names)
     rare = max(2, round(RARE * len(wanted))) if len(wanted) >= 100 else 1
     # Stop words stay: "up", "not" and "from" decide many a headline.
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=ANY_WORD, min_df=rare)

@@ -101,7 +101,9 @@ def named_day(text: str, today: date, *, day_first: bool, opened: bool) -> tuple
     """
     if not _TO_COME.search(text) or _GONE.search(text):
         return None
-    part = _part_of_day(text)
+    # AMC and BMO are also names of companies.
+    parts = (found for found in _OF_DAY.finditer(text) if found[0] not in ("AMC", "BMO") or _TRADE.search(text))
+    part = next((found.lastgroup for found in parts), None)
     try:
         day = _written_day(text, today, day_first) or _counted_day(text, today)
     except _ImpossibleDateError:
@@ -110,24 +112,12 @@ def named_day(text: str, today: date, *, day_first: bool, opened: bool) -> tuple
         day = today + ONE_DAY if part == "before" and opened else today
     if day is None or not today <= day <= today + FURTHEST:
         return None
-    return day, part == "after" or (not day_first and _late(text))
-
-
-def _part_of_day(text: str) -> str | None:
-    """Whether a text says `before` the open or `after` the close; AMC and BMO are also names of companies."""
-    for found in _OF_DAY.finditer(text):
-        if found[0] not in ("AMC", "BMO") or _TRADE.search(text):
-            return found.lastgroup
-    return None
-
-
-def _late(text: str) -> bool:
-    """Whether a text names a time from four in the afternoon on, New York's when it names no zone of America."""
-    for hour, minute, half, zone in _CLOCK.findall(text):
-        clock = int(hour) % 12 + 12 * (half.lower() == "p") + "ECMP".index((zone or "E").upper())
-        if (clock, int(minute or 0)) >= (16, 0):
-            return True
-    return False
+    # A time in New York, where it names no zone of America; from four in the afternoon on the session is over.
+    late = any(
+        int(hour) % 12 + 12 * (half.lower() == "p") + "ECMP".index((zone or "E").upper()) >= 16
+        for hour, _, half, zone in _CLOCK.findall(text)
+    )
+    return day, part == "after" or (not day_first and late)
 
 
 def _written_day(text: str, today: date, day_first: bool) -> date | None:

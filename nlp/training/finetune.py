@@ -105,7 +105,7 @@ def finetune(
     labels = _label_set((train, "training"), (valid, "validation"), task=task, config=config)
     config = replace(config, class_weight_power=0.0) if labels.several else config
     held_texts, held = _checked(valid, "validation", labels)
-    _need_all_labels(_checked(train, "training", labels)[1], labels)
+    need_all_labels(_checked(train, "training", labels)[1], labels.names)
     if not held_texts:
         raise CorpusError("there are no validation texts: hold some out (split)")
     if labels.several:
@@ -163,7 +163,7 @@ def refit(
         raise ModelError("patience needs held-out texts, which a refit has none of: give the passes as epochs")
     labels = _label_set((rows, "training"), task=task, config=config)
     config = replace(config, class_weight_power=0.0) if labels.several else config
-    _need_all_labels(_checked(rows, "training", labels)[1], labels)
+    need_all_labels(_checked(rows, "training", labels)[1], labels.names)
     provenance = combine(texts_of_base(config.base), training_texts(rows))
     rows = _augmented(rows, [], config)
     run = Run(config, None if workspace is None else Path(workspace), (), progress, keep_checkpoints)
@@ -225,10 +225,6 @@ def _checked(rows: pd.DataFrame, role: str, labels: _Labels) -> tuple[list[str],
         return texts, label_codes(rows["label"], known=labels.names)
     except CorpusError as error:
         raise CorpusError(f"{role} texts: {error}") from error
-
-
-def _need_all_labels(truth: NDArray[np.int64], labels: _Labels) -> None:
-    need_all_labels(np.flatnonzero(truth.any(axis=0)) if labels.several else truth, labels.names)
 
 
 def _trained(train: pd.DataFrame, valid: pd.DataFrame, run: Run, labels: _Labels) -> tuple[Any, Any, float]:

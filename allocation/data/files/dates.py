@@ -38,6 +38,10 @@ def looks_like_a_date(text: str) -> bool:
     return any(pattern.match(text.strip()) for pattern in DATED)
 
 
+class NoDatesError(SourceError):
+    """No entry of a column is a date: it may be no column of dates at all."""
+
+
 def parse_dates(dates: pd.Series, where: str, notes: list[str] | None = None) -> pd.DatetimeIndex:
     """Turn a column of dates into tz-naive sessions; what had to be inferred is added to `notes`.
 
@@ -53,9 +57,11 @@ def parse_dates(dates: pd.Series, where: str, notes: list[str] | None = None) ->
     parsed = _moments(dates, where, said)
     bad = np.flatnonzero(parsed.isna())
     if len(bad):
-        raise SourceError(
-            f"{where}: row {bad[0] + 1}: {dates.iloc[bad[0]]!r} is not a date: {REMEDY}, or leave out what is no row "
-            f"of prices ({len(bad)} such rows)"
+        given = dates.iloc[bad[0]]
+        shown = repr(given) if isinstance(given, str) else str(given)
+        raise (NoDatesError if len(bad) == len(dates) else SourceError)(
+            f"{where}: row {bad[0] + 1}: {shown} is not a date: {REMEDY}, or leave out what is no "
+            f"row of prices ({len(bad)} such rows)"
         )
     return _days(pd.DatetimeIndex(parsed), where, said).rename("date")
 
@@ -123,7 +129,7 @@ def _from_text(dates: pd.Series, where: str, notes: list[str]) -> pd.Series:
         (name, one), (other, two) = list(best.items())[:2]
         row = int(np.argmax(one.notna() & two.notna() & (one != two)))
         either = f"{one.iloc[row].day} {one.iloc[row]:%B} ({name}) or {two.iloc[row].day} {two.iloc[row]:%B} ({other})"
-        raise SourceError(f"{where}: {dates.iloc[row]!r} may be {either}, and so may every row: {REMEDY}")
+        raise SourceError(f"{where}: {str(dates.iloc[row])!r} may be {either}, and so may every row: {REMEDY}")
     ((name, found),) = best.items()
     if name != "year/month/day" and fewest < len(dates):
         notes.append(f"dates are {name}")

@@ -76,8 +76,8 @@ def _floats(text: pd.Series, given: pd.Series, comma: bool, name: str) -> pd.Ser
     bad = bad[~infinite.to_numpy()[bad]]
     if len(bad):
         raise FrameError(
-            f"{name}: row {bad[0] + 1}: {given.iloc[bad[0]]!r} is not a number: correct it, or leave it empty where "
-            f"nothing traded ({len(bad)} such rows)"
+            f"{name}: row {bad[0] + 1}: {str(given.iloc[bad[0]])!r} is not a number: correct it, or leave it empty "
+            f"where nothing traded ({len(bad)} such rows)"
         )
     plain = point.str.replace(",", "", regex=False) if not comma else point
     return plain.astype(float)

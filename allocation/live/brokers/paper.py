@@ -1,6 +1,6 @@
 """A broker on paper, kept in the ledger: it fills what was ordered at the next session's open, at the stated cost."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -88,18 +88,21 @@ class PaperBroker:
         """Paper has no clock."""
         return None
 
-    def mark(self, closes: pd.DataFrame, corrected: Sequence[str], now: datetime) -> pd.Series:
+    def mark(self, closes: pd.DataFrame, corrected: Mapping[str, float], now: datetime) -> pd.Series:
         """Follow splits and dividends and count the shares anew at the last row of `closes` (sessions × assets).
 
         Prices are adjusted: when a vendor rewrites history for a split or dividend, the same money is more shares
-        of cheaper history. corrected: assets whose history was corrected rather than adjusted; their shares stay.
+        of cheaper history. corrected: by asset of `corrected_prices`, what its shares are multiplied by, which prices
+        do not say; 1.0 where it was not split.
         Returns the factor by asset where shares changed. All or nothing, and nothing the second time.
         """
         book = self.book()
         session = closes.index[-1]
         if book.session is None or not len(book.positions):
             return pd.Series(dtype=float)
-        factor = revisions(book, closes)["factor"].where(~book.positions.index.isin(list(corrected)), 1.0)
+        ratios = pd.Series(dict(corrected), dtype=float)
+        factor = revisions(book, closes)["factor"]
+        factor = factor.where(~factor.index.isin(ratios.index), ratios.reindex(factor.index))
         if session == book.session and (factor == 1.0).all():
             return pd.Series(dtype=float)
         shares = book.positions["shares"] * factor
@@ -164,13 +167,19 @@ def revisions(book: PaperAccount, closes: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"factor": held["close"] / known.iloc[-1], "earlier": earlier})
 
 
-def corrected_prices(book: PaperAccount, closes: pd.DataFrame) -> list[str]:
-    """Return held assets whose last known prices were changed, and not by one factor."""
+def corrected_prices(book: PaperAccount, closes: pd.DataFrame) -> pd.DataFrame:
+    """Return the revisions of held assets whose last known prices were changed, and not by one factor.
+
+    unclear: neither price stayed as it was, so that the asset may have been split too: which of the two factors is
+    the split's, and which that of a correction, cannot be seen.
+    """
     if book.session is None or not len(book.positions):
-        return []
+        return pd.DataFrame({"factor": [], "earlier": [], "unclear": pd.Series(dtype=bool)})
     changed = revisions(book, closes)
-    unlike = (changed["factor"] / changed["earlier"] - 1.0).abs() > SAME
-    return [str(asset) for asset in changed.index[unlike & changed["earlier"].notna()]]
+    same = (changed - 1.0).abs() <= SAME
+    alike = (changed["factor"] / changed["earlier"] - 1.0).abs() <= SAME
+    unchanged = same["factor"] & changed["earlier"].isna()
+    return changed.assign(unclear=~same.any(axis=1))[~(alike | unchanged)]
 
 
 def _counted(shares: pd.Series, cash: float, closes: pd.DataFrame) -> PaperAccount:

@@ -100,6 +100,9 @@ class Guards:
     allow_jump: Annotated[
         list[str] | None, typer.Option(help="An asset whose price jumps are real, though they look like a split.")
     ] = None
+    split: Annotated[
+        list[str] | None, typer.Option(help="TICKER=RATIO on paper, where [revised-prices] asks for it.")
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

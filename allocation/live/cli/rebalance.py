@@ -12,7 +12,7 @@ import typer
 
 from allocation.data.files.wide import read_frame
 from allocation.data.load import YAHOO, day_of, load_prices
-from allocation.errors import SourceError
+from allocation.errors import AllocationError, SourceError
 from allocation.execution.book import Rules
 from allocation.execution.costs import Costs
 from allocation.frames import Bars, named, sessions_of
@@ -88,6 +88,7 @@ class Night:
             coverage=guards.min_coverage,
             allowed=frozenset(guards.allow or ()),
             real_jumps=frozenset(guards.allow_jump or ()),
+            splits=dict(_split(text) for text in guards.split or ()),
         )
         rules = Rules(lot=trading.lot, minimum=trading.minimum, reserve=trading.reserve)
         return Settings(rules, limits, self.schedule.calendar, costs=Costs.of(trading.cost_bp / 1e4))
@@ -138,9 +139,10 @@ class Night:
             raise SourceError("prices from Yahoo Finance need the first date: pass --since")
         else:
             bars = load_prices(sources.prices, start=sources.since, end=session, cache=sources.price_cache)
-        unknown = sorted(set(self.guards.allow_jump or ()) - set(map(str, bars.close.columns)))
-        if unknown:
-            raise SourceError(f"prices have no {named(unknown)} whose jump could be allowed: check the name")
+        columns, limits = set(map(str, bars.close.columns)), self.settings().limits
+        for names, what in ((limits.real_jumps, "jump could be allowed"), (limits.splits, "split could be followed")):
+            if unknown := sorted(set(names) - columns):
+                raise SourceError(f"prices have no {named(unknown)} whose {what}: check the name")
         return bars
 
     def digest(self) -> str:
@@ -156,6 +158,14 @@ class Night:
         used = {name: value for name, value in reading.items() if value not in (None, "", "auto")}
         settings = [schedule.every, schedule.calendar, trading.broker, rules, *([used] if used else [])]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def _split(text: str) -> tuple[str, float]:
+    asset, _, ratio = text.rpartition("=")
+    try:
+        return asset, float(ratio)
+    except ValueError:
+        raise AllocationError(f"--split {text}: write TICKER=RATIO, such as AAA=2 where one share became two") from None
 
 
 def _sessions(bars: Bars, session: pd.Timestamp) -> pd.DatetimeIndex:

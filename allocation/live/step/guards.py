@@ -1,7 +1,7 @@
 """Guards: what must hold before anything is decided or sent; each has a name under which a person may allow it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -41,7 +41,8 @@ NAMES = {
 class Limits:
     """Where guards stop a step. Fractions of NAV or of the number of assets; news_age in days before the close.
 
-    allowed: guards whose findings are let through; real_jumps: assets whose price jumps are.
+    allowed: guards whose findings are let through; real_jumps: assets whose price jumps are. splits: on paper, by asset
+    whose past prices were corrected, what its shares are multiplied by since the last step; 1 where it was not split.
     """
 
     weight: float = 0.5
@@ -53,12 +54,16 @@ class Limits:
     news_age: float = 4.0
     allowed: frozenset[str] = frozenset()
     real_jumps: frozenset[str] = frozenset()
+    splits: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """A name that no guard has would allow nothing, and NaN would hold nothing."""
         unknown = sorted(self.allowed - set(NAMES))
         if unknown:
             raise AllocationError(f"no guard is called {named(unknown)}: the guards are {', '.join(NAMES)}")
+        wrong = [f"{asset}={ratio:g}" for asset, ratio in self.splits.items() if not 0.0 < ratio < np.inf]
+        if wrong:
+            raise AllocationError(f"no split has the ratio of {named(wrong)}: write 2 where one share became two")
         limits = {
             "weight": self.weight,
             "turnover": self.turnover,

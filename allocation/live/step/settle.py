@@ -1,12 +1,13 @@
 """What is left from before: on paper, fill the last decision at the open that followed; else ask the broker."""
 
+import numpy as np
 import pandas as pd
 
 from allocation.execution.sizing import Holdings, Order, size_orders
 from allocation.frames import named
 from allocation.live.broker import Account, OrderState
 from allocation.live.brokers.paper import PaperBroker, corrected_prices
-from allocation.live.errors import BrokerError, NoAnswerError
+from allocation.live.errors import BrokerError, GuardStopError, NoAnswerError
 from allocation.live.ledger import events, journal
 from allocation.live.ledger.events import AccountEvent
 from allocation.live.ledger.journal import Decision
@@ -14,6 +15,12 @@ from allocation.live.monitor.log import log_event
 from allocation.live.step import guards
 from allocation.live.step.context import Frames, Step
 from allocation.live.step.submit import MOST_UNANSWERED, record
+
+NEAR = 1.5  # a correction is smaller than this factor, so that one of the two factors is near the split's ratio
+SPLIT_REMEDY = (
+    "Look up whether it was split since the last step, then repeat with --split TICKER=RATIO: 2 where one share became "
+    "two, 1 where it was not split"
+)
 
 
 def catch_up(step: Step, frames: Frames) -> None:
@@ -27,12 +34,12 @@ def catch_up(step: Step, frames: Frames) -> None:
 
 def _fill_on_paper(step: Step, frames: Frames, broker: PaperBroker) -> None:
     """Follow splits and dividends, then fill what was decided last at the open of the session after it."""
-    corrected = corrected_prices(broker.book(), frames.closes)
-    if corrected:
-        step.check([("revised-prices", f"past prices of {named(corrected)}")])
-    factor = broker.mark(frames.closes, corrected, step.stamp)
+    ratios = _corrected(step, frames, broker)
+    factor = broker.mark(frames.closes, ratios, step.stamp)
     step.notes.extend(
-        f"shares of {asset} × {by:.6g}: a split or dividend rewrote its prices" for asset, by in factor.items()
+        f"shares of {asset} × {by:.6g}: "
+        + ("as was stated" if asset in ratios else "a split or dividend rewrote its prices")
+        for asset, by in factor.items()
     )
     with step.ledger.transaction() as connection:
         last = journal.last_decision(connection)
@@ -48,6 +55,32 @@ def _fill_on_paper(step: Step, frames: Frames, broker: PaperBroker) -> None:
     if orders:
         filled = {"session": f"{frames.closes.index[row]:%Y-%m-%d}", "orders": len(orders)}
         log_event("orders filled on paper", filled)
+
+
+def _corrected(step: Step, frames: Frames, broker: PaperBroker) -> dict[str, float]:
+    """By asset whose past prices were corrected: 1 where one of them stayed as it was, else the split that was stated.
+
+    Raises:
+        GuardStopError: a correction was not allowed, or may hide a split that nobody stated.
+    """
+    corrected, stated = corrected_prices(broker.book(), frames.closes), step.settings.limits.splits
+    ratios, hiding = dict[str, float](), []
+    for asset, last, earlier in corrected.loc[corrected["unclear"], ["factor", "earlier"]].itertuples():
+        ratios[asset] = stated.get(asset, np.nan)
+        if not any(1.0 / NEAR <= ratios[asset] / factor <= NEAR for factor in (last, earlier)):  # NaN is near nothing
+            but = f", not by {ratios[asset]:g}" if asset in stated else ""
+            hiding.append(f"{asset} (divided by {last:.6g}, the session before by {earlier:.6g}{but})")
+    if hiding:
+        reason = f"past prices of {named(hiding)}: a correction that may hide a split"
+        raise GuardStopError((("revised-prices", reason),), SPLIT_REMEDY)
+    only_corrected = [str(asset) for asset in corrected.index[~corrected["unclear"]]]
+    if only_corrected:
+        step.check([("revised-prices", f"past prices of {named(only_corrected)}")])
+        step.notes.append(f"shares of {named(only_corrected)} stay as they are: past prices were corrected")
+    unused = sorted(set(stated) - set(ratios))
+    if unused:
+        step.notes.append(f"the split of {named(unused)} that was stated was not used: no correction hides it")
+    return ratios | dict.fromkeys(only_corrected, 1.0)
 
 
 def _sized_at_open(step: Step, frames: Frames, last: Decision, row: int) -> list[Order]:

@@ -59,6 +59,7 @@ def test_gaps_are_counted_and_a_long_one_is_refused():
         f"8 sessions of XNYS have no row, the longest gap is of 8, between {days[49].date()} and {days[58].date()}"
     )
     quarter = days.delete(range(100, 170))
+    assert check_sessions(closes(quarter)).note is None
     problem = check_sessions(closes(quarter)).problem
     assert problem.endswith(f"begin after it with --start {days[170].date()}, or add the missing rows")
     assert check_sessions(closes(quarter[quarter >= days[170]])).problem is None

@@ -70,6 +70,17 @@ def _state_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
+@pytest.fixture
+def announce(capsys):
+    """Print a line that is seen whether tests pass or fail."""
+
+    def show(line):
+        with capsys.disabled():
+            print(f"\n{line}")
+
+    return show
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request, tmp_path):
     """A new ledger's URL, on both databases."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
+WORKING = ("accepted", "partially_filled")
 KEYS = ("PKTESTKEY0001", "s3cret-that-nobody-may-see")
 
 
@@ -43,13 +44,17 @@ class Exchange:
         return 200, self.orders[name]
 
     def buying_power(self):
-        return self.cash if self.power is None else self.power
+        """Of a cash account: what no working buy will need."""
+        if self.power is not None:
+            return self.power
+        buys = (o for o in self.orders.values() if o["side"] == "buy" and o["status"] in WORKING)
+        return self.cash - sum((float(o["qty"]) - float(o["filled_qty"])) * self.prices[o["symbol"]] for o in buys)
 
     def fill(self, share=1.0):
         """Fill this share of what is left of every working order, at the prices there are."""
         for order in self.orders.values():
             left = float(order["qty"]) - float(order["filled_qty"])
-            if order["status"] not in ("accepted", "partially_filled") or not left * share:
+            if order["status"] not in WORKING or not left * share:
                 continue
             shares, price = left * share, self.prices[order["symbol"]]
             sign = 1.0 if order["side"] == "buy" else -1.0
@@ -75,7 +80,7 @@ class Exchange:
         if parts.path == "/v2/clock":
             return 200, {"timestamp": self.now or datetime.now(UTC).isoformat(), "is_open": False}
         if parts.path == "/v2/orders":
-            return 200, [o for o in self.orders.values() if o["status"] in ("accepted", "partially_filled")]
+            return 200, [o for o in self.orders.values() if o["status"] in WORKING]
         if parts.path == "/v2/orders:by_client_order_id":
             found = self.orders.get(query["client_order_id"])
             return (200, found) if found else (404, {"code": 40410000, "message": "order not found"})

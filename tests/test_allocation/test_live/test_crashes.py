@@ -100,9 +100,9 @@ def test_a_few_boundaries_and_instants(files):
 
 
 @pytest.mark.slow
-def test_every_boundary_on_sqlite(files, record_property):
+def test_every_boundary_on_sqlite(files, announce):
     kills = killed_at_boundaries(files, stride=1)
-    record_property("kills", kills)
+    announce(f"{kills} kills")
     assert kills >= 300
 
 
@@ -113,9 +113,9 @@ def test_random_instants_on_sqlite(files, tmp_path):
 
 
 @pytest.mark.slow
-def test_boundaries_and_instants_on_postgresql(databases, record_property):
+def test_boundaries_and_instants_on_postgresql(databases, announce):
     kills = killed_at_boundaries(databases, stride=6)
-    record_property("kills", kills)
+    announce(f"{kills} kills")
     assert kills >= 40
     assert killed_at_random(databases, kills=20, seed=3) == 20
 

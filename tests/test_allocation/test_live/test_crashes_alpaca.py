@@ -150,9 +150,9 @@ def test_a_few_boundaries_and_instants(open_account):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("place", [0, 1])
-def test_every_boundary(open_account, place, record_property):
+def test_every_boundary(open_account, place, announce):
     kills = killed_at_boundaries(open_account, place, stride=1)
-    record_property("kills", kills)
+    announce(f"{kills} kills")
     assert kills >= 60
 
 

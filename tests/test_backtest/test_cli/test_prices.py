@@ -34,7 +34,7 @@ def run(capsys, line):
 
 
 def written(rule, n=120, signal=True):
-    days = pd.date_range("2020-01-01", periods=n, freq=rule, name="date")
+    days = pd.date_range("2010-01-01" if rule.startswith("M") else "2020-01-01", periods=n, freq=rule, name="date")
     prices = random_prices(1, n).set_axis(days)
     prices.to_csv("p.csv")
     if signal:
@@ -163,3 +163,22 @@ def test_an_unknown_calendar_is_an_error(folder, capsys):
     assert "calendar 'XXXX' is not known" in run(capsys, f"{BACKTEST} --calendar XXXX")[2]
     with pytest.raises(SourceError, match="no such file"):
         read_prices("none.csv", PriceChoice(), "none.csv")
+
+
+@pytest.mark.parametrize("line", [BACKTEST + " --every 5", STUDY])
+def test_prices_that_are_none_or_of_the_future_are_refused(folder, capsys, line):
+    prices = written("B").loc["2020-01-21":"2020-04-09"]
+    prices.drop(pd.Timestamp("2020-02-17")).mul(np.nan).to_csv("p.csv")
+    code, _, err = run(capsys, line)
+    assert code == 1
+    assert err.startswith("error: p.csv: has no price: all of its ")
+    prices.set_axis(prices.index + pd.DateOffset(years=60)).rename_axis("date").to_csv("p.csv")
+    assert "its last row, 2080-04-09, lies in the future: correct the dates" in run(capsys, line)[2]
+
+
+def test_assets_without_any_price_are_counted(folder, capsys):
+    prices = written("B").loc["2020-01-21":"2020-04-09"].drop(pd.Timestamp("2020-02-17"))
+    prices.assign(DEAD=np.nan).to_csv("p.csv")
+    code, out, _ = run(capsys, BACKTEST + " --every 5")
+    assert code == 0
+    assert "1 of 5 assets have no price: DEAD" in json.loads(out)["strategy"]["notes"]

@@ -14,6 +14,7 @@ from allocation import AllocationError, Bars, HarVolatility, NewsVolatility
 from backtest import WarningEvent, index_volatility, judge_warnings
 from backtest.statistics.significance import Interval
 from backtest.warning.scores import judge_probabilities, variance_losses
+from backtest.warning.today import NO_NEWS
 from newsfolio.shared.text_table import json_text
 
 N, ASSETS = 1100, 5
@@ -107,7 +108,14 @@ def test_without_news_the_forecast_is_that_of_prices(found):
     bare = judge_warnings(BARS, event=EVENT, placebos=1)
     assert bare.losses.mean("news") == bare.losses.mean("har") == pytest.approx(found.losses.mean("har"))
     assert bare.news.gain == bare.news.t == bare.placebo_gain == 0.0
-    assert any("no news was given" in note for note in bare.notes)
+    assert {"news", "another asset's news"} <= set(bare.to_dict()["alarms"]["by"])
+
+
+def test_without_news_nothing_is_printed_of_it_but_that_there_was_none():
+    bare = judge_warnings(BARS, event=EVENT, placebos=1)
+    assert bare.news_given is False
+    assert [line for line in str(bare).splitlines() if "news" in line.lower()] == [f"note: {NO_NEWS}"]
+    assert len(bare.lead) == 2
 
 
 def test_qlike_is_its_formula_on_squared_returns():

@@ -219,3 +219,22 @@ def test_what_cannot_be_read_is_one_line_after_what_can(folder, capsys, name, co
     assert (code, err.count("\n")) == (1, 1)
     assert re.search(f"^error: .*{name}.*({complaint})", err)
     assert "p.csv: prices" in out
+
+
+JUNK = {"numbers": b"foo,bar\n1,2\n", "words": b"foo,bar\nabc,def\n"}
+
+
+@pytest.mark.parametrize("content", JUNK.values(), ids=JUNK.keys())
+def test_a_file_of_no_kind_is_said_to_be_none_with_what_each_needs(folder, capsys, content):
+    (folder / "junk.csv").write_bytes(content)
+    code, out, err = run(capsys, "check", "junk.csv")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith("error: junk.csv: is of none of the kinds that newsfolio reads: it has foo, bar; ")
+    for needed in ("news need published, asset and text", "labelled texts text and label", "signals date and"):
+        assert needed in err
+
+
+def test_a_wrong_date_is_named_as_it_is_written(folder, capsys):
+    (folder / "p.csv").write_bytes(b"date,A\n1,2\n")
+    _, _, err = run(capsys, "check", "p.csv")
+    assert err.startswith("error: p.csv: row 1: '1' is not a date")

@@ -152,6 +152,16 @@ def test_wrong_use_is_one_line(options, words, folder, capsys):
 def test_events_without_news_are_used(folder, tmp_path, capsys):
     events = tmp_path / "events.csv"
     events.write_text("asset,known,due\nAAA,2018-12-20,2019-01-02\n")
-    code, _, err = risk(folder, "--events", events, capsys=capsys)
+    code, out, err = risk(folder, "--events", events, capsys=capsys)
     assert code == 0
-    assert "of prices alone" not in err
+    assert "of prices alone" not in out + err
+
+
+def test_that_no_news_was_given_is_said_once(folder, tmp_path, capsys):
+    code, out, err = risk(folder, "--study", "--placebos", "1", "--out", tmp_path, capsys=capsys)
+    page = (tmp_path / "risk.html").read_text()
+    assert code == 0
+    assert (out + err).count("no news was given") == page.count("no news was given") == 1
+    for words in ("News in the forecast", "News adds nothing", "another asset"):
+        assert words not in out
+        assert words not in page

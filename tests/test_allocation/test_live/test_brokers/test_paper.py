@@ -55,9 +55,9 @@ def test_a_split_or_dividend_is_counted_once_whichever_way_it_goes(held):
         for frame in (held.bars.close, held.bars.open):
             frame[asset] /= ratio
     closes = held.bars.close.loc[: DAYS[2]]
-    factors = at_paper(held, lambda broker: broker.mark(closes, [], NOW))
+    factors = at_paper(held, lambda broker: broker.mark(closes, {}, NOW))
     assert factors.to_dict() == pytest.approx({"AAA": 3.0, "BBB": 0.1})
-    assert at_paper(held, lambda broker: broker.mark(closes, [], NOW)).empty
+    assert at_paper(held, lambda broker: broker.mark(closes, {}, NOW)).empty
     after = held.shares().shares
     assert after == pytest.approx(shares | {"AAA": 3.0 * shares["AAA"], "BBB": 0.1 * shares["BBB"]})
 
@@ -66,8 +66,9 @@ def test_a_correction_is_no_split(held):
     shares = held.shares().shares
     held.bars.close.loc[DAYS[2], "AAA"] *= 1.02
     closes = held.bars.close.loc[: DAYS[2]]
-    assert at_paper(held, lambda broker: corrected_prices(broker.book(), closes)) == ["AAA"]
-    assert at_paper(held, lambda broker: broker.mark(closes, ["AAA"], NOW)).empty
+    corrected = at_paper(held, lambda broker: corrected_prices(broker.book(), closes))
+    assert corrected["unclear"].to_dict() == {"AAA": False}
+    assert at_paper(held, lambda broker: broker.mark(closes, {"AAA": 1.0}, NOW)).empty
     assert held.shares().shares == shares
 
 

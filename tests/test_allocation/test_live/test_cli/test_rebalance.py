@@ -3,13 +3,14 @@
 import json
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from allocation.live import open_account, open_ledger
 
 STEP = "rebalance strategy.py --ledger book.sqlite --prices bars.csv"
-DAY, NEXT, THIRD = "2022-09-20", "2022-09-21", "2022-09-22"
+BEFORE, DAY, NEXT, THIRD = "2022-09-19", "2022-09-20", "2022-09-21", "2022-09-22"
 TILT = """import pandas as pd
 
 def policy():
@@ -161,6 +162,23 @@ def test_a_jump_of_one_asset_can_be_allowed_by_name(command, long_prices):
     assert command(f"{STEP} --date {NEXT} --allow-jump AAA")[0] == 3
     assert "prices have no ZZZ whose jump could be allowed" in command(f"{STEP} --date {NEXT} --allow-jump ZZZ")[2]
     assert command(f"{STEP} --date {NEXT} --allow-jump BBB")[0] == 0
+
+
+def test_a_split_behind_a_correction_is_stated_by_name(command, long_prices):
+    def revised(bars):
+        bbb = bars["ticker"] == "BBB"
+        ratio = np.where(bbb & (bars["date"] == DAY), 1.02 / 1.25, np.where(bbb & (bars["date"] < NEXT), 1 / 1.25, 1.0))
+        return bars.assign(**{name: bars[name] * ratio for name in ("open", "close")})
+
+    for day in (BEFORE, DAY):
+        assert command(f"{STEP} --date {day}")[0] == 0
+    long_prices(revised)
+    code, _, err = command(f"{STEP} --date {NEXT} --allow revised-prices")
+    assert (code, "the session before by 1.25): a correction that may hide a split" in err) == (3, True)
+    assert "prices have no ZZZ whose split could be followed" in command(f"{STEP} --date {NEXT} --split ZZZ=2")[2]
+    assert "--split BBB: write TICKER=RATIO" in command(f"{STEP} --date {NEXT} --split BBB")[2]
+    code, out, _ = command(f"{STEP} --date {NEXT} --split BBB=1.25")
+    assert (code, "note: shares of BBB × 1.25: as was stated" in out) == (0, True)
 
 
 def test_news_are_read_as_the_settings_say(command, folder):

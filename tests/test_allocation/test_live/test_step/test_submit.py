@@ -118,6 +118,30 @@ def test_a_sell_that_is_refused_makes_no_debt(night, exchange):
     assert night(NEXT, policy=halves).counts == {"accepted": 4, "rejected": 2}
 
 
+@pytest.mark.parametrize("margin", [True, False])
+def test_a_sell_that_is_cancelled_before_the_open_is_owed_on_margin_and_by_no_cash_account(night, exchange, margin):
+    """As after a split. On margin the buys of the same open fill, and the next night stops; else they have waited."""
+    exchange.power = 1e6 if margin else None
+    night()
+    exchange.fill()
+
+    def halves(view):
+        return pd.Series({"AAA": 0.0, "BBB": 0.0, "CCC": 0.49, "DDD": 0.49})
+
+    kept = exchange.cash
+    assert night(NEXT, policy=halves).counts == ({"accepted": 4} if margin else {"accepted": 2, "not sent": 2})
+    for order in exchange.orders.values():
+        if order["side"] == "sell":
+            order["status"] = "canceled"
+    exchange.fill()
+    if margin:
+        with pytest.raises(GuardStopError, match=r"\[account\] the account's cash is -[45]\d,\d{3}"):
+            night(SESSIONS[12])
+    else:
+        assert exchange.cash == kept
+        night(SESSIONS[12])
+
+
 def test_an_order_whose_state_cannot_be_read_keeps_no_other_from_being_followed(night, exchange):
     night()
     exchange.fill()
