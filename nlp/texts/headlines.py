@@ -203,7 +203,7 @@ def clean_rows(
     if with_text:
         notes.add_texts(rows["text"], first_row)
     named = named_assets(rows["asset"], aliases, notes.where, first_row)
-    count = named.count
+    count = named.counts
     used = worded & (count > 0)
     kept = rows if used.all() else rows[used]  # a copy of a million texts takes half a second
     place = np.repeat(np.arange(len(kept)), count[used])
@@ -232,7 +232,7 @@ class NamedAssets(NamedTuple):
     nameless: int
 
     @property
-    def count(self) -> IntArray:
+    def counts(self) -> IntArray:
         """How many tickers each row names."""
         return np.array([len(each) for each in self.names], dtype=np.int64)[self.cell]
 

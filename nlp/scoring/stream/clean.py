@@ -159,7 +159,7 @@ def _inspected(table: PartedTable, timezone: str | None, midnight: Midnight, ord
         _dated(part, news, first)
         refuse_half_characters(part["asset"], where, first)
         named = named_assets(part["asset"].astype(object), {}, where, first)
-        notes.add_assets((name for each in named.names for name in each), int((named.count > 1).sum()), named.nameless)
+        notes.add_assets((name for each in named.names for name in each), int((named.counts > 1).sum()), named.nameless)
         for name in set(WEIGHTS) & set(needed) - set(doubtful):
             weight = pd.to_numeric(part[name].astype(object), errors="coerce")
             wrong = np.flatnonzero(part[name].notna() & ~weight.between(0, 1))
