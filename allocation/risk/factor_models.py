@@ -5,12 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from allocation.errors import RiskError
 from allocation.frames import named
 from allocation.risk.covariance import RiskModel, centred_returns, recent_returns
-from newsfolio.shared.arrays import FloatArray
 
 log = logging.getLogger(__name__)
 
@@ -84,24 +82,20 @@ class UserFactors:
         rank = int(np.linalg.matrix_rank(common))
         if rank < common.shape[1]:
             log.info("of %d factors %d repeat others: they share a loading", common.shape[1], common.shape[1] - rank)
-        loadings, specific = self._regress(assets, common)
-        root = np.asarray(np.linalg.qr(common / np.sqrt(len(common)), mode="r")).T
-        return RiskModel(pd.DataFrame(loadings @ root, index=prices.columns), pd.Series(specific, index=prices.columns))
-
-    def _regress(self, assets: pd.DataFrame, common: FloatArray) -> tuple[FloatArray, NDArray[np.float64]]:
-        values = assets.to_numpy()
+        values, needed = assets.to_numpy(), max(self.min_returns, common.shape[1] + 2)
         known = np.isfinite(values)
         loadings, specific = np.empty((values.shape[1], common.shape[1])), np.empty(values.shape[1])
-        for patterns in np.unique(known, axis=1).T:  # assets of one history are one regression
-            columns = np.flatnonzero((known == patterns[:, None]).all(axis=0))
-            if patterns.sum() < max(self.min_returns, common.shape[1] + 2):
+        for pattern in np.unique(known, axis=1).T:  # assets of one history are one regression
+            columns = np.flatnonzero((known == pattern[:, None]).all(axis=0))
+            if pattern.sum() < needed:
                 raise RiskError(
-                    f"{named(assets.columns[columns])} has {int(patterns.sum())} returns in the window, "
-                    f"{max(self.min_returns, common.shape[1] + 2)} are needed: lower min_returns or leave it out"
+                    f"{named(assets.columns[columns])} has {int(pattern.sum())} returns in the window, {needed} are "
+                    "needed: lower min_returns or leave it out"
                 )
-            x, y = common[patterns], values[np.ix_(patterns, columns)]
+            x, y = common[pattern], values[np.ix_(pattern, columns)]
             x, y = x - x.mean(axis=0), y - y.mean(axis=0)
             found = np.linalg.lstsq(x, y, rcond=None)[0]
             loadings[columns] = found.T
             specific[columns] = np.mean((y - x @ found) ** 2, axis=0)
-        return loadings, specific
+        root = np.asarray(np.linalg.qr(common / np.sqrt(len(common)), mode="r")).T
+        return RiskModel(pd.DataFrame(loadings @ root, index=prices.columns), pd.Series(specific, index=prices.columns))

@@ -100,14 +100,10 @@ def _rows(table: pd.DataFrame) -> list[tuple[str, ...]]:
             *(f"{row[name]:.1%}" for name in ("volatility", "usual")),
             *(f"{row[name]:.2%}" for name in ("probability", "base_rate")),
             "ALARM" if row["alarm"] else "",
-            _cut(printable(row["why"])),
+            why if len(why := printable(row["why"])) <= WIDE else f"{why[: WIDE - 1]}…",
         )
         for asset, row in table.iterrows()
     ]
-
-
-def _cut(words: str) -> str:
-    return words if len(words) <= WIDE else f"{words[: WIDE - 1]}…"
 
 
 def alarm_rows(alarms: pd.DataFrame) -> list[tuple[str, ...]]:

@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from newsfolio.command.file_kinds import describe_file
 from newsfolio.command.file_report import NEWS, PRICES, SCORED, SIGNAL, CheckSettings, FileReport
 from newsfolio.shared.errors import NewsfolioError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 WIDTH = 100
 
@@ -119,7 +116,10 @@ def _meeting(left: FileReport, right: FileReport) -> Meeting:
     from allocation.frames import named
 
     both = sorted(set(left.assets) & set(right.assets))
-    rows = _dated_assets(left)
+    if left.kind == SIGNAL:  # its values, else the rows of news
+        rows = left.frame.rename_axis(index="date", columns="asset").stack().index.to_frame(index=False)
+    else:
+        rows = left.frame.assign(date=left.frame["published"].dt.tz_localize(None).dt.normalize())
     first, last = right.first, right.last
     inside = rows["date"].between(first, last) & rows["asset"].isin(both)
     problems = []
@@ -151,15 +151,6 @@ def _meeting(left: FileReport, right: FileReport) -> Meeting:
         inside=int(inside.sum()),
         problems=tuple(problems),
     )
-
-
-def _dated_assets(report: FileReport) -> "pd.DataFrame":
-    """Date and asset of each row of news, or of each value of a signal."""
-    if report.kind != SIGNAL:
-        news: pd.DataFrame = report.frame
-        return news.assign(date=news["published"].dt.tz_localize(None).dt.normalize())
-    values: pd.Series = report.frame.rename_axis(index="date", columns="asset").stack()
-    return values.index.to_frame(index=False)
 
 
 def next_commands(reports: list[FileReport], meetings: list[Meeting]) -> list[str]:
