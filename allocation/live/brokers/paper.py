@@ -179,7 +179,7 @@ def corrected_prices(book: PaperAccount, closes: pd.DataFrame) -> pd.DataFrame:
     same = (changed - 1.0).abs() <= SAME
     alike = (changed["factor"] / changed["earlier"] - 1.0).abs() <= SAME
     unchanged = same["factor"] & changed["earlier"].isna()
-    return changed.assign(unclear=~same.any(axis=1))[~alike & ~unchanged]
+    return changed.assign(unclear=~same.any(axis=1))[~(alike | unchanged)]
 
 
 def _counted(shares: pd.Series, cash: float, closes: pd.DataFrame) -> PaperAccount:

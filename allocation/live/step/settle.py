@@ -1,5 +1,6 @@
 """What is left from before: on paper, fill the last decision at the open that followed; else ask the broker."""
 
+import numpy as np
 import pandas as pd
 
 from allocation.execution.sizing import Holdings, Order, size_orders
@@ -15,6 +16,7 @@ from allocation.live.step import guards
 from allocation.live.step.context import Frames, Step
 from allocation.live.step.submit import MOST_UNANSWERED, record
 
+NEAR = 1.5  # a correction is smaller than this factor, so that one of the two factors is near the split's ratio
 SPLIT_REMEDY = (
     "Look up whether it was split since the last step, then repeat with --split TICKER=RATIO: 2 where one share became "
     "two, 1 where it was not split"
@@ -56,29 +58,29 @@ def _fill_on_paper(step: Step, frames: Frames, broker: PaperBroker) -> None:
 
 
 def _corrected(step: Step, frames: Frames, broker: PaperBroker) -> dict[str, float]:
-    """By asset whose past prices were corrected, the ratio of a split that was stated, or 1.
+    """By asset whose past prices were corrected: 1 where one of them stayed as it was, else the split that was stated.
 
     Raises:
         GuardStopError: a correction was not allowed, or may hide a split that nobody stated.
     """
     corrected, stated = corrected_prices(broker.book(), frames.closes), step.settings.limits.splits
-    unstated = corrected[~corrected.index.isin(list(stated))]
-    unclear = unstated[unstated["unclear"].astype(bool)]
-    if len(unclear):
-        factors = ((asset, row["factor"], row["earlier"]) for asset, row in unclear.iterrows())
-        said = named(
-            f"{asset} (divided by {last:.6g}, the session before by {earlier:.6g})" for asset, last, earlier in factors
-        )
-        raise GuardStopError(
-            (("revised-prices", f"past prices of {said}: a correction that may hide a split"),), SPLIT_REMEDY
-        )
-    if len(unstated):
-        step.check([("revised-prices", f"past prices of {named(unstated.index)}")])
-        step.notes.append(f"shares of {named(unstated.index)} stay as they are: past prices were corrected")
-    unused = sorted(set(stated) - set(corrected.index))
+    ratios, hiding = dict[str, float](), []
+    for asset, last, earlier in corrected.loc[corrected["unclear"], ["factor", "earlier"]].itertuples():
+        ratios[asset] = stated.get(asset, np.nan)
+        if not any(1.0 / NEAR <= ratios[asset] / factor <= NEAR for factor in (last, earlier)):  # NaN is near nothing
+            but = f", not by {ratios[asset]:g}" if asset in stated else ""
+            hiding.append(f"{asset} (divided by {last:.6g}, the session before by {earlier:.6g}{but})")
+    if hiding:
+        reason = f"past prices of {named(hiding)}: a correction that may hide a split"
+        raise GuardStopError((("revised-prices", reason),), SPLIT_REMEDY)
+    only_corrected = [str(asset) for asset in corrected.index[~corrected["unclear"]]]
+    if only_corrected:
+        step.check([("revised-prices", f"past prices of {named(only_corrected)}")])
+        step.notes.append(f"shares of {named(only_corrected)} stay as they are: past prices were corrected")
+    unused = sorted(set(stated) - set(ratios))
     if unused:
-        step.notes.append(f"the split of {named(unused)} that was stated was not needed: no past price was corrected")
-    return {str(asset): stated.get(str(asset), 1.0) for asset in corrected.index}
+        step.notes.append(f"the split of {named(unused)} that was stated was not used: no correction hides it")
+    return ratios | dict.fromkeys(only_corrected, 1.0)
 
 
 def _sized_at_open(step: Step, frames: Frames, last: Decision, row: int) -> list[Order]:

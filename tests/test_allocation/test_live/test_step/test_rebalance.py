@@ -222,7 +222,8 @@ def test_a_mended_price_stops_the_step_and_leaves_the_shares_when_allowed(desk):
 def test_a_split_behind_a_corrected_price_is_stated_and_never_guessed(desk, split):
     """Both past closes are changed, and no two alike: the last is corrected, whatever else happened."""
     desk.step(DAYS[0]), desk.step(DAYS[1])
-    held, nav = desk.shares().shares["BBB"], desk.shares()
+    before = desk.shares()
+    held = before.shares["BBB"]
     for frame in (desk.bars.close, desk.bars.open):
         frame["BBB"] /= split
     desk.bars.close.loc[DAYS[1], "BBB"] *= 1.02
@@ -230,7 +231,9 @@ def test_a_split_behind_a_corrected_price_is_stated_and_never_guessed(desk, spli
     allowed = Limits(1.0, 2.0, 0.0, price_jump=9.0, allowed=frozenset({"revised-prices"}))
     with pytest.raises(GuardStopError, match=r"may hide a split.*repeat with --split TICKER=RATIO"):
         desk.step(DAYS[2], due=False, limits=allowed)
-    assert desk.shares() == nav
+    with pytest.raises(GuardStopError, match=rf"by {split / 0.99:.6g}, not by {7 * split:g}\): a correction that may"):
+        desk.step(DAYS[2], due=False, limits=replace(allowed, splits={"BBB": 7.0 * split}))
+    assert desk.shares() == before
     stated = replace(allowed, allowed=frozenset(), splits={"BBB": split})
     report = desk.step(DAYS[2], due=False, limits=stated)
     orders = [row for row in desk.rows("orders") if row[3] == "BBB" and str(row[1]) == f"{DAYS[1]:%Y-%m-%d}"]
@@ -238,7 +241,20 @@ def test_a_split_behind_a_corrected_price_is_stated_and_never_guessed(desk, spli
     assert any(f"shares of BBB × {split:g}: as was stated" == note for note in report.notes) == (split != 1.0)
     again = desk.step(DAYS[2], due=False, limits=stated)
     assert again.nav == report.nav
-    assert any("that was stated was not needed" in note for note in again.notes)
+    assert any("that was stated was not used" in note for note in again.notes)
+
+
+def test_a_stated_split_changes_no_shares_where_one_past_close_is_as_it_was(desk):
+    """Such as one that was left in a settings file."""
+    desk.step(DAYS[0]), desk.step(DAYS[1])
+    held = desk.shares().shares["BBB"]
+    desk.bars.close.loc[DAYS[1], "BBB"] *= 1.02
+    stated = Limits(1.0, 2.0, 0.0, splits={"BBB": 2.0})
+    with pytest.raises(GuardStopError, match=r"\[revised-prices\] past prices of BBB.*--allow revised-prices"):
+        desk.step(DAYS[2], due=False, limits=stated)
+    desk.step(DAYS[2], due=False, limits=replace(stated, allowed=frozenset({"revised-prices"})))
+    orders = [row for row in desk.rows("orders") if row[3] == "BBB" and str(row[1]) == f"{DAYS[1]:%Y-%m-%d}"]
+    assert desk.shares().shares["BBB"] == pytest.approx(held + sum(row[4] for row in orders), rel=1e-12)
 
 
 @pytest.mark.parametrize("ratio", [0.0, -2.0, np.nan, np.inf])
