@@ -189,7 +189,7 @@ class _Evidence:
         """The reasons of one asset and session, in words."""
         words, last = [], self.returns[row, column]
         if abs(last) > 2.0 * self.usual[row, column]:
-            words.append(f"moved {last:+.1%}")
+            words.append(f"moved {np.expm1(last):+.1%}")  # returns are logarithms
         shares = {name: float(np.expm1(0.5 * values[row, column])) for name, values in self.added.items()}
         words += [f"{name} {share:+.0%}" for name, share in shares.items() if abs(share) >= 0.01]
         asset = str(self.assets[column])

@@ -4,7 +4,7 @@ import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -48,6 +48,9 @@ class NewsChoice:
     model: str | None
     events: Path | None
     calendar: str
+    timezone: str | None
+    midnight: Literal["auto", "time", "date"]
+    columns: str
 
 
 def risk(
@@ -57,6 +60,14 @@ def risk(
     events: Annotated[
         Path | None, typer.Option(help="What is due: asset, known (UTC), due; else read in the news.")
     ] = None,
+    timezone: Annotated[str | None, typer.Option(help="Zone of publication times that name none.")] = None,
+    midnight: Annotated[
+        Literal["auto", "time", "date"],
+        typer.Option(help="Whether publication at exactly 0:00 is a time or a date."),
+    ] = "auto",
+    columns: Annotated[
+        str, typer.Option(help="Columns of the news by other names: published=created_at,asset=ticker.")
+    ] = "",
     out: Annotated[Path | None, typer.Option(help="Folder for risk.html, risk.json, state.json and risk.prom.")] = None,
     study: Annotated[bool, typer.Option("--study", help="Judge forecasts and alarms on the history.")] = False,
     kind: Annotated[str, typer.Option(help="What is warned of: move, drawdown or 'high volatility'.")] = "move",
@@ -98,7 +109,16 @@ def risk(
     bars = with_payouts(chosen.bars, chosen.events, paid=False)
     for note in chosen.notes:
         log.warning("%s: %s", Path(prices).name, note)
-    volatility, headlines = _model(bars, NewsChoice(news=news, model=model, events=events, calendar=calendar), event)
+    news_choice = NewsChoice(
+        news=news,
+        model=model,
+        events=events,
+        calendar=calendar,
+        timezone=timezone,
+        midnight=midnight,
+        columns=columns,
+    )
+    volatility, headlines = _model(bars, news_choice, event)
     found = None
     if study:
         rivals = {} if vix is None else {"vix": _vix(vix, bars)}
@@ -125,10 +145,12 @@ def _model(bars: "Bars", choice: NewsChoice, event: "WarningEvent") -> "tuple[Ne
     from allocation.risk.volatility import HarVolatility
     from nlp import assign_session, find_events, read_headlines
     from nlp.signals.features import due_feature, news_features, read_due_events
+    from nlp.texts.columns import parse_columns
 
     sessions, features, headlines = pd.DatetimeIndex(bars.close.index), dict[str, pd.DataFrame](), None
     if choice.news is not None:
-        scored = read_headlines(choice.news)
+        named = parse_columns(choice.columns)
+        scored = read_headlines(choice.news, timezone=choice.timezone, midnight=choice.midnight, columns=named)
         if choice.model is not None:
             scored, _ = score_known(scored, choice.model, progress=True)
         elif "score" not in scored.columns:
@@ -145,6 +167,8 @@ def _model(bars: "Bars", choice: NewsChoice, event: "WarningEvent") -> "tuple[Ne
         found = find_events(headlines, calendar=choice.calendar)
         due = found.loc[found["due"].notna()].assign(known=lambda rows: rows["published"])
     if due is not None and len(due):
+        if choice.events is not None and (elsewhere := int((~due["asset"].astype(str).isin(bars.close.columns)).sum())):
+            log.warning("%s: %d of %d events are of assets without prices", choice.events.name, elsewhere, len(due))
         features["due"] = due_feature(due, sessions, bars.close.columns, event.horizon, calendar=choice.calendar)
     return NewsVolatility(HarVolatility(horizon=event.horizon), features), headlines
 

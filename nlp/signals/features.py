@@ -100,7 +100,8 @@ def read_due_events(path: str | Path) -> pd.DataFrame:
     In the output of `newsfolio events`, which has a column published, an event is known when its headline was.
 
     Raises:
-        NewsError: the file cannot be read, a column is missing, or nothing is due at any date.
+        NewsError: the file cannot be read, a column is missing, nothing is due at any date, a time or date cannot be
+            read, or an event is known only after it was due.
     """
     table, where = read_table(path, NewsError, words=("asset",))
     if "published" in table.columns:
@@ -109,4 +110,16 @@ def read_due_events(path: str | Path) -> pd.DataFrame:
     due = table.loc[table["due"].notna(), ["asset", "known", "due"]]
     if due.empty:
         raise NewsError(f"{where}: none of {len(table)} events is due at a date: leave --events out")
+    known = pd.to_datetime(due["known"], utc=True, format="ISO8601", errors="coerce")
+    day = pd.to_datetime(due["due"], utc=True, format="ISO8601", errors="coerce")
+    late = known.dt.normalize() > day + pd.Timedelta(days=1)  # a day that has begun in UTC may not have elsewhere
+    for wrong, column, problem in (
+        (known.isna(), "known", "is no time in UTC: write 2024-03-05T13:02:11Z"),
+        (day.isna(), "due", "is no date: write YYYY-MM-DD"),
+        (late, "known", "is after the event was due: known is when it was published that the event is to come"),
+    ):
+        if wrong.any():
+            row = wrong.idxmax()
+            shown = "nothing" if pd.isna(due.loc[row, column]) else repr(str(due.loc[row, column]))
+            raise NewsError(f"{where}: row {row + 1}: {column}: {shown} {problem} ({int(wrong.sum())} such rows)")
     return due

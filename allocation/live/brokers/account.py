@@ -59,10 +59,19 @@ def withdraw(ledger: Ledger, amount: float) -> None:
 
 
 def rename_asset(ledger: Ledger, old: str, new: str) -> float:
-    """Record that a ticker has changed; return the shares that go by the new name, which may be 0."""
+    """Record that a ticker has changed; return the shares that go by the new name, which may be 0.
+
+    Raises:
+        AllocationError: the names are one, or the new one is held already: a share of one is not a share of the other.
+    """
     if old == new:
         raise AllocationError(f"{old} and {new} are one name: give the old ticker and the new one")
-    shares = _shares(ledger, old)
+    shares, there = _shares(ledger, old), _shares(ledger, new)
+    if there:
+        raise AllocationError(
+            f"{new} is held already ({there:,.4f} shares), and two positions cannot go by one name: check the tickers; "
+            f"if {old} was taken over, record what a share brought: newsfolio account close {old} --price"
+        )
     _record(
         ledger,
         [

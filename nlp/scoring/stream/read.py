@@ -192,9 +192,16 @@ def _parquet_parts(path: Path, part_rows: int, columns: Sequence[str], words: Se
 
 
 def _frame(table: pa.Table, words: Sequence[str]) -> pd.DataFrame:
-    """The columns that the package reads as pandas has them; the others keep their type, down to the last digit."""
+    """The columns that the package reads, and times, as pandas has them; the others keep their type to the last digit.
+
+    Whatever a column of times is called, it may be that of publication, which is read by its pandas type.
+    """
     known = {plain_name(name) for name in words}
-    plain = [name for name in table.column_names if name in PLAIN or plain_name(name) in known]
+    plain = [
+        field.name
+        for field in table.schema
+        if field.name in PLAIN or plain_name(field.name) in known or pa.types.is_timestamp(field.type)
+    ]
     ours: pd.DataFrame = table.select(plain).to_pandas(ignore_metadata=True)
     others = table.drop_columns(plain).to_pandas(ignore_metadata=True, types_mapper=pd.ArrowDtype)
     frame: pd.DataFrame = pd.concat([ours, others], axis=1)

@@ -157,6 +157,34 @@ def test_events_without_news_are_used(folder, tmp_path, capsys):
     assert "of prices alone" not in out + err
 
 
+def test_events_of_assets_without_prices_are_counted(folder, tmp_path, capsys, caplog):
+    events = tmp_path / "events.csv"
+    events.write_text("asset,known,due\nAAA,2018-12-20,2019-01-02\nZZZ,2018-12-20,2019-01-02\n")
+    risk(folder, "--events", events, capsys=capsys)
+    assert "events.csv: 1 of 2 events are of assets without prices" in caplog.text
+
+
+def test_a_move_is_said_as_a_return_and_not_as_its_logarithm(folder, tmp_path, capsys):
+    bars = market()
+    close = bars.close.copy()
+    close.iloc[-1, 0] = close.iloc[-2, 0] * 0.72
+    write_bars(Bars(close), tmp_path / "prices.parquet")
+    _, out, _ = risk(tmp_path, capsys=capsys)
+    assert "moved -28.0%" in out
+
+
+def test_times_at_one_zone_s_midnight_are_times_where_the_user_says_so(folder, tmp_path, capsys, caplog):
+    news = pd.read_parquet(folder / "news.parquet")
+    news["published"] = news["published"].dt.normalize() + pd.Timedelta(hours=15)  # midnight in Tokyo
+    news.rename(columns={"published": "seen"}).to_parquet(tmp_path / "news.parquet")
+    options = ["--news", tmp_path / "news.parquet", "--columns", "published=seen"]
+    risk(folder, *options, capsys=capsys)
+    assert "read as dates" in caplog.text
+    caplog.clear()
+    code, _, _ = risk(folder, *options, "--midnight", "time", capsys=capsys)
+    assert (code, "read as dates" in caplog.text) == (0, False)
+
+
 def test_that_no_news_was_given_is_said_once(folder, tmp_path, capsys):
     code, out, err = risk(folder, "--study", "--placebos", "1", "--out", tmp_path, capsys=capsys)
     page = (tmp_path / "risk.html").read_text()

@@ -110,9 +110,15 @@ def test_a_file_of_events_needs_its_columns_and_times(tmp_path):
     path.write_text("asset,known,due\nAAA,2021-02-01,\n")
     with pytest.raises(NewsError, match="none of 1 events is due at a date"):
         read_due_events(path)
-    path.write_text("asset,known,due\nAAA,soon,2021-02-12\n")
-    with pytest.raises(NewsError, match="cannot be read"):
-        due_feature(read_due_events(path), SESSIONS, ASSETS, 5)
+    for line, message in (
+        ("AAA,soon,2021-02-12", "events.csv: row 1: known: 'soon' is no time in UTC"),
+        ("AAA,,2021-02-12", "events.csv: row 1: known: nothing is no time in UTC"),
+        ("AAA,2021-02-01,03/04/2021", "events.csv: row 1: due: '03/04/2021' is no date: write YYYY-MM-DD"),
+        ("AAA,2022-02-12T10:00:00Z,2021-02-12", "row 1: known: '2022-02-12T10:00:00Z' is after the event was due"),
+    ):
+        path.write_text(f"asset,known,due\n{line}\n")
+        with pytest.raises(NewsError, match=message):
+            read_due_events(path)
 
 
 def test_events_that_were_found_in_headlines_are_known_when_these_were_published(tmp_path):

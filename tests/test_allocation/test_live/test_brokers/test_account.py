@@ -95,6 +95,15 @@ def test_a_new_ticker_goes_on_with_what_was_held_and_decided(desk, tmp_path):
         held_by_events(desk)
 
 
+def test_two_positions_do_not_come_to_go_by_one_name(desk):
+    before = held_by_events(desk)
+    with pytest.raises(AllocationError, match=r"BBB is held already \(.* shares\), and two .* account close AAA"):
+        act(desk, rename_asset, "AAA", "BBB")
+    cash, shares = held_by_events(desk)
+    assert cash == before[0]
+    pd.testing.assert_series_equal(shares, before[1])
+
+
 def test_what_fills_after_a_rename_counts_under_the_new_name(tmp_path, monkeypatch):
     """At a broker an order may wait for the open while its asset is renamed."""
     bars = market()

@@ -216,6 +216,18 @@ def test_a_missing_column_of_dated_news_is_named(tmp_path, missing):
 # What other columns hold
 
 
+@pytest.mark.parametrize("name", ["published", "created_at", "date", "Time", "datetime", "timestamp"])
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", None])
+def test_times_that_parquet_holds_as_times_are_read_whatever_their_column_is_called(tmp_path, name, zone):
+    times = pd.date_range("2024-03-05 13:02:11", periods=3, freq="7h", tz=zone)
+    frame = pd.DataFrame({name: times, "ticker": ["AAA"] * 3, "title": ["one", "two", "three"]})
+    frame.to_parquet(tmp_path / "n.parquet")
+    score_file(tmp_path / "n.parquet", tmp_path / "o.parquet", Stub(), timezone="America/New_York")
+    read = pd.DatetimeIndex(pd.read_parquet(tmp_path / "o.parquet")["published"])
+    expected = times.tz_localize("America/New_York") if zone is None else times
+    assert (read == expected).all()
+
+
 def test_parquet_keeps_the_types_it_came_with(tmp_path, small_parts):
     import decimal
 
