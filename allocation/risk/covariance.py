@@ -223,7 +223,13 @@ def centred_returns(
     returns = _simple_returns(prices.to_numpy()[-window - 1 :])
     known = np.isfinite(returns)
     complete = bool(known.all())
-    _need_returns(known, prices.columns, max(min_returns, 2))  # one return is its own mean: no variance
+    counts, least = known.sum(axis=0), max(min_returns, 2)  # one return is its own mean: no variance
+    short = np.flatnonzero(counts < least)
+    if len(short):
+        raise RiskError(
+            f"{named(prices.columns[short])} has {int(counts[short[0]])} returns in the window, {least} are needed: "
+            "start later, lower min_returns, or leave the asset out"
+        )
     mass = np.full(len(returns), 1.0 / len(returns)) if weights is None else weights
     share = np.where(known.all(axis=0), 1.0, mass @ known)  # a whole history has exactly its own variance
     filled = returns if complete else np.where(known, returns, 0.0)
@@ -235,16 +241,6 @@ def centred_returns(
     if still.any():
         log.info("%s did not move in %d sessions: no risk of its own", named(prices.columns[still]), len(returns))
     return np.asarray(centred)
-
-
-def _need_returns(known: NDArray[np.bool_], assets: pd.Index, least: int) -> None:
-    counts = known.sum(axis=0)
-    short = np.flatnonzero(counts < least)
-    if len(short):
-        raise RiskError(
-            f"{named(assets[short])} has {int(counts[short[0]])} returns in the window, {least} are needed: "
-            "start later, lower min_returns, or leave the asset out"
-        )
 
 
 def factor_form(rows: FloatArray) -> FloatArray:

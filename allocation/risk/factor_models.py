@@ -5,12 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from allocation.errors import RiskError
 from allocation.frames import named
 from allocation.risk.covariance import RiskModel, centred_returns, recent_returns
-from newsfolio.shared.arrays import FloatArray
 
 log = logging.getLogger(__name__)
 
@@ -41,20 +39,14 @@ class StatisticalFactors:
         """Estimate from prices (sessions × assets), all of them known; only the last rows are used."""
         centred = centred_returns(prices, self.window, self.min_returns)
         scaled = centred / np.sqrt(len(centred))
-        factors = _principal(scaled, min(self.n_factors, *scaled.shape))
+        # Eigenvectors of scaled'scaled times the roots of their eigenvalues, largest first, by the smaller Gram matrix.
+        n_factors, wide = min(self.n_factors, *scaled.shape), scaled.shape[1] > scaled.shape[0]
+        values, vectors = np.linalg.eigh(scaled @ scaled.T if wide else scaled.T @ scaled)
+        values, vectors = values[::-1][:n_factors], vectors[:, ::-1][:, :n_factors]
+        factors = scaled.T @ vectors if wide else vectors * np.sqrt(np.maximum(values, 0.0))
         left = np.maximum(np.sum(scaled**2, axis=0) - np.sum(factors**2, axis=1), 0.0)
         specific = (1.0 - self.shrink) * left + self.shrink * left.mean()
         return RiskModel(pd.DataFrame(factors, index=prices.columns), pd.Series(specific, index=prices.columns))
-
-
-def _principal(rows: FloatArray, n_factors: int) -> FloatArray:
-    """Eigenvectors of rows'rows times the roots of their eigenvalues, largest first."""
-    wide = rows.shape[1] > rows.shape[0]
-    values, vectors = np.linalg.eigh(rows @ rows.T if wide else rows.T @ rows)
-    values, vectors = values[::-1][:n_factors], vectors[:, ::-1][:, :n_factors]
-    if wide:  # rows'u is an eigenvector of length sqrt(eigenvalue): what is wanted
-        return np.asarray(rows.T @ vectors)
-    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
 @dataclass(frozen=True)
@@ -78,40 +70,32 @@ class UserFactors:
     def __call__(self, prices: pd.DataFrame) -> RiskModel:
         """Estimate from prices (sessions × assets), all of them known; only the last rows are used."""
         assets = recent_returns(prices, self.window)
-        factors = self._factors(assets.index)
+        factors = self.returns.reindex(assets.index).to_numpy(dtype=np.float64)
+        broken = np.argwhere(~np.isfinite(factors))
+        if len(broken):
+            row, column = broken[0]
+            raise RiskError(
+                f"the factor {self.returns.columns[column]} has no return on {str(assets.index[row])[:10]}: "
+                "pass one for each session of the window"
+            )
         common = factors - factors.mean(axis=0)
         rank = int(np.linalg.matrix_rank(common))
         if rank < common.shape[1]:
             log.info("of %d factors %d repeat others: they share a loading", common.shape[1], common.shape[1] - rank)
-        loadings, specific = self._regress(assets, common)
-        root = np.asarray(np.linalg.qr(common / np.sqrt(len(common)), mode="r")).T
-        return RiskModel(pd.DataFrame(loadings @ root, index=prices.columns), pd.Series(specific, index=prices.columns))
-
-    def _factors(self, sessions: pd.Index) -> FloatArray:
-        values = self.returns.reindex(sessions).to_numpy(dtype=np.float64)
-        broken = ~np.isfinite(values)
-        if broken.any():
-            row, column = np.argwhere(broken)[0]
-            raise RiskError(
-                f"the factor {self.returns.columns[column]} has no return on {str(sessions[row])[:10]}: "
-                "pass one for each session of the window"
-            )
-        return values
-
-    def _regress(self, assets: pd.DataFrame, common: FloatArray) -> tuple[FloatArray, NDArray[np.float64]]:
-        values = assets.to_numpy()
+        values, needed = assets.to_numpy(), max(self.min_returns, common.shape[1] + 2)
         known = np.isfinite(values)
         loadings, specific = np.empty((values.shape[1], common.shape[1])), np.empty(values.shape[1])
-        for patterns in np.unique(known, axis=1).T:  # assets of one history are one regression
-            columns = np.flatnonzero((known == patterns[:, None]).all(axis=0))
-            if patterns.sum() < max(self.min_returns, common.shape[1] + 2):
+        for pattern in np.unique(known, axis=1).T:  # assets of one history are one regression
+            columns = np.flatnonzero((known == pattern[:, None]).all(axis=0))
+            if pattern.sum() < needed:
                 raise RiskError(
-                    f"{named(assets.columns[columns])} has {int(patterns.sum())} returns in the window, "
-                    f"{max(self.min_returns, common.shape[1] + 2)} are needed: lower min_returns or leave it out"
+                    f"{named(assets.columns[columns])} has {int(pattern.sum())} returns in the window, {needed} are "
+                    "needed: lower min_returns or leave it out"
                 )
-            x, y = common[patterns], values[np.ix_(patterns, columns)]
+            x, y = common[pattern], values[np.ix_(pattern, columns)]
             x, y = x - x.mean(axis=0), y - y.mean(axis=0)
             found = np.linalg.lstsq(x, y, rcond=None)[0]
             loadings[columns] = found.T
             specific[columns] = np.mean((y - x @ found) ** 2, axis=0)
-        return loadings, specific
+        root = np.asarray(np.linalg.qr(common / np.sqrt(len(common)), mode="r")).T
+        return RiskModel(pd.DataFrame(loadings @ root, index=prices.columns), pd.Series(specific, index=prices.columns))

@@ -78,27 +78,26 @@ class NewsVolatility:
         """First row, row after the last, coefficients, and the features of these rows in units of their spread."""
         if not self.features:
             return []
-        values = np.stack([_matched(frame, bars, name) for name, frame in self.features.items()], axis=-1)
+        matched, close = [], bars.close
+        for name, frame in self.features.items():
+            known = frame.loc[: close.index[-1]]
+            unmatched = known.loc[close.index[0] :].index.difference(close.index)
+            if len(unmatched):
+                days = named(day.date() for day in pd.DatetimeIndex(unmatched))
+                raise RiskError(f"feature {name} has rows on {days} where prices have none: use one calendar for both")
+            matched.append(known.reindex(index=close.index, columns=close.columns).to_numpy(dtype=np.float64))
+        values = np.stack(matched, axis=-1)
         ratio = self.base.surprise(bars)
         found, model = [], self.base
         for start in range(0, len(values), model.refit):
             end = min(start + model.refit, len(values))
-            known = slice(max(0, start - model.window), max(0, start - model.horizon))
-            mean, spread = _moments(values[known])
-            x = np.clip(np.nan_to_num((values[known] - mean) / spread, nan=0.0), -MOST, MOST)
-            coefficients = _shrunk_fit(x, ratio[known], self.prior_sd, model.horizon)
+            past = slice(max(0, start - model.window), max(0, start - model.horizon))
+            mean, spread = _moments(values[past])
+            x = np.clip(np.nan_to_num((values[past] - mean) / spread, nan=0.0), -MOST, MOST)
+            coefficients = _shrunk_fit(x, ratio[past], self.prior_sd, model.horizon)
             own = np.clip(np.nan_to_num((values[start:end] - mean) / spread, nan=0.0), -MOST, MOST)
             found.append((start, end, coefficients, own))
         return found
-
-
-def _matched(frame: pd.DataFrame, bars: Bars, name: str) -> FloatArray:
-    known = frame.loc[: bars.close.index[-1]]
-    unmatched = known.loc[bars.close.index[0] :].index.difference(bars.close.index)
-    if len(unmatched):
-        days = named(day.date() for day in pd.DatetimeIndex(unmatched))
-        raise RiskError(f"feature {name} has rows on {days} where prices have none: use one calendar for both")
-    return known.reindex(index=bars.close.index, columns=bars.close.columns).to_numpy(dtype=np.float64)
 
 
 def _moments(values: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -57,13 +57,10 @@ def marks_of(bars: Bars) -> Marks:
     shape = bars.close
     if bars.high is None or bars.low is None:
         return shape.to_numpy(), None, None, None
-    others = (None if each is None else _like(each, shape).to_numpy() for each in (bars.open, bars.high, bars.low))
+    others = (
+        None if each is None else each.reindex_like(shape).to_numpy() for each in (bars.open, bars.high, bars.low)
+    )
     return shape.to_numpy(), *others  # type: ignore[return-value]
-
-
-def _like(frame: pd.DataFrame, shape: pd.DataFrame) -> pd.DataFrame:
-    same = frame.index.equals(shape.index) and frame.columns.equals(shape.columns)
-    return frame if same else frame.reindex(index=shape.index, columns=shape.columns)
 
 
 def variance_rows(marks: Marks, estimator: RangeEstimator) -> FloatArray:

@@ -159,7 +159,13 @@ class _History:
         raw = variance_rows(rows, model.estimator)[-n:]
         logs = np.log(rows[0])
         returns = np.vstack([np.full((1, logs.shape[1]), np.nan), np.diff(logs, axis=0)])[-n:]
-        usual = _usual(self._past("raw", model.level, raw), n)
+        # The median of each asset's variances before these rows; of all up to each row while these are few.
+        recent = self._past("raw", model.level, raw)
+        before = pd.DataFrame(recent[: len(recent) - n])
+        usual = np.tile(before.median().where(before.count() >= FEWEST).to_numpy(dtype=np.float64), (n, 1))
+        short = np.isnan(usual[0])
+        if short.any():
+            usual[:, short] = pd.DataFrame(recent[:, short]).expanding(min_periods=WEEK).median().to_numpy()[-n:]
         values = np.clip(raw, LOWEST * usual, HIGHEST * usual)
         squares = np.where(np.isfinite(values), returns**2, np.nan)
         stacked = self._past("values", model.level, values)
@@ -259,16 +265,6 @@ def _means(rows: FloatArray, n: int, window: int, fewest: int | None = None) -> 
     counted = np.vstack([np.zeros((1, rows.shape[1]), dtype=np.int64), known.cumsum(axis=0)])
     count = counted[window:] - counted[:n]
     return np.where(count >= min(needed, window), total / np.maximum(count, 1), np.nan)
-
-
-def _usual(rows: FloatArray, n: int) -> FloatArray:
-    """The median of each column's values before the last `n` rows; of all up to each row while these are few."""
-    before = pd.DataFrame(rows[: len(rows) - n])
-    usual = np.tile(before.median().where(before.count() >= FEWEST).to_numpy(dtype=np.float64), (n, 1))
-    short = np.isnan(usual[0])
-    if short.any():
-        usual[:, short] = pd.DataFrame(rows[:, short]).expanding(min_periods=WEEK).median().to_numpy()[-n:]
-    return usual
 
 
 def _next_mean(values: FloatArray, horizon: int) -> FloatArray:

@@ -113,20 +113,14 @@ def probabilities(volatility: pd.DataFrame, bars: Bars, event: WarningEvent) -> 
         y = came[: len(known)][known]
         if len(y) < USUAL or not 5 <= y.sum() <= len(y) - 5:
             continue
-        b = _logistic(design[: len(known)][known], y, b)
+        x, prior = design[: len(known)][known], 0.01 / len(y)  # a weak normal prior, of standard deviation 10
+        for _ in range(STEPS):  # Newton's, from the coefficients before
+            p = 1.0 / (1.0 + np.exp(-(x @ b)))
+            gradient = x.T @ (p - y) / len(y) + prior * b
+            hessian = (x.T * (p * (1.0 - p))) @ x / len(y) + prior * np.eye(len(b))
+            step = np.linalg.solve(hessian, gradient)
+            b = b - np.clip(step, -2.0, 2.0)
+            if np.abs(step).max() < 1e-8:
+                break
         found[start : start + REFIT] = 1.0 / (1.0 + np.exp(-(design[start : start + REFIT] @ b)))
     return pd.DataFrame(found, bars.close.index, bars.close.columns)
-
-
-def _logistic(x: FloatArray, y: FloatArray, start: FloatArray) -> FloatArray:
-    """Coefficients of a logistic regression with a weak normal prior (standard deviation 10), by Newton's steps."""
-    b, prior = start.copy(), 0.01 / len(y)
-    for _ in range(STEPS):
-        p = 1.0 / (1.0 + np.exp(-(x @ b)))
-        gradient = x.T @ (p - y) / len(y) + prior * b
-        hessian = (x.T * (p * (1.0 - p))) @ x / len(y) + prior * np.eye(len(b))
-        step = np.linalg.solve(hessian, gradient)
-        b = b - np.clip(step, -2.0, 2.0)
-        if np.abs(step).max() < 1e-8:
-            break
-    return b

@@ -45,6 +45,9 @@ def write_warnings(today: RiskToday, path: str | Path, *, title: str, study: War
     sections = [("today", "Risk now"), ("timeline", "Risk and alarms over time"), ("alarms", "Alarms")]
     sections += [("study", "What it was worth")] if study is not None else []
     ordered = today.table.sort_values("probability", ascending=False)
+    bins = () if study is None else study.probabilities[study.event.kind]["news"].bins
+    newest = today.alarms.tail(MOST_ALARMS)[::-1]
+    alarms = zip(alarm_rows(newest), newest["volatility"], newest["usual"], strict=True)
     content = {
         "title": title,
         "span": f"At the close of {today.session.date()}; an alarm warns of {today.event}",
@@ -56,10 +59,10 @@ def write_warnings(today: RiskToday, path: str | Path, *, title: str, study: War
         "rows": [_row(str(asset), row) for asset, row in ordered.iterrows()],
         "timeline": timeline(today),
         "alarm_header": ("", "asset", "probability", "volatility", "usual", "what came"),
-        "alarm_rows": _alarm_rows(today.alarms.tail(MOST_ALARMS)),
+        "alarm_rows": [(*row[:3], f"{forecast:.1%}", f"{usual:.1%}", row[3]) for row, forecast, usual in alarms],
         "n_alarms": len(today.alarms),
         "tables": [] if study is None else [(name, rows[0], rows[1:]) for name, rows in study.tables()],
-        "reliability": [] if study is None else _reliability(study),
+        "reliability": [(f"{mean:.2%}", f"{share:.2%}", f"{cells:,}") for mean, share, cells in bins],
         "notes": list(dict.fromkeys([*today.notes, *(study.notes if study is not None else ())])),
     }
     return write_text(render_page("backtest.warning", "warning.html.jinja", content, style="warning.css"), path)
@@ -69,16 +72,6 @@ def _row(asset: str, row: pd.Series) -> tuple[str, ...]:
     figures = (("volatility", ".1%"), ("usual", ".1%"), ("probability", ".2%"), ("base_rate", ".2%"))
     cells = ("n/a" if not np.isfinite(row[name]) else format(row[name], form) for name, form in figures)
     return (asset, *cells, "alarm" if row["alarm"] else "", row["why"])
-
-
-def _alarm_rows(alarms: pd.DataFrame) -> list[tuple[str, ...]]:
-    rows = zip(alarm_rows(alarms), alarms["volatility"], alarms["usual"], strict=True)
-    return [(*row[:3], f"{volatility:.1%}", f"{usual:.1%}", row[3]) for row, volatility, usual in rows][::-1]
-
-
-def _reliability(study: WarningStudy) -> list[tuple[str, ...]]:
-    bins = study.probabilities[study.event.kind]["news"].bins
-    return [(f"{mean:.2%}", f"{share:.2%}", f"{cells:,}") for mean, share, cells in bins]
 
 
 def timeline(today: RiskToday) -> Timeline:

@@ -24,6 +24,7 @@ FEWEST_SESSIONS = 400  # HAR, its level and a year of probabilities before the f
 STALE = 21  # sessions by which news is moved at least
 NEWS, HAR, EWMA60 = "news", "har", "ewma60"
 OTHERS_NEWS = "another asset's news"
+Rows = list[tuple[str, ...]]  # the cells of a table, its header first
 
 
 @dataclass(frozen=True)
@@ -78,40 +79,35 @@ class WarningStudy:
     @property
     def lead(self) -> tuple[str, ...]:
         """What the forecast, the news (where some was given) and the alarms were worth, a sentence each."""
-        news = (self._news_words(),) if self.news_given else ()
-        return self._forecast_words(), *news, self._alarm_words()
-
-    def _shown(self, names: Iterable[str]) -> list[str]:
-        """The rows that are printed: without news none that is of news."""
-        return [name for name in names if self.news_given or name not in (NEWS, OTHERS_NEWS)]
-
-    def _forecast_words(self) -> str:
         gain, t = 1.0 - self.losses.mean(HAR) / self.losses.mean(EWMA60), self.against[EWMA60].t
         where, chance = "below" if gain > 0 else "above", "" if self.tests[EWMA60] < LEVEL else ": no more than chance"
-        return (
+        forecast = (
             f"HAR's QLIKE over the next {self.event.horizon} sessions is {abs(gain):.1%} {where} that of EWMA 60 "
             f"(t {t:.1f}){chance}."
         )
 
-    def _news_words(self) -> str:
-        if not self.has_news:
-            return "News adds nothing: no feature had a coefficient that past sessions support (|t| >= 2)."
         gain, best = self.news.gain, max((max(each) for each in self.placebo_gains.values()), default=0.0)
         figures = f"QLIKE {gain:+.2%}, t {self.news.t:.1f}, placebos {self.placebo_gain:+.2%}"
-        if self.news.t >= 2.0 and gain > best and self.tests["news"] < LEVEL:
-            return f"News adds to HAR: {figures}."
-        return f"News adds nothing that its placebos or chance do not: {figures}."
+        if not self.has_news:
+            news = "News adds nothing: no feature had a coefficient that past sessions support (|t| >= 2)."
+        elif self.news.t >= 2.0 and gain > best and self.tests["news"] < LEVEL:
+            news = f"News adds to HAR: {figures}."
+        else:
+            news = f"News adds nothing that its placebos or chance do not: {figures}."
 
-    def _alarm_words(self) -> str:
-        mine, prices = self.alarms[NEWS], self.alarms["prices"]
-        if not mine.alarms:
-            return "No alarm was raised: there is nothing to judge."
-        low, high = mine.precision_interval
-        words = (
+        mine, (low, high) = self.alarms[NEWS], self.alarms[NEWS].precision_interval
+        alarms = (
             f"At {mine.per_asset_year:.1f} alarms an asset and year {mine.precision:.1%} were right (95 % {low:.1%} to "
             f"{high:.1%}), against a base rate of {mine.base_rate:.1%}"
         )
-        return f"{words}; prices alone: {prices.precision:.1%}." if self.has_news else f"{words}."
+        alarms += f"; prices alone: {self.alarms['prices'].precision:.1%}." if self.has_news else "."
+        if not mine.alarms:
+            alarms = "No alarm was raised: there is nothing to judge."
+        return (forecast, news, alarms) if self.news_given else (forecast, alarms)
+
+    def _shown(self, names: Iterable[str]) -> list[str]:
+        """The rows that are printed: without news none that is of news."""
+        return [name for name in names if self.news_given or name not in (NEWS, OTHERS_NEWS)]
 
     def __str__(self) -> str:
         """Tables of at most a hundred columns."""
@@ -127,69 +123,58 @@ class WarningStudy:
         notes = (line for note in self.notes for line in wrap(f"note: {note}", 100))
         return "\n".join([*parts, "", *notes]).rstrip()
 
-    def tables(self) -> list[tuple[str, list[tuple[str, ...]]]]:
+    def tables(self) -> list[tuple[str, Rows]]:
         """Return the tables, the header of each first; those of news only where some was given."""
-        news = [("News in the forecast", self._news_rows()), ("Coefficients of the news", self._coefficient_rows())]
-        return [
-            (f"Forecasts on {self.losses.n:,} cells (t > 0: HAR is better; p after Holm)", self._forecast_rows()),
-            *(news if self.news_given else []),
-            ("Probabilities", self._probability_rows()),
-            (f"Alarms, at most {self.alarms_per_year:g} an asset and year, with 95 % intervals", self._alarm_rows()),
-        ]
-
-    def _forecast_rows(self) -> list[tuple[str, ...]]:
-        rows: list[tuple[str, ...]] = [("", "QLIKE", "of EWMA 60", "R2 of logs", "t", "p", "QLIKE, squared returns")]
+        forecasts: Rows = [("", "QLIKE", "of EWMA 60", "R2 of logs", "t", "p", "QLIKE, squared returns")]
         base, adjusted = self.losses.mean(EWMA60), self.tests
         for name in self._shown(self.losses.by):
-            other = self.against.get(name)
+            qlike, other = self.losses.mean(name), self.against.get(name)
             t, p = ("", "") if other is None else (f"{other.t:+.1f}", f"{adjusted[name]:.3f}")
-            qlike = self.losses.mean(name)
             r2, squared = f"{self.losses.r2[name]:.3f}", f"{self.squared.mean(name):.3f}"
-            rows.append((name, f"{qlike:.4f}", f"{qlike / base - 1:+.1%}", r2, t, p, squared))
-        return rows
+            forecasts.append((name, f"{qlike:.4f}", f"{qlike / base - 1:+.1%}", r2, t, p, squared))
 
-    def _news_rows(self) -> list[tuple[str, ...]]:
-        low, high = self.news.interval
-        rows: list[tuple[str, ...]] = [("", "QLIKE lower by", "from", "to", "t", "p")]
-        p = f"{self.tests['news']:.3f}"
-        rows.append(("news", *(f"{each:+.2%}" for each in (self.news.gain, low, high)), f"{self.news.t:+.1f}", p))
-        for kind, gains in self.placebo_gains.items():
-            spread = (f"{each:+.2%}" for each in (np.mean(gains), min(gains), max(gains)))
-            rows.append((f"placebo: {kind}", *spread, "", ""))
-        return rows
-
-    def _coefficient_rows(self) -> list[tuple[str, ...]]:
-        """What a standard deviation of each feature adds to the log variance, where it is used at all."""
-        rows: list[tuple[str, ...]] = [("", "mean where used", "used, of time")]
-        for name in self.coefficients.columns:
-            used = self.coefficients[name][self.coefficients[name] != 0.0]
-            share = len(used) / len(self.coefficients)
-            rows.append((name, f"{used.mean():+.3f}" if len(used) else "0", f"{share:.0%}"))
-        return rows
-
-    def _probability_rows(self) -> list[tuple[str, ...]]:
-        rows: list[tuple[str, ...]] = [("", "", "base rate", "Brier", "skill", "ECE", "AUROC", "avg precision")]
+        chances: Rows = [("", "", "base rate", "Brier", "skill", "ECE", "AUROC", "avg precision")]
         for kind, by in self.probabilities.items():
             for name in self._shown(by):
                 each = by[name]
                 figures = (each.base_rate, each.brier, each.brier_skill, each.ece, each.auroc, each.average_precision)
                 forms = (".2%", ".4f", ".1%", ".4f", ".3f", ".3f")
-                rows.append((kind, name, *(format(v, form) for v, form in zip(figures, forms, strict=True))))
-        return rows
+                chances.append((kind, name, *(format(v, form) for v, form in zip(figures, forms, strict=True))))
 
-    def _alarm_rows(self) -> list[tuple[str, ...]]:
-        rows: list[tuple[str, ...]] = [
-            ("", "a year", "precision", "interval", "base", "lift", "recall", "lead", "usefulness")
-        ]
+        alarms: Rows = [("", "a year", "precision", "interval", "base", "lift", "recall", "lead", "usefulness")]
         for name in self._shown(self.alarms):
-            each = self.alarms[name]
-            low, high = each.precision_interval
-            rows.append((
-                name, f"{each.per_asset_year:.2f}", f"{each.precision:.1%}", f"{low:.1%} {high:.1%}",
-                f"{each.base_rate:.2%}", f"{each.lift:.1f}", f"{each.recall:.1%}", f"{each.lead_sessions:.1f}",
-                f"{each.usefulness:+.2f}",
+            raised = self.alarms[name]
+            low, high = raised.precision_interval
+            alarms.append((
+                name, f"{raised.per_asset_year:.2f}", f"{raised.precision:.1%}", f"{low:.1%} {high:.1%}",
+                f"{raised.base_rate:.2%}", f"{raised.lift:.1f}", f"{raised.recall:.1%}", f"{raised.lead_sessions:.1f}",
+                f"{raised.usefulness:+.2f}",
             ))  # fmt: skip
-        return rows
+        return [
+            (f"Forecasts on {self.losses.n:,} cells (t > 0: HAR is better; p after Holm)", forecasts),
+            *(self._news_tables() if self.news_given else []),
+            ("Probabilities", chances),
+            (f"Alarms, at most {self.alarms_per_year:g} an asset and year, with 95 % intervals", alarms),
+        ]
+
+    def _news_tables(self) -> list[tuple[str, Rows]]:
+        """What news gains beside its placebos, and what a standard deviation of each feature adds where it is used."""
+        low, high = self.news.interval
+        p = f"{self.tests['news']:.3f}"
+        gains: Rows = [
+            ("", "QLIKE lower by", "from", "to", "t", "p"),
+            ("news", *(f"{each:+.2%}" for each in (self.news.gain, low, high)), f"{self.news.t:+.1f}", p),
+        ]
+        for kind, placebos in self.placebo_gains.items():
+            spread = (f"{each:+.2%}" for each in (np.mean(placebos), min(placebos), max(placebos)))
+            gains.append((f"placebo: {kind}", *spread, "", ""))
+
+        coefficients: Rows = [("", "mean where used", "used, of time")]
+        for name, each in self.coefficients.items():
+            used = each[each != 0.0]
+            mean = f"{used.mean():+.3f}" if len(used) else "0"
+            coefficients.append((str(name), mean, f"{len(used) / len(each):.0%}"))
+        return [("News in the forecast", gains), ("Coefficients of the news", coefficients)]
 
     def to_dict(self) -> dict[str, object]:
         """Return all figures as nested mappings of plain values, ready for JSON."""
@@ -353,19 +338,14 @@ def _warnings(
     paths = {NEWS: forecasts[NEWS], "prices": forecasts[HAR], OTHERS_NEWS: placebo}
     made = {name: probabilities(path, bars, event) for name, path in paths.items()}
     alarmed = {name: alarms_at(p, per_year, event.horizon) for name, p in made.items()}
-    begun = _begun(made)
+    # Half a year after the first probabilities an alarm could be raised.
+    begun: BoolArray = np.logical_and.reduce([np.isfinite(each.to_numpy()) for each in made.values()])
+    first = int(begun.any(axis=1).argmax()) if begun.any() else len(begun)
+    begun[: first + 126] = False
     alarms = {
         name: judge_alarms(each.to_numpy(), came, after, begun, event.horizon, seed) for name, each in alarmed.items()
     }
     return figures, alarms, alarm_table(alarmed[NEWS], made[NEWS], forecasts[NEWS], bars, event)
-
-
-def _begun(made: Mapping[str, pd.DataFrame]) -> BoolArray:
-    """Cells with a probability from when on an alarm could be raised: half a year after the first probabilities."""
-    known: BoolArray = np.logical_and.reduce([np.isfinite(each.to_numpy()) for each in made.values()])
-    first = int(known.any(axis=1).argmax()) if known.any() else len(known)
-    known[: first + 126] = False
-    return known
 
 
 def _notes(bars: Bars, features: Mapping[str, pd.DataFrame], losses: Losses) -> list[str]:

@@ -100,14 +100,10 @@ def _rows(table: pd.DataFrame) -> list[tuple[str, ...]]:
             *(f"{row[name]:.1%}" for name in ("volatility", "usual")),
             *(f"{row[name]:.2%}" for name in ("probability", "base_rate")),
             "ALARM" if row["alarm"] else "",
-            _cut(printable(row["why"])),
+            why if len(why := printable(row["why"])) <= WIDE else f"{why[: WIDE - 1]}…",
         )
         for asset, row in table.iterrows()
     ]
-
-
-def _cut(words: str) -> str:
-    return words if len(words) <= WIDE else f"{words[: WIDE - 1]}…"
 
 
 def alarm_rows(alarms: pd.DataFrame) -> list[tuple[str, ...]]:
@@ -138,7 +134,9 @@ def risk_today(
     sessions before are named as evidence, the latest and most negative first.
     """
     path = model.path(bars)
-    probability, base = probabilities(path, bars, event), _base_rate(bars, event)
+    probability, came = probabilities(path, bars, event), event.outcomes(bars.close)[0]
+    known = np.isfinite(came)
+    base = float(came[known].mean()) if known.any() else float("nan")
     raised = alarms_at(probability, alarms_per_year, event.horizon)
     usual = usual_volatility(bars.close)
     table = pd.DataFrame(
@@ -175,12 +173,6 @@ def risk_today(
         base_rate=base,
         notes=tuple(notes),
     )
-
-
-def _base_rate(bars: Bars, event: WarningEvent) -> float:
-    came = event.outcomes(bars.close)[0]
-    known = np.isfinite(came)
-    return float(came[known].mean()) if known.any() else float("nan")
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from newsfolio.command.file_kinds import describe_file
 from newsfolio.command.file_report import NEWS, PRICES, SCORED, SIGNAL, CheckSettings, FileReport
 from newsfolio.shared.errors import NewsfolioError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 WIDTH = 100
 
@@ -119,7 +116,10 @@ def _meeting(left: FileReport, right: FileReport) -> Meeting:
     from allocation.frames import named
 
     both = sorted(set(left.assets) & set(right.assets))
-    rows = _dated_assets(left)
+    if left.kind == SIGNAL:  # its values, else the rows of news
+        rows = left.frame.rename_axis(index="date", columns="asset").stack().index.to_frame(index=False)
+    else:
+        rows = left.frame.assign(date=left.frame["published"].dt.tz_localize(None).dt.normalize())
     first, last = right.first, right.last
     inside = rows["date"].between(first, last) & rows["asset"].isin(both)
     problems = []
@@ -153,15 +153,6 @@ def _meeting(left: FileReport, right: FileReport) -> Meeting:
     )
 
 
-def _dated_assets(report: FileReport) -> "pd.DataFrame":
-    """Date and asset of each row of news, or of each value of a signal."""
-    if report.kind != SIGNAL:
-        news: pd.DataFrame = report.frame
-        return news.assign(date=news["published"].dt.tz_localize(None).dt.normalize())
-    values: pd.Series = report.frame.rename_axis(index="date", columns="asset").stack()
-    return values.index.to_frame(index=False)
-
-
 def next_commands(reports: list[FileReport], meetings: list[Meeting]) -> list[str]:
     """Return the commands to go on with: all the way to a backtest where news or a signal meets prices."""
     met = [meeting for meeting in meetings if not meeting.problems and not meeting.right.problems]
@@ -178,13 +169,11 @@ def next_commands(reports: list[FileReport], meetings: list[Meeting]) -> list[st
     signal = shlex.quote(str(left.file)) if left.kind == SIGNAL else "signal.parquet"
     head, _, tail = right.next.partition(" --out")
     study = f"newsfolio study {signal} {shlex.quote(str(right.file))}"
-    same = [word for name in ("--asset", "--end") for word in _option(head, name)]
-    return [*commands, " ".join([study, *same]), f"{head} --signal {signal} --out{tail}"]
-
-
-def _option(command: str, name: str) -> list[str]:
-    words = shlex.split(command)
-    return [name, shlex.quote(words[words.index(name) + 1])] if name in words else []
+    words = shlex.split(head)
+    for name in ("--asset", "--end"):
+        if name in words:
+            study += f" {name} {shlex.quote(words[words.index(name) + 1])}"
+    return [*commands, study, f"{head} --signal {signal} --out{tail}"]
 
 
 def _lines(reports: list[FileReport], meetings: list[Meeting], following: list[str]) -> list[str]:
@@ -201,7 +190,17 @@ def _lines(reports: list[FileReport], meetings: list[Meeting], following: list[s
         lines += _filled(str(meeting))
         lines += [line for problem in meeting.problems for line in _filled(f"problem: {problem}", "  ")]
         lines.append("")
-    return [*lines, "go on with", *(f"  {line}" for command in following for line in _command(command))]
+    lines.append("go on with")
+    for command in following:  # in lines that a shell reads as one; where a name is quoted, as it is
+        first, *options = [command] if "'" in command else command.split(" --")
+        lines.append(f"  {first}")
+        for option in options:
+            if len(lines[-1]) + len(option) + 7 > WIDTH:
+                lines[-1] += " \\"
+                lines.append(f"      --{option}")
+            else:
+                lines[-1] += f" --{option}"
+    return lines
 
 
 def _filled(text: str, indent: str = "") -> list[str]:
@@ -209,18 +208,3 @@ def _filled(text: str, indent: str = "") -> list[str]:
     if len(indent + text) <= WIDTH:
         return [indent + text]
     return fill(text, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False).split("\n")
-
-
-def _command(command: str) -> list[str]:
-    """A command in lines that a shell reads as one; where a name is quoted, as it is."""
-    if "'" in command:
-        return [command]
-    first, *options = command.split(" --")
-    lines = [first]
-    for option in options:
-        if len(lines[-1]) + len(option) + 9 > WIDTH:
-            lines[-1] += " \\"
-            lines.append(f"    --{option}")
-        else:
-            lines[-1] += f" --{option}"
-    return lines

@@ -10,7 +10,6 @@ from newsfolio.command.file_report import PRICES, SIGNAL, CheckSettings, FileRep
 if TYPE_CHECKING:
     import pandas as pd
 
-    from allocation import Bars
     from allocation.data.files.layout import PriceFile
     from allocation.data.jumps import Jump
     from allocation.data.sessions import SessionCheck
@@ -51,8 +50,8 @@ def _prices(path: Path, found: "PriceFile", settings: CheckSettings) -> FileRepo
     bars = found.bars
     close, sessions = bars.close, sessions_of(bars.close)
     met = check_sessions(close, settings.calendar or "XNYS")
-    other = met.fitting if settings.calendar is None else None
-    met = check_sessions(close, other) if other is not None else met
+    if settings.calendar is None and met.fitting is not None:
+        met = check_sessions(close, met.fitting)
     jumps, ends = find_jumps(bars), ends_note(close)
     problems = [] if met.problem is None else [met.problem]
     if jumps:
@@ -73,6 +72,7 @@ def _prices(path: Path, found: "PriceFile", settings: CheckSettings) -> FileRepo
         f"--end {ends.rpartition(' ')[2]}" if ends is not None and "--end" in ends else "",
     )
     command = ["newsfolio backtest STRATEGY.py --prices", shlex.quote(str(path)), *filter(None, options)]
+    details, lines = _described(found, met, jumps)
     return FileReport(
         file=path,
         kind=PRICES,
@@ -82,43 +82,40 @@ def _prices(path: Path, found: "PriceFile", settings: CheckSettings) -> FileRepo
         last=sessions[-1],
         notes=tuple(notes),
         problems=tuple(problems),
-        details=_price_details(found, met, jumps),
-        lines=(*_price_lines(found, met), f"{len(jumps)} jumps as at a split"),
+        details=details,
+        lines=lines,
         next=f"{' '.join(command)} --out report",
         frame=close,
     )
 
 
-def _fields(bars: "Bars") -> list[str]:
-    return ["close", *(name for name in ("open", "high", "low", "volume") if getattr(bars, name) is not None)]
+def _described(
+    found: "PriceFile", met: "SessionCheck", jumps: "Sequence[Jump]"
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The figures of a file of prices as plain values, and in lines for people."""
+    from allocation.frames import named, sessions_of
 
-
-def _price_details(found: "PriceFile", met: "SessionCheck", jumps: "Sequence[Jump]") -> dict[str, Any]:
-    """The figures of a file of prices, as plain values."""
-    return {
+    close, sessions = found.bars.close, sessions_of(found.bars.close)
+    fields = ["close", *(name for name in ("open", "high", "low", "volume") if getattr(found.bars, name) is not None)]
+    empty = int(close.isna().to_numpy().sum())
+    a_year = "" if met.a_year is None else f", {met.a_year} a year"
+    details = {
         "form": found.form,
-        "fields": _fields(found.bars),
+        "fields": fields,
         "rows_a_year": met.a_year,
         "calendar": met.calendar,
         "outside_calendar": len(met.outside),
         "missing_sessions": met.missing,
         "longest_gap": met.longest_gap,
-        "empty_cells": int(found.bars.close.isna().to_numpy().sum()),
+        "empty_cells": empty,
         "jumps": [{"asset": j.asset, "date": f"{j.date:%Y-%m-%d}", "ratio": j.ratio, "split": j.split} for j in jumps],
     }
-
-
-def _price_lines(found: "PriceFile", met: "SessionCheck") -> tuple[str, str]:
-    """The same for people: what the file holds, and how it meets the calendar."""
-    from allocation.frames import named, sessions_of
-
-    close, sessions = found.bars.close, sessions_of(found.bars.close)
-    a_year = "" if met.a_year is None else f", {met.a_year} a year"
-    return (
-        f"{found.form}: {', '.join(_fields(found.bars))}; {len(close):,} rows{a_year} from {sessions[0].date()} to "
+    return details, (
+        f"{found.form}: {', '.join(fields)}; {len(close):,} rows{a_year} from {sessions[0].date()} to "
         f"{sessions[-1].date()}, {close.shape[1]:,} assets ({named(close.columns)})",
         f"calendar {met.calendar}: {len(met.outside):,} rows are no sessions, {met.missing:,} sessions have no row, "
-        f"{int(close.isna().to_numpy().sum()):,} of {close.size:,} cells are empty",
+        f"{empty:,} of {close.size:,} cells are empty",
+        f"{len(jumps)} jumps as at a split",
     )
 
 

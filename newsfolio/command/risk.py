@@ -183,29 +183,22 @@ def _write(out: Path, today: "RiskToday", found: "WarningStudy | None", title: s
     write_warnings(today, out / "risk.html", title=f"Risk of {title}", study=found)
     figures = {"today": today.to_dict()} | ({} if found is None else {"study": found.to_dict()})
     write_text(json_text(figures, indent=2) + "\n", out / "risk.json")
-    write_text(_prometheus(today), out / METRICS)
-    state = {"session": f"{today.session:%Y-%m-%d}", "alarm": today.alarmed}
-    write_text(json_text(state, indent=2) + "\n", out / STATE)  # last: a run that failed before tells again
-
-
-def _prometheus(today: "RiskToday") -> str:
-    """Figures in Prometheus' text format; assets without a forecast are left out."""
-    seconds = today.session.timestamp()
-    lines = [
+    metrics = [  # in Prometheus' text format; assets without a forecast are left out
         "# HELP newsfolio_risk_session_timestamp_seconds The session whose close is known.",
         "# TYPE newsfolio_risk_session_timestamp_seconds gauge",
-        f"newsfolio_risk_session_timestamp_seconds {seconds!r}",
+        f"newsfolio_risk_session_timestamp_seconds {today.session.timestamp()!r}",
         "# HELP newsfolio_risk_alarms Assets with an alarm now.",
         "# TYPE newsfolio_risk_alarms gauge",
         f"newsfolio_risk_alarms {len(today.alarmed)}",
     ]
     for name, what in (("volatility", "Forecast volatility, a year's."), ("probability", "Probability of the event.")):
-        lines += [f"# HELP newsfolio_risk_{name} {what}", f"# TYPE newsfolio_risk_{name} gauge"]
-        values = today.table[name].dropna()
-        labels = [json.dumps(str(asset), ensure_ascii=False) for asset in values.index]
-        pairs = zip(labels, values.tolist(), strict=True)
-        lines += [f"newsfolio_risk_{name}{{asset={label}}} {value!r}" for label, value in pairs]
-    return "\n".join(lines) + "\n"
+        metrics += [f"# HELP newsfolio_risk_{name} {what}", f"# TYPE newsfolio_risk_{name} gauge"]
+        for asset, value in today.table[name].dropna().items():
+            label = json.dumps(str(asset), ensure_ascii=False)
+            metrics.append(f"newsfolio_risk_{name}{{asset={label}}} {float(value)!r}")
+    write_text("\n".join(metrics) + "\n", out / METRICS)
+    state = {"session": f"{today.session:%Y-%m-%d}", "alarm": today.alarmed}
+    write_text(json_text(state, indent=2) + "\n", out / STATE)  # last: a run that failed before tells again
 
 
 def _tell(target: str, before: list[str], today: "RiskToday") -> None:

@@ -38,32 +38,26 @@ def render_page(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=loader
     )
     shell: dict[str, object] = {"style": Markup(sheet), "policy": POLICY, "scripts": None}  # noqa: S704 - our own file
-    shell |= {} if charts is None else _scripts(charts)
+    if charts is not None:
+        from plotly.io.json import to_json_plotly  # slow to load, and pages without charts need none of it
+
+        figures = str(to_json_plotly(charts))
+        for character in "<>&\u2028\u2029":  # the first `</script` in a text would end the element
+            figures = figures.replace(character, f"\\u{ord(character):04x}")
+        script = _asset(HERE, "charts.js")
+        plotly = Path(str(files("plotly").joinpath("package_data", "plotly.min.js"))).read_bytes()
+        hashes = " ".join(f"'sha256-{b64encode(sha256(each).digest()).decode()}'" for each in (script.encode(), plotly))
+        shell["scripts"] = {
+            "figures": Markup(figures),  # noqa: S704 - escaped above
+            # 4.8 MB as it is, 2 MB so, little less at a higher level; mtime 0: the same results give the same bytes.
+            "plotly": b64encode(gzip.compress(plotly, 4, mtime=0)).decode(),
+            "script": Markup(script),  # noqa: S704 - our own file
+        }
+        # By the hash of their text a browser runs these two scripts and no other, even if escaping failed.
+        shell["policy"] = f"{POLICY}; script-src {hashes}; img-src data: blob:"
     return strict.get_template(template).render({"notices": (), "span": "", "closing": "", **content, **shell})
 
 
 def _asset(package: str, name: str) -> str:
     """Return a text file of a package's folder `data`: a template, a style, a script."""
     return files(package).joinpath("data", name).read_text(encoding="utf-8")
-
-
-def _scripts(charts: Mapping[str, object]) -> dict[str, object]:
-    """plotly, what draws the charts with it, and the policy that lets a browser run these two scripts and no other.
-
-    They run by the hash of their text, so that an injected script would not even if escaping failed.
-    """
-    from plotly.io.json import to_json_plotly  # slow to load, and pages without charts need none of it
-
-    figures = str(to_json_plotly(charts))
-    for character in "<>&\u2028\u2029":  # the first `</script` in a text would end the element
-        figures = figures.replace(character, f"\\u{ord(character):04x}")
-    script = _asset(HERE, "charts.js")
-    plotly = Path(str(files("plotly").joinpath("package_data", "plotly.min.js"))).read_bytes()
-    hashes = " ".join(f"'sha256-{b64encode(sha256(each).digest()).decode()}'" for each in (script.encode(), plotly))
-    found = {
-        "figures": Markup(figures),  # noqa: S704 - escaped above
-        # 4.8 MB as it is, 2 MB so, little less at a higher level; mtime 0: the same results give the same bytes.
-        "plotly": b64encode(gzip.compress(plotly, 4, mtime=0)).decode(),
-        "script": Markup(script),  # noqa: S704 - our own file
-    }
-    return {"scripts": found, "policy": f"{POLICY}; script-src {hashes}; img-src data: blob:"}

@@ -56,7 +56,10 @@ def _read_jsonl(path: Path, _: Sequence[str]) -> pd.DataFrame:
     wrong = [number for number, row in enumerate(rows, 1) if not isinstance(row, dict)]
     if wrong:
         raise ValueError(f"row {wrong[0]} is not an object: write one object per line")
-    return pd.DataFrame(rows)
+    try:
+        return pd.DataFrame(rows)
+    except UnicodeEncodeError:  # from "\\ud800"; whoever uses the column names the row
+        return pd.DataFrame(rows, dtype=object)
 
 
 READERS: dict[str, Callable[[Path, Sequence[str]], pd.DataFrame]] = {

@@ -101,7 +101,9 @@ def named_day(text: str, today: date, *, day_first: bool, opened: bool) -> tuple
     """
     if not _TO_COME.search(text) or _GONE.search(text):
         return None
-    part = _part_of_day(text)
+    # AMC and BMO are also names of companies.
+    parts = (found for found in _OF_DAY.finditer(text) if found[0] not in ("AMC", "BMO") or _TRADE.search(text))
+    part = next((found.lastgroup for found in parts), None)
     try:
         day = _written_day(text, today, day_first) or _counted_day(text, today)
     except _ImpossibleDateError:
@@ -110,28 +112,16 @@ def named_day(text: str, today: date, *, day_first: bool, opened: bool) -> tuple
         day = today + ONE_DAY if part == "before" and opened else today
     if day is None or not today <= day <= today + FURTHEST:
         return None
-    return day, part == "after" or (not day_first and _late(text))
-
-
-def _part_of_day(text: str) -> str | None:
-    """Whether a text says `before` the open or `after` the close; AMC and BMO are also names of companies."""
-    for found in _OF_DAY.finditer(text):
-        if found[0] not in ("AMC", "BMO") or _TRADE.search(text):
-            return found.lastgroup
-    return None
-
-
-def _late(text: str) -> bool:
-    """Whether a text names a time from four in the afternoon on, New York's when it names no zone of America."""
-    for hour, minute, half, zone in _CLOCK.findall(text):
-        clock = int(hour) % 12 + 12 * (half.lower() == "p") + "ECMP".index((zone or "E").upper())
-        if (clock, int(minute or 0)) >= (16, 0):
-            return True
-    return False
+    # A time in New York, where it names no zone of America; from four in the afternoon on the session is over.
+    late = any(
+        int(hour) % 12 + 12 * (half.lower() == "p") + "ECMP".index((zone or "E").upper()) >= 16
+        for hour, _, half, zone in _CLOCK.findall(text)
+    )
+    return day, part == "after" or (not day_first and late)
 
 
 def _written_day(text: str, today: date, day_first: bool) -> date | None:
-    """The first date in numbers or with a month's name."""
+    """The first date in numbers or with a month's name; without a year that of the last three or next nine months."""
     for found in _WRITTEN.finditer(text):
         if found["ended"] or found["other"] or found["m2"] == "may":  # "may 5": the verb
             continue
@@ -145,50 +135,39 @@ def _written_day(text: str, today: date, day_first: bool) -> date | None:
         else:
             month = int(found["m1"]) if found["iso"] else MONTHS.index((found["m2"] or found["m3"])[:3].lower()) + 1
             day = int(found["d1"] or found["d2"] or found["d3"])
-        return _date(None if year is None else int(year) + (2000 if len(year) == 2 else 0), month, day, today)
+        near = (today.year - 1, today.year, today.year + 1)
+        for each in near if year is None else (int(year) + (2000 if len(year) == 2 else 0),):
+            try:
+                written = date(each, month, day)
+            except ValueError:  # 32 October, or 29 February of another year
+                continue
+            if year is not None or today - PAST <= written <= today + AHEAD:
+                return written
+        raise _ImpossibleDateError
     return None
-
-
-def _date(year: int | None, month: int, day: int, today: date) -> date:
-    """That date, without a year the one of the last three or the next nine months."""
-    for each in (today.year - 1, today.year, today.year + 1) if year is None else (year,):
-        try:
-            found = date(each, month, day)
-        except ValueError:  # 32 October, or 29 February of another year
-            continue
-        if year is not None or today - PAST <= found <= today + AHEAD:
-            return found
-    raise _ImpossibleDateError
 
 
 def _counted_day(text: str, today: date) -> date | None:
     """Of the days that are counted from today (tomorrow, Thursday, next week), the one nearest to what is due."""
     anchors = [found.span() for found in _ANCHOR.finditer(text)]
-    named = []
+    named, weekday = [], today.weekday()
     for found in _COUNTED.finditer(text):
-        ahead = _days_ahead(found, today.weekday())
-        if ahead is not None:
-            first, last = found.span()
-            distance = min((max(first - end, start - last) for start, end in anchors), default=0)
-            named.append((distance, first, today + ahead * ONE_DAY))
+        which = (found["which"] or "").strip().lower()
+        if found["today"] or found["tomorrow"]:
+            ahead = 0 if found["today"] else 1
+        elif found["week"]:
+            ahead = 7 - weekday
+        elif found["count"]:
+            number = NUMBERS.get(found["count"].lower()) or int(found["count"])
+            ahead = number * (7 if found["unit"].lower().startswith("week") else 1)
+        elif which in NO_DAY:
+            continue
+        else:
+            ahead = (WEEKDAYS.index(found["weekday"][:3].lower()) - weekday) % 7
+            ahead += 7 if which == "next" and weekday + ahead < 7 else 0  # next Thursday is that of the next week
+        first, last = found.span()
+        distance = min((max(first - end, start - last) for start, end in anchors), default=0)
+        named.append((distance, first, today + ahead * ONE_DAY))
     if len({day for _, _, day in named}) > 2:  # a calendar of many companies
         return None
     return min(named)[2] if named else None
-
-
-def _days_ahead(found: re.Match[str], weekday: int) -> int | None:
-    """How many days lie between a text of that weekday and the day that a phrase means."""
-    if found["today"]:
-        return 0
-    if found["tomorrow"]:
-        return 1
-    if found["week"]:
-        return 7 - weekday
-    if found["count"]:
-        number = NUMBERS.get(found["count"].lower()) or int(found["count"])
-        return number * (7 if found["unit"].lower().startswith("week") else 1)
-    which = (found["which"] or "").strip().lower()
-    if which in NO_DAY:
-        return None
-    ahead = (WEEKDAYS.index(found["weekday"][:3].lower()) - weekday) % 7
-    return ahead + 7 if which == "next" and weekday + ahead < 7 else ahead  # next Thursday is that of the next week

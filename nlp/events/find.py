@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]
 
-from newsfolio.shared.arrays import IntArray
 from newsfolio.shared.tables import need_columns
 from nlp.errors import NewsError
 from nlp.events.due import due_from
@@ -40,19 +39,13 @@ def find_events(headlines: pd.DataFrame, *, calendar: str = "XNYS") -> pd.DataFr
     code, texts = pd.factorize(rows["text"])
     if (code < 0).any():
         raise NewsError(f"row {int(np.flatnonzero(code < 0)[0]) + 1}: has no text: see read_headlines")
-    found = _of_texts(pd.Series(texts, dtype=object))
+    unique = pd.Series(texts, dtype=object)
+    cells, taken = pa.array(unique, type=pa.large_string()), {kind: np.zeros(len(texts), bool) for kind in EVENT_KINDS}
+    found = pd.concat([_by_rule(rule, cells, unique, taken) for rule in event_rules()], ignore_index=True)
+    found = found.sort_values("code", kind="stable", ignore_index=True)
     shown = pd.DataFrame({"headline": np.arange(len(rows)), "code": code}).merge(found, on="code")
-    row = shown.pop("headline").to_numpy()
-    due = _due(rows, known, row, shown["event"].to_numpy(), calendar)
-    events = rows.loc[row, ["published", "asset", "text"]].rename_axis("headline")
-    columns = shown.assign(known=known[row], due=due).set_index(events.index)
-    return pd.concat([events, columns], axis=1)[list(COLUMNS)]
+    row, event = shown.pop("headline").to_numpy(), shown["event"].to_numpy()
 
-
-def _due(
-    rows: pd.DataFrame, known: pd.DatetimeIndex, row: IntArray, event: np.ndarray, calendar: str
-) -> pd.DatetimeIndex:
-    """The session of what each event announces."""
     due = np.full(len(row), np.datetime64("NaT"), dtype=known.to_numpy().dtype)
     open_ended = ~np.isin(event, UNDUE)
     asked, back = np.unique(row[open_ended], return_inverse=True)
@@ -63,16 +56,11 @@ def _due(
         due[open_ended] = sessions.to_numpy()[back]
     # Of a day such as `today` the other kinds mostly say that it has happened.
     stale = (event != "results-to-come") & (due <= known.to_numpy()[row])
-    return pd.DatetimeIndex(np.where(stale, np.datetime64("NaT"), due))
+    due = np.where(stale, np.datetime64("NaT"), due)
 
-
-def _of_texts(texts: pd.Series) -> pd.DataFrame:
-    """The events of each text: code (the position of the text, in their order), event, start, end, rule."""
-    cells = pa.array(texts, type=pa.large_string())
-    taken = {kind: np.zeros(len(texts), dtype=bool) for kind in EVENT_KINDS}
-    parts = [_by_rule(rule, cells, texts, taken) for rule in event_rules()]
-    found = pd.concat(parts, ignore_index=True)
-    return found.sort_values("code", kind="stable", ignore_index=True)
+    events = rows.loc[row, ["published", "asset", "text"]].rename_axis("headline")
+    columns = shown.assign(known=known[row], due=pd.DatetimeIndex(due)).set_index(events.index)
+    return pd.concat([events, columns], axis=1)[list(COLUMNS)]
 
 
 def _by_rule(rule: Rule, cells: pa.Array, texts: pd.Series, taken: dict[str, np.ndarray]) -> pd.DataFrame:

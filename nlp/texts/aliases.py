@@ -14,6 +14,8 @@ from nlp.errors import NewsError
 TICKER = re.compile(r"[A-Z0-9^$][A-Z0-9.\-=:/^]*")
 WHOLE = re.compile(r"^(\d+)\.0$")  # a ticker that a spreadsheet took for a number
 VENDORS_MARKS = re.compile(r"^\$|^[A-Z]{2,8}:|\.(?:OQ|O|N|US)$| US(?: EQUITY)?$")  # Reuters' and Bloomberg's among them
+NO_TICKERS = {"nan", "NaN", "NaT", "None", "null", "<NA>", "N/A", "#N/A", "n/a"}  # NA, NAN and NULL may be tickers
+JOINTS = re.compile(r"\s*[/&+]\s*|\s+-\s+|\s+")
 COMPANY_FORMS = {"INC", "LTD", "CORP", "CO", "PLC", "LLC", "LP", "SA", "AG", "NV", "SE"}  # Apple, Inc. is one asset
 
 Aliases = Mapping[str, str] | str | Path | pd.DataFrame
@@ -68,7 +70,9 @@ def asset_names(value: Any) -> tuple[str, ...] | None:
 def _tickers(text: str) -> tuple[str, ...]:
     listed = text[1:-1] if text[:1] == "[" and text[-1:] == "]" else text  # a list that was written as text
     parts = [part.strip().strip("'\"").strip() for part in re.split(r"[,;|]", listed)]
-    names = tuple(dict.fromkeys(WHOLE.sub(r"\1", part) for part in parts if part))
+    names = tuple(dict.fromkeys(WHOLE.sub(r"\1", part) for part in parts if part and part not in NO_TICKERS))
+    if text in NO_TICKERS:
+        return ()
     several = len(parts) > 1 and all(TICKER.fullmatch(name) for name in names)
     if (several and not any(name.rstrip(".") in COMPANY_FORMS for name in names)) or listed is not text:
         return names
@@ -86,3 +90,11 @@ def one_asset_spelled(names: Iterable[str]) -> str:
     several = [", ".join(each) for each in spelled.values() if len(each) > 1]
     more = f" (and {len(several) - 3} more)" if len(several) > 3 else ""
     return " or ".join(several[:3]) + more
+
+
+def joined_assets(names: Iterable[str]) -> str:
+    """Return examples of names made of others: AAPL/MSFT or AAPL MSFT, where AAPL and MSFT are names too."""
+    known = set(names)
+    joined = [name for name in sorted(known) if len(parts := JOINTS.split(name)) > 1 and known.issuperset(parts)]
+    more = f" (and {len(joined) - 3} more)" if len(joined) > 3 else ""
+    return ", ".join(map(repr, joined[:3])) + more

@@ -2,6 +2,8 @@
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 
+import pandas as pd
+
 from newsfolio.shared.tables import plain_name
 from nlp.errors import NewsError
 
@@ -57,12 +59,32 @@ def understand_columns(columns: Iterable[Hashable], given: Mapping[str, str] | N
             continue
         found = [name for name in names if plain_name(name) in known and name not in renamed]
         if len(found) > 1:
+            both = f", or both where one has the date and the other the time: {role}={'+'.join(found)}"
             raise NewsError(
                 f"{where}: {' and '.join(found)} could each be {role}: name one, as columns={{'{role}': '{found[0]}'}}"
-                f", on the command line --columns {role}={found[0]}"
+                f", on the command line --columns {role}={found[0]}{both if role == 'published' else ''}"
             )
         renamed |= dict.fromkeys(found, role)
     return renamed
+
+
+def joined_columns(columns: Iterable[Hashable], given: Mapping[str, str] | None) -> tuple[str, ...]:
+    """Return the columns, of date and time, that `published` joins as `date+time`; none where it is one column."""
+    name, names = (given or {}).get("published", ""), [str(column) for column in columns]
+    parts = tuple(part.strip() for part in name.split("+"))
+    return parts if len(parts) == 2 and name not in names and set(parts) <= set(names) else ()
+
+
+def join_columns(table: pd.DataFrame, given: Mapping[str, str] | None) -> pd.DataFrame:
+    """Return the table with the column that `joined_columns` names: a date where there is no time."""
+    parts = joined_columns(table.columns, given)
+    if not parts or given is None:
+        return table
+    date, time = (table[part] for part in parts)
+    days = date.dt.strftime("%Y-%m-%d") if pd.api.types.is_datetime64_any_dtype(date) else date.astype(str).str.strip()
+    clock = time.astype(str).str.strip()
+    joined = days.where(time.isna() | (clock == ""), days + " " + clock).where(date.notna())
+    return table.assign(**{given["published"]: joined})
 
 
 def need_news_columns(columns: Iterable[Hashable], needed: Sequence[str], where: str) -> None:

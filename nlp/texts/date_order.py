@@ -1,7 +1,7 @@
-"""Dates such as 03/04/2018: whether the day or the month comes first, decided by the whole column or by name."""
+"""Dates as people write them: 03/04/2018, whose order the whole column shows or a name; Jan 3, 2023; 2:00 PM."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,10 +11,18 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]
 from newsfolio.shared.arrays import BoolArray
 from nlp.errors import NewsError
 
-ORDERS = {"dmy": "%d/%m/%Y", "mdy": "%m/%d/%Y"}
+ORDERS = {"dmy": "%d %m %Y", "mdy": "%m %d %Y"}
 SLASHED = r"^\s*\d{1,2}[/.-]\d{1,2}[/.-]\d{4}([^0-9]|$)"
-PARTS = re.compile(r"\s*(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})(?:,?\s+(.*?))??\s*(Z|UTC|GMT|[+-]\d{2}:?\d{2})?\s*")
-TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p")
+NAMED_DAY = r"(?:[A-Za-z]{3,9}\.?\s+\d{1,2},?\s+|\d{1,2}[\s-][A-Za-z]{3,9}\.?,?[\s-])\d{4}"
+WORDED = rf"^\s*(?:[A-Za-z]{{3,9}},?\s+)?{NAMED_DAY}([^0-9]|$)"
+HALVED = r"^\s*\d{4}[-/]\d{1,2}[-/]\d{1,2}[T ,].*\d\s*[AaPp]\.?[Mm]"  # with a.m. or p.m.
+PARTS = re.compile(
+    rf"\s*(?:[A-Za-z]{{3,9}},?\s+(?=[A-Za-z\d]+[.\s-]))?(\d{{1,4}}[/.-]\d{{1,2}}[/.-]\d{{1,4}}|{NAMED_DAY})"
+    r"(?:(?:T|,?\s+(?:at\s+)?)(.+?))??\s*(Z|UTC|GMT|EST|EDT|[+-]\d{2}:?\d{2})?\s*$"
+)
+DAYS = ("%Y %m %d", "%b %d %Y", "%B %d %Y", "%d %b %Y", "%d %B %Y")
+TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%I:%M:%S%p")
+NAMED_ZONES = {"EST": "-05:00", "EDT": "-04:00"}  # of RFC 2822; other names stand for several zones
 
 
 def named_order(columns: Mapping[str, str] | None) -> tuple[dict[str, str], str | None]:
@@ -74,22 +82,28 @@ def slashed(texts: pd.Series) -> BoolArray:
     return np.asarray(found.fill_null(False), dtype=bool)
 
 
-def as_iso(texts: pd.Series, order: str) -> pd.Series:
-    """Return the texts with dates such as 31/12/2018 as ISO 8601; what is none in this order stays as it is."""
-    chosen = slashed(texts)
-    known = {text: _iso(text, order) for text in texts[chosen].unique()}
-    return texts.where(~chosen, texts.map(lambda text: known.get(text, text)))
+def as_iso(texts: pd.Series, order: str | None) -> pd.Series:
+    """Return as ISO 8601 what is written 31/12/2018, in this order, Dec 31, 2018 or with p.m.; else as it stands."""
+    other = pc.match_substring_regex(pa.array(texts.astype(str)), f"{WORDED}|{HALVED}")
+    chosen = np.asarray(other.fill_null(False), dtype=bool)
+    if order is not None:
+        chosen |= slashed(texts)
+    if not chosen.any():
+        return texts
+    date, clock, zone = (part for _, part in texts[chosen].str.extract(f"^{PARTS.pattern}").items())
+    date = date.str.replace(r"[/.,\s-]+", " ", regex=True).str.replace(r"\b[Ss]ept\b", "Sep", regex=True)
+    day = _first_form(date, (*DAYS, *([ORDERS[order]] if order else [])))
+    time = _first_form(clock.str.upper().str.replace(".", ""), TIMES)
+    offset = zone.fillna("").replace({"UTC": "Z", "GMT": "Z"} | NAMED_ZONES)
+    read = day.dt.strftime("%Y-%m-%d") + ("T" + time.dt.strftime("%H:%M:%S") + offset).fillna("")
+    iso = texts.copy()
+    iso[chosen] = read.where(day.notna() & (time.notna() | clock.isna()), texts[chosen]).to_numpy()
+    return iso
 
 
-def _iso(text: str, order: str) -> str:
-    found = PARTS.fullmatch(text)
-    if found is None:
-        return text
-    first, second, year, clock, zone = found.groups()
-    day = pd.to_datetime(f"{first}/{second}/{year}", format=ORDERS[order], errors="coerce")
-    if pd.isna(day) or not clock:
-        return text if pd.isna(day) else f"{day:%Y-%m-%d}"
-    read = [pd.to_datetime(clock.upper(), format=form, errors="coerce") for form in TIMES]
-    time = next((each for each in read if not pd.isna(each)), None)
-    offset = "Z" if zone in ("UTC", "GMT") else zone or ""
-    return text if time is None else f"{day:%Y-%m-%d}T{time:%H:%M:%S}{offset}"
+def _first_form(texts: pd.Series, forms: Sequence[str]) -> pd.Series:
+    """Times as the first form reads them that can."""
+    read = pd.Series(pd.NaT, index=texts.index, dtype="datetime64[s]")
+    for form in forms:
+        read = read.fillna(pd.to_datetime(texts, format=form, errors="coerce").astype("datetime64[s]"))
+    return read

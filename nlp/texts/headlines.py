@@ -3,9 +3,9 @@
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from newsfolio.shared.arrays import BoolArray, IntArray
 from newsfolio.shared.tables import read_table
 from nlp.errors import NewsError
-from nlp.texts.aliases import Aliases, asset_names, one_asset_spelled, read_aliases
-from nlp.texts.columns import WORDS, need_news_columns, renaming_note, understand_columns
+from nlp.texts.aliases import NO_TICKERS, Aliases, asset_names, read_aliases
+from nlp.texts.columns import WORDS, join_columns, need_news_columns, renaming_note, understand_columns
 from nlp.texts.date_order import DateOrder, named_order
+from nlp.texts.notes import NewsNotes, containing, refuse_half_characters
 from nlp.texts.times import (
     ClockCounts,
     Midnight,
@@ -34,7 +35,6 @@ COLUMNS = ("published", "asset", "text")
 WORDED = re.compile(r"[^\W_]")  # any letter or digit
 ZERO_WIDTH = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
 ODD_NUMBER = 0x9E3779B97F4A7C15 - 2**64  # times which 64 bits wrap around without loss
-SHOWN = 60  # characters of a text in a message
 
 
 @dataclass(frozen=True)
@@ -128,12 +128,18 @@ def headlines_with_report(
     """
     table, where = read_table(source, NewsError, words=(*WORDS, *(columns or {}).values()))
     columns, order = named_order(columns)
-    table = _understood(table, columns, where)
+    table = join_columns(table, columns)
+    renamed = understand_columns(table.columns, columns, where)
+    if renamed:
+        log.warning("%s: %s", where, renaming_note(renamed))
+        table = table.rename(columns=renamed)
     need_news_columns(table.columns, COLUMNS if text_needed else COLUMNS[:2], where)
     if table.empty:
         raise NewsError(f"{where}: holds no news rows")
     check_timezone(timezone, where)
     table = table.reset_index(drop=True)
+    for name in set(COLUMNS) & set(table.columns):
+        refuse_half_characters(table[name], where)
     seen = DateOrder()
     seen.add(table["published"])
     order = seen.decided(order, where)
@@ -144,63 +150,46 @@ def headlines_with_report(
     if how.midnights:
         log.warning("%s: %s", where, how)
     published, timed = publication_times(table["published"], written, how, timezone, where)
-    rows, dropped = clean_rows(
-        table.assign(published=published, time_known=timed & known),
-        read_aliases(aliases) if aliases is not None else {},
-        where,
-    )
-    if spellings := one_asset_spelled(rows["asset"].unique()):
-        log.warning(
-            "%s: %s may be one asset: keep one name (--aliases FILE, a table of alias and asset)", where, spellings
-        )
+    notes, known_as = NewsNotes(where), read_aliases(aliases) if aliases is not None else {}
+    rows, dropped = clean_rows(table.assign(published=published, time_known=timed & known), known_as, notes)
+    notes.say_assets()
+    if text_needed:
+        notes.say_texts()
     fresh = ~repeats(rows) if "text" in rows.columns else np.ones(len(rows), bool)
     if not fresh.any():
         raise NewsError(f"{where}: no row has both a text and an asset")
     kept = (rows if fresh.all() else rows[fresh]).reset_index(drop=True)
-    report = replace(
-        _report(kept, dropped, where), given=len(table), repeats=int((~fresh).sum()), midnights=how.midnights
-    )
-    return kept, report
-
-
-def _understood(table: pd.DataFrame, columns: Mapping[str, str] | None, where: str) -> pd.DataFrame:
-    renamed = understand_columns(table.columns, columns, where)
-    if renamed:
-        log.warning("%s: %s", where, renaming_note(renamed))
-    return table.rename(columns=renamed)
-
-
-@dataclass(frozen=True)
-class DroppedRows:
-    """What `clean_rows` did: rows dropped and added, assets renamed, texts with line breaks."""
-
-    without_text: int
-    without_asset: int
-    added: int
-    renamed: int
-    multiline: int
-
-
-def _report(kept: pd.DataFrame, dropped: DroppedRows, where: str) -> HeadlineReport:
-    return HeadlineReport(
+    report = HeadlineReport(
         where=where,
-        given=len(kept),
+        given=len(table),
         kept=len(kept),
         without_text=dropped.without_text,
         without_asset=dropped.without_asset,
-        repeats=0,
+        repeats=int((~fresh).sum()),
         renamed=dropped.renamed,
         date_only=int((~kept["time_known"]).sum()),
         assets=kept["asset"].nunique(),
         first=kept["published"].min(),
         last=kept["published"].max(),
         added=dropped.added,
-        multiline=dropped.multiline,
+        multiline=notes.multiline,
+        midnights=how.midnights,
     )
+    return kept, report
+
+
+@dataclass(frozen=True)
+class DroppedRows:
+    """What `clean_rows` did: rows dropped and added, assets renamed."""
+
+    without_text: int
+    without_asset: int
+    added: int
+    renamed: int
 
 
 def clean_rows(
-    rows: pd.DataFrame, aliases: Mapping[str, str], where: str, first_row: int = 1
+    rows: pd.DataFrame, aliases: Mapping[str, str], notes: NewsNotes, first_row: int = 1
 ) -> tuple[pd.DataFrame, DroppedRows]:
     """Return the rows that have an asset and, where there is a column text, words in it; one row for each asset.
 
@@ -211,89 +200,73 @@ def clean_rows(
     """
     with_text = "text" in rows.columns
     worded = worded_rows(rows["text"]) if with_text else np.ones(len(rows), bool)
-    lines = multiline_texts(rows["text"], where, first_row) if with_text else 0
-    names, code, count = named_assets(rows["asset"], aliases, where, first_row)
+    if with_text:
+        notes.add_texts(rows["text"], first_row)
+    named = named_assets(rows["asset"], aliases, notes.where, first_row)
+    count = named.counts
     used = worded & (count > 0)
     kept = rows if used.all() else rows[used]  # a copy of a million texts takes half a second
     place = np.repeat(np.arange(len(kept)), count[used])
     if len(place) > len(kept):
-        log.warning("%s: %d stories name several assets: one row for each, of relevance 1 / n", where,
-                    int((count[used] > 1).sum()))  # fmt: skip
-        share = 1.0 / count[used]
         given = kept["relevance"] if "relevance" in kept.columns else 1.0
-        kept = kept.assign(relevance=given * share).iloc[place]
-    tickers = [name for each in code[used] for name in names[each]]
-    asset = pd.Series(tickers, index=kept.index, dtype=object)
+        kept = kept.assign(relevance=given * (1.0 / count[used])).iloc[place]
+    asset = pd.Series([name for each in named.cell[used] for name in named.names[each]], index=kept.index, dtype=object)
     renamed = asset.isin(list(aliases)) if aliases else np.zeros(len(asset), bool)
     kept = kept.assign(asset=asset.map(lambda name: aliases.get(name, name)) if aliases else asset)
-    try:
-        kept = kept.astype({"asset": str} | ({"text": str} if with_text else {}))
-    except UnicodeEncodeError as cause:
-        raise NewsError(
-            f"{where}: {cause.object!r} holds half a character (a lone surrogate): decode it again"
-        ) from cause
+    kept = kept.astype({"asset": str} | ({"text": str} if with_text else {}))
+    notes.add_assets(kept["asset"].unique(), int((count[used] > 1).sum()), named.nameless)
     dropped = DroppedRows(
         without_text=int((~worded).sum()),
         without_asset=int((worded & (count == 0)).sum()),
         added=len(place) - int(used.sum()),
         renamed=int(np.sum(renamed)),
-        multiline=lines,
     )
     return kept, dropped
 
 
-def named_assets(
-    assets: pd.Series, aliases: Mapping[str, str], where: str, first_row: int
-) -> tuple[list[tuple[str, ...]], IntArray, IntArray]:
-    """Return the tickers of each distinct cell, the number of each row's cell, and how many tickers it names."""
+class NamedAssets(NamedTuple):
+    """Tickers of each distinct cell, the number of each row's cell, and how many rows say nan, None, ..."""
+
+    names: list[tuple[str, ...]]
+    cell: IntArray
+    nameless: int
+
+    @property
+    def counts(self) -> IntArray:
+        """How many tickers each row names."""
+        return np.array([len(each) for each in self.names], dtype=np.int64)[self.cell]
+
+
+def named_assets(assets: pd.Series, aliases: Mapping[str, str], where: str, first_row: int) -> NamedAssets:
+    """Return which tickers each row names.
+
+    Raises:
+        NewsError: an asset is no ticker.
+    """
     try:
         code, cells = pd.factorize(assets, use_na_sentinel=False)
     except TypeError:  # lists cannot be hashed
         code, cells = np.arange(len(assets)), pd.Index(assets.to_numpy(dtype=object), tupleize_cols=False)
-    names = []
+    names, nameless = [], 0
     for number, cell in enumerate(cells):
         whole = isinstance(cell, str) and cell.strip() in aliases
         found = (cell.strip(),) if whole else asset_names(cell)
         if found is None:
             row = int(np.flatnonzero(code == number)[0])
             raise NewsError(f"{where}: row {first_row + row}: asset {cell!r} is not a ticker: write it as text")
+        if not found and isinstance(cell, str) and cell.strip() in NO_TICKERS:
+            nameless += int((code == number).sum())
         names.append(found)
-    count = np.array([len(each) for each in names], dtype=np.int64)
-    return names, code.astype(np.int64), count[code]
+    return NamedAssets(names, code.astype(np.int64), nameless)
 
 
 def worded_rows(texts: pd.Series) -> BoolArray:
     """Return whether each is a text with at least one letter or digit."""
-    worded = _containing(texts, "[A-Za-z0-9]")  # by Arrow where it can; few texts have none of these
+    worded = containing(texts, "[A-Za-z0-9]")  # by Arrow where it can; few texts have none of these
     rest = np.flatnonzero(~worded)
     cells = texts.iloc[rest].astype(object).to_numpy()
     worded[rest] = [isinstance(text, str) and WORDED.search(text) is not None for text in cells]
     return worded
-
-
-def _containing(texts: pd.Series, pattern: str) -> BoolArray:
-    """Return whether each is a text in which the pattern, plain or a regular expression without groups, occurs."""
-    if texts.dtype != "str":
-        search = re.compile(pattern).search
-        found = (isinstance(text, str) and search(text) is not None for text in texts.to_numpy(dtype=object))
-        return np.fromiter(found, dtype=bool, count=len(texts))
-    return texts.str.contains(pattern, regex=len(pattern) > 1, na=False).to_numpy(dtype=bool, copy=True)
-
-
-def multiline_texts(texts: pd.Series, where: str, first_row: int = 1) -> int:
-    """Count the texts with a line break, and show the first in the log: a stray quotation mark swallows rows so."""
-    candidates = np.flatnonzero(_containing(texts, "\n"))
-    broken = [int(row) for row in candidates if "\n" in texts.iloc[row].strip()]
-    if broken and where.endswith((".csv", ".tsv")):  # the others need no quotation marks
-        log.warning(
-            "%s: %d texts hold line breaks, the first in row %d: %r: where they are not meant, a quotation mark is "
-            "missing or too many",
-            where,
-            len(broken),
-            first_row + broken[0],
-            texts.iloc[broken[0]][:SHOWN],
-        )
-    return len(broken)
 
 
 def repeats(rows: pd.DataFrame) -> BoolArray:

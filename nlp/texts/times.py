@@ -8,6 +8,7 @@ decides, `publication_times` reads each part alike.
 
 import re
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Literal, NamedTuple
 
@@ -16,12 +17,12 @@ import pandas as pd
 
 from newsfolio.shared.arrays import BoolArray, IntArray
 from nlp.errors import NewsError
-from nlp.texts.date_order import as_iso
+from nlp.texts.date_order import NAMED_ZONES, as_iso
 
 DATE = r"(?:\d{4}-\d{1,2}-\d{1,2}|\d{4}/\d{1,2}/\d{1,2}|\d{8})"
 OFFSET = r"(?:Z|[+-]\d{2}(?::?\d{2})?)"
 EPOCH = r"\d{10}(?:\.\d*)?|\d{13}(?:\.0*)?|\d{16}(?:\.0*)?|\d{19}"  # seconds, or thousandths, ... of them, since 1970
-NAMED_ZONES = {"EST": "-05:00", "EDT": "-04:00"}  # of RFC 2822; other names stand for several zones
+SERIAL = r"[2-7]\d{4}(?:\.\d*)?"  # days since 1899-12-30, as spreadsheets write them
 RFC_2822 = r"(?:[A-Za-z]{3},\s*)?\d{1,2}\s+[A-Za-z]{3}\s+\d{4}\s+\d{1,2}:\d{2}"
 DAY = pd.Timedelta(hours=24)
 DAY_NS, HOUR_NS, QUARTER_NS = 24 * 3600 * 10**9, 3600 * 10**9, 900 * 10**9
@@ -198,11 +199,9 @@ def _at_midnight(clock: pd.Series) -> BoolArray:
 def _iso_text(published: pd.Series, order: str | None) -> pd.Series:
     """Times as ISO 8601 text, or as instants where all rows count seconds since 1970; others stay as they are."""
     text = published.astype(str).where(published.notna()).str.strip()
-    if order is not None:
-        text = as_iso(text, order)
-    if text.str.match(rf"{DATE}[T ].*\d$|{DATE}$|{DATE}[T ].*Z$", na=False).all():
+    if order is None and text.str.match(rf"{DATE}(?:[T ][^A-Za-z]*\dZ?)?$", na=False).all():
         return text
-    text = text.str.replace(r"\s*(?:UTC|GMT)$", "Z", regex=True)
+    text = as_iso(text, order).str.replace(r"\s*(?:UTC|GMT)$", "Z", regex=True)
     for zone, offset in NAMED_ZONES.items():
         text = text.str.replace(rf"^(\d{{4}}.*\d)\s*{zone}$", rf"\1{offset}", regex=True)
     epoch = text.str.fullmatch(EPOCH, na=False)
@@ -211,10 +210,11 @@ def _iso_text(published: pd.Series, order: str | None) -> pd.Series:
         if epoch.all():
             return since
         text = text.mask(epoch, since.map(pd.Timestamp.isoformat).reindex(text.index))
-    other = text.str.match(RFC_2822, na=False).to_numpy(dtype=bool)
-    if other.any():
-        known = {each: _rfc_2822(each) for each in text[other].unique()}
-        text = text.where(~other, text.map(lambda each: known.get(each, each)))
+    for form, read in ((SERIAL, _serial), (RFC_2822, _rfc_2822)):
+        other = text.str.match(rf"{form}$" if read is _serial else form, na=False).to_numpy(dtype=bool)
+        if other.any():
+            known = {each: read(each) for each in text[other].unique()}
+            text = text.where(~other, text.map(lambda each, known=known: known.get(each, each)))
     return text
 
 
@@ -224,6 +224,15 @@ def _since_1970(text: pd.Series) -> pd.Series:
     unit = np.select([digits <= 10, digits == 13, digits == 16], [10**9, 10**6, 10**3], default=1)
     fraction = text.str.partition(".")[2].str.ljust(9, "0").str[:9].astype("int64").to_numpy()
     return pd.Series(pd.DatetimeIndex(whole * unit + np.where(unit == 10**9, fraction, 0), tz="UTC"), index=text.index)
+
+
+def _serial(text: str) -> str:
+    """A spreadsheet's day; of a time in few decimals, where no whole second fits, the latest that it can be."""
+    days, _, decimals = text.partition(".")
+    seconds, unit = float(f"0.{decimals}0") * 86400, 86400 * 10.0 ** -len(decimals)
+    late = 0.0 if abs(seconds - round(seconds)) < 1e-3 else unit / 2
+    day = datetime(1899, 12, 30) + timedelta(days=int(days), seconds=round(seconds + late))
+    return f"{day:%Y-%m-%dT%H:%M:%S}" if seconds else f"{day:%Y-%m-%d}"
 
 
 def _rfc_2822(text: str) -> str:

@@ -63,12 +63,24 @@ class _Search:
         seen: list[tuple[bytes, ...]] = []
         for steps in range(max_steps):
             guess = self.costs.candidate(self._slope() - self.curvature * self.w, self.curvature, self._cost())
-            active = self._active(guess)
+            active = self.is_equality
+            if len(self.rows):  # those whose multiplier outweighs their slack, and of the others the most violated
+                excess = self._excess(guess.w, guess.t)
+                active = active | ((self.y > 0.0) & (self.y + self.stiffness * excess > 0.0))
+                excess[active] = 0.0
+                worst = int(excess.argmax())
+                active[worst] |= excess[worst] > VIOLATED
             state = guess.free.tobytes(), guess.slope.tobytes(), guess.fixed.tobytes(), active.tobytes()
             if seen and state == seen[-1]:
-                if not self._raise_multiplier():
-                    return self._optimum(steps)
-                continue
+                if self._raise_multiplier():
+                    continue
+                t = self.costs.epigraph(self.w)
+                excess = self._excess(self.w, t)
+                held = excess[self.is_equality | (self.y > 0.0)]
+                if excess.max(initial=0.0) > INFEASIBLE or held.min(initial=0.0) < -INFEASIBLE:
+                    return None  # a constraint that is almost a combination of others, but not quite
+                z = self.costs.multipliers(self.w, -self._slope(), self._cost())
+                return Optimum(self.w, t, self.y, z, steps)
             if state in seen or np.count_nonzero(guess.free) > MAX_FREE:
                 return None  # it cycles, or is no small correction
             seen.append(state)
@@ -89,18 +101,6 @@ class _Search:
     def _excess(self, w: FloatArray, t: FloatArray) -> FloatArray:
         """By how much each coupling constraint is beyond its limit."""
         return self.rows @ w + self.program.coupling_t @ t.reshape(-1) - self.program.coupling_limit
-
-    def _active(self, guess: Candidate) -> BoolArray:
-        """The coupling constraints that hold: those whose multiplier outweighs their slack, and of the others the one
-        most violated."""
-        if not len(self.rows):
-            return self.is_equality
-        excess = self._excess(guess.w, guess.t)
-        active: BoolArray = self.is_equality | ((self.y > 0.0) & (self.y + self.stiffness * excess > 0.0))
-        excess[active] = 0.0
-        worst = int(excess.argmax())
-        active[worst] |= excess[worst] > VIOLATED
-        return active
 
     def _solve(self, guess: Candidate, active: BoolArray) -> None:
         """Weights and multipliers at which the free weights gain nothing and the active coupling constraints hold."""
@@ -176,12 +176,3 @@ class _Search:
         if len(held):
             y[held] = lapack.dposv(schur, excess)[1].reshape(-1)
         return y
-
-    def _optimum(self, steps: int) -> Optimum | None:
-        t = self.costs.epigraph(self.w)
-        excess = self._excess(self.w, t)
-        held = excess[self.is_equality | (self.y > 0.0)]
-        if excess.max(initial=0.0) > INFEASIBLE or held.min(initial=0.0) < -INFEASIBLE:
-            return None  # a constraint that is almost a combination of others, but not quite
-        z = self.costs.multipliers(self.w, -self._slope(), self._cost())
-        return Optimum(self.w, t, self.y, z, steps)

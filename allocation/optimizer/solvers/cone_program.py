@@ -145,7 +145,15 @@ class ParametrisedConeProgram:
         maps = self.p_map, self.q_map, self.a_map, self.b_map
         ends = np.cumsum([0, *(part.shape[0] for part in maps)])
         self.map, self.parts = csr_array(vstack(maps)), [slice(*pair) for pair in pairwise(ends)]
-        self._verify(data)
+
+        ours, n = self._data(np.ones(self.a_map.shape[1])), self.n_variables
+        pairs = [(ours.a.csc, data["A"]), (ours.p.csc, data.get("P", csc_array((n, n))))]
+        same = all(abs(csc_array(mine) - csc_array(theirs)).sum() == 0 for mine, theirs in pairs)
+        if not (same and np.array_equal(ours.q, data["c"]) and np.array_equal(ours.b, data["b"])):
+            raise OptimizationError(
+                f"cvxpy {cp.__version__} compiles problems in another way than this version expects: "
+                "install a version that newsfolio was tested with"
+            )
 
     def _split(self, program: object) -> None:
         n, m = self.n_variables, self.n_rows
@@ -163,17 +171,6 @@ class ParametrisedConeProgram:
         quadratic = coo_array((n * n, width)) if squares is None else coo_array(squares)
         quadratic.sum_duplicates()
         self.p_map, self.p_pattern = _pattern((quadratic.data, quadratic.coords[0], quadratic.coords[1]), (n, n), width)
-
-    def _verify(self, theirs: Mapping[str, object]) -> None:
-        ours = self._data(np.ones(self.a_map.shape[1]))
-        n = self.n_variables
-        pairs = [(ours.a.csc, theirs["A"]), (ours.p.csc, theirs.get("P", csc_array((n, n))))]
-        same = all(abs(csc_array(mine) - csc_array(other)).sum() == 0 for mine, other in pairs)  # type: ignore[call-overload]
-        if not (same and np.array_equal(ours.q, theirs["c"]) and np.array_equal(ours.b, theirs["b"])):  # type: ignore[arg-type]
-            raise OptimizationError(
-                f"cvxpy {cp.__version__} compiles problems in another way than this version expects: "
-                "install a version that newsfolio was tested with"
-            )
 
     def apply(self, values: Mapping[str, FloatArray]) -> ConeData:
         """The numbers of one rebalancing."""

@@ -10,12 +10,12 @@ import pandas as pd
 
 from nlp.errors import NewsError
 from nlp.labels import LABELS
-from nlp.model.inference import checked_texts
 from nlp.scoring.stream.deduplicate import SeenRows
 from nlp.scoring.stream.read import PartedTable, inspect_table
-from nlp.texts.columns import WORDS, need_news_columns, renaming_note, understand_columns
+from nlp.texts.columns import WORDS, join_columns, joined_columns, need_news_columns, renaming_note, understand_columns
 from nlp.texts.date_order import DateOrder, named_order
-from nlp.texts.headlines import clean_rows, known_flags, multiline_texts, named_assets, repeat_keys, worded_rows
+from nlp.texts.headlines import clean_rows, known_flags, named_assets, repeat_keys, worded_rows
+from nlp.texts.notes import NewsNotes, refuse_half_characters
 from nlp.texts.times import (
     ClockCounts,
     Midnight,
@@ -98,6 +98,16 @@ def inspect_news(
     """
     table = inspect_table(path, NewsError, words=(*WORDS, *(columns or {}).values()))
     columns, order = named_order(columns)
+    if joined := joined_columns(table.columns, columns):
+        given, inspected, read = columns, table.columns, table.parts
+        table = replace(
+            table,
+            columns=(*table.columns, columns["published"]),
+            parts=lambda wanted: (
+                join_columns(part, given)[list(wanted)]
+                for part in read([name for name in inspected if name in (*wanted, *joined)])
+            ),
+        )
     table = _renamed(table, columns)
     dated = {"published", "asset"} & set(table.columns)
     needed = ("published", "asset", "text") if dated else ("text",)
@@ -141,23 +151,26 @@ def _renamed(table: PartedTable, columns: Mapping[str, str] | None) -> PartedTab
 
 def _inspected(table: PartedTable, timezone: str | None, midnight: Midnight, order: str | None) -> NewsTable:
     """Count how all rows are written, decide, and check the times, assets and weights of all by the decision."""
-    where, first, several, doubtful = str(table.path), 1, False, dict[str, str]()
+    where, first, doubtful = str(table.path), 1, dict[str, str]()
     times = _decided_times(table, timezone, midnight, order)
-    news = NewsTable(table, times, timezone)
+    news, notes = NewsTable(table, times, timezone), NewsNotes(where)
     needed = [name for name in ("published", "asset", "time_known", *WEIGHTS) if name in table.columns]
     for part in table.parts(needed):
         _dated(part, news, first)
-        several |= bool((named_assets(part["asset"].astype(object), {}, where, first)[2] > 1).any())
+        refuse_half_characters(part["asset"], where, first)
+        named = named_assets(part["asset"].astype(object), {}, where, first)
+        notes.add_assets((name for each in named.names for name in each), int((named.counts > 1).sum()), named.nameless)
         for name in set(WEIGHTS) & set(needed) - set(doubtful):
             weight = pd.to_numeric(part[name].astype(object), errors="coerce")
             wrong = np.flatnonzero(part[name].notna() & ~weight.between(0, 1))
             if len(wrong):
                 doubtful[name] = f"{part[name].iloc[wrong[0]]} in row {first + wrong[0]}"
         first += len(part)
+    notes.say_assets()
     for name, shown in doubtful.items():
         log.warning("%s: %s is no weight from 0 to 1 (%s): newsfolio signal will refuse it: divide or rename it",
                     where, name, shown)  # fmt: skip
-    return replace(news, several=several and "relevance" not in table.columns)
+    return replace(news, several=notes.several > 0 and "relevance" not in table.columns)
 
 
 def _decided_times(table: PartedTable, timezone: str | None, midnight: Midnight, order: str | None) -> TimeFormat:
@@ -165,8 +178,10 @@ def _decided_times(table: PartedTable, timezone: str | None, midnight: Midnight,
     seen, light = DateOrder(), [name for name in ("published", "time_known") if name in table.columns]
 
     def counted(order: str | None) -> ClockCounts:
-        counts = ClockCounts()
+        counts, first = ClockCounts(), 1
         for part in table.parts(light):
+            refuse_half_characters(part["published"], str(table.path), first)
+            first += len(part)
             seen.add(part["published"])
             known = _flags(part, 1, table)
             counts.add(written_times(part["published"].reset_index(drop=True), order), timezone, ~known)
@@ -198,20 +213,18 @@ def news_parts(news: NewsTable, count: NewsCount) -> Iterator[pd.DataFrame]:
         NewsError: as read_headlines; rows count from 1 at the beginning of the file.
     """
     table, seen, where = news.table, SeenRows(), str(news.table.path)
-    words = ["asset", "text"] if news.times else ["text"]
+    words, notes = ["asset", "text"] if news.times else ["text"], NewsNotes(where)
     for part in table.parts(table.columns):
         first = count.rows + 1
         part = part.reset_index(drop=True)
         part = part.astype(dict.fromkeys(words, object))  # Arrow's strings are slow to walk through one by one
-        for column in words:
-            texts = [word if isinstance(word, str) else "" for word in part[column]]
-            checked_texts(texts, NewsError, where=f"{where}: ", first_row=first)
+        refuse_half_characters(part["text"], where, first)
         if news.times is None:
-            multiline_texts(part["text"], where, first)
+            notes.add_texts(part["text"], first)
             worded = part[worded_rows(part["text"])].astype({"text": str})
             fresh, added, empty = np.ones(len(worded), dtype=bool), 0, len(part) - len(worded)
         else:
-            worded, dropped = clean_rows(_dated(part, news, first), {}, where, first)
+            worded, dropped = clean_rows(_dated(part, news, first), {}, notes, first)
             if news.several and "relevance" not in worded.columns:
                 worded = worded.assign(relevance=1.0)
             keys = worded[["published", "asset"]].assign(text=repeat_keys(worded["text"]))
@@ -220,6 +233,7 @@ def news_parts(news: NewsTable, count: NewsCount) -> Iterator[pd.DataFrame]:
         count.add(NewsCount(rows=len(part), empty=empty, repeats=len(worded) - int(fresh.sum()), added=added))
         if fresh.any():
             yield worded[fresh].reset_index(drop=True)
+    notes.say_texts()
     if not count.kept:
         raise NewsError(f"{where}: no row has {'both a text and an asset' if news.times else 'a text'}")
 

@@ -237,4 +237,4 @@ def test_a_file_of_no_kind_is_said_to_be_none_with_what_each_needs(folder, capsy
 def test_a_wrong_date_is_named_as_it_is_written(folder, capsys):
     (folder / "p.csv").write_bytes(b"date,A\n1,2\n")
     _, _, err = run(capsys, "check", "p.csv")
-    assert err.startswith("error: p.csv: row 1: '1' is not a date")
+    assert err.startswith("error: p.csv: row 1: 1 is not a date")

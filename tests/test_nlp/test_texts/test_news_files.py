@@ -130,6 +130,11 @@ FORMS = {
     "2023-12-15 18:00:00 EST": "2023-12-15T23:00:00+00:00",
     "2023-07-15 19:00 EDT": "2023-07-15T23:00:00+00:00",
     "20231215T230000Z": "2023-12-15T23:00:00+00:00",
+    "Dec 15, 2023 06:00 PM EST": "2023-12-15T23:00:00+00:00",
+    "Friday, December 15, 2023 at 11:00:00 PM UTC": "2023-12-15T23:00:00+00:00",
+    "15-Dec-2023 23:00 +0000": "2023-12-15T23:00:00+00:00",
+    "2023-12-15 11:00:00 PM Z": "2023-12-15T23:00:00+00:00",
+    "2023/12/15 11:00 p.m. GMT": "2023-12-15T23:00:00+00:00",
 }
 
 
@@ -139,6 +144,45 @@ def test_other_forms_of_a_time_are_read(written, others, tmp_path):
     read = both_ways(frame([written, *others]), tmp_path)
     assert read["published"][0] == pd.Timestamp(FORMS[written])
     assert read["time_known"].tolist() == [True, True, False][: len(others) + 1]
+
+
+UNZONED = {
+    "Jan 3, 2023": "2023-01-03",
+    "Jan. 3, 2023": "2023-01-03",
+    "3 Sept 2023": "2023-09-03",
+    "03-Jan-2023": "2023-01-03",
+    "Tuesday, January 3, 2023": "2023-01-03",
+    "January 3, 2023 14:05": "2023-01-03T14:05",
+    "2023-01-03 02:00:00 PM": "2023-01-03T14:00",
+    "2023-01-03 12:30 am": "2023-01-03T00:30",
+    "44929": "2023-01-03",
+    "44929.0": "2023-01-03",
+    "44929.4375": "2023-01-03T10:30",
+    "44929.58333": "2023-01-03T14:00",
+    "44929.5833333333": "2023-01-03T14:00",
+    "44929.6666": "2023-01-03T15:59:59",  # of what four decimals can mean the latest
+}
+
+
+@pytest.mark.parametrize("written", UNZONED)
+def test_dates_of_people_and_spreadsheets_are_read(written, tmp_path):
+    read = both_ways(frame([written, "2023-01-04"]), tmp_path, timezone="UTC")
+    assert read["published"][0] == pd.Timestamp(UNZONED[written], tz="UTC")
+    assert read["time_known"].tolist() == ["T" in UNZONED[written], False]
+
+
+def test_numbers_of_a_spreadsheet_are_days(tmp_path):
+    read = both_ways(frame([44929, 44930.75]), tmp_path, timezone="America/New_York")
+    assert read["published"].map(pd.Timestamp.isoformat).tolist() == [
+        "2023-01-03T00:00:00+00:00",
+        "2023-01-04T23:00:00+00:00",
+    ]
+
+
+@pytest.mark.parametrize("written", ["Foo 3, 2023", "Jan 32, 2023", "Jan 3, 2023 25:00", "3-Jan-23", "13:00 PM"])
+def test_what_is_no_date_is_refused(written):
+    with pytest.raises(NewsError, match="row 1: published .* is not a time.*: write 2014-03-07T15:30:00"):
+        read_headlines(frame([written, "2023-01-04"]), timezone="UTC")
 
 
 def test_epoch_numbers_are_read_with_a_gap_refused(tmp_path):
@@ -232,6 +276,22 @@ def test_two_columns_that_could_be_one_thing_are_refused_until_one_is_named(tmp_
     assert read_headlines(rows, columns={"published": "date"})["time"].tolist() == ["10:00"]
 
 
+def test_a_date_and_a_time_are_joined(tmp_path):
+    times = {"date": ["2023-12-15", "2023-12-16", "2023-12-17"], "time": ["10:00", None, "2:00 PM"]}
+    rows = pd.DataFrame(times | {"stock": "A", "headline": ["up", "down", "flat"]})
+    with pytest.raises(NewsError, match=r"or both where one has the date and the other the time: published=date\+time"):
+        read_headlines(rows)
+    read = both_ways(rows, tmp_path, columns=parse_columns("published=date+time"), timezone="UTC")
+    assert read["published"].tolist() == [
+        pd.Timestamp(each, tz="UTC") for each in ("2023-12-15T10:00", "2023-12-16", "2023-12-17T14:00")
+    ]
+    assert read["time_known"].tolist() == [True, False, True]
+    assert read["date"].tolist() == times["date"]
+    ordered = rows.assign(date=["05/12/2023", "06/12/2023", "07/12/2023"])
+    read = both_ways(ordered, tmp_path, columns=parse_columns("published=date+time:dmy"), timezone="UTC")
+    assert read["published"][0] == pd.Timestamp("2023-12-05T10:00", tz="UTC")
+
+
 def test_columns_are_named_in_one_option(tmp_path):
     rows = pd.DataFrame({"when": ["2023-12-15T10:00:00Z"], "isin": [5], "text": ["up"], "published": [True]})
     columns = parse_columns("published=when, asset=isin")
@@ -295,7 +355,7 @@ def test_every_time_is_checked_before_anything_is_scored(tmp_path):
     ("cells", "tickers"),
     [
         ([600519, None, 5], ["600519", "5"]),  # a gap makes floats of them
-        (["NA", "TRUE", "000005", "1E5", "nan"], ["NA", "TRUE", "000005", "1E5", "nan"]),
+        (["NA", "TRUE", "000005", "1E5", "NAN"], ["NA", "TRUE", "000005", "1E5", "NAN"]),
         (["600519.0", "5.0", "0700.HK", "600519.0,5.0"], ["600519", "5", "0700.HK", "600519", "5"]),  # a spreadsheet's
         ([" BRK.B ", "BRK B", "^GSPC", "EUR=X"], ["BRK.B", "BRK B", "^GSPC", "EUR=X"]),
         (["Apple, Inc.", "APPLE, INC."], ["Apple, Inc.", "APPLE, INC."]),
@@ -349,7 +409,57 @@ def test_names_of_one_asset_in_several_spellings_are_said(caplog):
     assert "one asset" not in caplog.text
 
 
+@pytest.mark.parametrize("cell", ["nan", "NaN", "None", "null", "<NA>", "NaT", "N/A", " nan "])
+def test_a_missing_ticker_that_was_written_as_text_is_missing(cell, tmp_path, caplog):
+    with caplog.at_level(logging.WARNING):
+        read = both_ways(frame(["2023-12-15T10:00:00Z"] * 3, asset=["AAPL", cell, "NAN"]), tmp_path)
+    assert read["asset"].tolist() == ["AAPL", "NAN"]
+    said = [each.getMessage() for each in caplog.records if "rows have nan, None" in each.getMessage()]
+    assert [each.partition(": ")[2][:12] for each in said] == ["1 rows have "] * 3
+    assert headlines_with_report(frame(["2023-12-15"] * 2, asset=["AAPL", cell]))[1].without_asset == 1
+    assert read_headlines(frame(["2023-12-15"], asset=[cell]), aliases={cell.strip(): "X"})["asset"].tolist() == ["X"]
+
+
+def test_names_made_of_other_assets_are_said_once(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("nlp.scoring.stream.read.PART_ROWS", 2)
+    names = ["AAPL", "MSFT", "AAPL/MSFT", "AAPL MSFT", "AAPL/MSFT", "BRK/B", "BRK B"]
+    frame(["2023-12-15T10:00:00Z"] * len(names), asset=names).to_csv(tmp_path / "n.csv", index=False)
+    for read in (read_headlines, lambda path: score_file(path, tmp_path / "o.csv", Stub())):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            read(tmp_path / "n.csv")
+        assert caplog.text.count("'AAPL MSFT', 'AAPL/MSFT' is read as one asset, though its parts are") == 1
+        assert "BRK" not in caplog.text
+
+
 # Texts
+
+
+def test_html_in_texts_is_counted_and_said_once(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("nlp.scoring.stream.read.PART_ROWS", 2)
+    texts = ["AT&T up; 5 < 6", "Apple <AAPL.O> and <A>", "Q&amp;A", "It&#39;s up", "<b>Profit</b>", "line<br/>line"]
+    frame(["2023-12-15T10:00:00Z"] * len(texts), text=texts).to_csv(tmp_path / "n.csv", index=False)
+    for read in (read_headlines, lambda path: score_file(path, tmp_path / "o.csv", Stub())):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            read(tmp_path / "n.csv")
+        assert caplog.text.count("4 texts hold HTML (&amp;, &#39;, <b>), the first in row 3: 'Q&amp;A'") == 1
+    assert pd.read_csv(tmp_path / "o.csv")["text"].tolist() == texts
+
+
+@pytest.mark.parametrize("column", ["published", "asset", "text"])
+def test_half_a_character_names_its_row(column, tmp_path):
+    rows = frame(["2023-12-15", "2023-12-16"]).astype(object)
+    rows.loc[1, column] = "Up \ud83d"
+    write_table(rows, tmp_path / "n.jsonl")
+    reads = {
+        "the frame": lambda: read_headlines(rows),
+        "n.jsonl": lambda: read_headlines(tmp_path / "n.jsonl"),
+        "n.jsonl: ": lambda: score_file(tmp_path / "n.jsonl", tmp_path / "o.csv", Stub()),
+    }
+    for where, read in reads.items():
+        with pytest.raises(NewsError, match=f"{where}.*row 2: the {column} .* holds half a character"):
+            read()
 
 
 def test_a_stray_quotation_mark_is_said_with_the_first_text_that_it_makes(tmp_path, caplog):
