@@ -13,10 +13,10 @@ from backtest.engine.simulate import simulate as simulate
 from backtest.engine.walk import walk_forward as walk_forward
 from backtest.report.page import write_report as write_report
 from backtest.report.report import Report as Report
+from backtest.result.active_return import BenchmarkComparison as BenchmarkComparison
+from backtest.result.active_return import compare_with_benchmark as compare_with_benchmark
 from backtest.result.attribution import Attribution as Attribution
 from backtest.result.attribution import attribute as attribute
-from backtest.result.benchmark import BenchmarkComparison as BenchmarkComparison
-from backtest.result.benchmark import compare_with_benchmark as compare_with_benchmark
 from backtest.result.benchmark_file import read_benchmark as read_benchmark
 from backtest.result.capacity import capacity as capacity
 from backtest.result.cost_sensitivity import break_even_cost as break_even_cost

@@ -17,7 +17,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from backtest.result.benchmark import BenchmarkComparison
+from backtest.result.active_return import BenchmarkComparison
 from backtest.result.result import Result
 from backtest.signal_study.information_coefficient import InformationCoefficient
 from backtest.statistics.significance import ROUNDING

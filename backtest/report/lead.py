@@ -3,7 +3,7 @@
 import math
 
 from backtest.report.charts import signed
-from backtest.result.benchmark import BenchmarkComparison
+from backtest.result.active_return import BenchmarkComparison
 from backtest.result.result import Result
 from backtest.statistics.significance import ROUNDING
 

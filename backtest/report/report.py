@@ -9,8 +9,8 @@ import pandas as pd
 from backtest.report.lead import news_lead, strategy_lead
 from backtest.report.signal_notes import Coverage, coverage_of
 from backtest.report.tables import evidence_rows, trading_rows
+from backtest.result.active_return import BenchmarkComparison, compare_with_benchmark
 from backtest.result.attribution import Attribution
-from backtest.result.benchmark import BenchmarkComparison, compare_with_benchmark
 from backtest.result.result import Result
 from backtest.signal_study.information_coefficient import InformationCoefficient, Placebo
 from backtest.sweeps.sweep import Sweep

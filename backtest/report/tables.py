@@ -8,8 +8,8 @@ import pandas as pd
 
 from backtest.report.charts import MINUS, signed
 from backtest.report.headlines import Headline, Headlines
+from backtest.result.active_return import BenchmarkComparison
 from backtest.result.attribution import Attribution
-from backtest.result.benchmark import BenchmarkComparison
 from backtest.result.capacity import MEANING
 from backtest.result.cost_sensitivity import break_even_cost, cost_sensitivity
 from backtest.result.drawdowns import drawdown_table

@@ -29,11 +29,19 @@ def alarms_at(probability: pd.DataFrame, per_year: float, rest: int) -> pd.DataF
     """
     values = np.where(np.isfinite(probability.to_numpy()), probability.to_numpy(), -np.inf)
     raised, rule = np.zeros(values.shape, dtype=np.bool_), _Restraint(per_year, rest, values.shape[1])
-    threshold = np.inf
-    for row in range(FEWEST, len(values)):
-        if (row - FEWEST) % REFIT == 0:
-            threshold = _threshold(values[max(0, row - MEMORY) : row], per_year, rest)
-        raised[row] = rule.allowed(values[row] > threshold)
+    for start in range(FEWEST, len(values), REFIT):
+        past = values[max(0, start - MEMORY) : start]
+        known = past[np.isfinite(past)]
+        enough = len(known) >= FEWEST
+        wanted, low, high = AIM * per_year * len(known) / YEAR, 0.0, 1.0  # low and high: shares of what is known
+        for _ in range(HALVINGS if enough else 0):
+            middle = 0.5 * (low + high)
+            above, tried = past > np.quantile(known, middle), _Restraint(per_year, rest, past.shape[1])
+            count = sum(int(tried.allowed(row).sum()) for row in above)
+            low, high = (low, middle) if count <= wanted else (middle, high)
+        threshold = np.quantile(known, high) if enough else np.inf
+        for row in range(start, min(start + REFIT, len(values))):
+            raised[row] = rule.allowed(values[row] > threshold)
     return pd.DataFrame(raised, probability.index, probability.columns)
 
 
@@ -55,21 +63,6 @@ class _Restraint:
         self._spent = self._spent + now
         self._resting[now] = self._rest + 1
         return now
-
-
-def _threshold(past: FloatArray, per_year: float, rest: int) -> float:
-    """The threshold that raises no more than half of `per_year` alarms an asset and year on these rows."""
-    known = past[np.isfinite(past)]
-    if len(known) < FEWEST:
-        return np.inf
-    wanted = AIM * per_year * len(known) / YEAR
-    low, high = 0.0, 1.0  # shares of what is known
-    for _ in range(HALVINGS):
-        middle = 0.5 * (low + high)
-        above, rule = past > np.quantile(known, middle), _Restraint(per_year, rest, past.shape[1])
-        count = sum(int(rule.allowed(row).sum()) for row in above)
-        low, high = (low, middle) if count <= wanted else (middle, high)
-    return float(np.quantile(known, high))
 
 
 @dataclass(frozen=True)

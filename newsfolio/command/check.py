@@ -190,7 +190,17 @@ def _lines(reports: list[FileReport], meetings: list[Meeting], following: list[s
         lines += _filled(str(meeting))
         lines += [line for problem in meeting.problems for line in _filled(f"problem: {problem}", "  ")]
         lines.append("")
-    return [*lines, "go on with", *(f"  {line}" for command in following for line in _command(command))]
+    lines.append("go on with")
+    for command in following:  # in lines that a shell reads as one; where a name is quoted, as it is
+        first, *options = [command] if "'" in command else command.split(" --")
+        lines.append(f"  {first}")
+        for option in options:
+            if len(lines[-1]) + len(option) + 7 > WIDTH:
+                lines[-1] += " \\"
+                lines.append(f"      --{option}")
+            else:
+                lines[-1] += f" --{option}"
+    return lines
 
 
 def _filled(text: str, indent: str = "") -> list[str]:
@@ -198,18 +208,3 @@ def _filled(text: str, indent: str = "") -> list[str]:
     if len(indent + text) <= WIDTH:
         return [indent + text]
     return fill(text, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False).split("\n")
-
-
-def _command(command: str) -> list[str]:
-    """A command in lines that a shell reads as one; where a name is quoted, as it is."""
-    if "'" in command:
-        return [command]
-    first, *options = command.split(" --")
-    lines = [first]
-    for option in options:
-        if len(lines[-1]) + len(option) + 9 > WIDTH:
-            lines[-1] += " \\"
-            lines.append(f"    --{option}")
-        else:
-            lines[-1] += f" --{option}"
-    return lines

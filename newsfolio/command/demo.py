@@ -42,8 +42,7 @@ def demo(
     say(f"{training}; {provenance_of(classifier)}")
     run = _judge(market, classifier)
     say(f"{len(run.scored):,} headlines of unseen patterns scored, {run.accuracy:.1%} read as they were meant\n")
-    manifest = _manifest(run, training, classifier)
-    report = _report(run, manifest)
+    report = _report(run, training, classifier)
     typer.echo(run.summary(report))
     _write(run, report, classifier, out)
     say(f"written to {out}: report.html, the frames, headlines.csv, model, manifest.json")
@@ -122,9 +121,29 @@ def _judge(market: "Market", classifier: "TextClassifier") -> _DemoRun:
     )
 
 
-def _report(run: _DemoRun, manifest: dict[str, object]) -> "Report":
-    from backtest import Report
+def _report(run: _DemoRun, training: "FinetuneReport", classifier: "TextClassifier") -> "Report":
+    """The report, and in its manifest how its figures came about: settings, digests of all data, versions."""
+    from importlib.metadata import version
 
+    from allocation import frame_digest
+    from backtest import Report
+    from nlp import embedded_corpus
+    from nlp.training.model_card import corpus_digest
+
+    digests = {name: frame_digest(frame) for name, frame in run.frames.items()} | {
+        "training corpus": corpus_digest(embedded_corpus()),
+        "headlines": corpus_digest(run.market.headlines.rename(columns={"tone": "label"})),
+        "model": classifier.fingerprint,
+    }
+    manifest = {
+        "notice": SIMULATED,
+        "placebo": str(run.placebo),
+        "market": asdict(run.market.config),
+        "finetune": training.to_dict(),
+        "digests": digests,
+        "figures": {result.name: result.figures() for result in run.results},
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+    }
     return Report(
         title="newsfolio demo",
         results=run.results,
@@ -158,27 +177,3 @@ def provenance_of(classifier: "TextClassifier") -> str:
     if texts is None or not texts.corpora or texts.until is None:
         return "its training texts are not recorded"
     return f"trained on {', '.join(texts.corpora)}, texts until {texts.until}"
-
-
-def _manifest(run: _DemoRun, training: "FinetuneReport", classifier: "TextClassifier") -> dict[str, object]:
-    """How the demo's figures came about: settings, digests of all data, versions."""
-    from importlib.metadata import version
-
-    from allocation import frame_digest
-    from nlp import embedded_corpus
-    from nlp.training.model_card import corpus_digest
-
-    digests = {name: frame_digest(frame) for name, frame in run.frames.items()} | {
-        "training corpus": corpus_digest(embedded_corpus()),
-        "headlines": corpus_digest(run.market.headlines.rename(columns={"tone": "label"})),
-        "model": classifier.fingerprint,
-    }
-    return {
-        "notice": SIMULATED,
-        "placebo": str(run.placebo),
-        "market": asdict(run.market.config),
-        "finetune": training.to_dict(),
-        "digests": digests,
-        "figures": {result.name: result.figures() for result in run.results},
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
-    }

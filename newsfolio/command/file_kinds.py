@@ -32,7 +32,7 @@ def describe_file(path: Path, settings: CheckSettings) -> FileReport:
         NewsfolioError: no reader can read it.
     """
     from allocation.data.files.dates import NoDatesError
-    from allocation.data.files.raw import DAY_WORDS
+    from allocation.data.files.headings import DAY_WORDS
     from newsfolio.shared.tables import plain_name
 
     names = _columns(path)

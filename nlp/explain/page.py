@@ -29,6 +29,21 @@ def write_explanation(
     shown = min(len(texts), MOST_TEXTS)
     of_text = {int(str(row)): words for row, words in known.groupby("row")}
     order = known["effect"].abs().sort_values(ascending=False, kind="stable").index[:MOST_WORDS]
+    cut = []  # each text at its words, with their effect and how strongly they are shaded
+    for row in range(shown):
+        pieces, since = [], 0
+        words = of_text.get(row, known[:0])
+        for start, end, effect in words[["start", "end", "effect"]].itertuples(index=False):
+            share = STRONGEST * abs(effect) / largest if largest else 0.0
+            pieces.append({"words": texts[row][since:start], "effect": ""})
+            pieces.append({
+                "words": texts[row][start:end],
+                "effect": f"{effect:+.3f}" if share >= LEAST else "",
+                "side": "up" if effect > 0 else "down",
+                "share": f"{share:.0f}",
+            })  # fmt: skip
+            since = end
+        cut.append([*pieces, {"words": texts[row][since:], "effect": ""}])
     content = {
         "title": "What made the scores",
         "lead": [
@@ -37,26 +52,10 @@ def write_explanation(
             *([note] if note else []),
         ],
         "sections": [("texts", "Texts"), ("strongest", "Strongest words")],
-        "texts": [_pieces(texts[row], of_text.get(row, known[:0]), largest) for row in range(shown)],
+        "texts": cut,
         "strongest": [
             [row.word, f"{row.effect:+.3f}", f"{int(str(row.row)) + 1:,}"] for row in known.loc[order].itertuples()
         ],
     }
     html = render_page("nlp.explain", "explain.html.jinja", content, style="explain.css")
     return write_text(html, path, NlpError)
-
-
-def _pieces(text: str, words: pd.DataFrame, largest: float) -> list[dict[str, str]]:
-    """The text cut at its words, each with its effect and how strongly it is shaded."""
-    pieces, since = [], 0
-    for start, end, effect in words[["start", "end", "effect"]].itertuples(index=False):
-        share = STRONGEST * abs(effect) / largest if largest else 0.0
-        pieces.append({"words": text[since:start], "effect": ""})
-        pieces.append({
-            "words": text[start:end],
-            "effect": f"{effect:+.3f}" if share >= LEAST else "",
-            "side": "up" if effect > 0 else "down",
-            "share": f"{share:.0f}",
-        })  # fmt: skip
-        since = end
-    return [*pieces, {"words": text[since:], "effect": ""}]

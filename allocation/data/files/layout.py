@@ -10,8 +10,8 @@ import pandas as pd
 
 from allocation.data.bars import bars_from_fields, bars_from_long
 from allocation.data.files.dates import looks_like_a_date, parse_dates
+from allocation.data.files.headings import DAY_WORDS, TICKER_WORDS, Label, day_column, plain
 from allocation.data.files.numbers import parse_numbers
-from allocation.data.files.raw import DAY_WORDS, TICKER_WORDS, Label, day_column, plain
 from allocation.data.files.wide import dated, read_values
 from allocation.errors import SourceError
 from allocation.frames import Bars, check_prices, named

@@ -6,8 +6,8 @@ import pandas as pd
 
 from allocation.data.bars import ticker_of
 from allocation.data.files.dates import parse_dates
+from allocation.data.files.headings import CSV, TICKER_WORDS, day_column, labelled, plain, read_raw
 from allocation.data.files.numbers import parse_numbers
-from allocation.data.files.raw import CSV, TICKER_WORDS, day_column, labelled, plain, read_raw
 from allocation.errors import SourceError
 from newsfolio.shared.tables import write_indexed
 

@@ -10,7 +10,7 @@ from backtest.report.charts import MINUS
 from backtest.report.lead import ABOVE, BELOW, INCLUDES, news_lead, strategy_lead, verdict
 from backtest.report.report import Report
 from backtest.report.text import report_text
-from backtest.result.benchmark import compare_with_benchmark
+from backtest.result.active_return import compare_with_benchmark
 from backtest.result.result import Result
 
 SESSIONS = pd.bdate_range("2020-01-01", periods=500, name="date")

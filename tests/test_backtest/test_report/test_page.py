@@ -18,7 +18,7 @@ from backtest.report.charts import MINUS, MOST_ASSETS, largest_weights, weights_
 from backtest.report.page import write_report
 from backtest.report.report import Report
 from backtest.report.tables import BENCHMARK_FIGURES, RATIOS, monthly_returns, worst_drawdowns
-from backtest.result.benchmark import compare_with_benchmark
+from backtest.result.active_return import compare_with_benchmark
 from backtest.result.cost_sensitivity import cost_sensitivity
 from backtest.result.result import Result
 from backtest.signal_study.information_coefficient import InformationCoefficient, Placebo
