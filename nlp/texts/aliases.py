@@ -32,20 +32,16 @@ def read_aliases(source: Aliases) -> dict[str, str]:
     else:
         table, where = read_table(source, NewsError, words=("alias",))
         need_columns(table, ("alias", "asset"), where, NewsError)
-    _refuse_nameless(table, where)
+    for column in ("alias", "asset"):
+        for row, name in enumerate(table[column], start=1):
+            if not (isinstance(name, str) and name.strip()):
+                raise NewsError(f"{where}: row {row}: {column} {name!r} is no name: write one or drop the row")
     pairs = table[["alias", "asset"]].apply(lambda names: names.str.strip()).drop_duplicates()
     twice = pairs[pairs["alias"].duplicated(keep=False)]
     if len(twice):
         meant = ", ".join(twice.loc[twice["alias"] == twice["alias"].iloc[0], "asset"])
         raise NewsError(f"{where}: alias {twice['alias'].iloc[0]!r} stands for {meant}: keep one")
     return dict(zip(pairs["alias"], pairs["asset"], strict=True))
-
-
-def _refuse_nameless(table: pd.DataFrame, where: str) -> None:
-    for column in ("alias", "asset"):
-        for row, name in enumerate(table[column], start=1):
-            if not (isinstance(name, str) and name.strip()):
-                raise NewsError(f"{where}: row {row}: {column} {name!r} is no name: write one or drop the row")
 
 
 def asset_names(value: Any) -> tuple[str, ...] | None:

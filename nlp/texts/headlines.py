@@ -100,13 +100,8 @@ def read_headlines(
     """
     news, report = headlines_with_report(source, timezone=timezone, aliases=aliases, midnight=midnight, columns=columns)
     if report.empty or report.repeats:
-        log.warning(
-            "%s: %d rows without text or asset and %d exact repeats dropped, %d kept",
-            report.where,
-            report.empty,
-            report.repeats,
-            report.kept,
-        )
+        log.warning("%s: %d rows without text or asset and %d exact repeats dropped, %d kept",
+                    report.where, report.empty, report.repeats, report.kept)  # fmt: skip
     return news
 
 

@@ -364,6 +364,7 @@ class BrokerNights(Nights):
     @between(which=HELD, ratio=st.sampled_from([2.0, 0.5]))
     def split(self, which, ratio):
         asset = self.assets[which]
+        COUNTS["splits"] += 1
         self.rewritten(lambda frame: frame.assign(**{asset: frame[asset] / ratio}))
         if self.exchange.positions.get(asset):
             self.exchange.positions[asset] *= ratio
