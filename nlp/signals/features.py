@@ -119,7 +119,8 @@ def read_due_events(path: str | Path) -> pd.DataFrame:
         (late, "known", "is after the event was due: known is when it was published that the event is to come"),
     ):
         if wrong.any():
-            row = wrong.idxmax()
-            shown = "nothing" if pd.isna(due.loc[row, column]) else repr(str(due.loc[row, column]))
-            raise NewsError(f"{where}: row {row + 1}: {column}: {shown} {problem} ({int(wrong.sum())} such rows)")
+            first = int(np.argmax(wrong))
+            value, row = due[column].iloc[first], int(np.flatnonzero(table["due"].notna())[first]) + 1
+            shown = "nothing" if pd.isna(value) else repr(str(value))
+            raise NewsError(f"{where}: row {row}: {column}: {shown} {problem} ({int(wrong.sum())} such rows)")
     return due
