@@ -152,8 +152,20 @@ def _unknown(texts: "pd.Series", model: str) -> tuple[float, float]:
 
 def _labelled(path: Path, settings: CheckSettings) -> FileReport:  # noqa: ARG001 - as the other readers
     from nlp.corpora.formats import read_corpus
+    from nlp.errors import CorpusError
 
-    found = read_corpus(path)
+    notes, task = tuple[str, ...](), ""
+    try:
+        found = read_corpus(path)
+    except CorpusError as error:
+        try:
+            found = read_corpus(path, label_map=None)
+        except CorpusError:
+            raise error from None  # what is wrong with it whatever its labels mean
+        notes, task = (
+            (f"its labels are not those of tone, which would need --labels to say what they mean: {error}",),
+            " --task NAME",
+        )
     labels = {str(label): int(rows) for label, rows in found.rows["label"].value_counts().items()}
     return FileReport(
         file=path,
@@ -161,7 +173,8 @@ def _labelled(path: Path, settings: CheckSettings) -> FileReport:  # noqa: ARG00
         rows=found.counts.read,
         details={"form": found.form, "labels": labels, "kept": len(found.rows)},
         lines=(str(found),),
-        next=f"newsfolio finetune {shlex.quote(str(path))} --out model",
+        notes=notes,
+        next=f"newsfolio finetune {shlex.quote(str(path))}{task} --out model",
     )
 
 

@@ -204,7 +204,7 @@ UNREADABLE = {
     "x.csv": (b"", "No columns to parse"),
     "y.csv": (b"date,A\n2021-01-04,ten\n", "'ten' is not a number"),
     "z.csv": (b"published,asset,text\nsoon,A,text\n", "soon"),
-    "l.csv": (b"text,label\nup,maybe\n", "maybe"),
+    "l.csv": (b"text,label\nup,\n", "holds no labelled text|has no label|not known"),
     "j.jsonl": (b"[1, 2]\n", "not an object|No columns|empty"),
     "w.csv": (b"date,A\n2021-01-04,-5\n2021-01-05,7\n", "-5 for A at 2021-01-04 lies outside"),
 }  # fmt: skip
@@ -238,3 +238,19 @@ def test_a_wrong_date_is_named_as_it_is_written(folder, capsys):
     (folder / "p.csv").write_bytes(b"date,A\n1,2\n")
     _, _, err = run(capsys, "check", "p.csv")
     assert err.startswith("error: p.csv: row 1: 1 is not a date")
+
+
+def test_labels_of_another_task_are_read_and_the_command_names_the_task(folder, capsys):
+    rows = "".join(f"text number {number},{label}\n" for number, label in enumerate(["Macro", "Earnings", "a|b"] * 3))
+    (folder / "topics.csv").write_text(f"text,label\n{rows}")
+    code, out, err = run(capsys, "check", "topics.csv")
+    assert (code, err) == (0, "")
+    assert "topics.csv: labelled texts" in out
+    assert "newsfolio finetune topics.csv --task NAME --out model" in out
+    assert "not those of tone" in out
+
+
+def test_texts_without_labels_keep_their_error(folder, capsys):
+    (folder / "empty.csv").write_text("text,label\none,\ntwo,\n")
+    code, out, err = run(capsys, "check", "empty.csv")
+    assert (code, out, err.count("\n")) == (1, "", 1)
