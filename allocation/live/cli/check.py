@@ -137,20 +137,45 @@ def broker(night: "Night") -> str:
 
 
 def prices(night: "Night") -> str:
-    """Load the prices, from a vendor the last weeks only; they must reach the last session and be free of jumps."""
+    """Load the prices, from a vendor the last weeks only.
+
+    They must reach the session to decide for, which is the last one unless a date is given, have all that is held, and
+    be free of jumps.
+    """
     session = clock.last_closed(clock.utc_now(), night.schedule.calendar).session
+    session = session if night.schedule.date is None else min(session, night.session()[0])
     if night.sources.prices.startswith(YAHOO) and night.sources.since is not None:
         bars = load_prices(night.sources.prices, start=session - RECENT, end=session)  # without the cache: not written
     else:
         bars = night.bars(session)
     close = check_prices(bars.close)
+    known = close.loc[:session]
+    unpriced = [name for name in _held(night) if name not in known or known[name].isna().all()]
+    if unpriced:
+        raise SourceError(
+            f"the account holds {named(unpriced)}, which prices lack: add prices, or `newsfolio account rename` or "
+            "`close` it"
+        )
     real = night.settings().limits.real_jumps
     jumps = [jump for jump in find_jumps(Bars(close.tail(WATCHED), bars.open)) if jump.asset not in real]
     if jumps:
         raise SourceError(f"not adjusted for a split, or in other units: {named(jumps)}")
-    if sessions_of(close)[-1] < session:
+    if session not in close.index:
         raise SourceError(f"{_extent(close)}: the session of {session:%Y-%m-%d} has closed and is missing")
     return _extent(close)
+
+
+def _held(night: "Night") -> list[str]:
+    """Assets of the account; none where the ledger cannot be opened, which its own line says."""
+    try:
+        with (
+            open_ledger(night.target.ledger, wait=night.target.wait, dry_run=True) as opened,
+            opened.transaction() as connection,
+        ):
+            shares = event_holdings(connection)[1]
+    except LedgerError:
+        return []
+    return [str(asset) for asset in shares.index[shares.abs() > 0]]
 
 
 def on_failure(hook: str) -> str:

@@ -62,6 +62,29 @@ def test_after_a_night_it_says_so_and_orders_that_wait_are_no_fault(command, who
     assert not [method for method, _ in alpaca.asked[-4:] if method == "POST"]
 
 
+def test_what_is_held_must_have_prices(command, whole, at):
+    at("2022-11-17 22:00")
+    assert command(STEP)[0] == 0
+    at("2022-11-18 22:00")
+    assert command(STEP)[0] == 0
+    at(SATURDAY)
+    assert command(CHECK)[0] == 0
+    bars = pd.read_csv(whole / "bars.csv")
+    gone = next(asset for asset in bars["ticker"].unique())
+    bars[bars["ticker"] != gone].to_csv(whole / "bars.csv", index=False)
+    code, out, _ = command(CHECK)
+    assert code == 1
+    assert lines(out)["prices"][0] == "FAULT"
+    assert f"the account holds {gone}, which prices lack: add prices, or `newsfolio account rename`" in out
+
+
+def test_a_date_is_the_session_that_is_looked_at(command, whole):
+    _until(whole, "2022-11-16")
+    assert command(CHECK)[0] == 1
+    code, out, _ = command(f"{CHECK} --date 2022-11-16")
+    assert (code, lines(out)["prices"][0]) == (0, "ok")
+
+
 FAULTS = {
     "settings": ("--max-weight nan", None, "limit of weight is nan"),
     "a schedule": ("--every fortnightly", None, "schedule 'fortnightly' is not known"),
