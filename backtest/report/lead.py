@@ -37,7 +37,12 @@ def strategy_lead(strategy: Result, twin: Result | None = None) -> str:
     if math.isnan(figures["sharpe"]):
         return f"{returned}; its Sharpe ratio is undefined."
     low, high = figures["sharpe_low"], figures["sharpe_high"]
-    without = "" if twin is None else f" Without the news the Sharpe ratio is {signed(twin.sharpe, 'z.2f')}."
+    if twin is None:
+        without = ""
+    elif not (twin.weights.abs() > ROUNDING).any(axis=None):
+        without = " Without the news it holds cash only: what the news added includes what the market gave."
+    else:
+        without = f" Without the news the Sharpe ratio is {signed(twin.sharpe, 'z.2f')}."
     return (
         f"{returned} at {figures['volatility']:.1%} volatility, net of costs, a Sharpe ratio of "
         f"{signed(figures['sharpe'], 'z.2f')}; its 95 % interval, {signed(low, 'z.2f')} to {signed(high, 'z.2f')}, "

@@ -108,6 +108,13 @@ def test_the_twin_stands_beside_it_where_there_is_one():
     assert "Without the news" not in strategy_lead(mine)
 
 
+def test_a_twin_in_cash_is_said_to_hold_none_of_the_market():
+    mine, twin = book(0.001, seed=1), book(0.0, "twin")
+    words = "Without the news it holds cash only: what the news added includes what the market gave."
+    assert words in strategy_lead(mine, replace(twin, weights=twin.weights * 0.0))
+    assert words not in strategy_lead(mine, twin)
+
+
 def test_a_book_that_stands_still_has_no_sharpe_ratio():
     sentence = strategy_lead(book(0.0, volatility=0.0))
     assert sentence == "mine returned +0.0% a year; its Sharpe ratio is undefined."
