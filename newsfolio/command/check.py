@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from textwrap import fill
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from newsfolio.command.file_kinds import describe_file
 from newsfolio.command.file_report import NEWS, PRICES, SCORED, SIGNAL, CheckSettings, FileReport
 from newsfolio.shared.errors import NewsfolioError
+from nlp.cli.options import Columns, Midnight, Timezone
 
 WIDTH = 100
 
@@ -60,12 +61,9 @@ def check(
     calendar: Annotated[
         str | None, typer.Option(help="Exchange calendar; by default XNYS, or one that has the rows.")
     ] = None,
-    timezone: Annotated[str | None, typer.Option(help="Zone of publication times that name none.")] = None,
-    midnight: Annotated[
-        Literal["auto", "time", "date"],
-        typer.Option(help="Whether publication at exactly 0:00 is a time or a date."),
-    ] = "auto",
-    columns: Annotated[str, typer.Option(help="Columns by other names: published=created_at,asset=ticker.")] = "",
+    timezone: Timezone = None,
+    midnight: Midnight = "auto",
+    columns: Columns = "",
     asset: Annotated[
         str | None, typer.Option(help="Name of the asset, where a file has one asset's bars and no name.")
     ] = None,

@@ -23,6 +23,7 @@ from backtest.cli.prices import (
 )
 from newsfolio.command.news import score_known
 from newsfolio.shared.text_table import json_text
+from nlp.cli.options import Columns, Midnight, Timezone
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,14 +61,9 @@ def risk(
     events: Annotated[
         Path | None, typer.Option(help="What is due: asset, known (UTC), due; else read in the news.")
     ] = None,
-    timezone: Annotated[str | None, typer.Option(help="Zone of publication times that name none.")] = None,
-    midnight: Annotated[
-        Literal["auto", "time", "date"],
-        typer.Option(help="Whether publication at exactly 0:00 is a time or a date."),
-    ] = "auto",
-    columns: Annotated[
-        str, typer.Option(help="Columns of the news by other names: published=created_at,asset=ticker.")
-    ] = "",
+    timezone: Timezone = None,
+    midnight: Midnight = "auto",
+    columns: Columns = "",
     out: Annotated[Path | None, typer.Option(help="Folder for risk.html, risk.json, state.json and risk.prom.")] = None,
     study: Annotated[bool, typer.Option("--study", help="Judge forecasts and alarms on the history.")] = False,
     kind: Annotated[str, typer.Option(help="What is warned of: move, drawdown or 'high volatility'.")] = "move",

@@ -1,9 +1,11 @@
 """`newsfolio events`: what headlines report, and what they say is due when."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from nlp.cli.options import Columns, Midnight, Timezone
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,14 +16,9 @@ def events(
     out: Annotated[Path, typer.Option(help="Where to write the events, one row for each and headline.")],
     calendar: Annotated[str, typer.Option(help="Exchange calendar, such as XNYS or XLON.")] = "XNYS",
     aliases: Annotated[Path | None, typer.Option(help="Table with columns alias and asset.")] = None,
-    timezone: Annotated[str | None, typer.Option(help="Zone of publication times that name none.")] = None,
-    midnight: Annotated[
-        Literal["auto", "time", "date"],
-        typer.Option(help="Whether publication at exactly 0:00 is a time or a date."),
-    ] = "auto",
-    columns: Annotated[
-        str, typer.Option(help="Columns by other names: published=created_at,asset=ticker,text=title.")
-    ] = "",
+    timezone: Timezone = None,
+    midnight: Midnight = "auto",
+    columns: Columns = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Find results, mergers, dividends and other events in headlines, and the sessions of what is to come.

@@ -3,9 +3,11 @@
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
+
+from nlp.cli.options import Columns, Midnight, Timezone
 
 
 def score(
@@ -17,14 +19,9 @@ def score(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Where to write the headlines with probabilities; with --ray a folder.")],
-    timezone: Annotated[str | None, typer.Option(help="Zone of publication times that name none.")] = None,
-    midnight: Annotated[
-        Literal["auto", "time", "date"],
-        typer.Option(help="Whether publication at exactly 0:00 is a time or a date."),
-    ] = "auto",
-    columns: Annotated[
-        str, typer.Option(help="Columns by other names: published=created_at,asset=ticker,text=title.")
-    ] = "",
+    timezone: Timezone = None,
+    midnight: Midnight = "auto",
+    columns: Columns = "",
     store: Annotated[Path | None, typer.Option(help="File of known scores; by default in the user's cache.")] = None,
     no_store: Annotated[bool, typer.Option("--no-store", help="Neither read nor keep scores.")] = False,
     task: Annotated[str | None, typer.Option(help="The task that the model must have; else whatever it has.")] = None,

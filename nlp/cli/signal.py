@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from nlp.cli.options import Midnight, Timezone
 from nlp.errors import NewsError, NlpError
 
 if TYPE_CHECKING:
@@ -37,11 +38,8 @@ def signal(
     ] = None,
     delay: Annotated[float, typer.Option(help="Minutes by which all news is published later.")] = 0.0,
     aliases: Annotated[Path | None, typer.Option(help="Table with columns alias and asset.")] = None,
-    timezone: Annotated[str | None, typer.Option(help="Zone of publication times that name none.")] = None,
-    midnight: Annotated[
-        Literal["auto", "time", "date"],
-        typer.Option(help="Whether publication at exactly 0:00 is a time or a date."),
-    ] = "auto",
+    timezone: Timezone = None,
+    midnight: Midnight = "auto",
     columns: Annotated[
         str, typer.Option(help="Columns by other names: published=created_at,asset=ticker,score=tone.")
     ] = "",
